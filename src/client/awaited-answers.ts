@@ -3,7 +3,7 @@
  * belongs to the oldest request with the same key, for example the slot of a listing.
  */
 import { TardisError } from '../errors/index.js';
-import { countRows, DIGEST_BYTES, RowReader } from '../model/index.js';
+import { countRows, DIGEST_BYTES, listAt, RowReader } from '../model/index.js';
 import {
   type AnsweredMessage,
   type AnswerTo,
@@ -81,9 +81,7 @@ export class AwaitedAnswers {
     const { key, items } = PLACES[name].required(request);
     return new Promise<unknown>((resolve, reject) => {
       const waiting = { items, resolve, reject };
-      const others = this.waiting.get(`${name} ${key}`);
-      if (others === undefined) this.waiting.set(`${name} ${key}`, [waiting]);
-      else others.push(waiting);
+      listAt(this.waiting, `${name} ${key}`).push(waiting);
     }) as Promise<Head<AnswerTo<N>>>;
   }
 

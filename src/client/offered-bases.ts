@@ -3,7 +3,7 @@
  * Signatures that arrive before they are requested are buffered here.
  */
 import { TardisError } from '../errors/index.js';
-import { DIGEST_BYTES, type SlotNumber } from '../model/index.js';
+import { DIGEST_BYTES, listAt, type SlotNumber } from '../model/index.js';
 import type { OfferedBasis, SignatureSink } from '../pipeline/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES } from '../transport/index.js';
 import type { OutgoingStreams } from './outgoing-streams.js';
@@ -72,9 +72,7 @@ export class OfferedBases {
     const offer: Offer = { number, slot, key, head, fetching: new Map(), early: [] };
     this.byNumber.set(number, offer);
     this.byName.set(key, offer);
-    const others = this.bySlot.get(slot);
-    if (others === undefined) this.bySlot.set(slot, [offer]);
-    else others.push(offer);
+    listAt(this.bySlot, slot).push(offer);
   }
 
   /**

@@ -3,7 +3,7 @@
  * only in part: for example, one with a content that equals a new file.
  */
 import { TardisError } from '../errors/index.js';
-import { bufferOf, type ContentKeys } from '../model/index.js';
+import { bufferOf, type ContentKeys, listAt } from '../model/index.js';
 import { type ClientDirectory, type ObjectReader, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { BoundedCache, type System } from '../system/index.js';
 import { DecodedDigests } from './decoded-digests.js';
@@ -182,9 +182,7 @@ function byRecord(contents: readonly (readonly StoredPiece[])[]): Map<string, Pi
     if (piece === undefined || others.length > 0 || piece.basis !== undefined) continue;
     if (piece.recordBytes > STREAM_CHUNK_BYTES) continue;
     const key = recordKey(piece);
-    const pieces = found.get(key);
-    if (pieces === undefined) found.set(key, [piece]);
-    else pieces.push(piece);
+    listAt(found, key).push(piece);
   }
   return found;
 }

@@ -2,7 +2,7 @@
  * Exclude rules and lists of them. A rule is a line of a rule file or a pattern of the command line, with
  * gitignore's syntax. All texts are bytes as latin1 strings.
  */
-import { bufferOf } from '../model/index.js';
+import { bufferOf, listAt } from '../model/index.js';
 import { compileGlob, type Glob, hasWildcard } from './glob.js';
 import type { ExcludeOptions, PatternSource } from './options.js';
 
@@ -98,9 +98,7 @@ export class RuleList {
         this.others.push(index);
         return;
       }
-      const same = this.plain.get(plainName);
-      if (same === undefined) this.plain.set(plainName, [index]);
-      else same.push(index);
+      listAt(this.plain, plainName).push(index);
     });
   }
 

@@ -2,7 +2,7 @@
  * Finds the paths of versions that were found by their names. The path is that in the newest set that can reach the
  * version.
  */
-import { type DirectoryId, joinPath, type SetNumber } from '../model/index.js';
+import { type DirectoryId, joinPath, listAt, type SetNumber } from '../model/index.js';
 import type { BackupSet } from '../store/catalog/index.js';
 import type { History } from './history.js';
 
@@ -76,9 +76,7 @@ export class NamePlaces {
       const bySet = new Map<SetNumber, Wanted<T>[]>();
       for (const one of left) {
         const { set } = one.candidates[turn]!;
-        const those = bySet.get(set);
-        if (those === undefined) bySet.set(set, [one]);
-        else those.push(one);
+        listAt(bySet, set).push(one);
       }
       const missed: Wanted<T>[] = [];
       for (const [set, those] of bySet) {
@@ -115,9 +113,7 @@ function jobsOf(
   const jobs = new Map<string, BackupSet[]>();
   for (const set of sets.toSorted(compareSets)) {
     const key = Buffer.concat((roots.get(set.set) ?? []).flatMap((path) => [path, NUL]));
-    const job = jobs.get(key.toString('latin1'));
-    if (job === undefined) jobs.set(key.toString('latin1'), [set]);
-    else job.push(set);
+    listAt(jobs, key.toString('latin1')).push(set);
   }
   return [...jobs.values()];
 }

@@ -157,7 +157,7 @@ function seriesOf(complete: readonly RetentionSet[], ages: Ages, endedAfterMs: n
   const newestMs = Math.min(...ages.values());
   const isOver = (group: readonly RetentionSet[]): boolean =>
     endedAfterMs > 0 && ages.get(group.at(-1)!.set)! - newestMs >= endedAfterMs;
-  const groups = [...groupedBy(complete, ({ series }) => series).values()];
+  const groups = [...Map.groupBy(complete, ({ series }) => series).values()];
   const over = new Set(groups.filter(isOver).flat());
   const lasting = groups.filter((group) => !isOver(group));
   const ended = complete.filter((set) => over.has(set));
@@ -253,23 +253,11 @@ function keepPeriods(
       for (const { set } of sets) keep(set, name, 'of a time in doubt');
       continue;
     }
-    const periods = [...groupedBy(sets, ({ openedAtMs }) => periodOf(name, openedAtMs))];
+    const periods = [...Map.groupBy(sets, ({ openedAtMs }) => periodOf(name, openedAtMs))];
     for (const [at, [period, itsSets]] of [...periods.entries()].toReversed()) {
       if (left === 0) return;
       keep(itsSets.at(resistsFloods ? 0 : -1)!.set, name, period, which);
       if (at > 0 || index === 0) left -= 1;
     }
   }
-}
-
-/** Groups items by key, in the order in which the groups appear. */
-function groupedBy<S>(items: readonly S[], keyOf: (item: S) => string): Map<string, S[]> {
-  const groups = new Map<string, S[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, [item]);
-    else group.push(item);
-  }
-  return groups;
 }

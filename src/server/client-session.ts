@@ -103,7 +103,7 @@ export class ClientSession implements SessionOwner {
   readonly over: Promise<void>;
   space: Admission | undefined;
   parkedAtMs = 0;
-  private settleOver!: () => void;
+  private readonly settling = Promise.withResolvers<void>();
   private handle: StorageHandle | undefined;
   private speaker: Speaker | undefined;
   private opening: Promise<void> | undefined;
@@ -140,9 +140,7 @@ export class ClientSession implements SessionOwner {
     this.purpose = owner.purpose;
     this.mayPurge = owner.mayPurge;
     this.speaker = speaker;
-    this.over = new Promise((resolve) => {
-      this.settleOver = resolve;
-    });
+    this.over = this.settling.promise;
   }
 
   /**
@@ -366,7 +364,7 @@ export class ClientSession implements SessionOwner {
     this.profile?.stop();
     this.space?.release();
     this.space = undefined;
-    this.settleOver();
+    this.settling.resolve();
   }
 
   private failed(error: TardisError): void {

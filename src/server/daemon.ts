@@ -89,7 +89,7 @@ interface Opened {
 export class Daemon {
   /** Resolves when the daemon has stopped. */
   readonly stopped: Promise<void>;
-  private settleStopped!: () => void;
+  private readonly settling = Promise.withResolvers<void>();
   private readonly connections = new Set<ServerConnection>();
   /** Backup sessions, connected or parked. */
   private readonly byClient = new Map<string, ClientSession>();
@@ -116,9 +116,7 @@ export class Daemon {
     this.options = options;
     this.log = log;
     this.listener = listener;
-    this.stopped = new Promise((resolve) => {
-      this.settleStopped = resolve;
-    });
+    this.stopped = this.settling.promise;
     const { baseDir, catalogFile, shared } = options;
     const leftTo = shared && this.leftTo(shared);
     const place = { baseDir, catalogFile, ...(leftTo === undefined ? {} : { leftTo }) };
@@ -237,7 +235,7 @@ export class Daemon {
     await this.storage.close();
     await closed;
     this.log.info('stopped');
-    this.settleStopped();
+    this.settling.resolve();
   }
 
   private beginWatch(metrics: MetricsEndpoint | undefined): void {

@@ -9,6 +9,7 @@ import { listClients, openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import type { ServerPurge, GcResult, GcWork } from './storage/gc-work.js';
 import type { StorageHost } from './storage/storage-host.js';
+import { listAt } from '../model/index.js';
 
 export interface GcPlan extends Omit<GcWork, 'early' | 'purge' | 'forgets'> {
   /** Milliseconds between two rounds over all clients; 0 disables rounds and runs after sessions. */
@@ -135,9 +136,7 @@ export class GcScheduler {
   }
 
   private listen(client: string, resolve: (outcome: GcOutcome) => void): void {
-    const known = this.listeners.get(client);
-    if (known === undefined) this.listeners.set(client, [resolve]);
-    else known.push(resolve);
+    listAt(this.listeners, client).push(resolve);
   }
 
   private takeListeners(client: string): readonly ((outcome: GcOutcome) => void)[] {

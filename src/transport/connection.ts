@@ -60,7 +60,7 @@ const AWAKE: Buffer = Buffer.from('awake');
 export class Connection {
   /** Resolves once, when the connection is over: with the error, or with undefined after an orderly end. */
   readonly closed: Promise<TardisError | undefined>;
-  private settleClosed!: (reason: TardisError | undefined) => void;
+  private readonly settling = Promise.withResolvers<TardisError | undefined>();
   private failure: TardisError | undefined;
   private isOver = false;
   private isPaused = false;
@@ -77,9 +77,7 @@ export class Connection {
     private readonly socket: MessageSocket,
     private readonly options: ConnectionOptions,
   ) {
-    this.closed = new Promise((resolve) => {
-      this.settleClosed = resolve;
-    });
+    this.closed = this.settling.promise;
     this.lastHeardMs = options.clock.monotonicMs();
     this.lastBeat = { wallMs: options.clock.nowMs(), monotonicMs: this.lastHeardMs };
     socket.listen({
@@ -292,6 +290,6 @@ export class Connection {
     if (this.failure === undefined && code !== CLOSE_NORMAL) {
       this.failure = new TardisError('CONNECTION_LOST', 'the connection was lost', { code });
     }
-    this.settleClosed(this.failure);
+    this.settling.resolve(this.failure);
   }
 }

@@ -118,7 +118,7 @@ class HttpsConnection implements ClientLine {
   /** A reader's requests are small, so they are not counted. */
   readonly bufferedBytes = 0;
   readonly closed: Promise<TardisError | undefined>;
-  private settle!: (reason: TardisError | undefined) => void;
+  private readonly settling = Promise.withResolvers<TardisError | undefined>();
   private isOver = false;
   private listener: ((name: MessageName, bytes: Buffer) => void) | undefined;
   /** Resolves when the answers to all earlier questions have been passed on. */
@@ -133,9 +133,7 @@ class HttpsConnection implements ClientLine {
     private readonly timeoutMs: number,
     private readonly place: WebPlace,
   ) {
-    this.closed = new Promise((resolve) => {
-      this.settle = resolve;
-    });
+    this.closed = this.settling.promise;
     const lost = (why: string) => (): void => this.fail(new TardisError('CONNECTION_LOST', why));
     session.on('error', (error: Error) => lost(error.message)());
     session.on('goaway', lost('the server ends the connection'));
@@ -184,7 +182,7 @@ class HttpsConnection implements ClientLine {
     if (this.isOver) return;
     this.isOver = true;
     clearInterval(this.pinger);
-    this.settle(reason);
+    this.settling.resolve(reason);
     this.session.destroy();
   }
 

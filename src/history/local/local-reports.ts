@@ -11,29 +11,9 @@ import {
   type SetSpan,
   type StoredUse,
 } from '../../store/catalog/index.js';
-import {
-  type ClientConfig,
-  type ClientSetting,
-  type ContentId,
-  type DirectoryId,
-  NO_CONTENT,
-  type RootNumber,
-  type SetNumber,
-} from '../../model/index.js';
-import {
-  type Backend,
-  type ClientDirectory,
-  noteRestored,
-  PACKS_PREFIX,
-  RecordKind,
-} from '../../store/index.js';
-import {
-  BoundedCache,
-  type Files,
-  namesIn,
-  type System,
-  yieldRegularly,
-} from '../../system/index.js';
+import { type ClientConfig, type ClientSetting, type ContentId, type DirectoryId, listAt, NO_CONTENT, type RootNumber, type SetNumber } from '../../model/index.js';
+import { type Backend, type ClientDirectory, noteRestored, PACKS_PREFIX, RecordKind } from '../../store/index.js';
+import { BoundedCache, type Files, namesIn, type System, yieldRegularly } from '../../system/index.js';
 import type { Access } from './access.js';
 import type { HistoryEntry } from '../history.js';
 import { completeShown, measureDeadSpace } from './dead-space.js';
@@ -100,9 +80,7 @@ export class LocalReports implements Reports {
   async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
     const roots = new Map<SetNumber, Buffer[]>();
     for (const [set, root] of this.catalog().reports.rootsOfSets()) {
-      const known = roots.get(set);
-      if (known === undefined) roots.set(set, [root]);
-      else known.push(root);
+      listAt(roots, set).push(root);
     }
     return roots;
   }

@@ -1,6 +1,6 @@
 /** Codecs of reports, and of settings that are stored with a client. */
 import type { EntryPlace } from '../../store/catalog/index.js';
-import { type ClientConfig, type ClientSetting, isClientConfig, isClientSetting, NO_BYTES, type SetNumber } from '../../model/index.js';
+import { type ClientConfig, type ClientSetting, isClientConfig, isClientSetting, listAt, NO_BYTES, type SetNumber } from '../../model/index.js';
 import {
   type Body,
   MAX_DIRECTORY_PATHS,
@@ -86,9 +86,7 @@ export function setRootsFromWire(
     const path = paths[roots[index]!];
     if (path === undefined || set < from || set < last) throw odd('roots');
     last = set;
-    const known = all.get(set);
-    if (known === undefined) all.set(set, [path]);
-    else known.push(path);
+    listAt(all, set).push(path);
   });
   if (more && sets.length === 0) throw odd('roots');
   return more ? last + 1 : undefined;

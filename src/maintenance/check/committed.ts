@@ -2,7 +2,7 @@
  * Ranges of the packs that commit records cover, and the number of committed bytes in them. Only headers and commit
  * records are read.
  */
-import type { PackNumber } from '../../model/index.js';
+import { listAt, type PackNumber } from '../../model/index.js';
 import {
   findRemovals,
   FIRST_COMMIT,
@@ -174,9 +174,7 @@ export class CommittedRanges {
     try {
       const commit = readCommit(await readRecord(backend, packName(pack), position, bytes));
       for (const range of commit.ranges) {
-        const known = this.ranges.get(range.pack);
-        if (known === undefined) this.ranges.set(range.pack, [range]);
-        else known.push(range);
+        listAt(this.ranges, range.pack).push(range);
         if (counts(range.pack)) this.compare(range, since);
       }
     } catch (error) {

@@ -12,7 +12,7 @@ import {
 } from '../../store/catalog/index.js';
 import { type Keyring, ownSetSeal, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { DIRECTORY_SEAL_BYTES, type DirectoryId, NO_BYTES, NO_SEAL, type RootNumber, sealIn, type SetNumber } from '../../model/index.js';
+import { DIRECTORY_SEAL_BYTES, type DirectoryId, listAt, NO_BYTES, NO_SEAL, type RootNumber, sealIn, type SetNumber } from '../../model/index.js';
 import type { StoreWriter, SetJournal } from '../../store/writer/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';
@@ -223,9 +223,7 @@ export function sumOf(
 function childrenIn(catalog: Catalog): Map<DirectoryId, Child[]> {
   const children = new Map<DirectoryId, Child[]>();
   for (const [above, name, directory] of catalog.history.openDirectories()) {
-    const others = children.get(above);
-    if (others === undefined) children.set(above, [{ directory, name }]);
-    else others.push({ directory, name });
+    listAt(children, above).push({ directory, name });
   }
   return children;
 }

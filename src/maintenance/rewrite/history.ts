@@ -12,19 +12,7 @@ import {
   settingsOf,
 } from '../../store/catalog/index.js';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
-import {
-  BytesBuilder,
-  type ContentId,
-  type DirectoryId,
-  type ForgetRequest,
-  joinRow,
-  mappedMarks,
-  metadataOf,
-  ROOT_NAME,
-  RowOffset,
-  RowReader,
-  type SetNumber,
-} from '../../model/index.js';
+import { BytesBuilder, type ContentId, type DirectoryId, type ForgetRequest, joinRow, listAt, mappedMarks, metadataOf, ROOT_NAME, RowOffset, RowReader, type SetNumber } from '../../model/index.js';
 import { isNameByFormat } from '../../retention/index.js';
 import { type StoreWriter, SetJournal } from '../../store/writer/index.js';
 import type { RootRecord } from '../../store/index.js';
@@ -133,9 +121,7 @@ export class CopiedHistory {
       for (const directory of page) {
         for (const set of history.changesOf(directory)) {
           if (set < first) continue;
-          const directories = changes.get(set);
-          if (directories === undefined) changes.set(set, [directory]);
-          else directories.push(directory);
+          listAt(changes, set).push(directory);
         }
       }
     }

@@ -16,17 +16,7 @@ import {
   signatureBytesFor,
 } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
-import {
-  type ContentId,
-  DIGEST_BYTES,
-  EntryType,
-  METADATA_FROM,
-  RowOffset,
-  type RowReader,
-  sameMetadata,
-  type SlotNumber,
-  UNKNOWN_SIZE_BYTES,
-} from '../../model/index.js';
+import { type ContentId, DIGEST_BYTES, EntryType, listAt, METADATA_FROM, RowOffset, type RowReader, sameMetadata, type SlotNumber, UNKNOWN_SIZE_BYTES } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES, type MessageName } from '../../transport/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -163,9 +153,7 @@ export class BasisOffers {
       pushedBytes: isPushed ? bytes : 0,
     };
     this.open.set(offer.number, offer);
-    const others = this.bySlot.get(slot);
-    if (others === undefined) this.bySlot.set(slot, [offer.number]);
-    else others.push(offer.number);
+    listAt(this.bySlot, slot).push(offer.number);
     this.answer('basis', {
       basis: offer.number,
       slot,

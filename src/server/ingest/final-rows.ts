@@ -3,19 +3,7 @@
  * waits until the record with that content has been appended.
  */
 import { TardisError } from '../../errors/index.js';
-import {
-  checkAttributes,
-  checkRows,
-  type ContentId,
-  digestKey,
-  type DirectoryId,
-  EntryType,
-  RowFlag,
-  RowReader,
-  sameAttributes,
-  sameMetadata,
-  type SlotNumber,
-} from '../../model/index.js';
+import { checkAttributes, checkRows, type ContentId, digestKey, type DirectoryId, EntryType, listAt, RowFlag, RowReader, sameAttributes, sameMetadata, type SlotNumber } from '../../model/index.js';
 import {
   applyContentRecord,
   applyNewFrame,
@@ -322,9 +310,7 @@ class WaitingRows {
     }
     this.total += 1;
     row.slot.waitingRows += 1;
-    const others = this.rows.get(key);
-    if (others === undefined) this.rows.set(key, [row]);
-    else others.push(row);
+    listAt(this.rows, key).push(row);
   }
 
   /** Removes and returns the rows that waited for a content. */

@@ -238,10 +238,9 @@ class Job {
   }
 
   private async waitForNews(): Promise<void> {
-    const news = new Promise<void>((resolve) => {
-      this.wake = resolve;
-    });
-    await within(news, ANSWER_MS, () => undefined);
+    const news = Promise.withResolvers<void>();
+    this.wake = news.resolve;
+    await within(news.promise, ANSWER_MS, () => undefined);
     this.wake = undefined;
   }
 

@@ -272,11 +272,7 @@ interface Solver {
 /** Returns the damaged blocks of a stretch that its parity restores, by their block numbers. */
 async function solve(solver: Solver, bad: readonly number[]): Promise<Map<number, Buffer>> {
   const { columns, first } = solver.stretch;
-  const byColumn = new Map<number, number[]>();
-  for (const block of bad) {
-    const column = (block - first) % columns;
-    byColumn.set(column, [...(byColumn.get(column) ?? []), block]);
-  }
+  const byColumn = Map.groupBy(bad, (block) => (block - first) % columns);
   const right = new Map<number, Buffer>();
   for (const [column, damaged] of byColumn) {
     for (const [block, bytes] of await solveColumn(solver, column, damaged)) {

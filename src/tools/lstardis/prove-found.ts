@@ -11,7 +11,7 @@ import {
   type PathVersion,
   rootAbove,
 } from '../../history/index.js';
-import { type DirectoryId, NO_BYTES, type SetNumber } from '../../model/index.js';
+import { type DirectoryId, listAt, NO_BYTES, type SetNumber } from '../../model/index.js';
 import { isOfOneListing, PAGE_ENTRIES } from '../../restore/index.js';
 import type { FoundPath } from './find-names.js';
 
@@ -119,9 +119,7 @@ async function prove(history: History, claims: readonly Claim[]): Promise<void> 
     for (const claim of left) {
       const set = claim.sets[turn];
       if (set === undefined) continue;
-      const those = bySet.get(set);
-      if (those === undefined) bySet.set(set, [claim]);
-      else those.push(claim);
+      listAt(bySet, set).push(claim);
     }
     const elsewhere: Claim[] = [];
     for (const [set, those] of bySet) elsewhere.push(...(await proveIn(history, set, those)));
@@ -188,11 +186,7 @@ async function look(
     const [name, ...further] = rest;
     if (name === undefined) shown.set(keyOf(path), entry);
     else if (isEnd) shown.set(keyOf(path), undefined);
-    else {
-      const those = byName.get(keyOf(name)) ?? [];
-      those.push({ path, rest: further });
-      byName.set(keyOf(name), those);
-    }
+    else listAt(byName, keyOf(name)).push({ path, rest: further });
   }
   if (entry?.childId === undefined || byName.size === 0) return;
   const { childId } = entry;

@@ -5,7 +5,7 @@
 import { resolveSettings, rowsOf, type Settings, splitWords } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { type History, restBelow } from '../../history/index.js';
-import { EntryType, joinPath, type SetNumber } from '../../model/index.js';
+import { EntryType, joinPath, listAt, type SetNumber } from '../../model/index.js';
 import { listClients } from '../../store/index.js';
 import { absolutePath, byteText, type System, textBytes } from '../../system/index.js';
 import { chooseSet, openUnlocked, usesServer } from '../opening/history.js';
@@ -108,7 +108,7 @@ function givenIn(words: readonly string[]): Map<string, string[]> {
       else if (long !== undefined && word.startsWith(`${long}=`))
         value = word.slice(long.length + 1);
       else if (short !== undefined && word.startsWith(short)) value = word.slice(short.length);
-      if (value !== undefined) given.set(name, [...(given.get(name) ?? []), value]);
+      if (value !== undefined) listAt(given, name).push(value);
     }
   }
   return given;

@@ -1,3 +1,5 @@
+/** Searches sorted lists, and collects lists by key. */
+
 /**
  * Returns the first of `count` indexes that is `reached`; `count` if none is. All indexes after a reached one must be
  * reached too.
@@ -15,4 +17,13 @@ export function firstIndex(count: number, isReached: (index: number) => boolean)
 /** Returns the index of the last of `starts` that is not after a position; 0 if there is none. */
 export function startBefore(starts: ArrayLike<number>, count: number, position: number): number {
   return Math.max(0, firstIndex(count, (index) => starts[index]! > position) - 1);
+}
+
+/** Returns the list of a key; adds an empty one if there is none. */
+export function listAt<K, V>(lists: Map<K, V[]>, key: K): V[] {
+  const known = lists.get(key);
+  if (known !== undefined) return known;
+  const fresh: V[] = [];
+  lists.set(key, fresh);
+  return fresh;
 }
