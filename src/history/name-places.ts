@@ -2,7 +2,7 @@
  * Finds the paths of versions that were found by their names. The path is that in the newest set that can reach the
  * version.
  */
-import { type DirectoryId, joinPath, listAt, type SetNumber } from '../model/index.js';
+import { type DirectoryId, joinPath, type SetNumber } from '../model/index.js';
 import type { BackupSet } from '../store/catalog/index.js';
 import type { History } from './history.js';
 
@@ -73,11 +73,7 @@ export class NamePlaces {
       .map((version) => ({ version, candidates: this.seenIn(version) }))
       .filter(({ candidates }) => candidates.length > 0);
     for (let turn = 0; left.length > 0; turn += 1) {
-      const bySet = new Map<SetNumber, Wanted<T>[]>();
-      for (const one of left) {
-        const { set } = one.candidates[turn]!;
-        listAt(bySet, set).push(one);
-      }
+      const bySet = Map.groupBy(left, ({ candidates }) => candidates[turn]!.set);
       const missed: Wanted<T>[] = [];
       for (const [set, those] of bySet) {
         missed.push(...(await this.placeIn(set, those, turn, placed)));
@@ -110,12 +106,9 @@ function jobsOf(
   sets: readonly BackupSet[],
   roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
 ): SetsOfRoots[] {
-  const jobs = new Map<string, BackupSet[]>();
-  for (const set of sets.toSorted(compareSets)) {
-    const key = Buffer.concat((roots.get(set.set) ?? []).flatMap((path) => [path, NUL]));
-    listAt(jobs, key.toString('latin1')).push(set);
-  }
-  return [...jobs.values()];
+  const rootsOf = ({ set }: BackupSet): string =>
+    Buffer.concat((roots.get(set) ?? []).flatMap((path) => [path, NUL])).toString('latin1');
+  return [...Map.groupBy(sets.toSorted(compareSets), rootsOf).values()];
 }
 
 /** Sorts complete sets before unfinished ones, and newer ones first. */
