@@ -132,8 +132,7 @@ async function replay(
   log: SalvagedLog,
   signal: AbortSignal,
 ): Promise<Replayed> {
-  const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
-  try {
+  return Catalog.openForWriting(system, file, { keepsSums: false }).closedAfter(async (catalog) => {
     const walk = new SalvageWalk(log, catalog.state.readCommitPoint());
     // Contents are not read here, since they are read when they are copied or checked.
     const options = { checkBodies: true, onlyMetadata: true, walk, signal };
@@ -143,18 +142,13 @@ async function replay(
     catalog.state.write(report.counters, report.point);
     catalog.state.writeWaste({ versions: true, contents: true });
     catalog.commit();
-    catalog.close();
     return { ...report, walk };
-  } catch (error) {
-    catalog.abandon();
-    throw error;
-  }
+  });
 }
 
 /** Finds missing contents in all packs and adds them to the catalog. Packs that no commit names are searched too. */
 async function findContents(system: System, file: string, log: SalvagedLog): Promise<void> {
-  const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
-  try {
+  await Catalog.openForWriting(system, file, { keepsSums: false }).closedAfter(async (catalog) => {
     catalog.begin();
     const contents = new ContentRecords(catalog, log, true, () => undefined);
     const found = new FoundContents(catalog, log, contents, new Map());
@@ -162,11 +156,7 @@ async function findContents(system: System, file: string, log: SalvagedLog): Pro
     for (const digest of found.digests) applyFound(catalog, digest);
     breakDependants(catalog);
     catalog.commit();
-    catalog.close();
-  } catch (error) {
-    catalog.abandon();
-    throw error;
-  }
+  });
 }
 
 /**
@@ -174,8 +164,7 @@ async function findContents(system: System, file: string, log: SalvagedLog): Pro
  * without their path.
  */
 async function findRoots(system: System, file: string, log: SalvagedLog): Promise<void> {
-  const catalog = Catalog.openForWriting(system, file, { keepsSums: false });
-  try {
+  await Catalog.openForWriting(system, file, { keepsSums: false }).closedAfter(async (catalog) => {
     const orphans = catalog.history.orphans(MAX_ORPHANS);
     const roots = await rootsOf({ catalog, backend: log }, orphans);
     catalog.begin();
@@ -186,11 +175,7 @@ async function findRoots(system: System, file: string, log: SalvagedLog): Promis
       catalog.directories.add(directory, place);
     }
     catalog.commit();
-    catalog.close();
-  } catch (error) {
-    catalog.abandon();
-    throw error;
-  }
+  });
 }
 
 interface Known extends Disposable {

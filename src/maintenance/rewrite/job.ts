@@ -152,17 +152,13 @@ async function recover(system: System, directory: ClientDirectory): Promise<numb
   const medium = mediumOf(system, directory);
   medium.clearStaged();
   await requireSoundCatalog(system, directory);
-  const catalog = Catalog.openForWriting(system, directory.catalogPath);
+  const opened = Catalog.openForWriting(system, directory.catalogPath);
   using backend = medium.records();
-  try {
+  return await opened.closedAfter(async (catalog) => {
     const isLost = catalog.state.readCommitPoint().commit === 0;
     const { point } = await recoverCatalog(catalog, backend, { checkBodies: isLost });
-    catalog.close();
     return point.commit;
-  } catch (error) {
-    catalog.abandon();
-    throw error;
-  }
+  });
 }
 
 /** Resources that a run holds open. */

@@ -42,6 +42,8 @@ import { StateTable } from './tables/state.js';
 import { foldWal, pragmaNumber } from './versions.js';
 
 /** The catalog of one client, open for reading or for writing. */
+type TableClass<T> = new (database: SqlDatabase) => T;
+
 export class Catalog implements Disposable {
   readonly sets: SetTable;
   readonly directories: DirectoryTable;
@@ -50,23 +52,8 @@ export class Catalog implements Disposable {
   readonly bases: BasisTable;
   readonly owners: OwnerTable;
   readonly state: StateTable;
-  private signatureTable: SignatureTable | undefined;
-  private sealTable: SealTable | undefined;
-  private damageCountsTable: DamageCounts | undefined;
-  private entryCountsTable: EntryCounts | undefined;
-  private differingEntries: DifferingEntries | undefined;
-  private sizeTable: SizeTable | undefined;
-  private namedEntries: NamedEntries | undefined;
-  private historyTable: HistoryTable | undefined;
-  private reportTable: ReportTable | undefined;
-  private settingsTable: ClientSettings | undefined;
-  private forgetRequests: ForgetRequests | undefined;
-  private accountTable: AccountTable | undefined;
-  private gcTable: GcTable | undefined;
-  private unshownTable: UnlistedTable | undefined;
-  private imageTable: ImageTable | undefined;
-  private loader: ImageLoader | undefined;
-  private bulkRows: BulkRows | undefined;
+  /** The tables that were used, of those that not every catalog needs. */
+  private readonly used = new Map<TableClass<object>, object>();
 
   private constructor(
     private readonly database: SqlDatabase,
@@ -83,74 +70,83 @@ export class Catalog implements Disposable {
   }
 
   get signatures(): SignatureTable {
-    return (this.signatureTable ??= new SignatureTable(this.database));
+    return this.table(SignatureTable);
   }
 
   get seals(): SealTable {
-    return (this.sealTable ??= new SealTable(this.database));
+    return this.table(SealTable);
   }
 
   get named(): NamedEntries {
-    return (this.namedEntries ??= new NamedEntries(this.database));
+    return this.table(NamedEntries);
   }
 
   get sizes(): SizeTable {
-    return (this.sizeTable ??= new SizeTable(this.database));
+    return this.table(SizeTable);
   }
 
   get differing(): DifferingEntries {
-    return (this.differingEntries ??= new DifferingEntries(this.database));
+    return this.table(DifferingEntries);
   }
 
   get entryCounts(): EntryCounts {
-    return (this.entryCountsTable ??= new EntryCounts(this.database));
+    return this.table(EntryCounts);
   }
 
   get damageCounts(): DamageCounts {
-    return (this.damageCountsTable ??= new DamageCounts(this.database));
+    return this.table(DamageCounts);
   }
 
   get history(): HistoryTable {
-    return (this.historyTable ??= new HistoryTable(this.database));
+    return this.table(HistoryTable);
   }
 
   get reports(): ReportTable {
-    return (this.reportTable ??= new ReportTable(this.database));
+    return this.table(ReportTable);
   }
 
   get settings(): ClientSettings {
-    return (this.settingsTable ??= new ClientSettings(this.database));
+    return this.table(ClientSettings);
   }
 
   /** Sets and contents that accounts of the client wrote; for writers only. */
   get accounts(): AccountTable {
-    return (this.accountTable ??= new AccountTable(this.database));
+    return this.table(AccountTable);
   }
 
   /** Pending forget requests. */
   get forgets(): ForgetRequests {
-    return (this.forgetRequests ??= new ForgetRequests(this.database));
+    return this.table(ForgetRequests);
   }
 
   /** Queries of garbage collection. Like `unshown`, `image` and `imageLoader`, they are for writers only. */
   get gc(): GcTable {
-    return (this.gcTable ??= new GcTable(this.database));
+    return this.table(GcTable);
   }
 
   get unshown(): UnlistedTable {
-    return (this.unshownTable ??= new UnlistedTable(this.database));
+    return this.table(UnlistedTable);
   }
 
   get image(): ImageTable {
-    return (this.imageTable ??= new ImageTable(this.database));
+    return this.table(ImageTable);
   }
 
   get bulk(): BulkRows {
-    return (this.bulkRows ??= new BulkRows(this.database));
+    return this.table(BulkRows);
   }
 
   get imageLoader(): ImageLoader {
-    return (this.loader ??= new ImageLoader(this.database));
+    return this.table(ImageLoader);
+  }
+
+  /** Returns a table, which is made at its first use. */
+  private table<T extends object>(Table: TableClass<T>): T {
+    const known = this.used.get(Table) as T | undefined;
+    if (known !== undefined) return known;
+    const table = new Table(this.database);
+    this.used.set(Table, table);
+    return table;
   }
 
   /**
@@ -333,6 +329,18 @@ export class Catalog implements Disposable {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Runs work, and closes the catalog: if the work fails, as a crash would. */
+  async closedAfter<T>(work: (catalog: Catalog) => Promise<T>): Promise<T> {
+    try {
+      const result = await work(this);
+      this.close();
+      return result;
+    } catch (error) {
+      this.abandon();
+      throw error;
+    }
   }
 
   /** Closes the file without cleaning up, as a crash would; for tests and after failures. */

@@ -139,23 +139,13 @@ class Rebuilding {
   private async replay(start?: ReturnType<FoundHistory['history']['endingAt']>): Promise<Replayed> {
     const { system, backend, fresh } = this;
     const { onProgress, knownCommit, signal, isQuick = false } = this.options;
+    const options = { checkBodies: true, onlyMetadata: isQuick, start, knownCommit, onProgress };
     removeDatabase(system, fresh);
-    const catalog = Catalog.openForWriting(system, fresh, { keepsSums: false });
-    try {
-      const report = await recoverCatalog(catalog, backend, {
-        checkBodies: true,
-        onlyMetadata: isQuick,
-        ...(start === undefined ? {} : { start }),
-        ...(knownCommit === undefined ? {} : { knownCommit }),
-        ...(onProgress === undefined ? {} : { onProgress }),
-        ...(signal === undefined ? {} : { signal }),
-      });
-      catalog.close();
-      return { ...report, knowsMore: false, lostCommits: 0 };
-    } catch (error) {
-      catalog.abandon();
-      throw error;
-    }
+    const opened = Catalog.openForWriting(system, fresh, { keepsSums: false });
+    const report = await opened.closedAfter((catalog) =>
+      recoverCatalog(catalog, backend, { ...options, signal }),
+    );
+    return { ...report, knowsMore: false, lostCommits: 0 };
   }
 }
 
