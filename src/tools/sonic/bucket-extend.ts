@@ -21,23 +21,21 @@ export async function runExtend(
   }
   const signal = interruptSignal('sonic bucket --extend', 'the same command continues it');
   let seen = 0;
-  const line = new ProgressLine(progress, () => `objects looked at: ${formatCount(seen)}`);
+  using line = new ProgressLine(progress, () => `objects looked at: ${formatCount(seen)}`);
   line.start();
-  let report: ExtendReport;
-  try {
-    const onProgress = (names: number): void => {
+  const report = await extendLocks(versions, {
+    retainMs: lockDays * DAY_MS,
+    signal,
+    onProgress: (names) => {
       seen = names;
-    };
-    const onStrange = (name: string): void => {
+    },
+    onStrange: (name) => {
       if (json) return;
       line.clear();
       print(`not locked: ${name}`);
-    };
-    const retainMs = lockDays * DAY_MS;
-    report = await extendLocks(versions, { retainMs, signal, onProgress, onStrange });
-  } finally {
-    line.stop();
-  }
+    },
+  });
+  line.stop();
   if (report.attacked + report.strange > 0) donePartly();
   if (json) printJson(report);
   else linesOf(report).forEach(print);

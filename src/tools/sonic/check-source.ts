@@ -30,30 +30,22 @@ export async function checkSource(
   interrupted: () => AbortSignal,
 ): Promise<SourceResult> {
   const counts = newSourceCounts();
-  const line = new ProgressLine(options.progress, () => progressText(counts));
-  return withReports(options, async (history) => {
+  using line = new ProgressLine(options.progress, () => progressText(counts));
+  return await withReports(options, async (history) => {
     const set = await history.findSet(undefined);
     const signal = interrupted();
     let shown = 0;
     line.start();
-    try {
-      for await (const one of compareWithSource({
-        system: nodeSystem(),
-        history,
-        set,
-        counts,
-        signal,
-      })) {
-        shown += 1;
-        if (options.json) printJson(jsonOf(one));
-        else if (shown <= MAX_SHOWN) {
-          line.clear();
-          print(displayText(textOf(one)));
-        }
+    const request = { system: nodeSystem(), history, set, counts, signal };
+    for await (const one of compareWithSource(request)) {
+      shown += 1;
+      if (options.json) printJson(jsonOf(one));
+      else if (shown <= MAX_SHOWN) {
+        line.clear();
+        print(displayText(textOf(one)));
       }
-    } finally {
-      line.stop();
     }
+    line.stop();
     if (!options.json && shown > MAX_SHOWN) {
       print(`… and ${formatCount(shown - MAX_SHOWN)} more entries; --json lists all.`);
     }

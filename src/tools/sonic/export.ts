@@ -132,16 +132,12 @@ async function writeSets(
   for (const [index, one] of missing.entries()) {
     const progress = newRestoreProgress();
     const place = `set ${one.set.set} (${index + 1} of ${missing.length})`;
-    const line = new ProgressLine(options.progress, () => `${place}: ${doneText(progress)}`);
+    using line = new ProgressLine(options.progress, () => `${place}: ${doneText(progress)}`);
     if (one.set.isDoubtful) warn(`set ${one.set.set} may lack entries that were lost to damage`);
-    let failures: RestoreFailure[];
     line.start();
-    try {
-      const means = { system, history, jobs, workers: options.workers, progress, signal, warn };
-      failures = await target.write(one, means);
-    } finally {
-      line.stop();
-    }
+    const means = { system, history, jobs, workers: options.workers, progress, signal, warn };
+    const failures = await target.write(one, means);
+    line.stop();
     written.push({ planned: one, progress, failures });
     if (!options.json) printWritten(history, one, progress, failures);
   }
