@@ -30,9 +30,9 @@ import { provenVersions } from './lstardis/prove-versions.js';
 import { hasRange, setsWithin } from './lstardis/set-range.js';
 import { chooseSet, openHistory } from './opening/history.js';
 import { painter } from './output/colors.js';
-import { PARTLY } from './output/output.js';
+import { outputTaken, PARTLY, print } from './output/output.js';
 import { printSets } from './shared/report-sets.js';
-import { outputTaken, print, runTool, toolCommand } from './shared/run-tool.js';
+import { runTool, toolCommand } from './shared/run-tool.js';
 import { complain } from './output/front.js';
 
 const NO_OWNERS: Map<string, string> = new Map();

@@ -32,7 +32,9 @@ import {
 import { printResult } from './regenerate/report.js';
 import { ShownRestore } from './regenerate/shown-restore.js';
 import { setText } from './shared/report-sets.js';
-import { interruptSignal, runTool, stdoutIsData, toolCommand } from './shared/run-tool.js';
+import { interruptSignal } from './shared/signals.js';
+import { runTool, toolCommand } from './shared/run-tool.js';
+import { stdoutIsData } from './output/output.js';
 import { complain, messageLine } from './output/front.js';
 
 /** Paths that are restored from one set. */

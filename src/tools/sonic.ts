@@ -3,7 +3,9 @@ import { Command } from 'commander';
 import type { Tool } from '../config/index.js';
 import { nodeSystem, processEnvironment } from '../system/index.js';
 import { SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
-import { describeTool, print, runTool, toolCommand, type ToolSpec } from './shared/run-tool.js';
+import { describeTool } from './shared/declare-tool.js';
+import { print } from './output/output.js';
+import { runTool, toolCommand, type ToolSpec } from './shared/run-tool.js';
 
 /** Time limit, since the user is waiting at the prompt. */
 const PATIENCE_MS = 1500;

@@ -23,7 +23,7 @@ import {
   wholeDiff,
 } from './tardiff/diff-text.js';
 import { openHistory } from './opening/history.js';
-import { printBytes, statusIsAnswer } from './output/output.js';
+import { print, printBytes, statusIsAnswer } from './output/output.js';
 import {
   aspectsText,
   jsonDifference,
@@ -31,7 +31,8 @@ import {
   kindOf,
   typeWord,
 } from './shared/report-differences.js';
-import { interruptSignal, print, runTool, toolCommand } from './shared/run-tool.js';
+import { interruptSignal } from './shared/signals.js';
+import { runTool, toolCommand } from './shared/run-tool.js';
 import {
   chooseVersions,
   comparedPaths,

@@ -1,6 +1,7 @@
 /** Implements `tardis-import`: brings over the history that another backup program has kept. */
 import { checkClientName } from '../store/layout/client-name.js';
-import { interruptSignal, runTool, toolCommand } from './shared/run-tool.js';
+import { interruptSignal } from './shared/signals.js';
+import { runTool, toolCommand } from './shared/run-tool.js';
 
 const command = toolCommand({
   tool: 'tardis-import',

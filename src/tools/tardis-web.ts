@@ -19,10 +19,11 @@ import { Job, Jobs, type LocalPlace, type LocalServer, serveLocally } from '../w
 import { openRestoreJobs } from '../workers/index.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { printJson } from './output/json-text.js';
-import { PARTLY } from './output/output.js';
+import { PARTLY, print } from './output/output.js';
 import { clientPlace } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
-import { interruptSignal, print, runTool, toolCommand } from './shared/run-tool.js';
+import { interruptSignal } from './shared/signals.js';
+import { runTool, toolCommand } from './shared/run-tool.js';
 import { complain } from './output/front.js';
 import { givenNewPassword } from './opening/password.js';
 import { readPage } from './shared/own-files.js';

@@ -15,7 +15,8 @@ import {
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { printJson } from './output/json-text.js';
-import { print, runTool, toolCommand } from './shared/run-tool.js';
+import { print } from './output/output.js';
+import { runTool, toolCommand } from './shared/run-tool.js';
 import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';

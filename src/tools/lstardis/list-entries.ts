@@ -10,7 +10,7 @@ import {
   readAttributes,
 } from '../../model/index.js';
 import type { Paint } from '../output/colors.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { formatBytes, formatTable, formatTime } from '../output/units.js';
 import { printJson } from '../output/json-text.js';
 

@@ -11,7 +11,7 @@ import {
 } from '../../history/index.js';
 import { displayName, jsonName, lastComponent, type SetNumber } from '../../model/index.js';
 import { jsonText } from '../output/json-text.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { formatTable, formatTime } from '../output/units.js';
 import { jsonEntry, modeText, sizeText, timeOf, type View } from './list-entries.js';
 import { provenGaps } from './prove-versions.js';

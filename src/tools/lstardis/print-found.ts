@@ -13,10 +13,9 @@ import { findNames, type FoundPath, MOST_FOUND } from './find-names.js';
 import { jsonEntry, type LsSettings, sizeText, timeOf, type View } from './list-entries.js';
 import { spanText } from './list-versions.js';
 import { type ProvenFinds, provenFinds } from './prove-found.js';
-import { print } from '../shared/run-tool.js';
 import { formatCount, formatTable } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
-import { PARTLY } from '../output/output.js';
+import { PARTLY, print } from '../output/output.js';
 import { complain } from '../output/front.js';
 
 type SearchedHistory = Parameters<typeof findNames>[0]['history'];

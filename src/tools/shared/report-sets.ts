@@ -8,7 +8,7 @@ import {
   type SetNumber,
   shownRoots,
 } from '../../model/index.js';
-import { print } from './run-tool.js';
+import { print } from '../output/output.js';
 import {
   formatBytes,
   formatCount,

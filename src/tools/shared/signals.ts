@@ -1,4 +1,6 @@
 /** Selects the signals that end a command. */
+import { messageLine } from '../output/front.js';
+import { printAbove } from '../output/progress-line.js';
 
 /** Environment variable that the launcher sets, since Node does not report which signals were ignored at its start. */
 const HANGUP_VARIABLE = 'TARDIS_HANGUP';
@@ -24,4 +26,23 @@ export function atHangup(work: () => Promise<void> | undefined): void {
  */
 export function endingSignals<S extends NodeJS.Signals>(...others: S[]): (S | 'SIGHUP')[] {
   return ignoresHangup() ? others : [...others, 'SIGHUP'];
+}
+
+const INTERRUPTED_STATUS = 130;
+
+/**
+ * Returns a signal that aborts at the first SIGINT, SIGTERM or SIGHUP. (SIGHUP is sent when the terminal is closed; if
+ * it was ignored at the start, it stays ignored.) The command then ends in order, and the phrase `then` is printed,
+ * which describes the result. A second signal ends the process at once.
+ */
+export function interruptSignal(name: string, then: string): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of endingSignals('SIGINT', 'SIGTERM')) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(INTERRUPTED_STATUS);
+      printAbove(messageLine(name, `stopping cleanly (interrupt again to stop at once); ${then}`));
+      controller.abort();
+    });
+  }
+  return controller.signal;
 }

@@ -32,6 +32,7 @@ import { compareShown, requireNewest } from '../opening/rollback.js';
 import { requireNewPassword, requirePassword, stretchFor } from '../opening/password.js';
 import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { formatBytes, formatTable } from '../output/units.js';
+import { print } from '../output/output.js';
 import { bringAccounts, checkShown, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
 import { printResult, requireOne } from './passwords.js';
 

@@ -4,9 +4,9 @@ import { TardisError } from '../../errors/index.js';
 import { extendLocks, type ExtendReport } from '../../maintenance/bucket-versions/index.js';
 import { DAY_MS } from '../../store/objects/index.js';
 import { printJson } from '../output/json-text.js';
-import { donePartly } from '../output/output.js';
+import { donePartly, print } from '../output/output.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { interruptSignal, print } from '../shared/run-tool.js';
+import { interruptSignal } from '../shared/signals.js';
 import { counted, formatCount, formatTime } from '../output/units.js';
 import type { OpenedPlace } from './bucket-place.js';
 

@@ -12,9 +12,9 @@ import {
 import { shownBucket } from '../../store/objects/index.js';
 import type { System } from '../../system/index.js';
 import { printJson } from '../output/json-text.js';
-import { donePartly } from '../output/output.js';
+import { donePartly, print } from '../output/output.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { interruptSignal, print } from '../shared/run-tool.js';
+import { interruptSignal } from '../shared/signals.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
 import { type OpenedPlace, openPlace } from './bucket-place.js';
 

@@ -10,7 +10,7 @@ import {
 import { nodeSystem, type System } from '../../system/index.js';
 import { type OpenedPlace, openPlace } from './bucket-place.js';
 import { jsonText } from '../output/json-text.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 
 type Options = Settings<'sonic bucket'>;
 

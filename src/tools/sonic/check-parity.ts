@@ -7,7 +7,7 @@ import type { RepairFinding } from '../../maintenance/check/index.js';
 import type { ProgressLine } from '../output/progress-line.js';
 import { printJson } from '../output/json-text.js';
 import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import { inFrontWords } from '../output/front.js';
 

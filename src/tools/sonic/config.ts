@@ -10,7 +10,7 @@ import { displayName } from '../../model/index.js';
 import { openAdmin } from '../opening/admin.js';
 import { unlockIfGiven } from '../opening/keys.js';
 import { withReports } from '../opening/history.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { formatTable } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
 import { printJson } from '../output/json-text.js';

@@ -10,7 +10,7 @@ import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { compareShown } from '../opening/rollback.js';
 import { remotePlace, requireNoWeb } from '../opening/server.js';
 import { printJson } from '../output/json-text.js';
-import { donePartly } from '../output/output.js';
+import { donePartly, print } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import {
   type Copied,
@@ -22,7 +22,7 @@ import {
   type RequestedCopy,
   retrying,
 } from '../shared/client-copy.js';
-import { interruptSignal, print } from '../shared/run-tool.js';
+import { interruptSignal } from '../shared/signals.js';
 
 type Options = Settings<'sonic copy'>;
 

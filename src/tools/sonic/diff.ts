@@ -20,7 +20,7 @@ import {
 } from '../../system/index.js';
 import { openAdministered, setOfWord } from '../opening/history.js';
 import { printJson } from '../output/json-text.js';
-import { PARTLY } from '../output/output.js';
+import { PARTLY, print } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import {
   aspectsText,
@@ -31,7 +31,7 @@ import {
   sizeOf,
   typeWord,
 } from '../shared/report-differences.js';
-import { interruptSignal, print } from '../shared/run-tool.js';
+import { interruptSignal } from '../shared/signals.js';
 import { complain } from '../output/front.js';
 
 type DiffSettings = Settings<'sonic diff'>;

@@ -18,7 +18,7 @@ import {
   splitRoot,
 } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { chosenSets } from './set-choice.js';
 import { counted, formatBytes, formatTime } from '../output/units.js';
 import { printJson } from '../output/json-text.js';

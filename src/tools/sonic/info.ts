@@ -10,7 +10,7 @@ import {
 } from '../../model/index.js';
 import { isAgeFigure } from '../../retention/index.js';
 import { withReports } from '../opening/history.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { chosenSets } from './set-choice.js';
 import { formatBytes, formatCount, formatSeconds, formatTime } from '../output/units.js';
 import { printJson } from '../output/json-text.js';

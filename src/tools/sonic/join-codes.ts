@@ -8,7 +8,7 @@ import { type JoinCode, makeJoinCode, parseJoinCode } from '../../store/index.js
 import { byteText, configPath, readSmallFile, type System, textBytes } from '../../system/index.js';
 import { printJson } from '../output/json-text.js';
 import { formatTime } from '../output/units.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 
 const MAX_FILE_BYTES = 1 << 20;
 

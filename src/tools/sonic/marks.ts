@@ -11,7 +11,7 @@ import {
 } from '../../model/index.js';
 import { openAdmin } from '../opening/admin.js';
 import { unlockClient, unlockIfGiven } from '../opening/keys.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { chosenSets } from './set-choice.js';
 import { requireTags } from '../shared/option-words.js';
 import { counted } from '../output/units.js';

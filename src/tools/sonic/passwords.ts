@@ -45,7 +45,7 @@ import { noteStored, requireNewest, requireNewestThere } from '../opening/rollba
 import { requireNoWeb, serverPlace } from '../opening/server.js';
 import { printJson } from '../output/json-text.js';
 import { joinCodeIn, joiningBy, printCode, requireClientOf } from './join-codes.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 
 export async function create(given: Settings<'sonic create'>): Promise<void> {
   const system = storeSystem(given.umask);

@@ -33,7 +33,8 @@ import {
   type KeysFinding,
 } from '../../maintenance/check/index.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { interruptSignal, print } from '../shared/run-tool.js';
+import { interruptSignal } from '../shared/signals.js';
+import { print } from '../output/output.js';
 import { jsonOf, textOf } from './report-check.js';
 import { TimeLeft } from '../output/time-left.js';
 import { counted, formatCount } from '../output/units.js';

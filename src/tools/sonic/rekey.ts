@@ -33,7 +33,8 @@ import {
   stretchFor,
 } from '../opening/password.js';
 import { withRewriteProgress } from '../output/step-progress.js';
-import { interruptSignal, print } from '../shared/run-tool.js';
+import { interruptSignal } from '../shared/signals.js';
+import { print } from '../output/output.js';
 import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from '../output/units.js';
 import { identityAt, type IdentitySettings } from '../opening/known-state.js';

@@ -13,7 +13,7 @@ import type {
 import { isSourceWrong, type SourceResult } from './check-source.js';
 import type { ParityReport } from './check-parity.js';
 import type { ProgressLine } from '../output/progress-line.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 import { inFrontWords } from '../output/front.js';

@@ -6,7 +6,7 @@ import { isThere } from '../../system/index.js';
 import { askPassword, strengthLine } from '../opening/password.js';
 import { askLine, askYes, hasTerminal } from '../output/terminal.js';
 import { formatBytes, formatTable } from '../output/units.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { type FreeDisk, freeDisks, refilled, requirePlace } from './setup-places.js';
 import {
   answered,

@@ -2,7 +2,7 @@
 import type { Settings } from '../../config/index.js';
 import { type CatalogUpgrade, upgradeCatalog } from '../../store/writer/index.js';
 import { openClientDirectory } from '../../store/index.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { compareShown } from '../opening/rollback.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
 import { printJson } from '../output/json-text.js';

@@ -21,7 +21,7 @@ import {
   jsonNotCompared,
   kindOf,
 } from '../shared/report-differences.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { complain } from '../output/front.js';
 import type { State, StateRoot } from './import-sources.js';
 

@@ -5,7 +5,7 @@ import { countErrors, displayName, displayText } from '../../model/index.js';
 import { BackupProgress } from '../../pipeline/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { type Failure, runOf, type WalkOutput } from '../../workers/index.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
 import { notEnteredText } from './report-backup.js';
 import { commandsOf } from './stream-sources.js';

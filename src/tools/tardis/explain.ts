@@ -17,7 +17,7 @@ import { displayName, EntryType, joinPath, jsonName, lastComponent } from '../..
 import { nodeSystem, type System } from '../../system/index.js';
 import { excludeOptions, placeOf } from './exclude-settings.js';
 import { cipherChoiceOf } from './filter-settings.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { printJson } from '../output/json-text.js';
 
 /** Prints one answer for each path. Returns the exit status. */

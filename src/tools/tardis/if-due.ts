@@ -13,7 +13,7 @@ import {
   textBytes,
 } from '../../system/index.js';
 import { type BackupMemory, memoryOf } from '../opening/backup-memory.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { hasToWait, printWait, reportLate } from './backup-events.js';
 
 type Options = Settings<'tardis'>;

@@ -5,7 +5,7 @@ import { isBucket, type Settings, usualClientFile } from '../../config/index.js'
 import { displayName } from '../../model/index.js';
 import { byteText } from '../../system/index.js';
 import { settledLines } from '../shared/report-purge.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { shellWord } from '../output/shell-word.js';
 import { counted, formatBytes, formatCount, formatSeconds, formatTable } from '../output/units.js';
 

@@ -30,7 +30,7 @@ import { askPassword, givenPassword, strengthLine, stretchFor } from '../opening
 import { ProgressLine } from '../output/progress-line.js';
 import { backupLines, nextLines, printStages } from './report-backup.js';
 import { settledWarning } from '../shared/report-purge.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import type { CopiesResult } from './other-stores.js';
 import { runningConfig } from './running-config.js';
 import { ScanAhead } from './walk-sources.js';

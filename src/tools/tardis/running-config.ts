@@ -4,7 +4,7 @@
  */
 import { explain, rowsOf, type SettingName, type Settings } from '../../config/index.js';
 import { configBytes, type PlainConfig, type RunSetting } from '../../model/index.js';
-import { VERSION } from '../shared/run-tool.js';
+import { VERSION } from '../shared/declare-tool.js';
 
 /** Settings whose values are texts, paths or names and contain no secret. */
 const SHOWN_TEXTS: ReadonlySet<string> = new Set<SettingName>([

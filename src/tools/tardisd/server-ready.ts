@@ -11,7 +11,7 @@ import {
   type SocketAddress,
   type System,
 } from '../../system/index.js';
-import { print } from '../shared/run-tool.js';
+import { print } from '../output/output.js';
 import { newPlace, newPlaceText } from '../opening/local-store.js';
 import { printJson } from '../output/json-text.js';
 import { shellWord } from '../output/shell-word.js';
