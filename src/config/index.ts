@@ -18,7 +18,7 @@ export {
   parsePlace,
   parseSshPlace,
   type SshPlace,
-} from './place.js';
+} from './store-place.js';
 export { profileFor, storageThreadsOf } from './profiles.js';
 export { parseRates, rateAt, type RatePeriod } from './rates.js';
 export type { SettingRow, ValueSpec } from './row.js';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { byteText } from '../system/index.js';
 import { configInvalid } from './invalid.js';
 import type { Found, Layer, Rows } from './layers.js';
-import { placeBytes } from './place.js';
+import { placeBytes } from './store-place.js';
 import { shownText } from './shown.js';
 import type { Value } from './values.js';
 

@@ -20,7 +20,7 @@ import {
 } from './layers.js';
 import { configInvalid } from './invalid.js';
 import { withMeanings } from './later-spellings.js';
-import { isBucketText } from './place.js';
+import { isBucketText } from './store-place.js';
 import { profileLayer } from './profiles.js';
 import { BUCKET_TOOLS } from './rows-bucket.js';
 import type { Tool } from './tools.js';

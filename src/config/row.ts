@@ -2,7 +2,7 @@
 import type { Tool } from './tools.js';
 
 /**
- * Types of values. `path` is bytes, `place` the place of a store (place.ts), `text` must be UTF-8, `name` is a text without slashes. The plural types are lists.
+ * Types of values. `path` is bytes, `place` the place of a store (store-place.ts), `text` must be UTF-8, `name` is a text without slashes. The plural types are lists.
  * In a file, the words of a list are separated by blanks or commas; a word that contains a blank or a comma is quoted.
  * `commands` are texts `NAME = COMMAND`, each a line of [Sources] in a file (source-commands.ts).
  * `command` is a list of words that are separated by blanks only, on a command line too. `seconds` may have up to three

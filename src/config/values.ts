@@ -3,7 +3,7 @@ import { TardisError } from '../errors/index.js';
 import { byteText, hasStrayBytes, textBytes } from '../system/index.js';
 import { mustBe } from './invalid.js';
 import type { ValueSpec } from './row.js';
-import { otherPlaceBytes, placeBytes } from './place.js';
+import { otherPlaceBytes, placeBytes } from './store-place.js';
 import { parseRates } from './rates.js';
 import { formatSize, parseSize } from './sizes.js';
 import { checkFileName, sourceCommand } from './source-commands.js';

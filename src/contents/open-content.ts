@@ -7,7 +7,7 @@ import { Pieces, tooShort } from './range-reader.js';
 import { after, type Soon } from './soon.js';
 import { SparseMap, sparseHeadBytes } from './sparse.js';
 import type { StoredPiece } from './stored-piece.js';
-import type { Units } from './units.js';
+import type { Units } from './decoding.js';
 
 /** Number of chunks that are decoded ahead of a sequential reader. */
 const AHEAD_CHUNKS = 3;

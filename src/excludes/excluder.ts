@@ -4,7 +4,7 @@
  */
 import { displayName, EntryType, joinPath, lastComponent, type RowReader } from '../model/index.js';
 import { type DirectoryPlace, OpenedPlace, type System } from '../system/index.js';
-import type { RuleFile, RuleLink } from './chain.js';
+import type { RuleFile, RuleLink } from './rule-chain.js';
 import { fileFilter, type FilterRules } from './filter-rules.js';
 import { generalRules, parseRule, parseRules, pathBeneath, type Rule, RuleList } from './rules.js';
 import { CACHE_TAG_NAME, isCache, MarkerFiles, readBeginning } from './marker-files.js';

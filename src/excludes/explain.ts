@@ -13,7 +13,7 @@ import {
   splitPath,
 } from '../model/index.js';
 import { type DirectoryPlace, namedDirectoryAt, type System } from '../system/index.js';
-import type { RuleLink } from './chain.js';
+import type { RuleLink } from './rule-chain.js';
 import { type Decision, Excluder, type RuleProblem } from './excluder.js';
 import type { ExcludeOptions } from './options.js';
 

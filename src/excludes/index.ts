@@ -1,5 +1,5 @@
 export { CVS_PATTERNS } from './options.js';
-export { packChains, type PackedChains, type RuleLink, unpackChains } from './chain.js';
+export { packChains, type PackedChains, type RuleLink, unpackChains } from './rule-chain.js';
 export * from './crypt-filter.js';
 export * from './excluder.js';
 export { explainPath, type Explanation, type WalkReach } from './explain.js';

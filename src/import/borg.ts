@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import type { ErrorCode } from '../errors/index.js';
 import { BorgItems, directoriesOf } from './borg-items.js';
-import type { Program } from './program.js';
+import type { Program } from './run-program.js';
 import type { Archive, RepositoryProgram } from './repository-program.js';
 import type { StatePlace } from './state-place.js';
 

@@ -5,7 +5,7 @@
 import { TardisError } from '../errors/index.js';
 import { displayName, displayText } from '../model/index.js';
 import { Borg } from './borg.js';
-import { runProgram } from './program.js';
+import { runProgram } from './run-program.js';
 import type { Archive, RepositoryProgram } from './repository-program.js';
 import { Restic } from './restic.js';
 import type { StatePlace } from './state-place.js';

@@ -1,5 +1,5 @@
 /** The way in which a repository of another program is read. */
-import type { Program } from './program.js';
+import type { Program } from './run-program.js';
 import type { StatePlace } from './state-place.js';
 
 /** One snapshot of restic, or archive of borg. */

@@ -1,7 +1,7 @@
 /** Reads repositories of restic by restic itself, 0.17 or later. */
 import type { ErrorCode } from '../errors/index.js';
 import { joinPath } from '../model/index.js';
-import type { Program } from './program.js';
+import type { Program } from './run-program.js';
 import type { Archive, RepositoryProgram } from './repository-program.js';
 import type { StatePlace } from './state-place.js';
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { systemCode } from '../errors/index.js';
 import { joinPath } from '../model/index.js';
 import { textBytes } from '../system/index.js';
-import { type Program, runProgram } from './program.js';
+import { type Program, runProgram } from './run-program.js';
 
 const OWNER_ALL = 0o700;
 const SLASH = 0x2f;

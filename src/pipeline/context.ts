@@ -4,7 +4,7 @@ import type { JobRunner } from '../workers/index.js';
 import { Budget } from './budget.js';
 import { Counters } from './counters.js';
 import { OpenDirectories } from './directories.js';
-import { Effort } from './effort.js';
+import { Effort } from './compression-effort.js';
 import { Encryption } from './encryption.js';
 import { Flight } from './flight.js';
 import { MissingMounts } from './missing-mounts.js';

@@ -3,7 +3,7 @@ export type { PipelineSettings } from './settings.js';
 export { SimilarContents } from './similar.js';
 export { Budget } from './budget.js';
 export { Counters } from './counters.js';
-export { Effort, type EffortSettings } from './effort.js';
+export { Effort, type EffortSettings } from './compression-effort.js';
 export type { PipelineHooks } from './hooks.js';
 export { type LargeFile, type Parcel, ParcelCutter, type ParcelLimits } from './parcel.js';
 export type * from './peer.js';

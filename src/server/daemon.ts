@@ -24,7 +24,7 @@ import { endBackupRequest, mediumOf } from '../store/index.js';
 import type { ClientSession, Visit } from './client-session.js';
 import { ServerConnection } from './server-connection.js';
 import type { SessionServices } from './session-services.js';
-import { Nodes } from './nodes.js';
+import { Nodes } from './bucket-servers.js';
 import { lookAt, placeOf, type SharedClients } from './shared-clients.js';
 import type { ProfilePlan } from './session-profile.js';
 import type { StorageHost } from './storage/storage-host.js';

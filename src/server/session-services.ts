@@ -2,7 +2,7 @@
 import type { System } from '../system/index.js';
 import type { ClientSession, ClientSessionServices, Visit } from './client-session.js';
 import type { LoginService } from './login/login.js';
-import type { Nodes } from './nodes.js';
+import type { Nodes } from './bucket-servers.js';
 import type { Rights } from './session-rights.js';
 import type { SharedClients } from './shared-clients.js';
 

@@ -10,7 +10,7 @@ import {
   type PurposeName,
 } from '../transport/index.js';
 import type { TcpPlace } from '../system/index.js';
-import type { Leases } from './nodes.js';
+import type { Leases } from './bucket-servers.js';
 import type { SessionServices } from './session-services.js';
 
 export interface SharedClients {

@@ -15,7 +15,7 @@ import {
 import { MediumFault } from './medium-fault.js';
 import { addonPath } from './native.js';
 import { hasStrayBytes } from './process-input.js';
-import { type RowOf, type RowShape, shaped, type SqlQuery } from './rows.js';
+import { type RowOf, type RowShape, shaped, type SqlQuery } from './row-shapes.js';
 import './whole-addons.js';
 
 const require = createRequire(import.meta.url);

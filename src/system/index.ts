@@ -4,10 +4,10 @@ export { Credit } from './credit.js';
 export { Retries } from './retries.js';
 export { type Clock, looseDelay, notBefore, systemClock, wallMs, within } from './clock.js';
 export { type SqlDatabase, type SqlStatement, type SqlValue, steadySql } from './database.js';
-export type { RowOf, RowShape, SqlQuery } from './rows.js';
+export type { RowOf, RowShape, SqlQuery } from './row-shapes.js';
 export { onExposedSecret, reportIfExposed, reportIfForeign } from './exposed-secrets.js';
 export { environmentOfOthers, idsOf, unusedProxy } from './other-programs.js';
-export { flockPatiently, lockPatiently, onLongWait, reportLongWait, tryFlock } from './patience.js';
+export { flockPatiently, lockPatiently, onLongWait, reportLongWait, tryFlock } from './locks.js';
 export * from './files.js';
 export { foreignHand, isKept, wayTo } from './changeable-files.js';
 export {
@@ -74,4 +74,4 @@ export {
 export * from './temporary.js';
 export { type Channel, Thread, threadEnd } from './thread.js';
 export { type CallReply, type CallRequest, Calls, replyTo } from './calls.js';
-export { loadHttp, loadHttp2, loadHttps, loadTls } from './web.js';
+export { loadHttp, loadHttp2, loadHttps, loadTls } from './web-modules.js';

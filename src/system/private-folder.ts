@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { causeCode, failedTo, isDiskFull, systemCode, TardisError } from '../errors/index.js';
 import { freeSpaceText } from './free-space.js';
-import { tryFlock } from './patience.js';
+import { tryFlock } from './locks.js';
 import type { System } from './system.js';
 import { temporaryDirectory } from './temporary.js';
 

@@ -1,12 +1,12 @@
 /** Exports the parts of the commands that can be used or tested without running a command. */
-export { type LiveKind, liveValues } from './sonic/live-values.js';
+export { type LiveKind, liveValues } from './sonic/completion-values.js';
 export { showsColors } from './output/colors.js';
 export { ShownBackup } from './tardis/shown-backup.js';
 export { provenGaps, provenVersions } from './lstardis/prove-versions.js';
 export { ShownRestore } from './regenerate/shown-restore.js';
 export { TimeLeft } from './output/time-left.js';
 export { tardisHelp } from './shared/commands.js';
-export { PROGRAM_OF } from './output/front.js';
+export { PROGRAM_OF } from './output/command-names.js';
 export { HELP, helpText, SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
 export { statusesOf, statusNote } from './shared/help-statuses.js';
 export { inOurWords } from './shared/neophytos.js';

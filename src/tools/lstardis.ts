@@ -33,7 +33,7 @@ import { painter } from './output/colors.js';
 import { outputTaken, PARTLY, print } from './output/output.js';
 import { printSets } from './shared/report-sets.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
-import { complain } from './output/front.js';
+import { complain } from './output/command-names.js';
 
 const NO_OWNERS: Map<string, string> = new Map();
 

@@ -35,7 +35,7 @@ import { setText } from './shared/report-sets.js';
 import { interruptSignal } from './shared/signals.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { stdoutIsData } from './output/output.js';
-import { complain, messageLine } from './output/front.js';
+import { complain, messageLine } from './output/command-names.js';
 
 /** Paths that are restored from one set. */
 interface Batch {

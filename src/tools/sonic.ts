@@ -47,11 +47,11 @@ const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
   .addCommand(works('sonic bucket', async () => (await import('./sonic/bucket.js')).bucket))
   .addCommand(works('sonic upgrade', async () => (await import('./sonic/upgrade.js')).upgrade))
   .commandsGroup('Marks of sets:')
-  .addCommand(works('sonic tag', async () => (await import('./sonic/marks.js')).tag))
-  .addCommand(works('sonic lock', async () => (await import('./sonic/marks.js')).lock))
-  .addCommand(works('sonic priority', async () => (await import('./sonic/marks.js')).prioritise))
-  .addCommand(works('sonic rename', async () => (await import('./sonic/marks.js')).rename))
-  .addCommand(works('sonic expendable', async () => (await import('./sonic/marks.js')).expend))
+  .addCommand(works('sonic tag', async () => (await import('./sonic/mark-sets.js')).tag))
+  .addCommand(works('sonic lock', async () => (await import('./sonic/mark-sets.js')).lock))
+  .addCommand(works('sonic priority', async () => (await import('./sonic/mark-sets.js')).prioritise))
+  .addCommand(works('sonic rename', async () => (await import('./sonic/mark-sets.js')).rename))
+  .addCommand(works('sonic expendable', async () => (await import('./sonic/mark-sets.js')).expend))
   .commandsGroup('Clients, passwords and keys:')
   .addCommand(works('sonic create', async () => (await import('./sonic/passwords.js')).create))
   .addCommand(works('sonic account', async () => (await import('./sonic/account.js')).account))
@@ -84,7 +84,7 @@ function completeCommand(): Command {
     .argument('<prefix>')
     .argument('[words...]')
     .action(async (wanted: string, prefix: string, words: string[]) => {
-      const { LIVE_KINDS, liveValues } = await import('./sonic/live-values.js'); // only this command needs it
+      const { LIVE_KINDS, liveValues } = await import('./sonic/completion-values.js'); // only this command needs it
       const kind = LIVE_KINDS.find((one) => one === wanted);
       if (kind === undefined) return;
       const late = setTimeout(() => process.exit(0), PATIENCE_MS);

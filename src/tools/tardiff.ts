@@ -41,7 +41,7 @@ import {
   type Versions,
 } from './tardiff/sides.js';
 import { formatBytes } from './output/units.js';
-import { complain } from './output/front.js';
+import { complain } from './output/command-names.js';
 
 const SAME = 0;
 const DIFFERENT = 1;

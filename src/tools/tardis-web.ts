@@ -24,7 +24,7 @@ import { clientPlace } from './opening/local-store.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal } from './shared/signals.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
-import { complain } from './output/front.js';
+import { complain } from './output/command-names.js';
 import { givenNewPassword } from './opening/password.js';
 import { readPage } from './shared/own-files.js';
 import type { WebSettings } from './tardis-web/client-settings.js';

@@ -17,7 +17,7 @@ import {
 } from '../system/index.js';
 import { type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
 import type { Channel, Connection } from './connection.js';
-import type { LinkOptions } from './link.js';
+import type { LinkOptions } from './link-times.js';
 import type { Head, MessageName } from './messages.js';
 import { answeredError, channelOf, connectError, dial, type TlsOptions } from './sockets.js';
 

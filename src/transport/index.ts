@@ -12,7 +12,7 @@ export { type Channel, Connection } from './connection.js';
 export { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
 export { InnerDoor } from './inner-door.js';
 export { innerSockets } from './inner-sockets.js';
-export { DEFAULT_LINK, type LinkOptions, linkWith } from './link.js';
+export { DEFAULT_LINK, type LinkOptions, linkWith } from './link-times.js';
 export type { FieldKind, Fields, MessageRow, PlainKind } from './message-row.js';
 export type { MessageSocket } from './message-socket.js';
 export * from './messages.js';

@@ -6,7 +6,7 @@ import { TardisError } from '../errors/index.js';
 import type { System } from '../system/index.js';
 import { Connection } from './connection.js';
 import { innerSockets } from './inner-sockets.js';
-import type { LinkOptions } from './link.js';
+import type { LinkOptions } from './link-times.js';
 
 type Take = (connection: Connection) => void;
 

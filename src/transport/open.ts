@@ -3,7 +3,7 @@ import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
 import { type Address, singleAddresses, type System } from '../system/index.js';
 import type { Connection } from './connection.js';
 import type * as https from './https-connection.js';
-import type { LinkOptions } from './link.js';
+import type { LinkOptions } from './link-times.js';
 import type * as sockets from './sockets.js';
 import type { TlsOptions } from './sockets.js';
 

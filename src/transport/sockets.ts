@@ -23,7 +23,7 @@ import {
 } from '../system/index.js';
 import { type Channel, Connection, NO_CHANNEL } from './connection.js';
 import { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
-import type { LinkOptions } from './link.js';
+import type { LinkOptions } from './link-times.js';
 import { WebMessageSocket } from './web-message-socket.js';
 
 /** Maximum size of a message. It exceeds every size in the message table. */

@@ -81,7 +81,7 @@ function startsOf({ running }: Server): number {
   return running.stderr.split('"session begins"').length - 1;
 }
 
-/** A server that looked for leases looks again after this time (LOOK_MS of src/server/nodes.ts). */
+/** A server that looked for leases looks again after this time (LOOK_MS of src/server/bucket-servers.ts). */
 const LOOKS_AGAIN_MS = 1010;
 /**
  * The faults of the commit at which a server is paused: the commit takes effect before another server takes over, after

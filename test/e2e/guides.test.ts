@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { PROGRAM_OF } from '../../src/tools/output/front.js';
+import { PROGRAM_OF } from '../../src/tools/output/command-names.js';
 import { backupsRunHere, poolsStayAway, run, type Tool } from '../helpers/commands.js';
 import { lab } from '../helpers/settings.js';
 import { dir, file, makeTree } from '../helpers/tree.js';

@@ -1,6 +1,6 @@
 /** Holds each command that a test runs to the exit statuses that its help lists. */
 import { TOOLS } from '../../src/config/index.js';
-import { PROGRAM_OF } from '../../src/tools/output/front.js';
+import { PROGRAM_OF } from '../../src/tools/output/command-names.js';
 import { statusesOf } from '../../src/tools/shared/help-statuses.js';
 
 /** Exit statuses of `sonic` without a command that it knows. */

@@ -9,7 +9,7 @@ import {
   type SqlDatabase,
   type System,
 } from '../../src/system/index.js';
-import { shaped } from '../../src/system/rows.js';
+import { shaped } from '../../src/system/row-shapes.js';
 import { ROOT } from '../tidy/house.js';
 
 /** A table that is filled from another one, and a change of that table. */

@@ -9,7 +9,7 @@ import {
   type SetNumber,
   type SlotNumber,
 } from '../../src/model/index.js';
-import type { RowOf } from '../../src/system/rows.js';
+import type { RowOf } from '../../src/system/row-shapes.js';
 
 function inSet(set: SetNumber, directory: DirectoryId): number {
   return set * 1000 + directory;

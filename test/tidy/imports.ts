@@ -154,7 +154,7 @@ const BARE_OR_DYNAMIC_IMPORT = /\bimport\s*\(?\s*['"]([^'"]+)['"]/g;
 
 /**
  * Modules of the web, each with the rooms that may import it; rooms within those may, too. An import of `node:http`
- * loads a browser's WebSocket, 50 ms of each start; other rooms load it at first use (src/system/web.ts). An import of
+ * loads a browser's WebSocket, 50 ms of each start; other rooms load it at first use (src/system/web-modules.ts). An import of
  * types loads nothing.
  */
 const WEB_MODULES: readonly (readonly [modules: RegExp, rooms: readonly string[]])[] = [

@@ -5,7 +5,7 @@
 import type { MendableBackend, ObjectWriter } from '../backends/backend.js';
 import { parityName } from '../layout/layout.js';
 import type { RecordReader } from '../packs/scan.js';
-import { inverseOf } from './field.js';
+import { inverseOf } from './galois-field.js';
 import { addToRows, type ParityMath } from './make-parity.js';
 import {
   type ParityIndex,

@@ -3,7 +3,7 @@ import { crc32, type NativeCalls } from '../../system/index.js';
 import type { Backend, ObjectWriter } from '../backends/backend.js';
 import { parityName } from '../layout/layout.js';
 import type { RecordReader } from '../packs/scan.js';
-import { coefficient } from './field.js';
+import { coefficient } from './galois-field.js';
 import { buildHead, HEAD_BYTES, type ParityIndex } from './parity-file.js';
 import { type Shape, shapeOf, type Stretch, SUM_BYTES, tableBytes } from './shape.js';
 

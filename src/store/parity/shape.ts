@@ -3,7 +3,7 @@
  * is a sequence of stretches. A stretch is divided into at most 128 shards of equal length. The blocks at the same
  * place in all its shards (a column) are protected together. See docs/inside/formats.md, "Parity".
  */
-import { MAX_ROWS, MAX_SHARDS } from './field.js';
+import { MAX_ROWS, MAX_SHARDS } from './galois-field.js';
 
 /**
  * Number of bytes of a block, which is lost or kept as a whole. It is the size of a sector of today's disks, and of a

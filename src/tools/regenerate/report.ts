@@ -6,7 +6,7 @@ import { jsonFailure, printFailures } from '../shared/restore-failures.js';
 import { printReport } from '../output/output.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
-import { complain } from '../output/front.js';
+import { complain } from '../output/command-names.js';
 
 interface RestoreReport {
   /** The number of the set of each group of paths; 0 for contents that are named by their digests. */

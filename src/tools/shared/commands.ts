@@ -1,5 +1,5 @@
 /** The commands of `tardis`: the programs by the names that a newcomer looks for. */
-import { PROGRAM_OF } from '../output/front.js';
+import { PROGRAM_OF } from '../output/command-names.js';
 import { folded, shownExamples } from './help-rows.js';
 
 const SUMMARIES: Readonly<Record<keyof typeof PROGRAM_OF, string>> = {

@@ -5,7 +5,7 @@
 import { type Command, Option } from 'commander';
 import { formatValue, headingOf, rowsOf, type SettingRow, type Tool } from '../../config/index.js';
 import { programVersion } from '../../system/index.js';
-import { frontCommand } from '../output/front.js';
+import { frontCommand } from '../output/command-names.js';
 import { helpLayout, isShortened, listAll, listInAll } from './help-layout.js';
 import { FIND_ARGUMENTS, helpOf, helpText, shortExamples, shortHelpText } from './help.js';
 import { takeAttached, takeNumbers, ToolCommand } from './option-words.js';

@@ -4,7 +4,7 @@
  */
 import type { Tool } from '../../config/index.js';
 import { COMMANDS_HELP, READERS_HELP } from './help-commands.js';
-import { frontCommand } from '../output/front.js';
+import { frontCommand } from '../output/command-names.js';
 import { D, folded, shownExamples, type ToolHelp } from './help-rows.js';
 import { statusNote } from './help-statuses.js';
 import { KEYS_HELP, SETS_HELP } from './help-sonic.js';

@@ -2,7 +2,7 @@
 import { errnoText, ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
-import { complain } from '../output/front.js';
+import { complain } from '../output/command-names.js';
 import { formatCount } from '../output/units.js';
 
 /** Maximum number of failures printed, since a lost pack affects many files. --json prints all failures. */

@@ -3,7 +3,7 @@ import { type Command, CommanderError } from 'commander';
 import { expandArguments, explain, resolveSettings, rowsOf, type SettingName, type Settings, type Sourced, type Tool } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { isThere, keepBlocksSmall, onExposedSecret, onLongWait, processArguments, processEnvironment } from '../../system/index.js';
-import { helpInFrontWords, messageLine } from '../output/front.js';
+import { helpInFrontWords, messageLine } from '../output/command-names.js';
 import { printJson } from '../output/json-text.js';
 import { endStatus, outputIsReport, print } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';

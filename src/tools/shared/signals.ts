@@ -1,5 +1,5 @@
 /** Selects the signals that end a command. */
-import { messageLine } from '../output/front.js';
+import { messageLine } from '../output/command-names.js';
 import { printAbove } from '../output/progress-line.js';
 
 /** Environment variable that the launcher sets, since Node does not report which signals were ignored at its start. */

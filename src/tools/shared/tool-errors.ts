@@ -3,7 +3,7 @@ import { type Command, CommanderError } from 'commander';
 import { refuseAbsent, rowsOf, type Tool, TOOLS } from '../../config/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
-import { complain, inFrontWords } from '../output/front.js';
+import { complain, inFrontWords } from '../output/command-names.js';
 import { jsonText } from '../output/json-text.js';
 import { failedStatus, printReport } from '../output/output.js';
 

@@ -9,7 +9,7 @@ import { printJson } from '../output/json-text.js';
 import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
 import { print } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
-import { inFrontWords } from '../output/front.js';
+import { inFrontWords } from '../output/command-names.js';
 
 /**
  * The parity result of a check: the numbers of protected and unprotected files, and with --repair also the result of

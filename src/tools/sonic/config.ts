@@ -14,7 +14,7 @@ import { print } from '../output/output.js';
 import { formatTable } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
 import { printJson } from '../output/json-text.js';
-import { complain } from '../output/front.js';
+import { complain } from '../output/command-names.js';
 
 export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
   const keys = options.keysToShow.map(keptKey);

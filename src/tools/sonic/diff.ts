@@ -32,7 +32,7 @@ import {
   typeWord,
 } from '../shared/report-differences.js';
 import { interruptSignal } from '../shared/signals.js';
-import { complain } from '../output/front.js';
+import { complain } from '../output/command-names.js';
 
 type DiffSettings = Settings<'sonic diff'>;
 

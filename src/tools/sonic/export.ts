@@ -13,7 +13,7 @@ import { openRestoreJobs } from '../../workers/index.js';
 import { openAdministered } from '../opening/history.js';
 import { noteRestore } from '../opening/backup-memory.js';
 import { noteDamage } from '../opening/local-store.js';
-import { complain, messageLine } from '../output/front.js';
+import { complain, messageLine } from '../output/command-names.js';
 import { printJson } from '../output/json-text.js';
 import { PARTLY, print } from '../output/output.js';
 import { printAbove, ProgressLine } from '../output/progress-line.js';

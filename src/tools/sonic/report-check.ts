@@ -16,7 +16,7 @@ import type { ProgressLine } from '../output/progress-line.js';
 import { print } from '../output/output.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
-import { inFrontWords } from '../output/front.js';
+import { inFrontWords } from '../output/command-names.js';
 
 /** Maximum number of versions printed, since a lost pack affects many files. --json prints all versions. */
 const MAX_SHOWN = 1000;

@@ -12,7 +12,7 @@ import { clientPlace } from '../opening/local-store.js';
 import { givenPassword, requirePassword } from '../opening/password.js';
 import { printJson } from '../output/json-text.js';
 import { formatTable, formatTime } from '../output/units.js';
-import { complain } from '../output/front.js';
+import { complain } from '../output/command-names.js';
 import { PARTLY, print } from '../output/output.js';
 import { byteText, nodeSystem } from '../../system/index.js';
 import { localOnDemand } from '../tardis/local-server.js';

@@ -22,7 +22,7 @@ import {
   kindOf,
 } from '../shared/report-differences.js';
 import { print } from '../output/output.js';
-import { complain } from '../output/front.js';
+import { complain } from '../output/command-names.js';
 import type { State, StateRoot } from './import-sources.js';
 
 /** Lines about one set that are printed; --json prints all. */

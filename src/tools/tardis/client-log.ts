@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import { failedTo, systemReason } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { complain } from '../output/front.js';
+import { complain } from '../output/command-names.js';
 
 export class ClientLog {
   private fds: number[] = [];

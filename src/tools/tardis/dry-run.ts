@@ -11,7 +11,7 @@ import { notEnteredText } from './report-backup.js';
 import { commandsOf } from './stream-sources.js';
 import { walkSources } from './walk-sources.js';
 import { printJson } from '../output/json-text.js';
-import { complain } from '../output/front.js';
+import { complain } from '../output/command-names.js';
 
 /** In the predecessor `-n` gave the name of the set, which is taken for a directory here. */
 const NAME_HINT = '-n is --dry-run here; a name of the set is given by --name';

@@ -3,7 +3,7 @@ import { nearest, type Settings, TOOLS } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import { byteText, isThere, processArguments } from '../../system/index.js';
-import { PROGRAM_OF } from '../output/front.js';
+import { PROGRAM_OF } from '../output/command-names.js';
 
 /** Equivalent commands, by the first word of the other program's command. */
 const EQUIVALENT_LINES: Readonly<Record<string, string>> = {

@@ -42,7 +42,7 @@ import { requireTags } from '../shared/option-words.js';
 import { newPlace, type NewPlace, newPlaceText } from '../opening/local-store.js';
 import { keyFileOf, promptFor } from '../opening/keys.js';
 import { printJson } from '../output/json-text.js';
-import { complain, shownProgram } from '../output/front.js';
+import { complain, shownProgram } from '../output/command-names.js';
 
 /** Number of digests that are remembered, so that repeated contents are not sent again. They take 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;

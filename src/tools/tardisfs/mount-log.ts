@@ -4,7 +4,7 @@ import type { Settings } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
 import { BoundedCache } from '../../system/index.js';
-import { shownProgram } from '../output/front.js';
+import { shownProgram } from '../output/command-names.js';
 
 /** Time for which an entry is not repeated, and maximum number of entries that are remembered for that. */
 const REPEAT_MS = 60_000;

@@ -19,7 +19,7 @@ import {
   type SqlValue,
   type System,
 } from '../../../src/system/index.js';
-import { type ColumnKind, kindsOf, type RowShape } from '../../../src/system/rows.js';
+import { type ColumnKind, kindsOf, type RowShape } from '../../../src/system/row-shapes.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { filesOfHouse, ROOT } from '../../tidy/house.js';
 
