@@ -21,6 +21,7 @@ import { followBucket } from './opening/follow-bucket.js';
 import { printJson } from './output/json-text.js';
 import { PARTLY, print } from './output/output.js';
 import { clientPlace } from './opening/local-store.js';
+import { PARTLY } from './output/exit-status.js';
 import { openHistory, usesServer } from './opening/history.js';
 import { interruptSignal } from './shared/signals.js';
 import { runTool, toolCommand } from './shared/run-tool.js';

@@ -3,16 +3,11 @@
  * reader of standard output ends (`| head`), a listing ends too, but not a backup or a restore.
  */
 import { asTardisError, errnoText, systemCode } from '../../errors/index.js';
+import { cutStatus, failedStatus } from './exit-status.js';
 
 let isStdoutData = false;
 let isWork = false;
 let hasLostOutput = false;
-/** Exit status of a failure that has no status of its own. It is not 1 for commands whose status 1 is an answer. */
-let failureStatus = 1;
-let cutStatus = 0;
-let isPartly = false;
-/** Exit status if the work is done but something is missing or damaged. */
-export const PARTLY = 3;
 
 /** Declares that standard output carries the requested data. It must be complete, and contain nothing else. */
 export function stdoutIsData(): void {
@@ -22,28 +17,6 @@ export function stdoutIsData(): void {
 /** Declares that the tool does work that continues to its end, even if its output fails. */
 export function outputIsReport(): void {
   isWork = true;
-}
-
-/** Declares that exit statuses below `status` are answers, which a failure must not return. */
-export function statusIsAnswer(status: number): void {
-  failureStatus = status;
-  cutStatus = status;
-}
-
-/** Declares that data is missing or damaged. The final exit status then reports that, unless it is a higher one. */
-export function donePartly(): void {
-  isPartly = true;
-}
-
-/** Returns the final exit status for the status that a command returned. */
-export function endStatus(status: number): number {
-  const partly = failureStatus === 1 ? PARTLY : failureStatus;
-  return isPartly ? Math.max(status, partly) : status;
-}
-
-/** Returns the exit status for a failure for which other tools return `usual`. */
-export function failedStatus(usual: number): number {
-  return usual === 1 ? failureStatus : usual;
 }
 
 /** Prints bytes unchanged, and ends the line. */
@@ -89,12 +62,12 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     process.stderr.write(
       code === 'EPIPE' ? `the output was not read to its end [EPIPE]\n` : lost(error),
     );
-    process.exit(failureStatus);
+    process.exit(failedStatus());
   }
   // A report goes nowhere if standard output is closed from the start (bin/launch.sh).
   if (code === 'EBADF') return;
   if (code !== 'EPIPE') reportLost(error);
-  else if (!isWork) process.exit(cutStatus);
+  else if (!isWork) process.exit(cutStatus());
 });
 
 /** Describes an output that could not be written. */
@@ -113,8 +86,8 @@ function reportLost(error: Error): void {
   if (hasLostOutput) return;
   hasLostOutput = true;
   process.stderr.write(lost(error));
-  if (!isWork) process.exit(failureStatus);
+  if (!isWork) process.exit(failedStatus());
   process.on('exit', (status) => {
-    if (status === 0) process.exitCode = failureStatus;
+    if (status === 0) process.exitCode = failedStatus();
   });
 }

@@ -5,7 +5,8 @@ import { asTardisError, TardisError, toWire } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
 import { complain, inFrontWords } from '../output/command-names.js';
 import { jsonText } from '../output/json-text.js';
-import { failedStatus, printReport } from '../output/output.js';
+import { failedStatus } from '../output/exit-status.js';
+import { printReport } from '../output/output.js';
 
 /**
  * Throws commander's error if help for an unknown command is requested, since commander would show the general help.

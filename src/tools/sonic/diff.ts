@@ -20,7 +20,8 @@ import {
 } from '../../system/index.js';
 import { openAdministered, setOfWord } from '../opening/history.js';
 import { printJson } from '../output/json-text.js';
-import { PARTLY, print } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
+import { print } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import {
   aspectsText,

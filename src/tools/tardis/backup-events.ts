@@ -25,7 +25,7 @@ import {
   type Remembered,
 } from '../opening/backup-memory.js';
 import { jsonText } from '../output/json-text.js';
-import { PARTLY } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
 import { print as printLine } from '../shared/run-tool.js';
 
 /** Prints a line for the user and logs it. */
