@@ -36,6 +36,7 @@ import { interruptSignal } from './shared/signals.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { stdoutIsData } from './output/output.js';
 import { complain, messageLine } from './output/command-names.js';
+import { PARTLY } from './output/exit-status.js';
 
 /** Paths that are restored from one set. */
 interface Batch {
@@ -170,13 +171,13 @@ function statusOf(
   failures: readonly RestoreFailure[],
   isDoubtful: boolean,
 ): number {
-  if (failures.length === 0) return isDoubtful ? 3 : 0;
+  if (failures.length === 0) return isDoubtful ? PARTLY : 0;
   const allTaken = failures.every(({ error }) => error.code === 'TARGET_EXISTS');
   const { files, directories, links, unchanged, kept } = progress;
   if (allTaken && files + directories + links + unchanged + kept === 0) {
     throw new TardisError('TARGET_EXISTS', 'nothing was restored: different files exist already');
   }
-  return 3;
+  return PARTLY;
 }
 
 // --- selection -------------------------------------------------------------------------------------

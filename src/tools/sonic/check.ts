@@ -18,12 +18,11 @@ import { TimeLeft } from '../output/time-left.js';
 import { formatBytes } from '../output/units.js';
 import { hasPassword, isWithoutKeys, refuseInClear, unlockClient } from '../opening/keys.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
+import { DAY_MS } from '../../model/index.js';
+import { PARTLY } from '../output/exit-status.js';
 
 type Options = Settings<'sonic check'>;
 
-/** Exit status if damage was found. */
-const FOUND_STATUS = 3;
-const DAY_MS = 86_400_000;
 /** Phrase that is printed when a check is interrupted. */
 const SO_FAR = 'what was found so far is reported';
 
@@ -70,7 +69,7 @@ export async function check(options: Options): Promise<number> {
     if (source !== undefined) sourceLines(source).forEach(print);
   }
   const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
-  return isDamaged(result) || isSourceWrong(source) || isUnrepaired ? FOUND_STATUS : 0;
+  return isDamaged(result) || isSourceWrong(source) || isUnrepaired ? PARTLY : 0;
 }
 
 /**

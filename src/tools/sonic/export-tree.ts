@@ -1,6 +1,6 @@
 /** Restores a set as a tree whose files are shared with the tree of another set, as far as they are equal. */
 import type { History } from '../../history/index.js';
-import { type SetNumber, shownRoot } from '../../model/index.js';
+import { type SetNumber, shownRoot, SLASH_BYTES } from '../../model/index.js';
 import {
   type EarlierTree,
   type RestoreFailure,
@@ -34,7 +34,6 @@ export async function wholeOf(history: History, set: SetNumber): Promise<Buffer[
   return (await history.roots(set)).map(({ path }) => shownRoot(path));
 }
 
-const SLASH = Buffer.from('/');
 
 /** Makes a directory show a set, and returns the entries that it lacks. All of it is on the disk on return. */
 export async function restoreTree(
@@ -63,7 +62,7 @@ export async function restoreTree(
     const isEqual = await equalPaths(system, history, { before: tree.set, after: set, signal });
     return {
       directory: tree.directory,
-      isEqual: (path) => isEqual(Buffer.concat([SLASH, path])),
+      isEqual: (path) => isEqual(Buffer.concat([SLASH_BYTES, path])),
     };
   }
 }

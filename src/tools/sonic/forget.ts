@@ -28,6 +28,7 @@ import { counted, formatBytes, formatTable, formatTime } from '../output/units.j
 import { unlockClient } from '../opening/keys.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
 import { printJson } from '../output/json-text.js';
+import { PARTLY } from '../output/exit-status.js';
 
 type Options = Settings<'sonic forget-path'>;
 const GOES_ON = 'the same command continues it';
@@ -243,7 +244,7 @@ async function finish(options: Options, system: System): Promise<number> {
   if (json) {
     printJson({ client, forgotten: due.length, ...result });
   } else print(`${counted(due.length, 'request')} carried out: "${client}" was rewritten.`);
-  return result.lostVersions === 0 ? 0 : 3;
+  return result.lostVersions === 0 ? 0 : PARTLY;
 }
 
 /** Prompts for confirmation before paths are deleted. Throws CONFIRMATION_NEEDED. */

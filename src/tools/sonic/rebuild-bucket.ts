@@ -1,37 +1,28 @@
 /** Implements `sonic rebuild` of a client in a bucket. */
 import { configInvalid, type Settings } from '../../config/index.js';
 import { displayText } from '../../model/index.js';
-import { checkClient, type CheckResult, type Finding } from '../../maintenance/check/index.js';
-import {
-  type BucketRebuild,
-  LOST_AND_FOUND,
-  placeOrphans,
-  rebuildInBucket,
-} from '../../maintenance/rebuild/index.js';
-import { Catalog } from '../../store/catalog/index.js';
+import type { CheckResult, Finding } from '../../maintenance/check/index.js';
+import { type BucketRebuild, rebuildInBucket } from '../../maintenance/rebuild/index.js';
 import {
   type BucketAccess,
   checkClientName,
-  type ClientDirectory,
   fetchClient,
   mendClientObjects,
   openClientDirectory,
 } from '../../store/index.js';
-import type { System } from '../../system/index.js';
 import { jsonText } from '../output/json-text.js';
 import { clientPlace, storeLimits, storeSystem } from '../opening/local-store.js';
-import { compareShown } from '../opening/rollback.js';
 import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal } from '../shared/signals.js';
+import { PARTLY } from '../output/exit-status.js';
 import { print } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
-import { hasPassword, mayEncrypt, refuseInClear, unlockClient } from '../opening/keys.js';
+import { refuseInClear } from '../opening/keys.js';
+import { checkRebuilt, placeLost, printPlaced } from './after-rebuild.js';
 import { jsonOf, textOf } from './report-check.js';
 
 type Options = Settings<'sonic rebuild'>;
 
-/** Exit status if something is damaged or lost. */
-const FOUND_STATUS = 3;
 /** Maximum number of lost commits that are listed. */
 const MAX_NAMED = 20;
 
@@ -61,23 +52,13 @@ export async function rebuildThere(access: BucketAccess, options: Options): Prom
     },
   });
   const { directory } = report;
-  compareShown(system, options); // only now, since the catalog that shows the seals may have been lost before
-  const isEncrypted = mayEncrypt(system, clientPlace(options));
-  const isDoubtful = report.isMetadataLost || doubtfulUpTo(system, directory) > 0;
-  // Orphans of an encrypting client are not moved, since readers reject a place that the client has not sealed.
-  const isPlaced = !isEncrypted && isDoubtful;
-  const placed = isPlaced ? await placeOrphans(system, directory, storeLimits(options)) : 0;
-  const unlocking = { ...options, account: undefined };
-  const keyring = hasPassword(options) ? await unlockClient(system, unlocking) : undefined;
-  const checked = await checkClient(system, directory, {
+  const { isMetadataLost } = report;
+  const { isEncrypted, placed } = await placeLost(system, directory, options, isMetadataLost);
+  const checked = await checkRebuilt(system, directory, options, {
     read: { data: { kind: 'all' }, leastAgeMs: 0 },
-    keyring,
     isEncrypted,
-    mark: true,
-    limits: storeLimits(options),
     signal,
     onFinding: (finding) => findings.push(finding),
-    onStep: () => undefined,
     onRead: (done, of) => {
       shown = `checking contents: ${formatBytes(done)} of ${formatBytes(of)}`;
     },
@@ -87,7 +68,7 @@ export async function rebuildThere(access: BucketAccess, options: Options): Prom
   if (options.json) printJson(options.client, outcome);
   else printText(options.client, outcome);
   const isWhole = report.lost.length + findings.length + mended.length === 0;
-  return isWhole && !report.isMetadataLost ? 0 : FOUND_STATUS;
+  return isWhole && !isMetadataLost ? 0 : PARTLY;
 }
 
 interface Outcome {
@@ -98,10 +79,6 @@ interface Outcome {
   readonly placed: number;
   readonly checked: CheckResult;
   readonly findings: readonly Finding[];
-}
-
-function doubtfulUpTo(system: System, { catalogPath }: ClientDirectory): number {
-  return Catalog.reading(system, catalogPath, ({ state }) => state.readDoubtfulUpTo());
 }
 
 function printJson(client: string, { mended, report, placed, checked, findings }: Outcome): void {
@@ -132,12 +109,7 @@ function printText(client: string, { mended, report, placed, checked, findings }
   if (isNewGeneration) {
     print('What is left is in a new generation of the client, which other machines find.');
   }
-  if (placed > 0) {
-    const what = counted(placed, 'directory', 'directories');
-    print(
-      `${what} whose parents are lost: moved to ${LOST_AND_FOUND} of their roots, in all sets.`,
-    );
-  }
+  printPlaced(placed);
   const { lostVersions, marked, notMarked } = checked;
   if (lostVersions > 0 || marked > 0) {
     print(`${counted(lostVersions, 'version')} of files cannot be restored.`);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { Catalog, holdsSeals, isCatalogLost } from '../../store/catalog/index.js';
 import type { Settings } from '../../config/index.js';
 import { writeMissingImage } from '../../maintenance/gc/index.js';
-import { LOST_AND_FOUND, placeOrphans, rebuildCatalog } from '../../maintenance/rebuild/index.js';
+import { rebuildCatalog } from '../../maintenance/rebuild/index.js';
 import { packOfCatalog, type RebuildReport } from '../../store/writer/index.js';
 import {
   asTardisError,
@@ -26,28 +26,21 @@ import {
   withClient,
 } from '../../store/index.js';
 import { byteText, type System, textBytes } from '../../system/index.js';
-import {
-  checkClient,
-  type CheckResult,
-  type Finding,
-  type KeysFinding,
-} from '../../maintenance/check/index.js';
+import type { CheckResult, Finding, KeysFinding } from '../../maintenance/check/index.js';
 import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal } from '../shared/signals.js';
+import { PARTLY } from '../output/exit-status.js';
 import { print } from '../output/output.js';
+import { checkRebuilt, placeLost, printPlaced } from './after-rebuild.js';
 import { jsonOf, textOf } from './report-check.js';
 import { TimeLeft } from '../output/time-left.js';
 import { counted, formatCount } from '../output/units.js';
-import { compareShown } from '../opening/rollback.js';
-import { hasPassword, mayEncrypt, unlockClient } from '../opening/keys.js';
 import { adminHere } from '../opening/admin.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
 import { jsonText } from '../output/json-text.js';
 
 type Options = Settings<'sonic rebuild'>;
 
-/** Exit status if something is damaged or lost. */
-const FOUND_STATUS = 3;
 const NOTHING_LEFT =
   'No packs are left: no backup can be restored from this store. Restore a copy of the store, or start again with a backup.';
 
@@ -90,7 +83,7 @@ export async function rebuild(options: Options): Promise<number> {
   const isNothingLeft = isLost && report.point.commit === 0;
   if (isNothingLeft && !options.json) print(NOTHING_LEFT);
   const isClean = after.isWhole && after.keys.length + after.doubtful.length === 0;
-  return isClean && !isNothingLeft ? 0 : FOUND_STATUS;
+  return isClean && !isNothingLeft ? 0 : PARTLY;
 }
 
 /** Results of the steps after the new catalog was written. */
@@ -128,13 +121,8 @@ async function settle(
   const { options } = command;
   if (holdsSeals(system, directory.catalogPath))
     await noteNeededKeys(system, directory.path, 'encryption');
-  compareShown(system, options); // only now, since the catalog that shows the seals may have been lost before
-  const isEncrypted = mayEncrypt(system, clientPlace(options));
-  // Orphans of an encrypting client are not moved, since readers reject a place that the client has not sealed.
-  const isDoubtful = (): boolean =>
-    Catalog.reading(system, directory.catalogPath, ({ state }) => state.readDoubtfulUpTo() > 0);
-  const isPlaced = !isEncrypted && (report.isMetadataLost || isDoubtful());
-  const placed = isPlaced ? await placeOrphans(system, directory, storeLimits(options)) : 0;
+  const { isMetadataLost } = report;
+  const { isEncrypted, placed } = await placeLost(system, directory, options, isMetadataLost);
   let undone: TardisError | undefined;
   try {
     await writeMissingImage(system, directory, storeLimits(options));
@@ -196,20 +184,14 @@ async function lostVersions(
 ): Promise<CheckResult & { readonly lost: Finding[]; readonly unreadable: Finding[] }> {
   const lost: Finding[] = [];
   const unreadable: Finding[] = [];
-  const unlocking = { ...options, account: undefined };
-  const keyring = hasPassword(options) ? await unlockClient(system, unlocking) : undefined;
-  const result = await checkClient(system, directory, {
+  const result = await checkRebuilt(system, directory, options, {
     read: { data: { kind: 'none' }, leastAgeMs: 0 },
-    keyring,
     isEncrypted,
-    mark: true,
-    limits: storeLimits(options),
     signal,
     onFinding: (finding) => {
       if (finding.finding === 'version') lost.push(finding);
       else if (finding.finding === 'unreadable') unreadable.push(finding);
     },
-    onStep: () => undefined,
     onRead: () => undefined,
   });
   return { ...result, lost, unreadable };
@@ -262,12 +244,7 @@ function printText(client: string, report: RebuildReport, after: Settled, option
     const known = counted(lostCommits, 'checkpoint');
     print(`The packs of ${known} are truncated or missing.`);
   }
-  if (placed > 0) {
-    const what = counted(placed, 'directory', 'directories');
-    print(
-      `${what} whose parents are lost: moved to ${LOST_AND_FOUND} of their roots, in all sets.`,
-    );
-  }
+  printPlaced(placed);
   if (keptCatalog !== undefined) {
     print(`The old catalog is kept beside the new one as ${displayName(textBytes(keptCatalog))}.`);
   }

@@ -41,6 +41,7 @@ import { identityAt, type IdentitySettings } from '../opening/known-state.js';
 import { bringAccounts, keysOf, rememberOpened, promptFor } from '../opening/keys.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
 import { jsonText } from '../output/json-text.js';
+import { PARTLY } from '../output/exit-status.js';
 
 type Forgetting = Settings<'sonic forget-path'> & { readonly yes: boolean };
 type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'> | Forgetting;
@@ -217,7 +218,7 @@ async function run(
   if (lostVersions === 0) return 0;
   if (!options.json)
     print(`The contents of ${formatCount(lostVersions)} versions of files had already been lost.`);
-  return 3;
+  return PARTLY;
 }
 
 async function giveUp(options: Options, generations: Generations): Promise<number> {

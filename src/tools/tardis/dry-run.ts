@@ -12,6 +12,7 @@ import { commandsOf } from './stream-sources.js';
 import { walkSources } from './walk-sources.js';
 import { printJson } from '../output/json-text.js';
 import { complain } from '../output/command-names.js';
+import { PARTLY } from '../output/exit-status.js';
 
 /** In the predecessor `-n` gave the name of the set, which is taken for a directory here. */
 const NAME_HINT = '-n is --dry-run here; a name of the set is given by --name';
@@ -29,7 +30,7 @@ export async function dryRun(settings: Settings<'tardis'>, signal: AbortSignal):
   const { workers: threads } = settings;
   await walkSources({ system, settings, roots, progress, threads, signal, onBatch });
   run.report(streams);
-  return countErrors(run.progress) > 0 ? 3 : 0;
+  return countErrors(run.progress) > 0 ? PARTLY : 0;
 }
 
 /** A file of the set that is no file of this machine. */

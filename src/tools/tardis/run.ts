@@ -43,6 +43,7 @@ import { newPlace, type NewPlace, newPlaceText } from '../opening/local-store.js
 import { keyFileOf, promptFor } from '../opening/keys.js';
 import { printJson } from '../output/json-text.js';
 import { complain, shownProgram } from '../output/command-names.js';
+import { PARTLY } from '../output/exit-status.js';
 
 /** Number of digests that are remembered, so that repeated contents are not sent again. They take 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;
@@ -109,7 +110,7 @@ export async function backUp(
   await server?.close();
   const copies = await copiesOf(settings, signal);
   const isWhole = countErrors(result.progress) === 0 && result.lost === undefined;
-  const status = isWhole && (copies?.warnings ?? []).length === 0 ? 0 : 3;
+  const status = isWhole && (copies?.warnings ?? []).length === 0 ? 0 : PARTLY;
   await events.done(result, status);
   // The set is complete, since the server acknowledged all of it before it died.
   const death = server?.death();
