@@ -10,6 +10,7 @@ import { LOGIN, TARDIS_CLIENT } from './subjects/tardis.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 import { planTree, writeTree } from './tree.js';
+import { DAY_MS } from '../src/model/index.js';
 
 const LIMITS = { linked: 1.3, restic: 1.5 } as const;
 /** Sizes of files of a home directory: their mean is about 90 KiB. */
@@ -18,7 +19,6 @@ const FILES_PER_MIB = 11;
 const CHANGED_SHARE = 0.01;
 const SETS = { linked: 135, restic: 50 } as const;
 const QUICK_SETS = { linked: 10, restic: 5 } as const;
-const DAY_MS = 86_400_000;
 
 /** Costs of an import, and of what it cannot do without. */
 interface Line {

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
-import { liesBelow, ROOT_NAME } from '../model/index.js';
+import { liesBelow, ROOT_NAME, SLASH } from '../model/index.js';
 import type { Place, Presence } from '../pipeline/index.js';
 import { rootParent } from '../transport/index.js';
 
@@ -20,7 +20,6 @@ interface KnownPlace extends Place {
   readonly identity: Identity | undefined;
 }
 
-const SLASH = 0x2f;
 
 /** Returns the identity of the directory at `path`. Throws system errors. */
 export function identityAt(path: Buffer): Identity {

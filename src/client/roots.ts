@@ -1,20 +1,7 @@
 /** Reads the directories and files to back up, before anything else is started. */
 import fs from 'node:fs';
 import { errnoText, failedTo, systemCode, TardisError } from '../errors/index.js';
-import {
-  displayName,
-  fileRootPath,
-  identityOf,
-  isEntryName,
-  joinPath,
-  lastComponent,
-  pathBelow,
-  ROOT_NAME,
-  RowReader,
-  type SlotNumber,
-  splitPath,
-  withAttributes,
-} from '../model/index.js';
+import { displayName, fileRootPath, identityOf, isEntryName, joinPath, lastComponent, pathBelow, ROOT_NAME, RowReader, SLASH_BYTES, type SlotNumber, splitPath, withAttributes } from '../model/index.js';
 import { absolutePath, OpenedPlace, type System } from '../system/index.js';
 import { type Head, Protection, rootParent } from '../transport/index.js';
 import { type Identity, identityAt } from './root-presence.js';
@@ -44,7 +31,6 @@ export interface Root {
 /** Slot for directories that are not sent to the server. */
 const NO_SLOT: SlotNumber = -1;
 const ITSELF = Buffer.alloc(0);
-const SLASH = Buffer.from('/');
 
 /**
  * Ways to shorten paths: `full` keeps the whole path, `common` cuts the part that all roots share, `none`
@@ -158,10 +144,10 @@ function givenPaths(
     const names = splitPath(path);
     if (names.length === 0 || !names.every(isEntryName))
       wrong(`not a path: "${displayName(path)}"`);
-    return joinPath(SLASH, joined(names));
+    return joinPath(SLASH_BYTES, joined(names));
   });
   for (const [index, path] of paths.entries()) {
-    const inside = Buffer.concat([path, SLASH]);
+    const inside = Buffer.concat([path, SLASH_BYTES]);
     const clash = paths.find(
       (other, at) =>
         at !== index && (other.equals(path) || other.subarray(0, inside.length).equals(inside)),
@@ -193,7 +179,7 @@ function withKeptPaths(
   };
   const taken = new Map<string, Buffer>();
   return roots.map(({ givenPath, ...root }, index) => {
-    const keptPath = keptPathOf(root, givenPath ?? joinPath(SLASH, joined(cut(split[index]!))));
+    const keptPath = keptPathOf(root, givenPath ?? joinPath(SLASH_BYTES, joined(cut(split[index]!))));
     const other = taken.get(keptPath.toString('latin1'));
     if (other !== undefined) {
       const [one, two] = [displayName(other), displayName(namedPath(root))];
@@ -228,7 +214,7 @@ function keptPathOf(root: NamedRoot, wanted: Buffer): Buffer {
       `--kept-as (KeptAs): the file ${shown} keeps its name: give a path that ends in /${name}`,
     );
   }
-  return fileRootPath(joinPath(SLASH, joined(names.slice(0, -1))), file);
+  return fileRootPath(joinPath(SLASH_BYTES, joined(names.slice(0, -1))), file);
 }
 
 /** Returns a file's directory as a root that contains only that file; undefined for a directory. */

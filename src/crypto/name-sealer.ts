@@ -3,7 +3,7 @@
  * Values from a server are opened here, and refused if they were not sealed with the client's keys.
  */
 import { TardisError } from '../errors/index.js';
-import { fileRootPath, splitPath, splitRoot } from '../model/index.js';
+import { fileRootPath, SLASH_BYTES, splitPath, splitRoot } from '../model/index.js';
 import type { SealingCalls } from '../system/index.js';
 
 /**
@@ -12,7 +12,6 @@ import type { SealingCalls } from '../system/index.js';
  */
 const Label = { name: 0, owner: 3, text: 4, device: 5, config: 6 } as const;
 const NO_KEYS = new Uint8Array(0);
-const SLASH = Buffer.from('/');
 /** Prefix of sealed texts; texts that a server makes up do not have it. */
 const SEALED_TEXT = '~';
 
@@ -138,8 +137,8 @@ function eachName(path: Buffer, change: (name: Buffer) => Buffer): Buffer {
 }
 
 function joined(names: readonly Buffer[]): Buffer {
-  if (names.length === 0) return SLASH;
-  return Buffer.concat(names.flatMap((name) => [SLASH, name]));
+  if (names.length === 0) return SLASH_BYTES;
+  return Buffer.concat(names.flatMap((name) => [SLASH_BYTES, name]));
 }
 
 function forged(what: string): TardisError {

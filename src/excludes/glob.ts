@@ -8,6 +8,7 @@
  *
  * The behaviour of `git check-ignore` is the definition, including its oddities (a test compares both).
  */
+import { SLASH } from '../model/index.js';
 
 export interface Glob {
   matches(text: string): boolean;
@@ -36,7 +37,6 @@ interface Token {
   readonly set: Uint8Array | undefined;
 }
 
-const SLASH = 0x2f;
 const BYTES = 256;
 const ASCII = 128;
 const SPECIAL = /[*?[\\]/;

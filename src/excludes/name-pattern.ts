@@ -1,6 +1,6 @@
 /** The pattern of a search by name. It matches names, or the ends of paths if it has a slash. */
 import { isUtf8 } from 'node:buffer';
-import { lowerAscii, splitPath } from '../model/index.js';
+import { lowerAscii, SLASH, splitPath } from '../model/index.js';
 import { compileGlob } from './glob.js';
 
 export interface NamePattern {
@@ -92,5 +92,4 @@ function literalIn(part: Buffer): Buffer {
   return Buffer.from(runs[0] ?? '', 'latin1');
 }
 
-const SLASH = 0x2f;
 const SEPARATOR: Buffer = Buffer.from([SLASH]);

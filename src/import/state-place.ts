@@ -2,12 +2,11 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode } from '../errors/index.js';
-import { joinPath } from '../model/index.js';
+import { joinPath, SLASH } from '../model/index.js';
 import { textBytes } from '../system/index.js';
 import { type Program, runProgram } from './run-program.js';
 
 const OWNER_ALL = 0o700;
-const SLASH = 0x2f;
 const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
 
 /** A directory that shows a state. Only this user can enter it, and it is removed at the end. */

@@ -4,6 +4,7 @@
  * their names. If nanoseconds in 64 bits cannot represent the modification time, the attribute with an empty name holds
  * the exact time. The attribute `flags` holds the flags of the inode.
  */
+import { SECOND_NS } from './times.js';
 
 /**
  * Largest size of the packed attributes of one entry. If an entry has more, its attributes are not stored, and
@@ -19,7 +20,6 @@ const HEAD_BYTES = 6;
 const MAX_ATTRIBUTE_NAME_BYTES = 255;
 /** Size of the value of the empty name: seconds (i64), nanoseconds (u32). */
 const TIME_BYTES = 12;
-const NS_PER_SECOND = 1_000_000_000n;
 const MAX_I64 = 2n ** 63n - 1n;
 const MIN_I64 = -(2n ** 63n);
 
@@ -106,7 +106,7 @@ export function exactMtimeNs(mtimeNs: bigint, packed: Buffer | undefined): bigin
   if (!isTimeBeyond(mtimeNs)) return mtimeNs;
   const time = all(packed).find(({ name }) => name.length === 0)?.value;
   if (time === undefined) return mtimeNs;
-  return time.readBigInt64LE(0) * NS_PER_SECOND + BigInt(time.readUInt32LE(8));
+  return time.readBigInt64LE(0) * SECOND_NS + BigInt(time.readUInt32LE(8));
 }
 
 /** Returns packed attributes with only the exact time; empty if there is none. */
@@ -242,7 +242,7 @@ export function checkAttributes(packed: Buffer): boolean {
     if (name.includes(0)) return false;
     if (nameBytes === 0 && valueBytes !== TIME_BYTES) return false;
     if (name.equals(FLAGS_NAME) && valueBytes !== FLAGS_BYTES) return false;
-    if (nameBytes === 0 && packed.readUInt32LE(nameAt + 8) >= Number(NS_PER_SECOND)) return false;
+    if (nameBytes === 0 && packed.readUInt32LE(nameAt + 8) >= Number(SECOND_NS)) return false;
     if (previous !== undefined && Buffer.compare(previous, name) >= 0) return false;
     previous = name;
     at = end;

@@ -2,6 +2,9 @@ import { releaseMemory } from './release.js';
 
 /** A buffer of no bytes: the name before all names, a content that is empty. */
 export const NO_BYTES: Buffer = Buffer.alloc(0);
+/** The byte between the names of a path, and as a buffer. */
+export const SLASH = 0x2f;
+export const SLASH_BYTES: Buffer = Buffer.from('/');
 /** Minimum size of a buffer that is freed at once. Smaller buffers are left to the garbage collector. */
 const MIN_RELEASE_BYTES = 64 << 10;
 /**

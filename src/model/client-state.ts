@@ -2,6 +2,7 @@
  * Decides the state of a client's backups, with the reason and what to do. Commands, metrics, the page and its API show
  * this state, so that none of them calls good what another one calls late.
  */
+import { HOUR_MS, DAY_MS } from './times.js';
 
 /** The states, the most urgent last. */
 export const CLIENT_STATES = [
@@ -99,8 +100,6 @@ export interface ClientState {
   readonly proof?: Proof;
 }
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 /** Multiple of the usual distance of days with a backup. A client without a newer one is late. */
 const LATE_TIMES = 2.5;
 /** Age from which a proof is old. */

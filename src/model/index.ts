@@ -21,3 +21,4 @@ export * from './ids.js';
 export * from './client-config.js';
 export * from './shown-bytes.js';
 export * from './sizes.js';
+export * from './times.js';

@@ -1,7 +1,7 @@
 /** Displays and joins names, which are bytes (any but `/` and NUL). */
 import { isUtf8 } from 'node:buffer';
+import { SLASH_BYTES } from './bytes.js';
 
-const SLASH = Buffer.from('/');
 
 /** Matches control characters, line separators, and characters that change the direction of text. */
 const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
@@ -56,7 +56,7 @@ export function jsonName(name: Buffer): { name: string; nameBytes?: string } {
 export function joinPath(directory: Buffer, name: Buffer): Buffer {
   if (directory.length === 0) return name;
   if (directory.at(-1) === 0x2f) return Buffer.concat([directory, name]);
-  return Buffer.concat([directory, SLASH, name]);
+  return Buffer.concat([directory, SLASH_BYTES, name]);
 }
 
 /** True if a path lies below another one. */
@@ -70,7 +70,7 @@ export function pathBelow(directory: Buffer, names: readonly Buffer[]): Buffer {
   const parts = [directory];
   let last = directory;
   for (const name of names) {
-    if (last.length > 0 && last.at(-1) !== SLASH[0]) parts.push(SLASH);
+    if (last.length > 0 && last.at(-1) !== SLASH_BYTES[0]) parts.push(SLASH_BYTES);
     parts.push(name);
     last = name;
   }

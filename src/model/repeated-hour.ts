@@ -1,5 +1,5 @@
 /** The local times that come twice, when a clock is set back at the end of summer time. */
-const HOUR_MS = 3_600_000;
+import { HOUR_MS } from './times.js';
 
 /** Returns the later moment with the same local time; the moment itself if there is none. */
 export function repeatedLater(ms: number): number {

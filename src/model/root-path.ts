@@ -4,9 +4,9 @@
  * it like any other root.
  */
 import { pathBelow, splitPath } from './names.js';
+import { SLASH_BYTES } from './bytes.js';
 
 const MARK = Buffer.from('/./');
-const SLASH = Buffer.from('/');
 
 interface SplitRoot {
   /** Path of the root's directory. */
@@ -18,13 +18,13 @@ interface SplitRoot {
 export function splitRoot(path: Buffer): SplitRoot {
   const at = path.indexOf(MARK);
   if (at < 0) return { directory: path, below: [] };
-  const directory = at === 0 ? SLASH : path.subarray(0, at);
+  const directory = at === 0 ? SLASH_BYTES : path.subarray(0, at);
   return { directory, below: splitPath(path.subarray(at + MARK.length)) };
 }
 
 /** Returns the path of a root that is a single file. */
 export function fileRootPath(directory: Buffer, name: Buffer): Buffer {
-  const above = directory.equals(SLASH) ? Buffer.alloc(0) : directory;
+  const above = directory.equals(SLASH_BYTES) ? Buffer.alloc(0) : directory;
   return Buffer.concat([above, MARK, name]);
 }
 

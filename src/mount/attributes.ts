@@ -1,13 +1,6 @@
 /** Writes the attributes of an entry that `stat` shows, in the layout of the kernel. */
 import type { HistoryEntry } from '../history/index.js';
-import {
-  EntryType,
-  isDevice,
-  METADATA_FLAGS_AT,
-  METADATA_FROM,
-  RowFlag,
-  RowOffset,
-} from '../model/index.js';
+import { EntryType, isDevice, METADATA_FLAGS_AT, METADATA_FROM, RowFlag, RowOffset, SECOND_NS } from '../model/index.js';
 import { ATTRIBUTE_BYTES } from './protocol.js';
 
 /** Format bits of the mode by type, and the types of directory entries. */
@@ -20,7 +13,6 @@ const FORMATS: Readonly<Record<number, number>> = {
   [EntryType.characterDevice]: 0o020_000,
   [EntryType.blockDevice]: 0o060_000,
 };
-const NS_PER_SECOND = 1_000_000_000n;
 const LOW_WORD = 0xffff_ffffn;
 const BLOCK_BYTES = 512;
 const IO_BYTES = 4096;
@@ -116,8 +108,8 @@ function writeTime(
     return;
   }
   const timeNs = beyond?.mtimeNs ?? metadata.readBigInt64LE(at);
-  const rest = ((timeNs % NS_PER_SECOND) + NS_PER_SECOND) % NS_PER_SECOND;
-  const seconds = BigInt.asUintN(64, (timeNs - rest) / NS_PER_SECOND);
+  const rest = ((timeNs % SECOND_NS) + SECOND_NS) % SECOND_NS;
+  const seconds = BigInt.asUintN(64, (timeNs - rest) / SECOND_NS);
   target[secondsWord] = Number(seconds & LOW_WORD);
   target[secondsWord + 1] = Number(seconds >> 32n);
   target[restWord] = Number(rest);

@@ -4,7 +4,7 @@
  */
 import { after, type Soon } from '../contents/index.js';
 import { type BackupSet, damagedEntry, entriesAround, type History, type HistoryEntry, type RootNode, rootsOf, virtualDirectory } from '../history/index.js';
-import { displayName, EntryType, isEntryName, joinPath, NO_BYTES } from '../model/index.js';
+import { displayName, EntryType, isEntryName, joinPath, NO_BYTES, SLASH } from '../model/index.js';
 import { deviceIn } from '../restore/index.js';
 import { DirectoryTable } from './directory-table.js';
 import { inodeOf } from './inodes.js';
@@ -418,7 +418,6 @@ class PinnedPages {
 /** Maximum size of a name that the kernel accepts (FUSE_NAME_MAX). */
 const MAX_SHOWN_BYTES = 1024;
 const MAX_PLACEHOLDER_BYTES = 200;
-const SLASH = 0x2f;
 const DOT = 0x2e;
 const QUESTION_MARK = 0x3f;
 

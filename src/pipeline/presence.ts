@@ -2,14 +2,7 @@
  * Detects roots, and file systems mounted below them, that disappear during the backup. Data that was read below such
  * a place is dropped, since its path may by then have led to another directory, often an empty one.
  */
-import {
-  countRows,
-  EntryType,
-  joinPath,
-  RowFlag,
-  RowReader,
-  type SlotNumber,
-} from '../model/index.js';
+import { countRows, EntryType, joinPath, RowFlag, RowReader, SLASH, type SlotNumber } from '../model/index.js';
 import {
   type DirectoryTask,
   type Failure,
@@ -43,7 +36,6 @@ export const ALWAYS_THERE: Presence = { enter: () => undefined, lost: () => [] }
 const WENT_AWAY = 'it went away during the backup';
 /** The error code of a file in a missing place. */
 export const GONE = 'ESTALE';
-const SLASH = 0x2f;
 
 export class LostPlaces {
   private readonly paths: Buffer[] = [];

@@ -4,7 +4,7 @@
  */
 import { systemCode } from '../errors/index.js';
 import type { HistoryEntry } from '../history/index.js';
-import { EntryType, InodeFlag, inodeFlags, joinPath } from '../model/index.js';
+import { EntryType, InodeFlag, inodeFlags, joinPath, SLASH } from '../model/index.js';
 import type { FailedAttribute } from '../system/index.js';
 import { FLAGS_OF_INODE } from '../workers/index.js';
 import type { RestoreTarget } from './target.js';
@@ -15,7 +15,6 @@ interface Flagged {
 }
 
 const BARRING = InodeFlag.immutable | InodeFlag.append;
-const SLASH = 0x2f;
 
 export class FlagsToSet {
   private readonly files: Flagged[] = [];

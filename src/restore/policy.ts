@@ -4,22 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import type { HistoryEntry } from '../history/index.js';
-import {
-  appendRow,
-  type BytesBuilder,
-  decodeRow,
-  type Entry,
-  EntryType,
-  joinRow,
-  METADATA_FROM,
-  metadataOf,
-  RowFlag,
-  RowOffset,
-  RowReader,
-  timeAmong,
-  withAttributes,
-  withoutCapabilities,
-} from '../model/index.js';
+import { appendRow, type BytesBuilder, decodeRow, type Entry, EntryType, joinRow, METADATA_FROM, metadataOf, RowFlag, RowOffset, RowReader, SECOND_NS, timeAmong, withAttributes, withoutCapabilities } from '../model/index.js';
 import { MetadataOption } from '../system/index.js';
 import { RestoreHow } from '../workers/index.js';
 import type { OwnerMap } from './owner-map.js';
@@ -75,7 +60,6 @@ const GO_ON = Object.freeze({
 /** Verdict on a file that an interrupted run may have left half-done before a reboot or a failure of the disk: zeros stand for lost bytes. */
 const GO_ON_TORN: Verdict = Object.freeze({ do: 'write', how: GO_ON.how | RestoreHow.torn });
 
-const SECOND_NS = 1_000_000_000n;
 /**
  * Units in which file systems store times, each with a distance. A stored time that is a multiple of the unit, and
  * closer to the wanted time than this distance, counts as the wanted one. The units are seconds (FAT stores only even

@@ -5,6 +5,7 @@
  * (`hdrcharset=BINARY`). No library is used, since libraries treat names as text.
  */
 import { isUtf8 } from 'node:buffer';
+import { SECOND_NS, SLASH } from '../model/index.js';
 
 export const TAR_BLOCK_BYTES = 512;
 /** Length in bytes of which the length of an archive is a multiple. */
@@ -51,8 +52,6 @@ const PREFIX_BYTES = 155;
 const OWNER_BYTES = 31;
 const MAX_OCTAL_7 = 0o7777777;
 const MAX_OCTAL_11 = 0o77777777777;
-const SECOND_NS = 1_000_000_000n;
-const SLASH = 0x2f;
 
 /** Returns the header blocks of an entry. Its content, padded to whole blocks, follows them. */
 export function tarHeader(entry: TarEntry): Buffer {

@@ -1,9 +1,8 @@
 /** Finds the attributes that the file system of a target accepts without an error but does not keep. */
-import { decodeRow, EntryType, RowReader, unseenRow } from '../model/index.js';
+import { decodeRow, EntryType, RowReader, SECOND_NS, unseenRow } from '../model/index.js';
 import { failedAttributes, type System, tryFlock } from '../system/index.js';
 import { temporaryName } from '../workers/index.js';
 
-const SECOND_NS = 1_000_000_000n;
 /** 2100-01-01 and a third of a second, past the end of 32-bit times. */
 const LATE_NS = 4_102_444_800n * SECOND_NS + 333_333_333n;
 /** An odd second on 2001-09-09, and a third of a second. */

@@ -13,7 +13,7 @@ import {
   Unsaved,
 } from '../history/index.js';
 import { TardisError, toWire, type WireError, throwIfAborted } from '../errors/index.js';
-import { displayName, EntryType, isEntryName, joinPath, lastComponent, liesBelow, NO_BYTES, pathBelow, type SetNumber, splitPath } from '../model/index.js';
+import { displayName, EntryType, isEntryName, joinPath, lastComponent, liesBelow, NO_BYTES, pathBelow, type SetNumber, SLASH, splitPath } from '../model/index.js';
 import { deviceIn, Devices } from './devices.js';
 import { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 import type { PathFilter } from './filter.js';
@@ -164,7 +164,6 @@ export function isOfOneListing(error: unknown): error is TardisError {
   return error instanceof TardisError && OF_ONE_LISTING.has(error.code);
 }
 
-const SLASH = 0x2f;
 
 interface Wanted {
   readonly entry: HistoryEntry;

@@ -6,6 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import { promisify } from 'node:util';
 import { deflateRaw, inflateRaw } from 'node:zlib';
+import { SECOND_NS, SLASH } from '../model/index.js';
 
 const deflate = promisify(deflateRaw);
 const inflate = promisify(inflateRaw);
@@ -55,7 +56,6 @@ const EXTRA_TIME = 0x5455;
 const EXTRA_OWNER = 0x7875;
 export const MAX_UINT16 = 0xffff;
 export const MAX_UINT32 = 0xffff_ffff;
-const SECOND_NS = 1_000_000_000n;
 const MAX_INT32 = 0x7fff_ffffn;
 const NO_CONTENT: ZipContent = Object.freeze({ crc: 0, sizeBytes: 0, storedBytes: 0 });
 
@@ -116,7 +116,6 @@ function centralHeader(entry: ZipEntry, content: ZipContent, offset: number): Bu
   return Buffer.concat([header, entry.name, extra]);
 }
 
-const SLASH = 0x2f;
 
 /** Returns the fields that local and central headers share: version, flags, method, time and date. */
 function common({ name, method, isStreamed, isLarge, mtimeNs }: ZipEntry): Buffer {

@@ -2,7 +2,7 @@
 import { withZeros } from '../contents/index.js';
 import type { ContentPiece } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
-import { type Entry, EntryType, type EntryTypeNumber, exactMtimeNs, isSparse, NO_BYTES } from '../model/index.js';
+import { type Entry, EntryType, type EntryTypeNumber, exactMtimeNs, isSparse, NO_BYTES, SLASH_BYTES } from '../model/index.js';
 import type { System } from '../system/index.js';
 import {
   type ArchiveFormat,
@@ -47,7 +47,6 @@ const MODES: Readonly<Partial<Record<EntryTypeNumber, number>>> = {
   [EntryType.directory]: 0o040000,
   [EntryType.symlink]: 0o120000,
 };
-const SLASH = Buffer.from('/');
 /**
  * Minimum size of a content whose sizes take 8 bytes. It is less than 4 GiB, since deflating may lengthen a content a
  * little.
@@ -97,7 +96,7 @@ class ZipFormat implements ArchiveFormat {
 
   async other({ path, entry }: ArchiveItem, row: Entry): Promise<void> {
     const isDirectory = entry.type === EntryType.directory;
-    const name = isDirectory ? Buffer.concat([zipName(path), SLASH]) : zipName(path);
+    const name = isDirectory ? Buffer.concat([zipName(path), SLASH_BYTES]) : zipName(path);
     const header = { ...zipEntry(name, row), method: ZipMethod.stored };
     await this.write(header, isDirectory ? NO_BYTES : (entry.linkTarget ?? NO_BYTES));
   }

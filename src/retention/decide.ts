@@ -5,7 +5,7 @@
  * account that must not delete any, the oldest is kept, so that a flood of sets evicts none. Unfinished sets are never
  * purged: a set with the same roots supersedes them when it completes.
  */
-import { isSealedTag, type SetNumber } from '../model/index.js';
+import { DAY_MS, isSealedTag, type SetNumber } from '../model/index.js';
 import { hasRules, PERIOD_RULES, type PeriodName, periodOf, type RetentionRules } from './rules.js';
 import { countedTimes, nowAfter, type Stretch, stretchesOf, type TimedSet } from './set-ages.js';
 
@@ -96,7 +96,6 @@ export interface Decision {
   readonly unusedTags: readonly string[];
 }
 
-const DAY_MS = 86_400_000;
 
 /** Decides which of the sets are kept. The sets are given in the order of their numbers. */
 export function decideRetention(

@@ -6,7 +6,7 @@
  * between two such breaks. For some days after a break it is unknown whether the times before or after it are right:
  * the clock is in doubt.
  */
-import type { SetNumber } from '../model/index.js';
+import { DAY_MS, HOUR_MS, type SetNumber } from '../model/index.js';
 
 export interface MonotonicAge {
   /** Counted time at the beginning of the set. It starts as milliseconds since 1970, and never decreases. */
@@ -54,8 +54,6 @@ interface Now {
   readonly isInDoubt: boolean;
 }
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 /** Maximum time by which the clock may be set back without a jump: a small correction, or the end of summer time. */
 const BACK_MS = HOUR_MS;
 /** Bounds for the longest gap that is not a jump. Between them, the longest gap is USUAL_GAPS times the usual gap. */

@@ -1,6 +1,6 @@
 /** Parses retention rules and name formats from the words of settings. */
 import { TardisError } from '../errors/index.js';
-import { displayName, tagFault } from '../model/index.js';
+import { DAY_MS, displayName, HOUR_MS, tagFault } from '../model/index.js';
 import { formatFault, type NameFormat } from './names.js';
 import { hasRules, type PriorityPeriod, type RetentionRules } from './rules.js';
 
@@ -28,8 +28,6 @@ export interface FormatWords {
   readonly priorities: readonly string[];
 }
 
-const HOUR_MS = 3_600_000;
-const DAY_MS = 24 * HOUR_MS;
 const UNITS_MS: Readonly<Record<string, number>> = {
   h: HOUR_MS,
   d: DAY_MS,

@@ -14,9 +14,9 @@ import { displayName } from '../model/index.js';
 import { absolutePath, loadNative } from '../system/index.js';
 import { mountWords, withAbsolutePaths } from './tardisfs/mount-words.js';
 import { serveMount } from './tardisfs/serve-mount.js';
+import { SLASH } from '../model/index.js';
 
 type MountSettings = Settings<'tardisfs'>;
-const SLASH = 0x2f;
 const NO_SECRET = Buffer.alloc(0);
 
 const command = toolCommand({

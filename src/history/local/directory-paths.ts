@@ -1,6 +1,6 @@
 /** Finds the paths of directories as of a set. */
 import { type Catalog, type EntryPlace, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { type DirectoryId, type RootNumber, type SetNumber, splitRoot } from '../../model/index.js';
+import { type DirectoryId, type RootNumber, type SetNumber, SLASH_BYTES, splitRoot } from '../../model/index.js';
 import type { Access } from './access.js';
 
 interface PlacedDirectory {
@@ -16,7 +16,6 @@ interface Reached extends PlacedDirectory {
 
 /** Maximum depth of a directory, deeper than any path that a system accepts. */
 const MAX_DEPTH = 2048;
-const SLASH = Buffer.from('/');
 
 export class DirectoryPaths {
   private readonly known = new Map<DirectoryId, Reached | undefined>();
@@ -81,8 +80,8 @@ export class DirectoryPaths {
   }
 }
 
-const FREE: Reached = { path: SLASH, mayList: true, maySearch: true };
+const FREE: Reached = { path: SLASH_BYTES, mayList: true, maySearch: true };
 
 function below(path: Buffer, name: Buffer): Buffer {
-  return Buffer.concat(path.equals(SLASH) ? [path, name] : [path, SLASH, name]);
+  return Buffer.concat(path.equals(SLASH_BYTES) ? [path, name] : [path, SLASH_BYTES, name]);
 }

@@ -1,6 +1,7 @@
 /** A codec between the values that callers use and the fields of a message. It checks the fields of a peer. */
 import { TardisError } from '../../errors/index.js';
 import type { AnswerTo, AnyQuestion, Body, MessageName } from '../../transport/index.js';
+import { SLASH } from '../../model/index.js';
 
 /** Maximum number of roots, notes, owners or seals in one answer. */
 export const PAGE_ITEMS = 16_384;
@@ -54,7 +55,6 @@ export function isParallel(...lists: readonly { readonly length: number }[]): bo
   return lists.every(({ length }) => length === lists[0]?.length);
 }
 
-const SLASH = 0x2f;
 
 /** True if bytes of a peer are an absolute path. */
 export function isPath(path: Buffer): boolean {

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
-import { displayName, EntryType, isEntryName, joinPath, unseenRow } from '../../model/index.js';
+import { displayName, EntryType, isEntryName, joinPath, SECOND_NS, unseenRow } from '../../model/index.js';
 import {
   failedAttributes,
   MetadataOption,
@@ -25,7 +25,6 @@ const MAX_LEVELS = 2048;
 /** Problems that are kept; the others are counted. */
 const MAX_PROBLEMS = 1000;
 const MAX_TARGET_BYTES = 4095;
-const NS_PER_SECOND = 1_000_000_000n;
 /** Stands for a user or group that this machine does not know. */
 const NOBODY = 65_534;
 const OWNER_ALL = 0o700;
@@ -364,7 +363,7 @@ export class Staging implements Disposable {
       uid: this.ownerOf(entry.user, false),
       gid: this.ownerOf(entry.group, true),
       linkCount: 1,
-      mtimeNs: BigInt(entry.mtimeS) * NS_PER_SECOND,
+      mtimeNs: BigInt(entry.mtimeS) * SECOND_NS,
       attributes: await this.attributesOf(path, entry),
     });
   }

@@ -7,13 +7,7 @@ import {
 } from '../../store/catalog/index.js';
 import type { NameSealer } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import {
-  type ContentId,
-  type DirectoryId,
-  type RootNumber,
-  type SetNumber,
-  splitRoot,
-} from '../../model/index.js';
+import { type ContentId, type DirectoryId, type RootNumber, type SetNumber, SLASH_BYTES, splitRoot } from '../../model/index.js';
 import type { VersionFinding } from './findings.js';
 
 /** A path, and the first and the last set in which it leads to an entry. */
@@ -38,7 +32,6 @@ interface Step {
 const MAX_DEPTH = 4096;
 /** Number of directories whose paths are cached. */
 const MAX_KNOWN = 4096;
-const SLASH = Buffer.from('/');
 
 export class VersionNames {
   private readonly sets: readonly BackupSet[];
@@ -180,7 +173,7 @@ export class VersionNames {
 }
 
 function joined(directory: Buffer, name: Buffer): Buffer {
-  return directory.equals(SLASH)
+  return directory.equals(SLASH_BYTES)
     ? Buffer.concat([directory, name])
-    : Buffer.concat([directory, SLASH, name]);
+    : Buffer.concat([directory, SLASH_BYTES, name]);
 }

@@ -5,14 +5,13 @@ import fs from 'node:fs';
 import os from 'node:os';
 import { promisify } from 'node:util';
 import { systemCode, TardisError, systemReason } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { DAY_MS, displayName } from '../../model/index.js';
 import { byteText, exactPath, readSmallFile, reportIfExposed } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
 
 const MAX_FILE_BYTES = 1 << 20;
 const OPENSSL_TIMEOUT_MS = 60_000;
 const VALID_DAYS = '3650';
-const DAY_MS = 86_400_000;
 /** Time before its end from which a certificate is reported. Certificates of 90 days are usually renewed 30 days before. */
 const SOON_MS = 21 * DAY_MS;
 

@@ -7,10 +7,10 @@ import { asTardisError } from '../../errors/index.js';
 import { certificateEndMs, readCertificate, validityFault } from '../../server/index.js';
 import type { Certificate } from '../../transport/index.js';
 import { certificateFiles, type CertificateSettings } from './serving.js';
+import { DAY_MS } from '../../model/index.js';
 
 /** Interval at which the files are read again. */
 const LOOK_EVERY_MS = 60_000;
-const DAY_MS = 86_400_000;
 
 type Use = (certificate: Certificate) => void;
 

@@ -1,11 +1,10 @@
 /** The process of the server: its pid file, and its user and group. */
 import fs from 'node:fs';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { displayName, SLASH } from '../../model/index.js';
 import { absolutePath, idsOf, isKept, realPathOf, wayTo } from '../../system/index.js';
 
 const MAX_PID_CHARS = 16;
-const SLASH = 0x2f;
 
 interface PidFile {
   /**

@@ -1,5 +1,5 @@
 /** Parses queries whose values are bytes. */
-import { pathBelow, splitPath } from '../../model/index.js';
+import { pathBelow, SLASH, splitPath } from '../../model/index.js';
 import { invalidRequest } from './problem.js';
 
 /**
@@ -45,7 +45,6 @@ function decoded(text: string): string {
 }
 
 const NUL = 0;
-const SLASH = 0x2f;
 const ROOT = Buffer.from('/');
 
 /**

@@ -1,7 +1,7 @@
 /** Restores in place: one at a time, with progress that can be read while it runs. */
 import { TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
-import { joinPath, splitPath } from '../../model/index.js';
+import { joinPath, SLASH, splitPath } from '../../model/index.js';
 import {
   newRestoreProgress,
   type RestoreFailure,
@@ -18,7 +18,6 @@ import type { RestoreBody } from './schemas.js';
 
 /** Time within which the bytes of a restore are counted before it begins; otherwise it begins without their number. */
 const COUNTING_MS = 5000;
-const SLASH = 0x2f;
 const ROOT = Buffer.from('/');
 
 interface RestoringOptions {

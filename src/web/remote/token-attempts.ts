@@ -5,10 +5,10 @@
 import { TardisError } from '../../errors/index.js';
 import { tokenHash } from '../../store/index.js';
 import { BoundedCache, type Clock, notBefore } from '../../system/index.js';
+import { MINUTE_MS } from '../../model/index.js';
 
 /** Maximum number of wrong tokens of one address in a minute. */
 const MAX_FAILED_TOKENS = 60;
-const MINUTE_MS = 60_000;
 /** Maximum number of requests that wait for the check of one token. One login may have as many requests at once. */
 const MAX_RUNNING = 192;
 /** Maximum number of tokens that are remembered as right. */
