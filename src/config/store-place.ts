@@ -6,7 +6,7 @@ import os from 'node:os';
 import path from 'node:path';
 import type { TardisError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
-import { byteText, hasStrayBytes, mountedPlace, textBytes } from '../system/index.js';
+import { byteText, hasStrayBytes, MAX_PORT, mountedPlace, textBytes } from '../system/index.js';
 import { configInvalid } from './invalid.js';
 
 export type StorePlace =
@@ -44,7 +44,6 @@ const SSH_ADDRESS =
 /** Characters that some shell treats specially also between single quotes, and control characters. */
 const NOT_QUOTABLE = /['\\!\p{Cc}]/u;
 const MAX_SSH_PATH_CHARS = 4096;
-const MAX_PORT = 65_535;
 const SSH_FORM = 'ssh://HOST/PLACE, with USER@ before and :PORT after HOST if ssh needs them';
 
 const ON_SERVER =

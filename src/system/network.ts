@@ -74,6 +74,13 @@ export function hostAndPort(text: string): { host: string; port: number | undefi
   return host === undefined ? { host: text, port: undefined } : { host, port: Number(digits) };
 }
 
+/** Parses HOST or HOST:PORT. Returns undefined if a part cannot be a host or a port. */
+export function placeIn(text: string): { host: string; port: number | undefined } | undefined {
+  const place = hostAndPort(text);
+  const { host, port = 1 } = place;
+  return isHost(host) && port > 0 && port <= MAX_PORT ? place : undefined;
+}
+
 /** True if a text is a host name or an IP address, and nothing else. */
 export function isHost(text: string): boolean {
   if (net.isIPv6(bare(text))) return true;

@@ -4,7 +4,7 @@
  * lease may be missing, late, forged or damaged. Its age is measured by the clock of the store alone.
  */
 import { asTardisError } from '../../errors/index.js';
-import { isHost, type System } from '../../system/index.js';
+import { isHost, MAX_PORT, type System } from '../../system/index.js';
 import { isClientName } from '../layout/client-name.js';
 import type { ObjectStore } from '../objects/index.js';
 import type { BucketAccess } from '../client/bucket-access.js';
@@ -21,7 +21,6 @@ const MAX_NODES = 64;
 const MAX_LISTED = 1000;
 const MAX_BYTES: number = 256 << 10;
 const MAX_CLIENTS = 4096;
-const MAX_PORT = 65_535;
 const VERSION = 1;
 
 export interface Lease {

@@ -16,14 +16,7 @@ import {
   writeLease,
 } from '../../store/index.js';
 import { Following, isBehind } from '../../store/writer/index.js';
-import {
-  byteText,
-  hostAndPort,
-  isHost,
-  MAX_PORT,
-  type System,
-  type TcpPlace,
-} from '../../system/index.js';
+import { byteText, placeIn, type System, type TcpPlace } from '../../system/index.js';
 import { displayName } from '../../model/index.js';
 import { enterBucket } from '../opening/bucket.js';
 import type { ServedBucket } from './served-store.js';
@@ -109,10 +102,11 @@ const NODE_BYTES = 16;
 
 /** Parses HOST or HOST:PORT. Throws CONFIG_INVALID. */
 function nodePlace(text: string): Partial<TcpPlace> {
-  const { host, port } = hostAndPort(text);
-  if (!isHost(host) || port === 0 || (port ?? 1) > MAX_PORT) {
+  const place = placeIn(text);
+  if (place === undefined) {
     const shown = displayName(Buffer.from(text));
     throw configInvalid(`NodeAddress is HOST or HOST:PORT, not "${shown}"`);
   }
+  const { host, port } = place;
   return { host, ...(port === undefined ? {} : { port }) };
 }

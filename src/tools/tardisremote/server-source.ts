@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { configInvalid, DEFAULT_PORT } from '../../config/index.js';
 import { TardisError, systemReason } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { type Address, isHost, readSmallFile } from '../../system/index.js';
+import { type Address, placeIn, readSmallFile } from '../../system/index.js';
 import { linkWith, type TlsOptions } from '../../transport/index.js';
 import type { ReachedPlace } from '../../web/remote/index.js';
 
@@ -13,7 +13,6 @@ import type { ReachedPlace } from '../../web/remote/index.js';
  */
 const TIMEOUT_MS = 30_000;
 const MAX_FILE_BYTES = 1 << 20;
-const MAX_PORT = 65_535;
 
 /**
  * Returns the address of a server, given as `HOST[:PORT]` or as the path of a unix socket. Tokens are sent to the
@@ -48,11 +47,8 @@ function trustingFile(file: Buffer): TlsOptions & { readonly validate: true } {
 
 /** Parses `HOST`, `HOST:PORT`, an IPv6 address, or `[IPv6]:PORT`. */
 function addressIn(text: string): Address {
-  const bare = /^\[([^\]]*)\]$/.exec(text)?.[1] ?? text;
-  if (isHost(bare)) return { kind: 'tcp', host: bare, port: DEFAULT_PORT };
-  const [, quoted, plain, digits = ''] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
-  const [host = '', port] = [quoted ?? plain, Number(digits)];
-  if (isHost(host) && port > 0 && port <= MAX_PORT) return { kind: 'tcp', host, port };
+  const place = placeIn(text);
+  if (place !== undefined) return { kind: 'tcp', host: place.host, port: place.port ?? DEFAULT_PORT };
   const shown = displayName(Buffer.from(text));
   throw configInvalid(`"${shown}": the server of tardisremote is HOST[:PORT] or a unix socket`);
 }

@@ -4,14 +4,9 @@
  */
 import { TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
-import {
-  addTarget,
-  endBackupRequest,
-  endOldJoinCodes,
-  makeJoinCode,
-  requestBackup,
-} from '../../store/index.js';
-import { hostAndPort, isHost, MAX_PORT } from '../../system/index.js';
+import { addTarget, endBackupRequest, endOldJoinCodes, makeJoinCode, requestBackup } from '../../store/index.js';
+import { placeIn } from '../../system/index.js';
+import { addTarget } from '../../server/index.js';
 import {
   type AddedRoute,
   addedRoute,
@@ -95,9 +90,9 @@ function administered(
 
 /** Returns a server as HOST:PORT. Throws REQUEST_INVALID; an IPv6 address needs brackets, since its end may be a port. */
 function withPort(server: string, ownPort: number): string {
-  const { host, port = ownPort } = hostAndPort(server);
+  const { host = '', port = ownPort } = placeIn(server) ?? {};
   const isBare = host.includes(':') && !host.startsWith('[');
-  if (isHost(host) && !isBare && port > 0 && port <= MAX_PORT) return `${host}:${port}`;
+  if (host !== '' && !isBare) return `${host}:${port}`;
   throw invalidRequest('the server is HOST or HOST:PORT; an IPv6 address is in brackets');
 }
 
