@@ -1,4 +1,4 @@
-/** What every question of the benchmark works with: its place, its options, and the cost of commands. */
+/** The place, the options and the commands of a question of the benchmark. */
 import { spawnSync } from 'node:child_process';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -13,7 +13,7 @@ import { large } from './large.js';
 import { describeMachine } from './machine.js';
 import { killRunning } from './measure.js';
 import { mount } from './mount.js';
-import { type AskedQuestion, type Options, parseOptions, UsageError } from './options.js';
+import { type OptionQuestion, type Options, parseOptions, UsageError } from './options.js';
 import { parity } from './parity.js';
 import { releases } from './releases.js';
 import { sets } from './sets.js';
@@ -25,7 +25,7 @@ import { USAGE } from './usage.js';
 import { web } from './web.js';
 import { Workplace } from './workplace.js';
 
-const ANSWERS: Readonly<Record<AskedQuestion, (bench: Bench) => Promise<Answer>>> = {
+const ANSWERS: Readonly<Record<OptionQuestion, (bench: Bench) => Promise<Answer>>> = {
   bucket,
   delay: far,
   growth,

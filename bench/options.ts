@@ -10,7 +10,7 @@ export const PEERS = ['restic', 'borg', 'rustic', 'rsync', 'rdiff', 'raw'] as co
 export type PeerName = (typeof PEERS)[number];
 
 /** The questions, each named as its option. Without any of these options, tardis is compared with other programs. */
-const ASKED = [
+const BY_OPTION = [
   'bucket',
   'delay',
   'growth',
@@ -26,13 +26,16 @@ const ASKED = [
   'tune',
   'web',
 ] as const;
-export type AskedQuestion = (typeof ASKED)[number];
-type AnyQuestion = AskedQuestion | 'comparison';
+export type OptionQuestion = (typeof BY_OPTION)[number];
+type AnyQuestion = OptionQuestion | 'comparison';
 
 const BESIDE_PEERS: readonly AnyQuestion[] = ['comparison', 'large', 'mount', 'releases', 'shapes'];
 
 /** Options that belong to some questions only. */
-const BELONGING: readonly { readonly options: readonly OptionName[]; readonly to: readonly AnyQuestion[] }[] = [
+const BELONGING: readonly {
+  readonly options: readonly OptionName[];
+  readonly to: readonly AnyQuestion[];
+}[] = [
   { options: ['mib'], to: ['bucket', 'imports', 'large', 'mount', 'web'] },
   { options: ['only'], to: ['growth', 'large', 'shapes'] },
   { options: ['scale'], to: ['shapes'] },
@@ -247,9 +250,11 @@ function parse(argv: readonly string[]): Values {
 }
 
 function questionIn(values: Values): AnyQuestion {
-  const [question = 'comparison', ...others] = ASKED.filter((name) => values[name] !== undefined);
+  const [question = 'comparison', ...others] = BY_OPTION.filter(
+    (name) => values[name] !== undefined,
+  );
   if (others.length === 0) return question;
-  throw new UsageError(`${shownList(ASKED)} are different questions`);
+  throw new UsageError(`${shownList(BY_OPTION)} are different questions`);
 }
 
 /** Returns options as a list for the user. */
@@ -261,10 +266,10 @@ function shownList(names: readonly string[]): string {
 function requireBelonging(question: AnyQuestion, values: Values): void {
   for (const { options, to } of BELONGING) {
     if (to.includes(question) || options.every((name) => values[name] === undefined)) continue;
-    const asked = to.filter((one) => one !== 'comparison');
+    const named = to.filter((one) => one !== 'comparison');
     const places = [
-      ...(asked.length === 0 ? [] : [shownList(asked)]),
-      ...(asked.length === to.length ? [] : ['the comparison with other programs']),
+      ...(named.length === 0 ? [] : [shownList(named)]),
+      ...(named.length === to.length ? [] : ['the comparison with other programs']),
     ];
     const belong = options.length === 1 ? 'belongs' : 'belong';
     throw new UsageError(`${shownList(options)} ${belong} to ${places.join(' and ')}`);

@@ -93,7 +93,9 @@ function answer(
       'the bucket is at a server in this process; parity there is --parity 3',
     ],
     figures: { times, bytes, there },
-    plots: [{ name: 'parity', svg: barChart({ title: 'What parity costs', unit: 's', groups: [first] }) }],
+    plots: [
+      { name: 'parity', svg: barChart({ title: 'What parity costs', unit: 's', groups: [first] }) },
+    ],
   };
 }
 

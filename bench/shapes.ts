@@ -88,7 +88,7 @@ export async function shapes(bench: Bench): Promise<Answer> {
   };
 }
 
-/** Measures a shape. Adds what is to be said of it to `notes`. */
+/** Measures a shape. Adds its remarks to `notes`. */
 async function linesOf(bench: Bench, shape: Shape, notes: Set<string>): Promise<Line[]> {
   const { workplace, options, print } = bench;
   const { tree } = workplace;

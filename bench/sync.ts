@@ -85,6 +85,8 @@ function answer(times: Record<Way, number[]>, about: string): Answer {
     verdicts: [verdictOf('first, synced, times unsynced', RATIO_LIMIT, ratio)],
     notes: ['the ratio is the median of pairs; a pair is two backups one after the other'],
     figures: times,
-    plots: [{ name: 'sync', svg: barChart({ title: 'What syncing costs', unit: 's', groups: [first] }) }],
+    plots: [
+      { name: 'sync', svg: barChart({ title: 'What syncing costs', unit: 's', groups: [first] }) },
+    ],
   };
 }

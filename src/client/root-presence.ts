@@ -20,7 +20,6 @@ interface KnownPlace extends Place {
   readonly identity: Identity | undefined;
 }
 
-
 /** Returns the identity of the directory at `path`. Throws system errors. */
 export function identityAt(path: Buffer): Identity {
   const { dev, ino, birthtimeNs } = fs.lstatSync(path, { bigint: true });

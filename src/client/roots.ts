@@ -1,7 +1,21 @@
 /** Reads the directories and files to back up, before anything else is started. */
 import fs from 'node:fs';
 import { errnoText, failedTo, systemCode, TardisError } from '../errors/index.js';
-import { displayName, fileRootPath, identityOf, isEntryName, joinPath, lastComponent, pathBelow, ROOT_NAME, RowReader, SLASH_BYTES, type SlotNumber, splitPath, withAttributes } from '../model/index.js';
+import {
+  displayName,
+  fileRootPath,
+  identityOf,
+  isEntryName,
+  joinPath,
+  lastComponent,
+  pathBelow,
+  ROOT_NAME,
+  RowReader,
+  SLASH_BYTES,
+  type SlotNumber,
+  splitPath,
+  withAttributes,
+} from '../model/index.js';
 import { absolutePath, OpenedPlace, type System } from '../system/index.js';
 import { type Head, Protection, rootParent } from '../transport/index.js';
 import { type Identity, identityAt } from './root-presence.js';
@@ -179,7 +193,10 @@ function withKeptPaths(
   };
   const taken = new Map<string, Buffer>();
   return roots.map(({ givenPath, ...root }, index) => {
-    const keptPath = keptPathOf(root, givenPath ?? joinPath(SLASH_BYTES, joined(cut(split[index]!))));
+    const keptPath = keptPathOf(
+      root,
+      givenPath ?? joinPath(SLASH_BYTES, joined(cut(split[index]!))),
+    );
     const other = taken.get(keptPath.toString('latin1'));
     if (other !== undefined) {
       const [one, two] = [displayName(other), displayName(namedPath(root))];

@@ -3,7 +3,16 @@
  * answer.
  */
 import type { TardisError } from '../errors/index.js';
-import { bufferOf, type ClientConfig, type ContentKeys, KNOWN_BYTES, NO_BYTES, releaseMemory, RowReader, type SlotNumber } from '../model/index.js';
+import {
+  bufferOf,
+  type ClientConfig,
+  type ContentKeys,
+  KNOWN_BYTES,
+  NO_BYTES,
+  releaseMemory,
+  RowReader,
+  type SlotNumber,
+} from '../model/index.js';
 import type {
   BackupPeer,
   HeadBatch,

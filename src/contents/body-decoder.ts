@@ -1,6 +1,6 @@
 /** Decrypts and decodes the bodies of records and chunks, on threads of libuv's pool. */
 import { TardisError } from '../errors/index.js';
-import { releaseMemory } from '../model/index.js';
+import { NO_BYTES, releaseMemory } from '../model/index.js';
 import {
   changedRecord,
   Codec,
@@ -10,8 +10,6 @@ import {
   type SealedBody,
 } from '../store/index.js';
 import { type AsideBody, AsideOutcome, type NativeCalls, NO_BODY_CIPHER } from '../system/index.js';
-
-const NOTHING = Buffer.alloc(0);
 
 /** A body of a record or chunk, and buffers for the result. */
 export interface BodyToDecode {
@@ -61,9 +59,9 @@ function decodeHere(native: NativeCalls, body: BodyToDecode): void {
 /** The cipher of a body that is not encrypted. */
 export const PLAIN = {
   cipher: NO_BODY_CIPHER,
-  key: NOTHING,
-  nonce: NOTHING,
-  also: NOTHING,
+  key: NO_BYTES,
+  nonce: NO_BYTES,
+  also: NO_BYTES,
 } as const;
 
 function whatIsWrong(outcome: number): string {

@@ -2,7 +2,6 @@
 import { isUtf8 } from 'node:buffer';
 import { SLASH_BYTES } from './bytes.js';
 
-
 /** Matches control characters, line separators, and characters that change the direction of text. */
 const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
 

@@ -1,6 +1,14 @@
 /** Writes the attributes of an entry that `stat` shows, in the layout of the kernel. */
 import type { HistoryEntry } from '../history/index.js';
-import { EntryType, isDevice, METADATA_FLAGS_AT, METADATA_FROM, RowFlag, RowOffset, SECOND_NS } from '../model/index.js';
+import {
+  EntryType,
+  isDevice,
+  METADATA_FLAGS_AT,
+  METADATA_FROM,
+  RowFlag,
+  RowOffset,
+  SECOND_NS,
+} from '../model/index.js';
 import { ATTRIBUTE_BYTES } from './protocol.js';
 
 /** Format bits of the mode by type, and the types of directory entries. */

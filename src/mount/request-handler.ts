@@ -16,7 +16,20 @@ import { type NodePlace, placeOf } from './node-ids.js';
 import { DOTS, writeDots, writeEntry } from './packing.js';
 import { PackedListings } from './packed-listings.js';
 import { PageCache } from './page-cache.js';
-import { ENTRY_BYTES, Errno, forEachRequest, FuseError, isOneRequest, MAX_NAME_BYTES, nameIn, Op, OUT_HEADER_BYTES, type Request, ROOT_NODE, WRITING } from './protocol.js';
+import {
+  ENTRY_BYTES,
+  Errno,
+  forEachRequest,
+  FuseError,
+  isOneRequest,
+  MAX_NAME_BYTES,
+  nameIn,
+  Op,
+  OUT_HEADER_BYTES,
+  type Request,
+  ROOT_NODE,
+  WRITING,
+} from './protocol.js';
 import { Trees } from './trees.js';
 import { displayName, readAttributes } from '../model/index.js';
 import type { Tree } from './tree.js';

@@ -3,7 +3,16 @@
  * when needed. A complete set never changes, so a position in a directory always belongs to the same entry.
  */
 import { after, type Soon } from '../contents/index.js';
-import { type BackupSet, damagedEntry, entriesAround, type History, type HistoryEntry, type RootNode, rootsOf, virtualDirectory } from '../history/index.js';
+import {
+  type BackupSet,
+  damagedEntry,
+  entriesAround,
+  type History,
+  type HistoryEntry,
+  type RootNode,
+  rootsOf,
+  virtualDirectory,
+} from '../history/index.js';
 import { displayName, EntryType, isEntryName, joinPath, NO_BYTES, SLASH } from '../model/index.js';
 import { deviceIn } from '../restore/index.js';
 import { DirectoryTable } from './directory-table.js';

@@ -2,7 +2,15 @@
  * Detects roots, and file systems mounted below them, that disappear during the backup. Data that was read below such
  * a place is dropped, since its path may by then have led to another directory, often an empty one.
  */
-import { countRows, EntryType, joinPath, RowFlag, RowReader, SLASH, type SlotNumber } from '../model/index.js';
+import {
+  countRows,
+  EntryType,
+  joinPath,
+  RowFlag,
+  RowReader,
+  SLASH,
+  type SlotNumber,
+} from '../model/index.js';
 import {
   type DirectoryTask,
   type Failure,

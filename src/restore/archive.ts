@@ -1,7 +1,17 @@
 /** Writes the entries of a set into an archive. It walks the set as a restore does, but its target is a stream. */
 import type { ContentPiece, History, HistoryEntry } from '../history/index.js';
 import { ERROR_TABLE, fromWire, TardisError, toWire, type WireError } from '../errors/index.js';
-import { decodeRow, displayName, displayText, type Entry, EntryType, type EntryTypeNumber, joinPath, RowReader, SLASH } from '../model/index.js';
+import {
+  decodeRow,
+  displayName,
+  displayText,
+  type Entry,
+  EntryType,
+  type EntryTypeNumber,
+  joinPath,
+  RowReader,
+  SLASH,
+} from '../model/index.js';
 import { type System, wallMs } from '../system/index.js';
 import { itemsOfPath } from '../workers/index.js';
 import type { ByteSink } from './byte-sink.js';

@@ -4,7 +4,23 @@
  */
 import { readFileSync } from 'node:fs';
 import type { HistoryEntry } from '../history/index.js';
-import { appendRow, type BytesBuilder, decodeRow, type Entry, EntryType, joinRow, METADATA_FROM, metadataOf, RowFlag, RowOffset, RowReader, SECOND_NS, timeAmong, withAttributes, withoutCapabilities } from '../model/index.js';
+import {
+  appendRow,
+  type BytesBuilder,
+  decodeRow,
+  type Entry,
+  EntryType,
+  joinRow,
+  METADATA_FROM,
+  metadataOf,
+  RowFlag,
+  RowOffset,
+  RowReader,
+  SECOND_NS,
+  timeAmong,
+  withAttributes,
+  withoutCapabilities,
+} from '../model/index.js';
 import { MetadataOption } from '../system/index.js';
 import { RestoreHow } from '../workers/index.js';
 import type { OwnerMap } from './owner-map.js';

@@ -13,7 +13,19 @@ import {
   Unsaved,
 } from '../history/index.js';
 import { TardisError, toWire, type WireError, throwIfAborted } from '../errors/index.js';
-import { displayName, EntryType, isEntryName, joinPath, lastComponent, liesBelow, NO_BYTES, pathBelow, type SetNumber, SLASH, splitPath } from '../model/index.js';
+import {
+  displayName,
+  EntryType,
+  isEntryName,
+  joinPath,
+  lastComponent,
+  liesBelow,
+  NO_BYTES,
+  pathBelow,
+  type SetNumber,
+  SLASH,
+  splitPath,
+} from '../model/index.js';
 import { deviceIn, Devices } from './devices.js';
 import { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
 import type { PathFilter } from './filter.js';
@@ -163,7 +175,6 @@ const OF_ONE_LISTING: ReadonlySet<string> = new Set([
 export function isOfOneListing(error: unknown): error is TardisError {
   return error instanceof TardisError && OF_ONE_LISTING.has(error.code);
 }
-
 
 interface Wanted {
   readonly entry: HistoryEntry;

@@ -116,7 +116,6 @@ function centralHeader(entry: ZipEntry, content: ZipContent, offset: number): Bu
   return Buffer.concat([header, entry.name, extra]);
 }
 
-
 /** Returns the fields that local and central headers share: version, flags, method, time and date. */
 function common({ name, method, isStreamed, isLarge, mtimeNs }: ZipEntry): Buffer {
   const fields = Buffer.alloc(10);

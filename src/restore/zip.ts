@@ -2,7 +2,15 @@
 import { withZeros } from '../contents/index.js';
 import type { ContentPiece } from '../history/index.js';
 import { TardisError } from '../errors/index.js';
-import { type Entry, EntryType, type EntryTypeNumber, exactMtimeNs, isSparse, NO_BYTES, SLASH_BYTES } from '../model/index.js';
+import {
+  type Entry,
+  EntryType,
+  type EntryTypeNumber,
+  exactMtimeNs,
+  isSparse,
+  NO_BYTES,
+  SLASH_BYTES,
+} from '../model/index.js';
 import type { System } from '../system/index.js';
 import {
   type ArchiveFormat,

@@ -96,7 +96,6 @@ export interface Decision {
   readonly unusedTags: readonly string[];
 }
 
-
 /** Decides which of the sets are kept. The sets are given in the order of their numbers. */
 export function decideRetention(
   sets: readonly RetentionSet[],

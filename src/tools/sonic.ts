@@ -49,7 +49,9 @@ const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
   .commandsGroup('Marks of sets:')
   .addCommand(works('sonic tag', async () => (await import('./sonic/mark-sets.js')).tag))
   .addCommand(works('sonic lock', async () => (await import('./sonic/mark-sets.js')).lock))
-  .addCommand(works('sonic priority', async () => (await import('./sonic/mark-sets.js')).prioritise))
+  .addCommand(
+    works('sonic priority', async () => (await import('./sonic/mark-sets.js')).prioritise),
+  )
   .addCommand(works('sonic rename', async () => (await import('./sonic/mark-sets.js')).rename))
   .addCommand(works('sonic expendable', async () => (await import('./sonic/mark-sets.js')).expend))
   .commandsGroup('Clients, passwords and keys:')

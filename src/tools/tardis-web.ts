@@ -19,7 +19,7 @@ import { Job, Jobs, type LocalPlace, type LocalServer, serveLocally } from '../w
 import { openRestoreJobs } from '../workers/index.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { printJson } from './output/json-text.js';
-import { PARTLY, print } from './output/output.js';
+import { print } from './output/output.js';
 import { clientPlace } from './opening/local-store.js';
 import { PARTLY } from './output/exit-status.js';
 import { openHistory, usesServer } from './opening/history.js';

@@ -8,7 +8,8 @@ import {
   reportToStarter,
 } from './shared/background.js';
 import { askPassword } from './opening/password.js';
-import { print, runTool, toolCommand } from './shared/run-tool.js';
+import { print } from './output/output.js';
+import { runTool, toolCommand } from './shared/run-tool.js';
 import { promptFor } from './opening/keys.js';
 import { displayName } from '../model/index.js';
 import { absolutePath, loadNative } from '../system/index.js';

@@ -12,7 +12,7 @@ import { refreshRow } from './range-job.js';
 import { systemCode } from '../errors/index.js';
 
 /** Bytes of the blocks in which the system counts. */
-const BLOCK_BYTES = 512n;
+const COUNTED_BYTES = 512n;
 
 export function holesJob(input: ListedFile, system: System): JobResult<HolesOutput> {
   try {
@@ -38,7 +38,7 @@ function look(input: ListedFile, system: System): HolesOutput {
     : new OwnersFile(native, directory.fd, now, 0);
   const stat = statusOf(system, file.fd);
   refreshRow(row, stat);
-  const isSparse = stat.blocks * BLOCK_BYTES < stat.size;
+  const isSparse = stat.blocks * COUNTED_BYTES < stat.size;
   now.setFlags(0, isSparse ? now.flags(0) | RowFlag.sparse : now.flags(0) & ~RowFlag.sparse);
   const sizeBytes = now.sizeBytes(0);
   const head = native.sparseHead(file.fd, sizeBytes, MAX_EXTENTS);

@@ -3,7 +3,14 @@
  * backup does not query the server, so the same job does both.
  */
 import { cryptFilter } from '../excludes/index.js';
-import { digestKeyOf, forEachRow, identityIn, NO_BYTES, RowReader, wasClosed } from '../model/index.js';
+import {
+  digestKeyOf,
+  forEachRow,
+  identityIn,
+  NO_BYTES,
+  RowReader,
+  wasClosed,
+} from '../model/index.js';
 import { GatherCursor, UNDECIDED_NUMBERS } from '../system/index.js';
 import { bytesOf, memoryOf, memoryOfContents, runOf } from './block-builder.js';
 import { buildRecords } from './build-records.js';

@@ -4,7 +4,16 @@
  */
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
-import { aclsAmong, EntryType, MAX_ATTRIBUTES_BYTES, NO_BYTES, REPLACED, RowFlag, RowOffset, RowReader } from '../model/index.js';
+import {
+  aclsAmong,
+  EntryType,
+  MAX_ATTRIBUTES_BYTES,
+  NO_BYTES,
+  REPLACED,
+  RowFlag,
+  RowOffset,
+  RowReader,
+} from '../model/index.js';
 import type { System } from '../system/index.js';
 
 export interface ReadAttributes {

@@ -24,7 +24,17 @@ import { hasContent, hasSparseContent, pieceInFile, requireBegun } from './compa
 import type { JobContext } from './job-context.js';
 import type { JobResult } from './jobs.js';
 import { anotherFile, damagedOf, describe, lacking, notCopied } from './restore-errors.js';
-import { isCopy, NO_RECORD, PLACE_NUMBERS, RestoreHow, type RestoreInput, type RestoreJobFailure, type RestoreOutput, type RestorePiece, type RestoreRecord } from './restore-types.js';
+import {
+  isCopy,
+  NO_RECORD,
+  PLACE_NUMBERS,
+  RestoreHow,
+  type RestoreInput,
+  type RestoreJobFailure,
+  type RestoreOutput,
+  type RestorePiece,
+  type RestoreRecord,
+} from './restore-types.js';
 import { StoreProxy } from './store-proxy.js';
 import { StoredBodies } from './stored-bodies.js';
 import { immutableTarget, moveOver, openTarget, targetFull, temporaryName } from './target-file.js';
@@ -481,10 +491,7 @@ class RestoreRun {
  * Returns a reader of these records, whose bytes follow one another in `stored`. It rejects with ENOENT for other
  * records.
  */
-function fetchedRecords(
-  records: readonly RestoreRecord[],
-  stored: Uint8Array,
-): ObjectReader {
+function fetchedRecords(records: readonly RestoreRecord[], stored: Uint8Array): ObjectReader {
   let end = 0;
   const placed = records.map((record) => {
     const at = end;

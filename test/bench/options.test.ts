@@ -67,7 +67,11 @@ test('what makes no sense is refused', (t) => {
 test('a cold disk belongs to the comparison, and is not in memory', (t) => {
   t.like(parseOptions(['--disk']), { question: 'comparison', disk: true, work: '.' });
   t.throws(() => parseOptions(['--disk', '--tune']), { instanceOf: UsageError });
-  t.like(parseOptions(['--disk', '--shapes', '--scale', '5']), { question: 'shapes', disk: true, scale: 0.05 });
+  t.like(parseOptions(['--disk', '--shapes', '--scale', '5']), {
+    question: 'shapes',
+    disk: true,
+    scale: 0.05,
+  });
   const tune = { question: 'tune', disk: false, work: '/dev/shm', runs: 3 } as const;
   t.like(parseOptions(['--tune']), tune);
 });

@@ -133,7 +133,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
 /** Files beside an index that tests may import: they are too low-level for the index to export, or it loads much more. */
 const OPEN_TO_TESTS =
-  /^src\/(system\/(compiled-code|native[^/]*|rows)|maintenance\/(check\/(read-memory|bounded-backend)|rewrite\/digest-map)|store\/bucket\/log-backend|page\/logic\/[^/]+|tools\/(output\/front|shared\/help-statuses))\.js$/;
+  /^src\/(system\/(compiled-code|native[^/]*|row-shapes)|maintenance\/(check\/(read-memory|bounded-backend)|rewrite\/digest-map)|store\/bucket\/log-backend|page\/logic\/[^/]+|tools\/(output\/command-names|shared\/help-statuses))\.js$/;
 
 /**
  * Imports of single files past an index. The command `tardis` needs two files before it starts its local server; the
@@ -182,6 +182,7 @@ const MAY_PASS_ADMIN: ReadonlySet<string> = new Set([
   'src/tools/opening/keys.ts',
   'src/tools/opening/rollback.ts',
   'src/tools/shared/client-copy.ts',
+  'src/tools/sonic/after-rebuild.ts',
   'src/tools/sonic/forget.ts',
   'src/tools/sonic/rebuild-bucket.ts',
   'src/tools/sonic/rebuild.ts',

@@ -92,7 +92,11 @@ test('the drawing of the rooms has each of them above those that it may import',
 
 test('commands start without the modules of the web', (t) => {
   const found = sources.flatMap((file) => webImports(file, read(file)));
-  expectNone(t, found, 'Load it at first use (src/system/web-modules.ts), or import its types only:');
+  expectNone(
+    t,
+    found,
+    'Load it at first use (src/system/web-modules.ts), or import its types only:',
+  );
 });
 
 test('the objects between a socket and the catalog are the classes that ARCHITECTURE names', (t) => {

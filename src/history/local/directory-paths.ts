@@ -1,6 +1,12 @@
 /** Finds the paths of directories as of a set. */
 import { type Catalog, type EntryPlace, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { type DirectoryId, type RootNumber, type SetNumber, SLASH_BYTES, splitRoot } from '../../model/index.js';
+import {
+  type DirectoryId,
+  type RootNumber,
+  type SetNumber,
+  SLASH_BYTES,
+  splitRoot,
+} from '../../model/index.js';
 import type { Access } from './access.js';
 
 interface PlacedDirectory {

@@ -11,9 +11,30 @@ import {
   type SetSpan,
   type StoredUse,
 } from '../../store/catalog/index.js';
-import { type ClientConfig, type ClientSetting, type ContentId, type DirectoryId, listAt, NO_CONTENT, type RootNumber, type SetNumber } from '../../model/index.js';
-import { type Backend, type ClientDirectory, noteRestored, PACKS_PREFIX, RecordKind } from '../../store/index.js';
-import { BoundedCache, type Files, namesIn, type System, yieldRegularly } from '../../system/index.js';
+import {
+  type ClientConfig,
+  type ClientSetting,
+  type ContentId,
+  type DirectoryId,
+  listAt,
+  NO_CONTENT,
+  type RootNumber,
+  type SetNumber,
+} from '../../model/index.js';
+import {
+  type Backend,
+  type ClientDirectory,
+  noteRestored,
+  PACKS_PREFIX,
+  RecordKind,
+} from '../../store/index.js';
+import {
+  BoundedCache,
+  type Files,
+  namesIn,
+  type System,
+  yieldRegularly,
+} from '../../system/index.js';
 import type { Access } from './access.js';
 import type { HistoryEntry } from '../history.js';
 import { completeShown, measureDeadSpace } from './dead-space.js';

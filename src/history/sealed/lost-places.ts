@@ -4,7 +4,14 @@
  * cannot make an entry that the client has not sealed.
  */
 import { entryOfParts, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { type DirectoryId, metadataOf, newDirectoryRow, NO_BYTES, RowReader, type SetNumber } from '../../model/index.js';
+import {
+  type DirectoryId,
+  metadataOf,
+  newDirectoryRow,
+  NO_BYTES,
+  RowReader,
+  type SetNumber,
+} from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { History, HistoryEntry } from '../history.js';
 import { FIRST_PLACE } from '../reports.js';

@@ -5,7 +5,16 @@
  */
 import { type Keyring, type NameSealer, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { type ContentKeys, type DirectoryId, mappedMarks, NO_BYTES, NO_SEAL, sealIn, type SetNumber, splitPath } from '../../model/index.js';
+import {
+  type ContentKeys,
+  type DirectoryId,
+  mappedMarks,
+  NO_BYTES,
+  NO_SEAL,
+  sealIn,
+  type SetNumber,
+  splitPath,
+} from '../../model/index.js';
 import {
   type BackupSet,
   type ListingPage,

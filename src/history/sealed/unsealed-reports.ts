@@ -8,7 +8,14 @@ import {
   ROOTS_DIRECTORY,
 } from '../../store/catalog/index.js';
 import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
-import { type ClientConfig, type ClientSetting, type DirectoryId, lowerAscii, NO_BYTES, type SetNumber } from '../../model/index.js';
+import {
+  type ClientConfig,
+  type ClientSetting,
+  type DirectoryId,
+  lowerAscii,
+  NO_BYTES,
+  type SetNumber,
+} from '../../model/index.js';
 import type { ClientOverview } from '../wire/client-overview.js';
 import type { EntryOpener } from './opened-entries.js';
 import type {

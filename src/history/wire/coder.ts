@@ -55,7 +55,6 @@ export function isParallel(...lists: readonly { readonly length: number }[]): bo
   return lists.every(({ length }) => length === lists[0]?.length);
 }
 
-
 /** True if bytes of a peer are an absolute path. */
 export function isPath(path: Buffer): boolean {
   return path[0] === SLASH && !path.includes(0);

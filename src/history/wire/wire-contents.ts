@@ -103,4 +103,3 @@ export const DELTA_PART: Coder<DeltaPart, Body<'deltaIs'>, unknown> = {
     isUseless: useless,
   }),
 };
-

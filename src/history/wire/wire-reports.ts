@@ -1,6 +1,14 @@
 /** Codecs of reports, and of settings that are stored with a client. */
 import type { EntryPlace } from '../../store/catalog/index.js';
-import { type ClientConfig, type ClientSetting, isClientConfig, isClientSetting, listAt, NO_BYTES, type SetNumber } from '../../model/index.js';
+import {
+  type ClientConfig,
+  type ClientSetting,
+  isClientConfig,
+  isClientSetting,
+  listAt,
+  NO_BYTES,
+  type SetNumber,
+} from '../../model/index.js';
 import {
   type Body,
   MAX_DIRECTORY_PATHS,

@@ -4,7 +4,14 @@
  */
 import fs from 'node:fs';
 import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
-import { displayName, EntryType, isEntryName, joinPath, SECOND_NS, unseenRow } from '../../model/index.js';
+import {
+  displayName,
+  EntryType,
+  isEntryName,
+  joinPath,
+  SECOND_NS,
+  unseenRow,
+} from '../../model/index.js';
 import {
   failedAttributes,
   MetadataOption,

@@ -3,7 +3,17 @@ import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, Opened, throwIfAborted, toWire } from '../../errors/index.js';
 import { type History, ListingFaults } from '../../history/index.js';
 import { Catalog } from '../../store/catalog/index.js';
-import { checkClient, parityOf, type ParitySummary, repairClient, repairCopies, repairInBucket, type RepairOptions, type SealFinding, withOwner } from '../check/index.js';
+import {
+  checkClient,
+  parityOf,
+  type ParitySummary,
+  repairClient,
+  repairCopies,
+  repairInBucket,
+  type RepairOptions,
+  type SealFinding,
+  withOwner,
+} from '../check/index.js';
 import type { CheckHooks, CheckOutcome, CheckRequest, RepairOutcome } from './admin.js';
 import type { LocalAdminOptions } from './local-admin.js';
 import { type ClientDirectory, mendNotes, reopenClient } from '../../store/index.js';

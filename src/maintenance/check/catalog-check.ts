@@ -1,5 +1,15 @@
 /** Checks a client's catalog: the pages of its file, its consistency, and whether it agrees with the packs. */
-import { believePages, Catalog, CatalogAudit, type CommitPoint, comparePages, fingerprintOf, type Inconsistency, pagesDamaged, walkCommits } from '../../store/catalog/index.js';
+import {
+  believePages,
+  Catalog,
+  CatalogAudit,
+  type CommitPoint,
+  comparePages,
+  fingerprintOf,
+  type Inconsistency,
+  pagesDamaged,
+  walkCommits,
+} from '../../store/catalog/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { type Backend, type ClientDirectory, withClient } from '../../store/index.js';
 import type { CheckCounts, Finding } from './findings.js';

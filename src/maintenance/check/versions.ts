@@ -7,7 +7,14 @@ import {
 } from '../../store/catalog/index.js';
 import type { NameSealer } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { type ContentId, type DirectoryId, type RootNumber, type SetNumber, SLASH_BYTES, splitRoot } from '../../model/index.js';
+import {
+  type ContentId,
+  type DirectoryId,
+  type RootNumber,
+  type SetNumber,
+  SLASH_BYTES,
+  splitRoot,
+} from '../../model/index.js';
 import type { VersionFinding } from './findings.js';
 
 /** A path, and the first and the last set in which it leads to an entry. */

@@ -12,7 +12,16 @@ import {
 } from '../../store/catalog/index.js';
 import { type Keyring, ownSetSeal, SealSum } from '../../crypto/index.js';
 import { TardisError } from '../../errors/index.js';
-import { DIRECTORY_SEAL_BYTES, type DirectoryId, listAt, NO_BYTES, NO_SEAL, type RootNumber, sealIn, type SetNumber } from '../../model/index.js';
+import {
+  DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
+  listAt,
+  NO_BYTES,
+  NO_SEAL,
+  type RootNumber,
+  sealIn,
+  type SetNumber,
+} from '../../model/index.js';
 import type { StoreWriter, SetJournal } from '../../store/writer/index.js';
 import type { RootRecord } from '../../store/index.js';
 import type { NativeCalls } from '../../system/index.js';

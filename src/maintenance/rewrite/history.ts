@@ -12,7 +12,20 @@ import {
   settingsOf,
 } from '../../store/catalog/index.js';
 import { TardisError, throwIfAborted } from '../../errors/index.js';
-import { BytesBuilder, type ContentId, type DirectoryId, type ForgetRequest, joinRow, listAt, mappedMarks, metadataOf, ROOT_NAME, RowOffset, RowReader, type SetNumber } from '../../model/index.js';
+import {
+  BytesBuilder,
+  type ContentId,
+  type DirectoryId,
+  type ForgetRequest,
+  joinRow,
+  listAt,
+  mappedMarks,
+  metadataOf,
+  ROOT_NAME,
+  RowOffset,
+  RowReader,
+  type SetNumber,
+} from '../../model/index.js';
 import { isNameByFormat } from '../../retention/index.js';
 import { type StoreWriter, SetJournal } from '../../store/writer/index.js';
 import type { RootRecord } from '../../store/index.js';

@@ -16,7 +16,18 @@ import {
   signatureBytesFor,
 } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
-import { type ContentId, DIGEST_BYTES, EntryType, listAt, METADATA_FROM, RowOffset, type RowReader, sameMetadata, type SlotNumber, UNKNOWN_SIZE_BYTES } from '../../model/index.js';
+import {
+  type ContentId,
+  DIGEST_BYTES,
+  EntryType,
+  listAt,
+  METADATA_FROM,
+  RowOffset,
+  type RowReader,
+  sameMetadata,
+  type SlotNumber,
+  UNKNOWN_SIZE_BYTES,
+} from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES, type MessageName } from '../../transport/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';

@@ -4,7 +4,23 @@
  * form, with their contents and attributes.
  */
 import { TardisError } from '../../errors/index.js';
-import { attributesHash, attributesOf, type ContentId, ENTRY_SEAL_BYTES, EntryType, forEachRow, KNOWN_BYTES, LARGE_FILE_BYTES, NO_BYTES, readAttributes, RowFlag, type RowReader, sameMetadata, SEAL_ATTRIBUTE, SEALED_ATTRIBUTES } from '../../model/index.js';
+import {
+  attributesHash,
+  attributesOf,
+  type ContentId,
+  ENTRY_SEAL_BYTES,
+  EntryType,
+  forEachRow,
+  KNOWN_BYTES,
+  LARGE_FILE_BYTES,
+  NO_BYTES,
+  readAttributes,
+  RowFlag,
+  type RowReader,
+  sameMetadata,
+  SEAL_ATTRIBUTE,
+  SEALED_ATTRIBUTES,
+} from '../../model/index.js';
 import type { Catalog, HeadRow } from '../../store/catalog/index.js';
 import type { SetJournal } from '../../store/writer/index.js';
 import { Wanted } from '../../transport/index.js';

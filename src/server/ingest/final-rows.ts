@@ -3,7 +3,20 @@
  * waits until the record with that content has been appended.
  */
 import { TardisError } from '../../errors/index.js';
-import { checkAttributes, checkRows, type ContentId, digestKey, type DirectoryId, EntryType, listAt, RowFlag, RowReader, sameAttributes, sameMetadata, type SlotNumber } from '../../model/index.js';
+import {
+  checkAttributes,
+  checkRows,
+  type ContentId,
+  digestKey,
+  type DirectoryId,
+  EntryType,
+  listAt,
+  RowFlag,
+  RowReader,
+  sameAttributes,
+  sameMetadata,
+  type SlotNumber,
+} from '../../model/index.js';
 import {
   applyContentRecord,
   applyNewFrame,

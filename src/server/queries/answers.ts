@@ -4,8 +4,14 @@
  */
 import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
 import { asTardisError, Opened, TardisError } from '../../errors/index.js';
-import { catalogFileOf, type ClientDirectory, mediumOf, noteRestored, openClientDirectory, useBucket } from '../../store/index.js';
-import type { System } from '../../system/index.js';
+import {
+  catalogFileOf,
+  type ClientDirectory,
+  mediumOf,
+  noteRestored,
+  openClientDirectory,
+  useBucket,
+} from '../../store/index.js';
 import { isQuestion, type MessageName } from '../../transport/index.js';
 import { overviewBeside } from './client-overview.js';
 import { BackgroundJobs, type JobLimits } from '../jobs/background-jobs.js';

@@ -2,7 +2,16 @@
  * Queries on the whole history of a catalog, set by set, for rewriting it. Each query is short, since a session
  * may be writing meanwhile.
  */
-import { type ContentId, type DirectoryId, NO_BYTES, NO_CONTENT, type PackNumber, type RootNumber, RowFlag, type SetNumber } from '../../model/index.js';
+import {
+  type ContentId,
+  type DirectoryId,
+  NO_BYTES,
+  NO_CONTENT,
+  type PackNumber,
+  type RootNumber,
+  RowFlag,
+  type SetNumber,
+} from '../../model/index.js';
 import type { OwnerRecord, RootRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { SELECT_ENTRY } from './tables/entries.js';

@@ -3,7 +3,27 @@
  * shapes, since a store may be hostile.
  */
 import { TardisError } from '../../errors/index.js';
-import { checkRows, type ClientConfig, DIRECTORY_SEAL_BYTES, type DirectoryId, EntryType, forEachRow, type ForgetRequest, isClientConfig, isForgetRequest, isSetMarks, isSettingKey, isSettingValue, NO_BYTES, type PackNumber, type RootNumber, type RowReader, SET_SEAL_BYTES, type SetMarks, type SetNumber } from '../../model/index.js';
+import {
+  checkRows,
+  type ClientConfig,
+  DIRECTORY_SEAL_BYTES,
+  type DirectoryId,
+  EntryType,
+  forEachRow,
+  type ForgetRequest,
+  isClientConfig,
+  isForgetRequest,
+  isSetMarks,
+  isSettingKey,
+  isSettingValue,
+  NO_BYTES,
+  type PackNumber,
+  type RootNumber,
+  type RowReader,
+  SET_SEAL_BYTES,
+  type SetMarks,
+  type SetNumber,
+} from '../../model/index.js';
 import { plainPackr } from '../../system/msgpack/index.js';
 import { isClientName } from '../layout/client-name.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';

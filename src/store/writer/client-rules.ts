@@ -31,7 +31,7 @@ export function rulesFor(catalog: Catalog, words: RuleWords | undefined): Retent
 function ownWords(catalog: Catalog, words: RuleWords): RuleWords {
   const kept = meantSettings(settingsOf(catalog));
   const own = RULES.map((rule) => [rule, kept.get(ruleKey(rule)) ?? words[rule]]);
-  return Object.fromEntries(own) as unknown as RuleWords; // a stored value has the type of its rule
+  return Object.fromEntries(own) as RuleWords; // a stored value has the type of its rule
 }
 
 /**

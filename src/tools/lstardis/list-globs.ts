@@ -2,7 +2,14 @@
 import type { History, HistoryEntry } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { compileGlob } from '../../excludes/index.js';
-import { displayName, joinPath, NO_BYTES, type SetNumber, shownRoot, splitPath } from '../../model/index.js';
+import {
+  displayName,
+  joinPath,
+  NO_BYTES,
+  type SetNumber,
+  shownRoot,
+  splitPath,
+} from '../../model/index.js';
 
 const PAGE_ENTRIES = 1024;
 const WILD = /[*?[\\]/;

@@ -237,4 +237,3 @@ async function unlessDamaged(work: () => Promise<void>): Promise<void> {
 function keyOf(bytes: Buffer): string {
   return bytes.toString('latin1');
 }
-

@@ -3,7 +3,17 @@ import { isSshText, parseSshPlace, type SshPlace } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
-import { type Address, hostAndPort, hostInUrl, isHost, isLoopback, MAX_PORT, openProgram, type ProgramAddress, type TcpPlace } from '../../system/index.js';
+import {
+  type Address,
+  hostAndPort,
+  hostInUrl,
+  isHost,
+  isLoopback,
+  MAX_PORT,
+  openProgram,
+  type ProgramAddress,
+  type TcpPlace,
+} from '../../system/index.js';
 import type { Elsewhere } from '../../transport/login/index.js';
 import { linkWith, type Retry, sshError, type TlsOptions } from '../../transport/index.js';
 import { formatSeconds } from '../output/units.js';

@@ -1,6 +1,14 @@
 /** Formats the differences between two versions of a tree, as text and as JSON. */
 import type { Aspect, Difference, NotCompared, Seen } from '../../restore/diff/index.js';
-import { displayName, EntryType, flagLetters, inodeFlags, jsonName, NO_BYTES, readAttributes } from '../../model/index.js';
+import {
+  displayName,
+  EntryType,
+  flagLetters,
+  inodeFlags,
+  jsonName,
+  NO_BYTES,
+  readAttributes,
+} from '../../model/index.js';
 import { formatTime } from '../output/units.js';
 import { jsonText } from '../output/json-text.js';
 

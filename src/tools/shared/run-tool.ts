@@ -1,8 +1,24 @@
 /** Runs the commands of all tools: from the words of the command line to the exit status. */
 import { type Command, CommanderError } from 'commander';
-import { expandArguments, explain, resolveSettings, rowsOf, type SettingName, type Settings, type Sourced, type Tool } from '../../config/index.js';
+import {
+  expandArguments,
+  explain,
+  resolveSettings,
+  rowsOf,
+  type SettingName,
+  type Settings,
+  type Sourced,
+  type Tool,
+} from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { isThere, keepBlocksSmall, onExposedSecret, onLongWait, processArguments, processEnvironment } from '../../system/index.js';
+import {
+  isThere,
+  keepBlocksSmall,
+  onExposedSecret,
+  onLongWait,
+  processArguments,
+  processEnvironment,
+} from '../../system/index.js';
 import { helpInFrontWords, messageLine } from '../output/command-names.js';
 import { printJson } from '../output/json-text.js';
 import { endStatus } from '../output/exit-status.js';

@@ -2,7 +2,14 @@
  * The store of a command: prepares a bucket, and finds the only client of a store. Errors that come from the choice of
  * the store get a hint.
  */
-import { isBucket, isSetAbove, type Settings, type Sourced, type Tool, USER_TOOLS } from '../../config/index.js';
+import {
+  isBucket,
+  isSetAbove,
+  type Settings,
+  type Sourced,
+  type Tool,
+  USER_TOOLS,
+} from '../../config/index.js';
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
 
 /**

@@ -25,12 +25,11 @@ import {
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { jsonText, printJson } from '../output/json-text.js';
+import { printJson } from '../output/json-text.js';
 import { adminHere } from '../opening/admin.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { compareShown, requireNewest } from '../opening/rollback.js';
 import { requireNewPassword, requirePassword, stretchFor } from '../opening/password.js';
-import { JSON_VERSION, print } from '../shared/run-tool.js';
 import { formatBytes, formatTable } from '../output/units.js';
 import { print } from '../output/output.js';
 import { bringAccounts, checkShown, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
@@ -83,9 +82,8 @@ async function setQuota(options: Options, system: System, quotaBytes: number): P
   const { account: name, targets, beforeBytes } = await there.changeQuota(quotaBytes);
   const sizeText = (bytes: number): string => (bytes === 0 ? 'no quota' : formatBytes(bytes));
   const text = `The account "${name}" (${targets.join(', ')}) has ${sizeText(quotaBytes)} from now on; it had ${sizeText(beforeBytes)}.`;
-  if (options.json) {
-    print(jsonText({ version: JSON_VERSION, account: name, targets, quotaBytes, beforeBytes }));
-  } else print(text);
+  if (options.json) printJson({ account: name, targets, quotaBytes, beforeBytes });
+  else print(text);
 }
 
 function list({ json, client }: Options, system: System, directory: string): void {

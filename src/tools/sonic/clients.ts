@@ -10,10 +10,11 @@ import { nodeSystem, type System } from '../../system/index.js';
 import { clientPlace } from '../opening/local-store.js';
 import { differencesFromKnown } from '../opening/rollback.js';
 import { donePartly } from '../output/exit-status.js';
+import { printJson } from '../output/json-text.js';
 import { print } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import { remotePlace } from '../opening/server.js';
-import { formatBytes, formatTime } from '../output/units.js';
+import { formatBytes, formatTable, formatTime } from '../output/units.js';
 
 export async function clients(options: Settings<'sonic clients'>): Promise<void> {
   const system = nodeSystem();

@@ -34,7 +34,6 @@ export async function wholeOf(history: History, set: SetNumber): Promise<Buffer[
   return (await history.roots(set)).map(({ path }) => shownRoot(path));
 }
 
-
 /** Makes a directory show a set, and returns the entries that it lacks. All of it is on the disk on return. */
 export async function restoreTree(
   { system, history, jobs, workers, progress, signal, warn }: ExportMeans,

@@ -26,7 +26,7 @@ import {
 } from '../opening/backup-memory.js';
 import { jsonText } from '../output/json-text.js';
 import { PARTLY } from '../output/exit-status.js';
-import { print as printLine } from '../shared/run-tool.js';
+import { print as printLine } from '../output/output.js';
 
 /** Prints a line for the user and logs it. */
 type Print = (line: string) => void;

@@ -48,7 +48,8 @@ function trustingFile(file: Buffer): TlsOptions & { readonly validate: true } {
 /** Parses `HOST`, `HOST:PORT`, an IPv6 address, or `[IPv6]:PORT`. */
 function addressIn(text: string): Address {
   const place = placeIn(text);
-  if (place !== undefined) return { kind: 'tcp', host: place.host, port: place.port ?? DEFAULT_PORT };
+  if (place !== undefined)
+    return { kind: 'tcp', host: place.host, port: place.port ?? DEFAULT_PORT };
   const shown = displayName(Buffer.from(text));
   throw configInvalid(`"${shown}": the server of tardisremote is HOST[:PORT] or a unix socket`);
 }

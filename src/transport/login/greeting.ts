@@ -1,7 +1,14 @@
 /** Greets a server over a new connection and logs in. Backups, readers and changes of keys begin with it. */
 import { displayText } from '../../model/index.js';
 import { programVersion, type TcpPlace } from '../../system/index.js';
-import { type ClientLine, decodeMessage, type Head, hungUp, type MessageName, PROTOCOL_VERSION } from '../index.js';
+import {
+  type ClientLine,
+  decodeMessage,
+  type Head,
+  hungUp,
+  type MessageName,
+  PROTOCOL_VERSION,
+} from '../index.js';
 import type { Login, SessionPlace } from './client-login.js';
 import { fromWire, TardisError } from '../../errors/index.js';
 

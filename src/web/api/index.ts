@@ -18,7 +18,7 @@ export { entryJson, pathJson, type SetSpan, setsShowing } from './entry-json.js'
 export { entryAt } from './handlers/entry-handlers.js';
 export { HistoryPool } from './history-pool.js';
 export { invalidRequest } from './problem.js';
-export { changedRules, checkedRules } from './purge-rules.js';
+export { changedRules, checkedRules } from './handlers/report-handlers.js';
 export { PurgeRules } from './schemas.js';
 export { openApi, routesText } from './open-api.js';
 export { encodedPathIn, pathIn } from './raw-query.js';

@@ -4,9 +4,14 @@
  */
 import { TardisError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
-import { addTarget, endBackupRequest, endOldJoinCodes, makeJoinCode, requestBackup } from '../../store/index.js';
+import {
+  addTarget,
+  endBackupRequest,
+  endOldJoinCodes,
+  makeJoinCode,
+  requestBackup,
+} from '../../store/index.js';
 import { placeIn } from '../../system/index.js';
-import { addTarget } from '../../server/index.js';
 import {
   type AddedRoute,
   addedRoute,

@@ -1,6 +1,14 @@
 /** Converts records of contents to catalog rows: the place of each content, and which of several records is used. */
 import { TardisError } from '../../../errors/index.js';
-import { type ContentId, decodeParts, digestKey, NO_BYTES, NO_CONTENT, type PackNumber, type RecordId } from '../../../model/index.js';
+import {
+  type ContentId,
+  decodeParts,
+  digestKey,
+  NO_BYTES,
+  NO_CONTENT,
+  type PackNumber,
+  type RecordId,
+} from '../../../model/index.js';
 import {
   checkFrameIndex,
   type ContentIndex,
