@@ -101,6 +101,12 @@ test('all clients of the stores are there, and each that encrypts opens by its o
       t.true([400, 404].includes(status), `${name}: ${status}`);
     }
 
+    const tags = { sets: [1], addTags: ['kept'], removeTags: [] };
+    let tag = (await ask('/clients/laptop/tags', tags)).value;
+    while (tag.state === 'running') tag = (await ask(`/jobs/${tag.id}`)).value;
+    t.is(tag.state, 'done', JSON.stringify(tag));
+    t.regex(tag.command, /^sonic tag -P /);
+
     const { value } = await ask(`/clients/${away}/locks`, { sets: [1], isLocked: true });
     t.regex(value.command, new RegExp(`--database=${disk} .*--client=me`));
     for (let state = value.state; state === 'running'; ) {

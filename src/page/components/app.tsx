@@ -86,8 +86,8 @@ export function App() {
   );
 }
 
-/** Codes of errors of a client that is opened by its password. */
-const NEEDS_PASSWORD = ['PASSWORD_NEEDED', 'LOGIN_FAILED'];
+/** Codes of errors of a client that is opened by its password, which also authenticates a server. */
+const NEEDS_PASSWORD = ['PASSWORD_NEEDED', 'LOGIN_FAILED', 'CERTIFICATE_REFUSED'];
 
 interface PageProps {
   readonly place: Place;

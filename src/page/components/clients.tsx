@@ -118,7 +118,9 @@ function ClientRow({ client, place, hasSpace }: RowProps) {
         )}
       </th>
       <td>
-        {lastCompletedMs === undefined ? (
+        {client.cause.code === 'closed' ? (
+          '–'
+        ) : lastCompletedMs === undefined ? (
           t('never')
         ) : (
           <>
@@ -128,7 +130,7 @@ function ClientRow({ client, place, hasSpace }: RowProps) {
         )}
       </td>
       <td class="right" data-label={t('completeSets')}>
-        {completeSets}
+        {client.cause.code === 'closed' ? '–' : completeSets}
       </td>
       {hasSpace ? (
         <td class="right" data-label={t('clientSpace')}>

@@ -109,6 +109,8 @@ interface CommandLine {
   readonly words: readonly string[];
   /** Text that the command reads on its standard input. */
   readonly input?: string;
+  /** The words as one types them, if they differ. */
+  readonly shown?: readonly string[];
 }
 
 type Mounting = Extract<Act, { readonly kind: 'mount' }>;
@@ -138,8 +140,31 @@ function linesOf(
 }
 
 function lineOf(settings: WebSettings, [name, ...words]: [string, ...string[]]): CommandLine {
-  const place = placeWords(settings, `sonic ${name}` as Tool);
-  return { tool: 'sonic', words: [name, ...place, ...words] };
+  return lineFor(settings, `sonic ${name}` as Tool, (place) => [name, ...place, ...words]);
+}
+
+/**
+ * Returns a command for the client. `words` returns its words with those by which it finds the client and its keys. A
+ * password is read on its standard input, since other users can see words.
+ */
+function lineFor(
+  settings: WebSettings,
+  tool: Tool,
+  words: (place: readonly string[]) => string[],
+): CommandLine {
+  const { password, sources } = settings;
+  const place = placeWords(settings, tool);
+  const program = tool === 'tardisfs' ? tool : 'sonic';
+  const isGiven = sources.get('password')?.source === 'command line' && password !== '';
+  if (!isGiven || !rowsOf(tool).some(([row]) => row === 'passwordProg')) {
+    return { tool: program, words: words(place) };
+  }
+  return {
+    tool: program,
+    words: words(['--password-prog=cat', ...place]),
+    shown: words(['-P', ...place]),
+    input: `${password}\n`,
+  };
 }
 
 /** An act for which `sonic` has a command. */
@@ -187,8 +212,8 @@ function ruleWords(key: string, words: string): string[] {
 
 /** Settings of the page itself. */
 const OWN: ReadonlySet<string> = new Set(['json', 'progress', 'client']);
-/** Settings of which others have the meaning. */
-const MEANT: ReadonlySet<string> = new Set(['repository', 'repo']);
+/** Settings of which others have the meaning, and the password, which a command reads on its standard input. */
+const MEANT: ReadonlySet<string> = new Set(['repository', 'repo', 'password']);
 
 /** Returns the options of the page by which another command finds the same client, with its keys. */
 function placeWords(settings: WebSettings, tool: Tool): string[] {
@@ -275,11 +300,16 @@ function startedAll(
 /** Starts a mount, which ends with this program. Throws MOUNT_FAILED. */
 function startedMount(settings: WebSettings, { directory }: Mounting): RunningCommands {
   const remove = madeMountPoint(directory);
-  const words = ['--foreground', ...placeWords(settings, 'tardisfs'), '--', directory];
-  const running = startedAll([{ tool: 'tardisfs', words }], environmentFor(settings));
+  const line = lineFor(settings, 'tardisfs', (place) => [
+    '--foreground',
+    ...place,
+    '--',
+    directory,
+  ]);
+  const running = startedAll([line], environmentFor(settings));
   return { ...running, follow: (onLine) => running.follow(onLine).finally(remove) };
 }
 
-function lineText({ tool, words }: CommandLine): string {
-  return [tool, ...words].map(shellWord).join(' ');
+function lineText({ tool, words, shown = words }: CommandLine): string {
+  return [tool, ...shown].map(shellWord).join(' ');
 }

@@ -65,6 +65,8 @@ export class Places implements OtherClients {
   /** True if data of a client that was closed is not proven. */
   isDoubtful = false;
   private readonly places = new Map<string, Place>();
+  /** Clients that are open by a password that was typed into the page, which their commands need, too. */
+  private readonly typed = new Map<History, { readonly name: string; readonly password: string }>();
   private readonly first: Place;
 
   constructor(private readonly options: PlacesOptions) {
@@ -84,9 +86,11 @@ export class Places implements OtherClients {
     const [place, settings] = this.settingsOf(name);
     const isRemote = usesServer(settings);
     const from = { ...settings, server: isRemote ? settings.server : undefined };
+    const typed = [...this.typed.values()].find((one) => one.name === name);
+    const keyed = typed === undefined ? settings : withPassword(settings, typed.password);
     return {
       name,
-      commands: commandsOf(system, { ...settings, webListen }, nameIn(place, settings.client)),
+      commands: commandsOf(system, { ...keyed, webListen }, nameIn(place, settings.client)),
       storeWords: storeWords(settings),
       noteRestored: async (history, restored) => {
         await noteDamage(system, settings, restored.failures, { isRemote, warn });
@@ -108,6 +112,7 @@ export class Places implements OtherClients {
     try {
       if (allowUnproven) history.acceptUnproven?.();
       await history.sets(); // fails here if the store cannot be read
+      if (password !== undefined) this.typed.set(history, { name, password });
       return history;
     } catch (error) {
       history.close();
@@ -115,8 +120,10 @@ export class Places implements OtherClients {
     }
   }
 
-  closed({ doubts, hasUnproven }: History): void {
+  closed(history: History): void {
     const { settings, warn } = this.options;
+    const { doubts, hasUnproven } = history;
+    this.typed.delete(history);
     for (const doubt of doubts) warn(displayText(doubt));
     const isMeant = settings.allowUnproven || hasUnproven === true;
     this.isDoubtful ||= isMeant && doubts.length > 0;

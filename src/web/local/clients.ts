@@ -175,7 +175,7 @@ export class Clients {
   }
 }
 
-/** Returns the route that opens a client by its password. The password is neither logged nor kept. */
+/** Returns the route that opens a client by its password, which is in no log. */
 export function unlockRoute(clients: Clients): AddedRoute {
   return addedRoute(
     {
