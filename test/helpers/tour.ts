@@ -112,7 +112,7 @@ export const TOUR: readonly Step[] = [
   },
   { kind: 'unmount', place: 'past' },
   remark(
-    '`tardis-web` shows the sets in the browser: a calendar, a search over all sets, versions side by side, restores in place. Encrypted data is decrypted on this machine. Without the two options, the command opens the browser itself, and ends after an hour without a request.',
+    '`tardis-web` shows the sets in the browser: a calendar, a search over all sets, versions side by side, restores in place. It also shows other clients and stores, and mounts them ([web.md](web.md)). Encrypted data is decrypted on this machine. Without the two options, the command opens the browser itself, and ends after an hour without a request.',
     'In the browser',
   ),
   command(

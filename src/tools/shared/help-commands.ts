@@ -151,7 +151,7 @@ export const READERS_HELP = {
   'tardis-web': {
     summary: "Show a client's backups in the browser.",
     about: [
-      'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores on this machine, and an overview. It is served on the loopback interface, to the user who starts the command, or with --listen over TLS to other machines. Encrypted backups are decrypted here; keys and password never leave the machine.',
+      'The page has a calendar of the sets, their files, a search over all of them, versions with their differences, downloads, restores and mounts on this machine, and an overview. It is served on the loopback interface, to the user who starts the command, or with --listen over TLS to other machines. Encrypted backups are decrypted here; keys and password never leave the machine.',
       'The first printed address works once, in one browser. The second one lasts, and takes a password (--newpassword) or a code (--sign-in). With --server, the backups are read from a server.',
       'The other clients of the store, those of further stores (-D again), and those that other sections of the configuration name are opened when they are looked at; a client with a password needs its own.',
     ],
