@@ -1,4 +1,5 @@
 /** Reads and decodes the chunks of a large record. Another thread decodes the next chunk while the caller uses one. */
+import { setImmediate } from 'node:timers/promises';
 import {
   CHUNK_HEADER_BYTES,
   Codec,
@@ -71,6 +72,7 @@ export async function* recordChunks(
     while (next !== undefined) {
       const chunk = await next;
       next = begin();
+      await setImmediate(); // its bytes are read by then, so the other thread has begun when the caller keeps this one busy
       yield chunk;
     }
   } finally {

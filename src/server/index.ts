@@ -7,6 +7,7 @@ export {
 export { Daemon, type DaemonOptions, type RenewableOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
+export { SignatureSource } from './ingest/signature-source.js';
 export { UnacknowledgedAnswers, type Visit } from './client-session.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { type Admission, Quotas } from './quotas.js';

@@ -18,8 +18,8 @@ import {
   type SignedRange,
 } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
-import { type ContentId, releaseAll, releaseMemory } from '../../model/index.js';
-import { packName, RecordKind } from '../../store/index.js';
+import { type ContentId, releaseMemory } from '../../model/index.js';
+import { type ObjectReader, packName, RecordKind } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { Answer } from './basis-offers.js';
 import type { StoreWriter } from '../../store/writer/index.js';
@@ -52,6 +52,15 @@ export class SignatureSource {
   private current: number | undefined;
   private isOver = false;
   private readonly locator = new Locator();
+  /** Objects of the store, of which none is opened again once the session is over and has closed them. */
+  private readonly objects: ObjectReader = {
+    read: async (name, position, target, bytes) => {
+      if (this.isOver) throw new TardisError('CONNECTION_LOST', 'the session has ended');
+      return this.store.backend.read(name, position, target, bytes);
+    },
+    expect: (ranges) => this.store.backend.expect?.(ranges),
+    close: () => undefined,
+  };
 
   constructor(
     private readonly system: System,
@@ -80,7 +89,7 @@ export class SignatureSource {
     if (this.current === basis) this.current = undefined;
   }
 
-  /** Stops sending; a read in progress ends by itself. */
+  /** Stops sending; a read in progress ends by itself, at its next step. */
   halt(): void {
     this.isOver = true;
     this.waiting.length = 0;
@@ -113,16 +122,16 @@ export class SignatureSource {
   }
 
   private async sendOne(task: Task): Promise<void> {
-    const { catalog, backend } = this.store;
+    const { catalog } = this.store;
     const memory = new ReusedBuffers();
-    const reader = new RecordReader(backend, this.system.native, memory);
+    const reader = new RecordReader(this.objects, this.system.native, memory);
     const isWhole = !task.isSample && task.range === undefined;
     const isStored = isWhole && this.trust.inSignature(task.contentId);
     const stored = isStored ? catalog.signatures.find(task.contentId) : undefined;
     if (stored !== undefined) {
       const place = { ...stored, object: packName(stored.pack) };
       // An encrypted signature is sent as it is, since the client has the keys.
-      const pieces = (await encryptedBytes(backend, place, PIECE_BYTES)) ?? reader.body(place);
+      const pieces = (await encryptedBytes(this.objects, place, PIECE_BYTES)) ?? reader.body(place);
       return this.sendAll(task, pieces);
     }
     const pieces = this.locator.locate(catalog.contents, task.contentId);
@@ -143,7 +152,7 @@ export class SignatureSource {
     } finally {
       maker.close();
       reader.release();
-      releaseAll([memory.decoded, memory.stored]);
+      memory.release();
     }
   }
 
@@ -155,11 +164,11 @@ export class SignatureSource {
     { contentId, isSample, range }: Task,
     [piece]: readonly LocatedPiece[],
   ): Promise<AsyncIterable<Buffer> | undefined> {
-    const { backend, catalog } = this.store;
+    const { catalog } = this.store;
     const isWhole = catalog.contents.stored(contentId)?.kind === RecordKind.content;
     if (isSample || range !== undefined || !isWhole || !this.trust.isClient) return undefined;
     if (piece === undefined || piece.sizeBytes > SAMPLED_FROM_BYTES) return undefined;
-    return encryptedBytes(backend, piece, RECORD_PIECE_BYTES);
+    return encryptedBytes(this.objects, piece, RECORD_PIECE_BYTES);
   }
 
   /** Sends the pieces of a signature, or of a record. */
@@ -183,7 +192,7 @@ export class SignatureSource {
     steps: Iterable<ReadStep>,
   ): AsyncGenerator<Buffer> {
     const { native } = this.system;
-    const source = { backend: this.store.backend, native, keys: undefined };
+    const source = { backend: this.objects, native, keys: undefined };
     const ranges = new ContentRanges(source, pieces);
     let buffer = Buffer.alloc(0);
     try {
