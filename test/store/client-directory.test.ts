@@ -12,6 +12,7 @@ import {
   listClients,
   lockClient,
   mediumOf,
+  noteRestored,
   openClientDirectory,
   STORE_FORMAT,
 } from '../../src/store/index.js';
@@ -106,6 +107,16 @@ test('no name leads out of the store, or to a strange directory', async (t) => {
   }
   t.deepEqual(fs.readdirSync(parent), ['store']);
   t.deepEqual(fs.readdirSync(store), []);
+});
+
+test('a restore of a client that was removed meanwhile leaves nothing in its place', async (t) => {
+  const place = { store: scratch(t), client: 'c' };
+  const made = await createClientDirectory(system, place);
+  fs.rmSync(made.path, { recursive: true });
+  t.is(await rejectedCode(noteRestored(system, made)), 'IO_FAILED');
+  t.false(fs.existsSync(made.path));
+  await noteRestored(system, await createClientDirectory(system, place));
+  t.true(fs.existsSync(path.join(made.path, 'restored')));
 });
 
 test('what is missing has a name', async (t) => {

@@ -5,10 +5,9 @@
  */
 import path from 'node:path';
 import type { ProofTimes } from '../../model/index.js';
-import type { System } from '../../system/index.js';
+import { failedStoreWrite, replaceFile, type System } from '../../system/index.js';
 import { CHECKED_FILE, RESTORED_FILE } from '../layout/layout.js';
 import { type ClientDirectory, guardClient } from './client-directory.js';
-import { putFile } from './store-directory.js';
 
 /** Time in which further restores are not noted, since each note is synced to the disk. */
 const AGAIN_MS = 60_000;
@@ -23,11 +22,19 @@ export function proofTimes({ files }: System, directory: string): ProofTimes {
   return { checkedAtMs: timeOf(CHECKED_FILE), restoredAtMs: timeOf(RESTORED_FILE) };
 }
 
-/** Notes that files were restored and proven now. Throws STORE_NOT_WRITABLE or the like. */
+/**
+ * Notes that files were restored and proven now. Makes no directory: the client may have been removed, or the disk of the
+ * store may be away. Throws STORE_NOT_WRITABLE or the like.
+ */
 export async function noteRestored(system: System, directory: ClientDirectory): Promise<void> {
   guardClient(directory); // files of root get the owner of the store
   const { restoredAtMs } = proofTimes(system, directory.path);
   const ageMs = system.clock.nowMs() - restoredAtMs;
   if (ageMs >= 0 && ageMs < AGAIN_MS) return;
-  await putFile(system.files, path.join(directory.path, RESTORED_FILE), '');
+  const file = path.join(directory.path, RESTORED_FILE);
+  try {
+    await replaceFile(system.files, file, Buffer.alloc(0));
+  } catch (error) {
+    throw failedStoreWrite(system.files, file, error);
+  }
 }
