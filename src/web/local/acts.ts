@@ -82,8 +82,8 @@ export class Acts {
   constructor(private readonly jobs: Jobs) {}
 
   /**
-   * Begins an act; `undo` is the act that takes it back. Throws CLIENT_BUSY while an act of its kind runs on the client,
-   * MOUNT_FAILED.
+   * Begins an act; `undo` is the act that takes it back. Throws CLIENT_BUSY while an act of its kind runs on the client, or
+   * too many jobs run, and MOUNT_FAILED.
    */
   begin({ name: client, commands }: ActingClient, act: Act, undo?: Act): Job {
     const { kind } = act;
@@ -92,6 +92,7 @@ export class Acts {
     if (this.jobs.all().some(isSame)) {
       throw new TardisError('CLIENT_BUSY', `another ${kind} is running`);
     }
+    this.jobs.makeRoom(); // a command without a job could be neither followed nor stopped
     const command = commands.start(act);
     const output = act.kind === 'mount' ? act.directory : undefined;
     const job = this.jobs.add(new Job({ client, kind, paths: [], output, command: command.text }));

@@ -175,13 +175,17 @@ export class Jobs {
     return [...this.kept.values()];
   }
 
+  /** Makes room for one more job: the oldest one that has ended is forgotten. Throws CLIENT_BUSY if too many are running. */
+  makeRoom(): void {
+    if (this.kept.size < MAX_KEPT) return;
+    const ended = this.all().find((one) => !one.isRunning);
+    if (ended === undefined) throw new TardisError('CLIENT_BUSY', 'too many jobs are running');
+    this.kept.delete(ended.id);
+  }
+
   /** Adds a job. Throws CLIENT_BUSY if too many are running. */
   add(job: Job): Job {
-    const ended = this.all().find((one) => !one.isRunning);
-    if (this.kept.size >= MAX_KEPT) {
-      if (ended === undefined) throw new TardisError('CLIENT_BUSY', 'too many jobs are running');
-      this.kept.delete(ended.id);
-    }
+    this.makeRoom();
     this.kept.set(job.id, job);
     return job;
   }

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { openLocalHistory } from '../../../src/history/index.js';
-import type { Act, Commands, OnLine } from '../../../src/web/local/index.js';
+import { type Act, type Commands, Job, Jobs, type OnLine } from '../../../src/web/local/index.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
 import { serveHere } from '../../helpers/local-door.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
@@ -63,6 +63,7 @@ class FakeCommands implements Commands {
 async function served(
   t: ExecutionContext,
   offers: Commands['offers'] = ['backup', 'change', 'mount', 'purge'],
+  jobs: Jobs = new Jobs(),
 ) {
   const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
@@ -72,7 +73,7 @@ async function served(
   await backupInline(system, place, [source], { create: true });
   const commands = new FakeCommands(offers);
   const history = openLocalHistory(system, { ...place, catalogFile: 'tardis.db' });
-  const { base, headers } = await serveHere(t, history, { commands });
+  const { base, headers } = await serveHere(t, history, { commands, jobs });
   const send = async (url: string, body?: object, method = 'POST') => {
     const sent = body === undefined ? {} : { body: JSON.stringify(body) };
     const { 'content-type': type, ...rest } = headers;
@@ -192,6 +193,18 @@ test('a mount is shown where it is until it is stopped, and is the only one', as
   t.like(await act('mounts', { directory: '/mnt/there' }), { status: 503 });
   const { job: ended } = await send(`/jobs/${begun.id}`, undefined, 'DELETE');
   t.like(ended, { state: 'done', result: { code: 'mount' } });
+});
+
+test('an act that finds no room among the jobs that run starts no command', async (t) => {
+  const jobs = new Jobs();
+  const facts = { client: 'other', kind: 'archive', paths: [] } as const;
+  const running = Array.from({ length: 32 }, () => jobs.add(new Job(facts)));
+  const { commands, act } = await served(t, undefined, jobs);
+  t.like(await act('deletions', { sets: [1] }), { status: 503, job: { code: 'CLIENT_BUSY' } });
+  t.deepEqual(commands.acts, []);
+  running[0]!.end({});
+  t.is((await act('deletions', { sets: [1] })).status, 200);
+  commands.end(0);
 });
 
 test('no route answers without a login, or for a page of another site, whatever it does', async (t) => {
