@@ -49,7 +49,7 @@ interface Order {
 interface OrderLimits {
   /** Maximum number of bytes of all orders that are kept. An order takes about 4 bytes for each entry. */
   readonly keptBytes: number;
-  /** Maximum number of entries of a directory that is sorted. While it is sorted, each takes about 100 bytes. */
+  /** Maximum number of entries of a directory that is sorted. While it is sorted, one at a time, each takes about 100 bytes. */
   readonly sortedEntries: number;
 }
 
@@ -59,6 +59,8 @@ const ORDER_LIMITS: OrderLimits = Object.freeze({ keptBytes: 16 << 20, sortedEnt
 export class DirectoryOrders {
   private readonly kept: BoundedCache<string, Order | Promise<Order>>;
   private readonly numbers = new WeakMap<History, number>();
+  /** The end of the last sort of a large directory of each history. */
+  private readonly sorting = new WeakMap<History, Promise<void>>();
   private histories = 0;
 
   constructor(private readonly limits: OrderLimits = ORDER_LIMITS) {
@@ -85,11 +87,31 @@ export class DirectoryOrders {
   }
 
   private async made(history: History, sorted: Sorted, key: string): Promise<Order> {
-    const making = orderOf(history, sorted, this.limits.sortedEntries);
+    const making = this.sorted(history, sorted);
     if (!sorted.isFixed) return making;
     const order = await keepLoading(this.kept, key, making, bytesOf);
     if (order.whole !== undefined) this.kept.delete(key); // the next page is as cheap without it
     return order;
+  }
+
+  /**
+   * Sorts a directory. Large ones of one history are sorted one after the other, since each takes much memory. Other histories
+   * do not wait: they may be of other users, and a server may answer slowly.
+   */
+  private async sorted(history: History, sorted: Sorted): Promise<Order> {
+    let leave = (): void => undefined;
+    const turn = async (): Promise<void> => {
+      const before = this.sorting.get(history);
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.sorting.set(history, promise);
+      leave = resolve;
+      await before;
+    };
+    try {
+      return await orderOf(history, sorted, { mostSorted: this.limits.sortedEntries, turn });
+    } finally {
+      leave();
+    }
   }
 
   private keyOf(history: History, { directory, set, sort, isDescending }: Sorted): string {
@@ -111,8 +133,19 @@ function range(from: number, end: number, total: number): number[] {
   return Array.from({ length: Math.max(0, Math.min(end, total) - from) }, (_, at) => from + at);
 }
 
+interface Sorting {
+  /** Maximum number of entries of a directory that is sorted. */
+  readonly mostSorted: number;
+  /** Called for a directory with more entries than one page. Resolves when these may be kept in memory. */
+  readonly turn: () => Promise<void>;
+}
+
 /** Reads the whole directory, and sorts it. */
-async function orderOf(history: History, sorted: Sorted, mostSorted: number): Promise<Order> {
+async function orderOf(
+  history: History,
+  sorted: Sorted,
+  { mostSorted, turn }: Sorting,
+): Promise<Order> {
   const { directory, set } = sorted;
   const keys = new SortKeys(sorted);
   const breathe = yieldRegularly();
@@ -138,6 +171,7 @@ async function orderOf(history: History, sorted: Sorted, mostSorted: number): Pr
       return { total, places, ends, whole: total === page.length ? page : undefined };
     }
     after = page.at(-1)!.name;
+    if (total === PAGE_ENTRIES) await turn();
     await breathe();
   }
 }

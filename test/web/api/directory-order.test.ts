@@ -7,6 +7,8 @@ import { rejectedCode } from '../../helpers/codes.js';
 
 const COUNT = 10_000;
 const LIMIT = 100;
+/** Number of entries that are read at once to sort a directory. */
+const WHOLE = 4096;
 const PLENTY = { keptBytes: 1 << 20, sortedEntries: COUNT };
 
 interface Listed {
@@ -14,6 +16,8 @@ interface Listed {
   readonly history: History;
   /** Number of entries that were read. */
   read: number;
+  /** The set of each page of a directory that was read whole, after the first one. */
+  readonly further: number[];
 }
 
 /** A directory in which neither order is that of the other. */
@@ -23,12 +27,14 @@ function listed(count = COUNT): Listed {
   const made: Listed = {
     entries,
     read: 0,
+    further: [],
     history: {
       contentKeys: undefined,
-      list: async ({ after, limit }: { after: Buffer; limit: number }) => {
+      list: async ({ after, limit, set }: { after: Buffer; limit: number; set: number }) => {
         const first = entries.findIndex(({ name }) => Buffer.compare(name, after) > 0);
         const page = first < 0 ? [] : entries.slice(first, first + limit);
         made.read += page.length;
+        if (limit === WHOLE && after.length > 0) made.further.push(set);
         return page;
       },
     } as unknown as History,
@@ -98,7 +104,7 @@ test('the directory is read once, and then only the parts that a page shows', as
   t.true((await read(COUNT - LIMIT)) <= 4 * 256);
   t.true((await read(COUNT / 2)) <= 4 * 256);
   // A set that is being written has no lasting order.
-  const written = { ...sortedBy('natural'), set: 2, isFixed: false } as unknown as Sorted;
+  const written = { ...sortedBy('natural'), set: 2, isFixed: false };
   t.true((await read(0, written)) >= COUNT);
   t.true((await read(0, written)) >= COUNT);
 });
@@ -137,4 +143,29 @@ test('orders are bounded: the oldest one is dropped, and a huge directory is not
     t.is(total, COUNT);
     t.deepEqual(numbersOf(entries), [10]); // as listed: by the bytes of the names
   }
+});
+
+test('large directories of a history are in memory one after the other, and wait for no other history', async (t) => {
+  const [made, other] = [listed(), listed()];
+  const orders = new DirectoryOrders(PLENTY);
+  const range = { from: 0, limit: 1 };
+  const sets = [1, 2, 3].map((set) => ({ ...sortedBy('size'), set }));
+  const list = other.history.list.bind(other.history);
+  Object.assign(other.history, {
+    list: (page: Parameters<typeof list>[0]) =>
+      page.after.length > 0 ? new Promise(() => undefined) : list(page), // it never answers
+  });
+  void orders.page(other.history, sets[0]!, range);
+  await Promise.all(sets.map((sorted) => orders.page(made.history, sorted, range)));
+  t.deepEqual(made.further, [1, 1, 2, 2, 3, 3]);
+});
+
+test('a directory that cannot be read lets the next one be sorted', async (t) => {
+  const made = listed();
+  const orders = new DirectoryOrders({ ...PLENTY, sortedEntries: COUNT - 1 });
+  const range = { from: 0, limit: 1 };
+  const refused = [1, 2].map((set) =>
+    rejectedCode(orders.page(made.history, { ...sortedBy('size'), set }, range)),
+  );
+  t.deepEqual(await Promise.all(refused), ['REQUEST_INVALID', 'REQUEST_INVALID']);
 });
