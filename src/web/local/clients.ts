@@ -65,6 +65,8 @@ export class Clients {
   private readonly pool: HistoryPool;
   /** Clients whose configured password was wrong. It is tried once, since a server counts failures. */
   private readonly refused = new BoundedCache<string, TardisError>(MOST_REFUSED);
+  /** True once the catalog of the first client was replaced. It is then opened like the others. */
+  private isFirstOver = false;
   private unlocking: { readonly name: string; readonly done: Promise<void> } | undefined;
 
   constructor(private readonly options: ClientsOptions) {
@@ -96,7 +98,7 @@ export class Clients {
   /** Returns the data of a client that is open; undefined for others. */
   opened(name: string): History | undefined {
     const { first, history } = this.options;
-    return name === first.name ? history : this.pool.find(name);
+    return name === first.name && !this.isFirstOver ? history : this.pool.find(name);
   }
 
   /** Returns the data of all clients that are open. */
@@ -107,7 +109,9 @@ export class Clients {
   /** Opens a client for a request. Throws the errors of `OtherClients.open`, and TOO_MANY_REQUESTS. */
   async lease(name: string): Promise<Lease> {
     const { first, history, others } = this.options;
-    if (name === first.name || others === undefined) {
+    if (name === first.name)
+      this.isFirstOver ||= others !== undefined && (await isReplaced(history));
+    if (others === undefined || (name === first.name && !this.isFirstOver)) {
       this.find(name);
       const { contents } = this;
       const { objects } = contents;
@@ -116,6 +120,8 @@ export class Clients {
     if (this.unlocking?.name === name) await this.unlocking.done;
     const refused = this.refused.get(name);
     if (refused !== undefined) throw refused;
+    const known = this.pool.find(name);
+    if (known !== undefined && (await isReplaced(known))) this.pool.retire(name, known);
     return this.pool.lease(name, () => this.open(others, name));
   }
 
@@ -172,6 +178,19 @@ export class Clients {
       if (password === undefined && known.code === 'LOGIN_FAILED') this.refused.set(name, known);
       throw error;
     }
+  }
+}
+
+/**
+ * True if a rewrite or a rebuild has replaced the catalog that is read, which gets no further sets then and has paths that were
+ * forgotten.
+ */
+async function isReplaced({ directory, reports }: History): Promise<boolean> {
+  if (directory === undefined) return false; // the server that reads it decides
+  try {
+    return (await reports.store()).isReplaced;
+  } catch {
+    return false; // the request itself reports a store that cannot be read
   }
 }
 

@@ -80,7 +80,7 @@ async function served(t: ExecutionContext, plain: readonly string[] = []) {
     const { status, code } = await ask(`/clients/${encodeURIComponent(client)}/sets`);
     return code === undefined ? status : code;
   };
-  return { ask, sets, others, source, home };
+  return { ask, sets, others, source, home, store, system };
 }
 
 test('a client is opened by its own password, which opens no other one', async (t) => {
@@ -127,6 +127,19 @@ test('a configured password that is wrong is tried once, until the right one is 
   t.is(await sets('a'), 'LOGIN_FAILED');
   t.is(await sets('a'), 'LOGIN_FAILED');
   t.deepEqual(others.tries, ['a alone']);
+});
+
+test('a client whose directory a rewrite has replaced is opened anew', async (t) => {
+  const { ask, source, store, system } = await served(t, ['me', 'a']);
+  const count = async (client: string): Promise<number> =>
+    ((await ask(`/clients/${client}/sets`)).value['sets'] as unknown[]).length;
+  t.deepEqual([await count('me'), await count('a')], [1, 1]);
+  const [at, old] = [path.join(store, 'me'), path.join(store, 'old')];
+  fs.cpSync(at, `${at}.next`, { recursive: true });
+  fs.renameSync(at, old);
+  fs.renameSync(`${at}.next`, at);
+  await backupInline(system, { store, client: 'me' }, [source]);
+  t.deepEqual([await count('me'), await count('a')], [2, 2]);
 });
 
 test('the session, acts, restores and jobs are those of the client that is named', async (t) => {
