@@ -67,7 +67,7 @@ function asker(door: WebDoor) {
 
 test('all clients of the stores are there, and each that encrypts opens by its own password', async (t) => {
   const { store, disk, source, env } = await makeLab(t);
-  const door = await WebDoor.start(store, ['-D', disk], { env });
+  const door = await WebDoor.start(store, ['-D', disk, '--trust-store'], { env });
   try {
     const ask = asker(door);
     const clients = JSON.parse((await ask('/clients')).text) as Shown[];
@@ -100,6 +100,13 @@ test('all clients of the stores are there, and each that encrypts opens by its o
       const { status } = await ask(`/clients/${name}/sets`);
       t.true([400, 404].includes(status), `${name}: ${status}`);
     }
+    for (const name of ['me@', `${away}@0`, `me@@${away.slice(-8)}`]) {
+      t.is(
+        (await ask(`/session?client=${name}`)).status,
+        404,
+        `no other name of a client: ${name}`,
+      );
+    }
 
     const tags = { sets: [1], addTags: ['kept'], removeTags: [] };
     let tag = (await ask('/clients/laptop/tags', tags)).value;
@@ -109,6 +116,7 @@ test('all clients of the stores are there, and each that encrypts opens by its o
 
     const { value } = await ask(`/clients/${away}/locks`, { sets: [1], isLocked: true });
     t.regex(value.command, new RegExp(`--database=${disk} .*--client=me`));
+    t.notRegex(value.command, /trust/); // only the first store is trusted
     for (let state = value.state; state === 'running'; ) {
       ({ state } = (await ask(`/jobs/${value.id}`)).value);
     }
@@ -150,6 +158,9 @@ test('sections of the configuration name clients with passwords of their own, an
     t.is((await ask('/clients/work/sets')).status, 409);
     t.is((await ask(`/clients/${clients[4]!.name}/sets`)).status, 404);
     t.is((await ask(`/clients/${clients[5]!.name}/sets`)).status, 503);
+    fs.writeFileSync(path.join(disk, '.requests'), 'no directory');
+    const states = (JSON.parse((await ask('/clients')).text) as Shown[]).map(({ state }) => state);
+    t.deepEqual(states, ['good', 'good', 'good', 'unknown', 'unknown', 'unknown']);
   } finally {
     await door.close();
   }

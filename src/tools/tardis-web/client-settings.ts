@@ -32,7 +32,10 @@ export function forClient(settings: WebSettings, client: string): WebSettings {
   return { ...same, ...OF_ONE_CLIENT, client, sources };
 }
 
-/** Returns the settings for the same client in another store, or on the server that ssh reaches there. */
+/**
+ * Returns the settings for the same client in another store, or on the server that ssh reaches there. A changed store is
+ * trusted only where its own settings name that.
+ */
 export function atPlace(settings: WebSettings, place: Buffer): WebSettings {
   const moved = named(settings);
   const sources = new Map(moved.sources);
@@ -40,8 +43,8 @@ export function atPlace(settings: WebSettings, place: Buffer): WebSettings {
   const [used, unused] = isSshText(text) ? ['server', 'database'] : ['database', 'server'];
   const value = used === 'server' ? text : place;
   sources.set(used, { value, source: 'command line', where: '--also-to' });
-  sources.delete(unused);
-  return { ...moved, [used]: value, sources };
+  for (const name of [unused, 'trustStore']) sources.delete(name);
+  return { ...moved, trustStore: false, [used]: value, sources };
 }
 
 /** Returns settings with the password that was typed for their client, in place of a configured one. */

@@ -132,9 +132,9 @@ export class Places implements OtherClients {
   /** Returns all clients with their states. `opened` returns the data of one that is open. */
   async list(opened: (name: string) => History | undefined): Promise<ListedClient[]> {
     const lists = [...this.places.values()].map(async (place) => {
-      const store = storeOf(place);
-      const rows =
-        store === undefined ? await rowsAway(place, opened) : await this.rowsIn(place, store);
+      const rows = await this.rowsOf(place, opened).catch((error: unknown) =>
+        unseenRows(place, error),
+      );
       const where = place.id === '' ? {} : { place: shownPlace(mainOf(place)) };
       return rows.map((row) => ({ ...row, client: nameIn(place, row.client), ...where }));
     });
@@ -174,7 +174,7 @@ export class Places implements OtherClients {
   private settingsOf(name: string): [Place, WebSettings] {
     const [client = '', id = ''] = name.split('@');
     const place = [...this.places.values()].find((one) => one.id === id);
-    if (place === undefined) throw noSuchClient(name);
+    if (place === undefined || nameIn(place, client) !== name) throw noSuchClient(name);
     const known = place.named.get(client);
     if (known !== undefined) return [place, known];
     const store = storeOf(place);
@@ -196,7 +196,13 @@ export class Places implements OtherClients {
     return used;
   }
 
-  private async rowsIn(place: Place, store: string): Promise<ClientOverview[]> {
+  /** Returns the rows of the clients of a place. Throws errors of a store that cannot be read. */
+  private async rowsOf(
+    place: Place,
+    opened: (name: string) => History | undefined,
+  ): ReturnType<typeof rowsAway> {
+    const store = storeOf(place);
+    if (store === undefined) return rowsAway(place, opened);
     const { system } = this.options;
     const { catalogFile } = mainOf(place);
     const { overviewOf, OverviewMemory: Memory } = await import('../../server/index.js'); // only for the overview
@@ -245,6 +251,14 @@ function clientsIn(system: System, store: string): string[] {
     if (asTardisError(error).code === 'INTERNAL') throw error;
     return [];
   }
+}
+
+/** Returns rows with an error for the clients that are named in a place, so that the other places are shown. Throws bugs. */
+async function unseenRows({ named }: Place, thrown: unknown): Promise<ClientOverview[]> {
+  const { code } = asTardisError(thrown);
+  if (code === 'INTERNAL') throw thrown;
+  const { unseenClient } = await import('../../server/index.js'); // only for the overview
+  return [...named.keys()].map((client) => unseenClient(client, code));
 }
 
 /** Returns the states of clients on a server, or in a bucket that is not in use, as far as they are open. */
