@@ -57,6 +57,8 @@ const routes: readonly (readonly [what: string, url: () => string, method?: stri
   ['WebDAV', () => `/dav/me/Current${quotedPath(lab.source)}/`, 'PROPFIND'],
 ];
 
+const withoutNumbers = (body: string): string => body.replaceAll(/\d+/g, '0');
+
 for (const [what, url, method] of routes) {
   test(`a connection that ends as it is used costs no answer: ${what}`, async (t) => {
     const { gateway, relay } = await behindRelay(t);
@@ -67,7 +69,7 @@ for (const [what, url, method] of routes) {
     relay.cutNext();
     const again = await ask(gateway, token, url(), method);
     t.is(again.status, whole.status, again.body);
-    t.is(again.body.length, whole.body.length);
+    t.true(withoutNumbers(again.body) === withoutNumbers(whole.body)); // free space changes meanwhile
     t.is(relay.made, before + 1);
     t.is(gateway.door.openCount, 1);
   });
