@@ -94,9 +94,9 @@ class RecordsHere implements DecodedRecords {
 
   release(): void {
     const { memory, spare } = this;
-    releaseAll([...this.decoded.clear(), memory.stored, ...(spare ? [spare] : [])]);
+    releaseAll([...this.decoded.clear(), ...(spare ? [spare] : [])]);
+    memory.release();
     this.layouts.clear();
-    memory.stored = Buffer.alloc(0);
     this.spare = undefined;
   }
 

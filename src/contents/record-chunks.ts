@@ -1,5 +1,6 @@
 /** Reads and decodes the chunks of a large record. Another thread decodes the next chunk while the caller uses one. */
 import { setImmediate } from 'node:timers/promises';
+import { NO_BYTES } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
   Codec,
@@ -26,8 +27,6 @@ interface ChunkReading {
   /** Given if the caller also needs the bytes before they are decoded. */
   readonly decode?: BodyDecoder;
 }
-
-const NO_CONTENTS = Buffer.alloc(0);
 
 /**
  * Yields the decoded chunks of a record. Each chunk is valid until the next one is requested. Throws RECORD_DAMAGED if
@@ -82,5 +81,5 @@ export async function* recordChunks(
 
 function decoderOf(native: NativeCalls): BodyDecoder {
   return (codec, sealed, target) =>
-    decodeBody(native, { codec, sealed, target, contents: NO_CONTENTS });
+    decodeBody(native, { codec, sealed, target, contents: NO_BYTES });
 }

@@ -402,6 +402,10 @@ export class SetTree implements Tree {
 /** Maximum number of entries of an unfinished set. */
 const MAX_PINNED_ENTRIES = 256 * 1024;
 
+/**
+ * Pages of an unfinished set. They are never removed, since the positions of entries are valid only while their pages
+ * are kept.
+ */
 class PinnedPages {
   private readonly pages = new Map<number, LoadedPage>();
   private entries = 0;
@@ -430,7 +434,10 @@ const MAX_PLACEHOLDER_BYTES = 200;
 const DOT = 0x2e;
 const QUESTION_MARK = 0x3f;
 
-/** Returns the entry, or a damaged entry under a name that can be shown, if its own name cannot be shown. */
+/**
+ * Returns the entry, or a damaged entry under a name that can be shown, if its own name cannot be shown. A damaged catalog
+ * may contain such names, for which the kernel would refuse the whole directory.
+ */
 function namedEntry(entry: HistoryEntry): HistoryEntry {
   const { name } = entry;
   if (isEntryName(name) && name.length <= MAX_SHOWN_BYTES) return entry;

@@ -1,4 +1,5 @@
 /** Writes the entries of a set into an archive. It walks the set as a restore does, but its target is a stream. */
+import { randomBytes } from 'node:crypto';
 import type { ContentPiece, History, HistoryEntry } from '../history/index.js';
 import { ERROR_TABLE, fromWire, TardisError, toWire, type WireError } from '../errors/index.js';
 import {
@@ -30,7 +31,6 @@ import {
   type Visited,
   type WalkVisitor,
 } from './walk.js';
-import { randomBytes } from 'node:crypto';
 
 export interface ArchiveRequest extends Selection {
   readonly policy?: PolicyOptions;
@@ -367,6 +367,7 @@ const ENDING = '.txt';
 const MAX_NAMED = 10_000;
 const MARK_BYTES = 8;
 
+/** A text at the end of an archive that names each missing entry, so that nobody takes the archive for complete. */
 export class MissingNote {
   private isTaken = false;
 

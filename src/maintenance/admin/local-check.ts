@@ -1,4 +1,7 @@
-/** Checks a client in a store on this machine. With the keys, each set is also compared with its seal. */
+/**
+ * Checks a client in a store on this machine, and repairs it from its parity. With the keys, a check also compares each set
+ * with its seal.
+ */
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, Opened, throwIfAborted, toWire } from '../../errors/index.js';
 import { type History, ListingFaults } from '../../history/index.js';

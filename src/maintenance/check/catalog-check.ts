@@ -147,7 +147,8 @@ const WRITE_VERSION_AT = 18;
 const BY_LOG = 2;
 
 /**
- * Returns the number of checkpoints that the packs contain and the catalog lacks. Returns 0 if a running or killed
+ * Returns the number of checkpoints that the packs contain and the catalog lacks. Each is written to the packs, then to the
+ * catalog, so a catalog that lacks some is an older copy, and does not list later sets. Returns 0 if a running or killed
  * session explains the difference: it writes to the packs first. `seen` is the state of a copy of the catalog that was
  * made a moment ago.
  */

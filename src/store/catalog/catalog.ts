@@ -41,9 +41,9 @@ import { ClientSettings } from './tables/settings.js';
 import { StateTable } from './tables/state.js';
 import { foldWal, pragmaNumber } from './versions.js';
 
-/** The catalog of one client, open for reading or for writing. */
 type TableClass<T> = new (database: SqlDatabase) => T;
 
+/** The catalog of one client, open for reading or for writing. */
 export class Catalog implements Disposable {
   readonly sets: SetTable;
   readonly directories: DirectoryTable;

@@ -79,6 +79,7 @@ export function openClientDirectory(system: System, options: OpenOptions): Clien
   return describeClient(options, generation);
 }
 
+/** Returns CLIENT_EXISTS, for a name that is taken. */
 export function clientExists(client: string): TardisError {
   return new TardisError('CLIENT_EXISTS', `the client "${client}" exists already`);
 }

@@ -40,26 +40,19 @@ interface BackupRequest {
 
 /** Returns all open requests, by the names of their clients. */
 export function requestedBackups(
-  system: System,
+  { files }: System,
   store: string,
 ): ReadonlyMap<string, BackupRequest> {
-  const { files } = system;
   const folder = folderOf(store);
   if (files.status(folder) === undefined) return new Map();
-  const found = files.list(folder).filter(isClientName);
-  return new Map(
-    found.flatMap((name) => {
-      const atMs = files.status(path.join(folder, name))?.mtimeMs;
-      return atMs === undefined
-        ? []
-        : [
-            [
-              name,
-              { atMs: Math.floor(atMs), by: requester(files, path.join(folder, name)) },
-            ] as const,
-          ];
-    }),
-  );
+  const requests = new Map<string, BackupRequest>();
+  for (const client of files.list(folder).filter(isClientName)) {
+    const file = path.join(folder, client);
+    const atMs = files.status(file)?.mtimeMs;
+    if (atMs === undefined) continue; // ended meanwhile
+    requests.set(client, { atMs: Math.floor(atMs), by: requester(files, file) });
+  }
+  return requests;
 }
 
 /** Returns the account that has requested a backup of a client; undefined if there is no request. */

@@ -47,11 +47,12 @@ export function commandsOf(system: System, settings: WebSettings, name: string):
 }
 
 function offersOf(system: System, settings: WebSettings): Offer[] {
+  const isChangeable = mayChange(settings);
   return [
     'mount',
     ...(isOfSetup(system, settings) ? (['backup'] as const) : []),
-    ...(mayChange(settings) ? (['change'] as const) : []),
-    ...(mayChange(settings) && !usesServer(settings) ? (['purge'] as const) : []),
+    ...(isChangeable ? (['change'] as const) : []),
+    ...(isChangeable && !usesServer(settings) ? (['purge'] as const) : []),
   ];
 }
 

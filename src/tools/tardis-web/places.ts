@@ -67,13 +67,12 @@ export class Places implements OtherClients {
   private readonly places = new Map<string, Place>();
   /** Clients that are open by a password that was typed into the page, which their commands need, too. */
   private readonly typed = new Map<History, { readonly name: string; readonly password: string }>();
-  private readonly first: Place;
 
   constructor(private readonly options: PlacesOptions) {
     const { settings, following } = options;
-    this.first = this.add(settings, '');
-    this.first.following = following;
-    this.first.followed.add(settings.client);
+    const first = this.add(settings, '');
+    first.following = following;
+    first.followed.add(settings.client);
     for (const one of [settings, ...otherJobs(settings)]) {
       this.add(one);
       for (const place of one.otherStores) this.add(atPlace(one, place));
@@ -262,13 +261,13 @@ async function unseenRows({ named }: Place, thrown: unknown): Promise<ClientOver
 }
 
 /** Returns the states of clients on a server, or in a bucket that is not in use, as far as they are open. */
-function rowsAway(
+async function rowsAway(
   place: Place,
   opened: (name: string) => History | undefined,
 ): Promise<(ClientOverview & Pick<ListedClient, 'isClosed'>)[]> {
+  const { unseenClient } = await import('../../server/index.js'); // only for the overview
   return Promise.all(
     [...place.named.keys()].map(async (client) => {
-      const { unseenClient } = await import('../../server/index.js'); // only for the overview
       const history = opened(nameIn(place, client));
       if (history === undefined) return { ...unseenClient(client), isClosed: true };
       const late = looseDelay(STATE_MS).then(() => unseenClient(client, 'TIMED_OUT'));

@@ -44,6 +44,11 @@ export async function walkSources(walk: SourceWalk): Promise<void> {
   });
 }
 
+/**
+ * Counts the data of a first backup in advance, so that a terminal can show the progress. The backup's own walk is
+ * delayed by the reading of files, and has the total only at its end. The count runs in a separate thread, and only if
+ * progress is shown.
+ */
 export class ScanAhead {
   private readonly controller = new AbortController();
   private running: Promise<void> | undefined;

@@ -1,6 +1,6 @@
 /** Finds the names that were in a directory in earlier sets and are missing in a given set. */
 import type { History } from '../../history/index.js';
-import { type DirectoryId, joinPath, type SetNumber } from '../../model/index.js';
+import { type DirectoryId, joinPath, NO_BYTES, type SetNumber } from '../../model/index.js';
 import { entryJson, type SetSpan, setsShowing } from './entry-json.js';
 import { entryAt } from './handlers/entry-handlers.js';
 import { invalidRequest } from './problem.js';
@@ -9,7 +9,6 @@ import { addedRoute } from './register.js';
 import { DeletedPage, DeletedQuery } from './schemas.js';
 import { setOf } from './set-of.js';
 
-const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Maximum number of deleted names of a page; each needs a query of the catalog. */
 const MAX_DELETED = 500;
 /** Maximum number of versions that are examined for one page. */

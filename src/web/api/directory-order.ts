@@ -3,12 +3,12 @@
  * much as reading the entries of that page.
  */
 import type { History, HistoryEntry } from '../../history/index.js';
-import { type DirectoryId, EntryType, type SetNumber } from '../../model/index.js';
+import { type DirectoryId, EntryType, NO_BYTES, type SetNumber } from '../../model/index.js';
 import { BoundedCache, keepLoading, yieldRegularly } from '../../system/index.js';
 import { invalidRequest } from './problem.js';
 
 /** Number of entries that are requested from a history at once. A directory with fewer is read anew for each page. */
-const PAGE_ENTRIES = 4096;
+export const PAGE_ENTRIES = 4096;
 /** Number of entries of a part of a directory: to show one entry, its part is read. */
 const PART_ENTRIES = 256;
 const PARTS_AT_ONCE = PAGE_ENTRIES / PART_ENTRIES;
@@ -16,7 +16,6 @@ const PARTS_AT_ONCE = PAGE_ENTRIES / PART_ENTRIES;
 const MERGED_AT_ONCE = 64;
 /** Approximate number of bytes of a name that is kept, beside its own. */
 const NAME_BYTES = 100;
-const NO_NAME: Buffer = Buffer.alloc(0);
 
 export type SortKey = 'name' | 'natural' | 'size' | 'modified';
 
@@ -154,7 +153,7 @@ async function orderOf(
   // Large directories of a client that encrypts are listed in the order of their sealed names.
   let isSorted = !isListed(history, sorted);
   let total = 0;
-  for (let after = NO_NAME; ; ) {
+  for (let after = NO_BYTES; ; ) {
     const place = { directory, set, after, limit: PAGE_ENTRIES };
     const page = await history.list({ ...place, withDigests: false });
     for (let end = PART_ENTRIES; end < page.length + PART_ENTRIES; end += PART_ENTRIES) {
@@ -318,7 +317,7 @@ async function entriesAt(
   let isExact = true;
   for (const { first, count } of partsOf(listed)) {
     const from = first * PART_ENTRIES;
-    const after = ends[first - 1] ?? NO_NAME;
+    const after = ends[first - 1] ?? NO_BYTES;
     const limit = count * PART_ENTRIES;
     const page = await history.list({ directory, set, after, limit, withDigests: false });
     for (const [index, entry] of page.entries()) {

@@ -1,13 +1,9 @@
 /** A page of a directory in any order. */
 import type { BackupSet, History, HistoryEntry } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { EntryType } from '../../model/index.js';
-import { type DirectoryOrders, isListed, type SortKey } from './directory-order.js';
+import { EntryType, NO_BYTES } from '../../model/index.js';
+import { type DirectoryOrders, isListed, PAGE_ENTRIES, type SortKey } from './directory-order.js';
 import { invalidRequest } from './problem.js';
-
-/** Number of entries requested from a history at once. */
-const PAGE_ENTRIES = 4096;
-const NO_NAME: Buffer = Buffer.alloc(0);
 
 interface DirectoryQuery {
   readonly limit: number;
@@ -55,7 +51,7 @@ export async function directoryPage(
   const order = { sort, isDescending };
   const cursor = after === undefined ? undefined : cursorIn(after);
   if (typeof cursor !== 'number' && isListed(history, order)) {
-    return byName(history, place, { limit, from: cursor ?? NO_NAME });
+    return byName(history, place, { limit, from: cursor ?? NO_BYTES });
   }
   if (typeof cursor === 'object') throw invalidRequest('`after` is a cursor of another order');
   const from = cursor ?? 0;

@@ -1,5 +1,5 @@
 /** Parses queries whose values are bytes. */
-import { pathBelow, SLASH, splitPath } from '../../model/index.js';
+import { pathBelow, SLASH, SLASH_BYTES, splitPath } from '../../model/index.js';
 import { invalidRequest } from './problem.js';
 
 /**
@@ -45,7 +45,6 @@ function decoded(text: string): string {
 }
 
 const NUL = 0;
-const ROOT = Buffer.from('/');
 
 /**
  * Returns the absolute path in a value of a query, normalized: no repeated slashes, no slash at the end. Throws
@@ -56,7 +55,7 @@ export function pathIn(value: string): Buffer {
   if (path[0] !== SLASH) throw invalidRequest('a path must begin with a slash');
   if (path.includes(NUL)) throw invalidRequest('a path has no NUL');
   if (/(?:^|\/)\.\.?(?:\/|$)/.test(value)) throw invalidRequest('a path has no . or ..');
-  return pathBelow(ROOT, splitPath(path));
+  return pathBelow(SLASH_BYTES, splitPath(path));
 }
 
 /** Returns the absolute path in a text of a body, which is percent-encoded as in a query. Throws REQUEST_INVALID. */

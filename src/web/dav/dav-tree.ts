@@ -28,7 +28,7 @@ import {
   virtualDirectory,
 } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { EntryType, pathBelow } from '../../model/index.js';
+import { EntryType, NO_BYTES, pathBelow, SLASH_BYTES } from '../../model/index.js';
 
 /** The resource at a path of the tree. */
 export interface DavNode {
@@ -38,9 +38,6 @@ export interface DavNode {
   /** Yields pages of the entries of a collection; undefined for other resources. */
   readonly pages: (() => AsyncIterable<readonly HistoryEntry[]>) | undefined;
 }
-
-const NOTHING = Buffer.alloc(0);
-const ROOT = Buffer.from('/');
 
 /** Returns the resource at a path. Throws NO_SUCH_PATH, NO_ACCESS. */
 export async function davNodeAt(history: History, path: readonly Buffer[]): Promise<DavNode> {
@@ -124,7 +121,7 @@ async function setNode(
   names: readonly Buffer[],
   name: Buffer,
 ): Promise<DavNode> {
-  const path = pathBelow(ROOT, names);
+  const path = pathBelow(SLASH_BYTES, names);
   const roots = rootAt(await rootsOf(history, set.set), path);
   const entry = await entryAt(history, set, path, roots);
   const own = named(entry, names.at(-1) ?? name);
@@ -165,7 +162,7 @@ async function* pagesOf(
     return;
   }
   if (childId === undefined) return;
-  for (let after: Buffer | undefined = NOTHING; after !== undefined; ) {
+  for (let after: Buffer | undefined = NO_BYTES; after !== undefined; ) {
     const place = { directory: childId, set: set.set, after, limit: SHOWN_PAGE_ENTRIES };
     const page: readonly HistoryEntry[] = await history.list({ ...place, withDigests: true });
     yield page;
@@ -178,13 +175,13 @@ async function versionsNode(
   names: readonly Buffer[],
   timeMs: number,
 ): Promise<DavNode> {
-  const path = pathBelow(ROOT, names);
+  const path = pathBelow(SLASH_BYTES, names);
   const last = names.at(-1) ?? Buffer.from(VERSIONS);
   if (names.length === 0 || (await isKnownPath(history, path))) {
     const pages = (): AsyncIterable<readonly HistoryEntry[]> => versionPages(history, path, timeMs);
     return { entry: virtualDirectory(last, timeMs), set: undefined, pages };
   }
-  const above = pathBelow(ROOT, names.slice(0, -1));
+  const above = pathBelow(SLASH_BYTES, names.slice(0, -1));
   const found = (await versionsAt(history, above)).find(({ set }) => versionName(set).equals(last));
   if (found === undefined) throw missing();
   const entry = await provenVersion(history, above, found.version, found.set.set);
@@ -197,7 +194,7 @@ async function* versionPages(
   timeMs: number,
 ): AsyncGenerator<readonly HistoryEntry[]> {
   yield (await namesIn(history, path)).map((name) => virtualDirectory(name, timeMs));
-  if (path.equals(ROOT)) return;
+  if (path.equals(SLASH_BYTES)) return;
   for (const { version, set } of await versionsAt(history, path)) {
     yield [named(await provenVersion(history, path, version, set.set), versionName(set))];
   }

@@ -6,6 +6,7 @@ import { Type } from 'typebox';
 import type { RecordDecoder } from '../../contents/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
+import { MINUTE_MS } from '../../model/index.js';
 import { BoundedCache, type System } from '../../system/index.js';
 import {
   type AddedRoute,
@@ -21,7 +22,7 @@ import { ClientName } from './schemas.js';
 /** Maximum number of other clients that are open at once. */
 const MOST_OPEN = 8;
 /** Time after the last request for another client at which it is closed; one that encrypts then needs its password again. */
-const OPEN_MS = 15 * 60_000;
+const OPEN_MS = 15 * MINUTE_MS;
 /** Maximum number of clients whose wrong passwords are remembered. */
 const MOST_REFUSED = 1024;
 const MAX_PASSWORD_CHARS = 1024;
@@ -109,8 +110,9 @@ export class Clients {
   /** Opens a client for a request. Throws the errors of `OtherClients.open`, and TOO_MANY_REQUESTS. */
   async lease(name: string): Promise<Lease> {
     const { first, history, others } = this.options;
-    if (name === first.name)
+    if (name === first.name) {
       this.isFirstOver ||= others !== undefined && (await isReplaced(history));
+    }
     if (others === undefined || (name === first.name && !this.isFirstOver)) {
       this.find(name);
       const { contents } = this;

@@ -1,7 +1,7 @@
 /** Restores in place: one at a time, with progress that can be read while it runs. */
 import { TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
-import { joinPath, SLASH, splitPath } from '../../model/index.js';
+import { joinPath, SLASH, SLASH_BYTES, splitPath } from '../../model/index.js';
 import {
   newRestoreProgress,
   type RestoreFailure,
@@ -18,7 +18,6 @@ import type { RestoreBody } from './schemas.js';
 
 /** Time within which the bytes of a restore are counted before it begins; otherwise it begins without their number. */
 const COUNTING_MS = 5000;
-const ROOT = Buffer.from('/');
 
 interface RestoringOptions {
   readonly system: System;
@@ -102,7 +101,7 @@ export class Restores {
       if (!dryRun) await noteRestored(client, history, { progress, failures });
       const shown = failures.map((failure) => ({
         ...failure,
-        path: body.output === undefined ? joinPath(ROOT, failure.path) : failure.path,
+        path: body.output === undefined ? joinPath(SLASH_BYTES, failure.path) : failure.path,
       }));
       job.end({ failures: shown, losses });
     } catch (error) {
@@ -150,7 +149,7 @@ function destinationOf({ paths: given, output }: RestoreBody): Destination {
     if (paths.some((path) => splitPath(path).length === 0)) {
       throw invalidRequest('choose what is below / to restore it to its place');
     }
-    return { output: ROOT, paths, hierarchy: true };
+    return { output: SLASH_BYTES, paths, hierarchy: true };
   }
   const target = Buffer.from(output);
   if (target[0] !== SLASH || target.includes(0)) {

@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { stateOf } from '../../history/index.js';
-import type { RightName } from '../../model/index.js';
+import { NO_BYTES, type RightName } from '../../model/index.js';
 import {
   answerWith,
   openMetrics,
@@ -34,7 +34,6 @@ import type { ServerDoor } from './server-door.js';
 import { StoreDoor } from './store-door.js';
 
 const METRICS_TYPE = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
-const NONE: Buffer = Buffer.alloc(0);
 
 /**
  * Registers all routes of a server. `more` are routes of other folders, such as that of archives. For a program in
@@ -100,13 +99,13 @@ function welcomeOf({ proof, keys }: Proven): string {
   const { head } = encodeMessage('welcome', {
     protocol: PROTOCOL_VERSION,
     software: `tardis-pipeline ${programVersion()}`,
-    incarnation: NONE,
+    incarnation: NO_BYTES,
     creditBytes: 0,
     proof,
     keys,
     quotaBytes: 0,
     usedBytes: 0,
-    ticket: NONE,
+    ticket: NO_BYTES,
     upTo: 0,
   });
   return head.toString('base64');
