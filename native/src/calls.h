@@ -8,7 +8,7 @@
   CALL(listDirectory) CALL(listOrHold) CALL(heldNames) CALL(heldRows) CALL(dropNames) \
   CALL(hasEntries) CALL(statRow) CALL(statAt) /* listing.cc */ \
   CALL(inspectRows) /* inspecting.cc */ \
-  CALL(hashRows) CALL(sha256) /* hashing.cc */ \
+  CALL(hashRows) CALL(sha256) CALL(sha256Begin) CALL(sha256Part) CALL(sha256End) /* hashing.cc */ \
   CALL(digestContents) /* digests.cc */ \
   CALL(crc32) /* checksum.cc */ \
   CALL(zstdCompress) CALL(zstdDecompress) CALL(zstdDecompressPart) /* compressing.cc */ \

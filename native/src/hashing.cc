@@ -1,4 +1,11 @@
 // Computes digests of bytes, and of a listing's rows.
+#define OPENSSL_SUPPRESS_DEPRECATED  // a state that is plain bytes can stay in JavaScript, and needs no closing
+#include <openssl/sha.h>
+
+#include <cstring>
+#include <memory>
+
+#include "aside.h"
 #include "calls.h"
 #include "row.h"
 #include "sha256.h"
@@ -38,6 +45,32 @@ class Gathered {
   uint8_t bytes_[8192];
 };
 
+// Returns the state of a hash that is in an argument. It is copied, since a buffer may lie at any address.
+SHA256_CTX stateOf(const Call& call) {
+  const Bytes given = call.bytes(0);
+  SHA256_CTX state;
+  if (given.size != sizeof state) throw Failure{EINVAL, call.name()};
+  memcpy(&state, given.data, sizeof state);
+  if (state.num >= SHA256_CBLOCK || state.md_len != SHA256_DIGEST_LENGTH) throw Failure{EINVAL, call.name()};
+  return state;
+}
+
+class PartHashing : public Aside {
+ public:
+  explicit PartHashing(const Call& call)
+      : Aside(call.name()), state_(stateOf(call)), into_(call.bytes(0)), part_(call.bytes(1)) {}
+
+ private:
+  void run() final {
+    SHA256_Update(&state_, part_.data, part_.size);
+    memcpy(into_.data, &state_, sizeof state_);
+  }
+
+  SHA256_CTX state_;
+  const Bytes into_;
+  const Bytes part_;
+};
+
 }  // namespace
 
 // Hashes the fields that show whether a listing is unchanged: name, type, permissions, owner, size, mtime, ctime,
@@ -68,6 +101,22 @@ napi_value sha256(const Call& call) {
   uint8_t* digest = call.bytes(3).range(call.count(4), kDigestBytes, call.name());
   sha256Of(from, size, digest);
   return call.nothing();
+}
+
+napi_value sha256Begin(const Call& call) {
+  SHA256_CTX state;
+  memset(&state, 0, sizeof state);  // the gaps between its fields too
+  SHA256_Init(&state);
+  return call.buffer(&state, sizeof state);
+}
+
+napi_value sha256Part(const Call& call) { return Aside::either(std::make_unique<PartHashing>(call), call, {0, 1}, 2); }
+
+napi_value sha256End(const Call& call) {
+  SHA256_CTX state = stateOf(call);
+  uint8_t digest[kDigestBytes];
+  SHA256_Final(digest, &state);
+  return call.buffer(digest, sizeof digest);
 }
 
 }  // namespace tardis::calls

@@ -1,19 +1,29 @@
 /**
- * Reads any range of a stored content in the thread that calls it, without decoding the content from its beginning. The
- * checksums of chunks and frames are checked. Only the digest of a whole content proves that its bytes are right.
+ * Reads any range of a stored content, without decoding the content from its beginning. The checksums of chunks and
+ * frames are checked. Only the digest of a whole content proves that its bytes are right.
+ *
+ * Chunks are decoded in the thread that calls. While it reads one chunk after the other, another thread decodes the
+ * next one.
  *
  * Memory is bounded: decoded chunks and the indexes of deltas are cached, and the least recently used ones are evicted
  * first.
  */
 import type { Basis } from '../delta/index.js';
 import { TardisError } from '../errors/index.js';
-import { releaseAll } from '../model/index.js';
-import { RECORD_CHUNKED, RecordKind, STREAM_CHUNK_BYTES } from '../store/index.js';
+import { NO_BYTES, releaseAll } from '../model/index.js';
+import {
+  Codec,
+  RECORD_CHUNKED,
+  RecordKind,
+  sealedChunk,
+  STREAM_CHUNK_BYTES,
+} from '../store/index.js';
 import { BoundedCache } from '../system/index.js';
+import { decodeBody } from './body-decoder.js';
 import { type ChunkedRecord, ChunksHere, chunkedRecord, impossibleLength } from './chunks-here.js';
 import { type DecodedRecords, Pieces, RangeReader } from './range-reader.js';
-import { ReusedBuffers } from './reused-buffers.js';
-import { fetchHead, type RecordSource } from './record-head.js';
+import { ReusedBuffers, room } from './reused-buffers.js';
+import { fetchHead, fetchRecord, type RecordSource } from './record-head.js';
 import { recordKey, type StoredPiece } from './stored-piece.js';
 import { readWhole } from './whole-record.js';
 
@@ -57,7 +67,15 @@ export class ContentRanges implements Basis {
 /** The chunks of a record, or its length if it is in one piece. */
 type Layout = ChunkedRecord | { readonly rawBytes: number; readonly places?: undefined };
 
-/** Records that are decoded in this thread, chunk by chunk. */
+/** A chunk that another thread decodes. */
+interface ChunkAhead {
+  readonly key: string;
+  readonly target: Buffer;
+  /** Resolves when nothing writes to `target` or reads the stored bytes any more, with the error if there was one. */
+  readonly error: Promise<unknown>;
+}
+
+/** Records that are decoded chunk by chunk. */
 class RecordsHere implements DecodedRecords {
   private readonly layouts = new BoundedCache<string, Layout>(MAX_RECORDS);
   private readonly decoded = new BoundedCache<string, Buffer>(MAX_CHUNK_BYTES, (chunk) => {
@@ -65,9 +83,14 @@ class RecordsHere implements DecodedRecords {
   });
   /** Memory for stored bytes. */
   private readonly memory = new ReusedBuffers();
+  /** Memory for the stored bytes of the chunk that is decoded ahead. */
+  private aheadMemory = new ReusedBuffers();
   /** Memory of an evicted chunk, for the next chunk to be decoded; saves an allocation. */
   private spare: Buffer | undefined;
   private readonly here: ChunksHere;
+  private ahead: ChunkAhead | undefined;
+  /** Key of the chunk that a sequential reader reads next. */
+  private next = '';
 
   constructor(private readonly source: RecordSource) {
     this.here = new ChunksHere(source.backend, this.memory);
@@ -93,11 +116,19 @@ class RecordsHere implements DecodedRecords {
   }
 
   release(): void {
-    const { memory, spare } = this;
+    const { memory, spare, ahead, aheadMemory } = this;
     releaseAll([...this.decoded.clear(), ...(spare ? [spare] : [])]);
     memory.release();
     this.layouts.clear();
     this.spare = undefined;
+    this.ahead = undefined;
+    this.aheadMemory = new ReusedBuffers();
+    const releaseAhead = (): void => {
+      if (ahead !== undefined) releaseAll([ahead.target]);
+      aheadMemory.release();
+    };
+    if (ahead === undefined) releaseAhead();
+    else void ahead.error.then(releaseAhead);
   }
 
   private async layout(piece: StoredPiece): Promise<Layout> {
@@ -115,7 +146,7 @@ class RecordsHere implements DecodedRecords {
   }
 
   private async chunk(piece: StoredPiece, layout: Layout, number: number): Promise<Buffer> {
-    const key = `${recordKey(piece)}#${number}`;
+    const key = chunkKey(piece, number);
     const known = this.decoded.get(key);
     if (known !== undefined) return known;
     const chunk = layout.places
@@ -125,16 +156,78 @@ class RecordsHere implements DecodedRecords {
     return chunk;
   }
 
+  /** Decodes a chunk, or takes it if it was decoded ahead. For a sequential reader, it begins to decode the next one. */
   private async decodedChunk(
     piece: StoredPiece,
     record: ChunkedRecord,
     number: number,
   ): Promise<Buffer> {
+    const key = chunkKey(piece, number);
+    const isSequential = key === this.next;
+    this.next = chunkKey(piece, number + 1);
+    const chunk = (await this.takeAhead(key)) ?? (await this.decodedHere(piece, record, number));
+    const restBytes = record.rawBytes - (number + 1) * STREAM_CHUNK_BYTES;
+    if (isSequential && restBytes > 0) {
+      // The reader of the next chunk gets the error; a delta may not need that chunk.
+      await this.begin(piece, record, number + 1).catch(() => undefined);
+    }
+    return chunk;
+  }
+
+  private async decodedHere(
+    piece: StoredPiece,
+    record: ChunkedRecord,
+    number: number,
+  ): Promise<Buffer> {
     const chunk = await this.here.placed(piece, record, number);
-    let target: Buffer | undefined;
-    if (chunk.sizeBytes === STREAM_CHUNK_BYTES) [target, this.spare] = [this.spare, undefined];
-    target ??= Buffer.allocUnsafeSlow(chunk.sizeBytes);
+    const target = this.room(chunk.sizeBytes);
     await this.here.decode(piece, record, chunk, { target });
     return target;
   }
+
+  /** Returns the chunk that was decoded ahead, if it is this one. Throws RECORD_DAMAGED. */
+  private async takeAhead(key: string): Promise<Buffer | undefined> {
+    const { ahead } = this;
+    if (ahead === undefined) return undefined;
+    this.ahead = undefined;
+    const error = await ahead.error;
+    if (ahead.key === key && error === undefined) return ahead.target;
+    releaseAll([ahead.target]);
+    if (ahead.key === key) throw error;
+    return undefined;
+  }
+
+  /**
+   * Begins to decode a chunk on another thread. Its stored bytes are read before this returns, so nothing reads the store
+   * when no call of the reader is running.
+   */
+  private async begin(piece: StoredPiece, record: ChunkedRecord, number: number): Promise<void> {
+    const { native, backend } = this.source;
+    const { header, from, sizeBytes } = await this.here.placed(piece, record, number);
+    const memory = this.aheadMemory;
+    memory.stored = room(memory.stored, header.storedBytes);
+    const stored = memory.stored.subarray(0, header.storedBytes);
+    await fetchRecord(backend, piece, from, stored);
+    const { cipher } = record;
+    const sealed = sealedChunk(header, stored, cipher && { cipher, number });
+    const target = this.room(sizeBytes);
+    const codec = header.isRaw ? Codec.none : record.codec;
+    const decoding = decodeBody(native, { codec, sealed, target, contents: NO_BYTES });
+    const error = decoding.then(
+      () => undefined,
+      (reason: unknown) => reason,
+    );
+    this.ahead = { key: chunkKey(piece, number), target, error };
+  }
+
+  private room(sizeBytes: number): Buffer {
+    const { spare } = this;
+    if (spare?.length !== sizeBytes) return Buffer.allocUnsafeSlow(sizeBytes);
+    this.spare = undefined;
+    return spare;
+  }
+}
+
+function chunkKey(piece: StoredPiece, number: number): string {
+  return `${recordKey(piece)}#${number}`;
 }

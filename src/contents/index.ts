@@ -21,6 +21,7 @@ export {
   type RecordSource,
 } from './record-head.js';
 export { encryptedBytes, fetchHeader, storedBytes } from './stored-record.js';
+export { provenBytes } from './proven-bytes.js';
 export { MAX_PIECE_BYTES, type RecordPiece, RecordReader } from './record-reader.js';
 export * from './sparse.js';
 export * from './stored-piece.js';

@@ -29,7 +29,7 @@ interface ChunkReading {
 }
 
 /**
- * Yields the decoded chunks of a record. Each chunk is valid until the next one is requested. Throws RECORD_DAMAGED if
+ * Yields the decoded chunks of a record. Each chunk is valid until the one after the next is requested. Throws RECORD_DAMAGED if
  * a chunk is damaged.
  */
 export async function* recordChunks(
@@ -39,7 +39,8 @@ export async function* recordChunks(
   { memory, decode = decoderOf(native) }: ChunkReading,
 ): AsyncGenerator<Buffer> {
   memory.second ??= new ReusedBuffers();
-  const places = [memory, memory.second];
+  memory.second.second ??= new ReusedBuffers();
+  const places = [memory, memory.second, memory.second.second];
   let at = RECORD_HEADER_BYTES + header.indexBytes;
   const end = at + header.bodyBytes;
   let remaining = header.rawBytes;

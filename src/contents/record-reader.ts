@@ -1,7 +1,6 @@
 /** Reads records of contents from a store, decodes them and checks the result. */
-import { createHash } from 'node:crypto';
 import { TardisError } from '../errors/index.js';
-import { contentDigest, type ContentKeys } from '../model/index.js';
+import type { ContentKeys } from '../model/index.js';
 import {
   type ObjectReader,
   RECORD_CHUNKED,
@@ -11,6 +10,7 @@ import {
 import type { NativeCalls } from '../system/index.js';
 import { ContentRanges } from './content-ranges.js';
 import { patched } from '../delta/index.js';
+import { damagedContent, provenBytes } from './proven-bytes.js';
 import { fetchHead, fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
 import { type ReusedBuffers, room } from './reused-buffers.js';
 import { recordChunks } from './record-chunks.js';
@@ -88,21 +88,13 @@ export class RecordReader {
    * digest of that basis in `context.damaged`.
    */
   async *pieceBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
-    const { digest, sizeBytes, offset } = piece;
+    const { sizeBytes, offset } = piece;
     if (await this.isWhole(record)) {
       this.checkDecoded(piece);
       yield this.memory.decoded.subarray(offset, offset + sizeBytes);
       return;
     }
-    const hash = createHash('sha256');
-    let bytes = 0;
-    for await (const chunk of this.uncheckedBytes(record, piece)) {
-      hash.update(chunk);
-      bytes += chunk.length;
-      yield chunk;
-    }
-    const found = contentDigest(this.source.native, this.source.keys, hash.digest());
-    if (bytes !== sizeBytes || !found.equals(digest)) throw damagedContent();
+    yield* provenBytes(this.source, this.uncheckedBytes(record, piece), piece);
   }
 
   /**
@@ -160,8 +152,4 @@ export class RecordReader {
     this.memory.stored = room(this.memory.stored, bytes);
     return fetchRecord(this.source.backend, record, from, this.memory.stored.subarray(0, bytes));
   }
-}
-
-function damagedContent(): TardisError {
-  return new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
 }

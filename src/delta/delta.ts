@@ -83,10 +83,10 @@ export interface Basis {
   read(position: number, target: Buffer, at: number, bytes: number): Promise<void>;
 }
 
-const OUTPUT_BYTES = 256 << 10;
+const OUTPUT_BYTES = 1 << 20;
 
 /**
- * Yields the content that a delta produces from its basis. Each piece is valid until the next one is
+ * Yields the content that a delta produces from its basis. Each piece is valid until the one after the next is
  * requested. Throws RECORD_DAMAGED if the delta is malformed, or produces any other length than `sizeBytes`.
  * Only the digest proves that the bytes are right.
  */
@@ -107,7 +107,8 @@ export async function* patched(
 
 class PatchRun {
   isWhole = false;
-  private readonly output = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+  private output = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+  private other = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
   private filled = 0;
   private madeBytes = 0;
 
@@ -122,9 +123,10 @@ class PatchRun {
       if (input.length > 0) throw wrongLength();
       return;
     }
-    const { job, output, basis } = this;
+    const { job, basis } = this;
     let given = 0;
     for (let at = 0; ; ) {
+      const { output } = this;
       const status = job.step(
         { bytes: input, at, isLast },
         { target: output, at: this.filled, givenBytes: given },
@@ -139,8 +141,9 @@ class PatchRun {
       }
       const isFull = this.filled === output.length;
       if (isFull || status === RsyncStatus.done) {
-        if (this.filled > 0) yield output.subarray(0, this.filled);
-        this.filled = 0;
+        const { filled } = this;
+        [this.output, this.other, this.filled] = [this.other, output, 0];
+        if (filled > 0) yield output.subarray(0, filled);
       }
       if (status === RsyncStatus.done) {
         this.isWhole = this.madeBytes === this.sizeBytes;

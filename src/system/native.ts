@@ -325,6 +325,15 @@ export interface NativeCalls
     digest: Uint8Array,
     digestOffset: number,
   ): void;
+  /** Returns the state of a SHA-256 of no bytes, for `sha256Part`. */
+  sha256Begin(): Buffer;
+  /**
+   * Adds bytes to the state of a SHA-256. With `isAside`, the call works on a thread of libuv's pool and returns a promise.
+   * Neither buffer must be used, transferred or freed until it is settled.
+   */
+  sha256Part(state: Uint8Array, bytes: Uint8Array, isAside: boolean): Promise<void> | undefined;
+  /** Returns the digest of all bytes that were added to a state. */
+  sha256End(state: Uint8Array): Buffer;
 
   /** Returns one byte for each row of a directory's listing: 1 if the entry has the attribute "no dump". */
   noDumpRows(dirFd: number, rows: Uint8Array): Buffer;

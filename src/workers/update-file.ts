@@ -3,8 +3,8 @@
  * The signature of the existing file is sent to the store, which returns deltas. Each piece is checked against its
  * digest as if it had been read whole.
  */
-import { createHash } from 'node:crypto';
 import fs from 'node:fs';
+import { provenBytes } from '../contents/index.js';
 import {
   blockBytesFor,
   type DeltaSource,
@@ -119,21 +119,15 @@ export class FileUpdate {
    * Yields the bytes of the piece that was last passed to `isOfUse`. Each part is valid until the next one is
    * requested. Throws CONTENT_DAMAGED at the end if the bytes are wrong.
    */
-  async *pieceBytes({ digest, sizeBytes }: WantedBytes): AsyncGenerator<Buffer> {
+  async *pieceBytes(piece: WantedBytes): AsyncGenerator<Buffer> {
     const basis = {
       sizeBytes: this.sizeBytes,
       read: (position: number, target: Buffer, at: number, bytes: number): Promise<void> =>
         this.readBasis(position, target, at, bytes),
     };
-    const hash = createHash('sha256');
     const { native } = this.system;
-    for await (const bytes of patched(native, this.parts!.bytes(), basis, sizeBytes)) {
-      hash.update(bytes);
-      yield bytes;
-    }
-    if (!hash.digest().equals(digest)) {
-      throw new TardisError('CONTENT_DAMAGED', 'the bytes do not match their digest');
-    }
+    const parts = patched(native, this.parts!.bytes(), basis, piece.sizeBytes);
+    yield* provenBytes({ native, keys: undefined }, parts, piece);
   }
 
   private async readBasis(

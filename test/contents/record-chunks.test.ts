@@ -4,6 +4,7 @@ import test from 'ava';
 import {
   type BodyDecoder,
   fetchHead,
+  provenBytes,
   recordChunks,
   ReusedBuffers,
   RecordReader,
@@ -116,4 +117,64 @@ test('one chunk is decoded while one is used, and none after the reader has left
   }
   t.is(running, 0);
   t.is(most, 1);
+});
+
+test('a chunk stays as it is until the one after the next is requested', async (t) => {
+  const record = RECORDS[1]!;
+  const place = { object: 'x', position: 0, recordBytes: record.length };
+  const source = { backend: backendOf(record), native, keys: undefined };
+  const head = await fetchHead(source, place);
+  let [before, at]: [Buffer | undefined, number] = [undefined, 0];
+  for await (const part of recordChunks(source, place, head, { memory: new ReusedBuffers() })) {
+    await new Promise((resolve) => setTimeout(resolve, 20)); // the next one is decoded meanwhile
+    const from = at - (before?.length ?? 0);
+    t.true(before?.equals(CONTENT.subarray(from, at)) ?? true);
+    [before, at] = [part, at + part.length];
+  }
+  t.is(at, CONTENT.length);
+});
+
+test('a part is hashed while it is used and the next one is made, and is left when it is hashed', async (t) => {
+  let hashing = 0;
+  const slowHash = new Proxy(native, {
+    get: (target, name: keyof typeof native) => {
+      if (name !== 'sha256Part') return target[name];
+      return async (state: Uint8Array, part: Uint8Array) => {
+        hashing += 1;
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        await native.sha256Part(state, part, true);
+        hashing -= 1;
+      };
+    },
+  });
+  const opener = { native: slowHash, keys: undefined };
+  const piece = { digest: sha256(CONTENT), sizeBytes: CONTENT.length };
+  const usedHashing: number[] = [];
+  const madeHashing: number[] = [];
+  async function* parts(): AsyncGenerator<Buffer> {
+    const halves = [CONTENT.subarray(0, STREAM_CHUNK_BYTES), CONTENT.subarray(STREAM_CHUNK_BYTES)];
+    for (const half of halves) {
+      madeHashing.push(hashing);
+      yield half;
+    }
+    await Promise.resolve();
+  }
+  for await (const _ of provenBytes(opener, parts(), piece)) usedHashing.push(hashing);
+  t.deepEqual(
+    [madeHashing, usedHashing],
+    [
+      [0, 1],
+      [1, 1],
+    ],
+  ); // prettier-ignore
+  t.is(hashing, 0);
+  for await (const _ of provenBytes(opener, parts(), piece)) break;
+  t.is(hashing, 0, 'the reader has left');
+  const shorter = provenBytes(opener, parts(), { ...piece, sizeBytes: CONTENT.length + 1 });
+  await t.throwsAsync(
+    async () => {
+      for await (const _ of shorter);
+    },
+    { code: 'CONTENT_DAMAGED' },
+  );
 });

@@ -132,3 +132,28 @@ test('contents outside of the bytes, and incomplete rows, are refused', (t) => {
     ),
   );
 });
+
+test('of bytes that come in parts, here or on another thread', async (t) => {
+  const random = seededRandom(seed);
+  const bytes = random.bytes(300_000);
+  for (let round = 0; round < 50; round += 1) {
+    const state = native.sha256Begin();
+    let at = 0;
+    while (at < bytes.length) {
+      const end = at + Math.floor(random.next() ** 4 * 200_000);
+      await native.sha256Part(state, bytes.subarray(at, end), round % 2 === 0);
+      at = end;
+    }
+    const expected = createHash('sha256').update(bytes).digest();
+    t.true(native.sha256End(state).equals(expected), `seed ${seed}`);
+    t.true(native.sha256End(state).equals(expected), 'the state is not used up');
+  }
+});
+
+test('a state that is none is refused', (t) => {
+  const state = native.sha256Begin();
+  for (const bad of [state.subarray(1), Buffer.alloc(state.length), Buffer.alloc(0)]) {
+    t.throws(() => native.sha256End(bad), { code: 'EINVAL' });
+    t.throws(() => native.sha256Part(bad, state, false), { code: 'EINVAL' });
+  }
+});

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { createHash } from 'node:crypto';
-import type { ServerSettings } from '../../client/index.js';
+import { noteBucket, type ServerSettings } from '../../client/local-server.js';
 import { isSetAbove, parsePlace, type Tool, type Sourced } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
@@ -18,7 +18,6 @@ import {
   processEnvironment,
   readSmallFile,
 } from '../../system/index.js';
-import { noteBucket } from './local-store.js';
 
 const MAX_CA_BYTES = 1 << 20;
 

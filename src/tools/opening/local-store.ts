@@ -2,7 +2,6 @@
  * Locates the store on this machine that a tool uses, sets the permissions and sizes of its files, describes the disk of a
  * new one, and marks damage in it.
  */
-import type { ServerSettings } from '../../client/index.js';
 import { defaultOf } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
@@ -70,18 +69,6 @@ export function storeLimits({
     packContentBytes: defaultOf('packContentBytes'),
     parityPercent: parityPercent ?? USUAL_PARITY_PERCENT,
   };
-}
-
-let noted: ServerSettings | undefined;
-
-/** Records the settings with which a local server finds the bucket of this command. */
-export function noteBucket(settings: ServerSettings): void {
-  noted = settings;
-}
-
-/** Returns the settings; undefined if the store is a directory. */
-export function bucketSettings(): ServerSettings | undefined {
-  return noted;
 }
 
 /** A place that a command has made, for --json. */
