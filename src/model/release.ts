@@ -16,15 +16,16 @@ export function releaseMemory(bytes: Uint8Array): void {
   releaseAll([bytes]);
 }
 
+/** Returns the memory behind `bytes`, to be moved to another thread, if `bytes` covers all of it; else nothing. */
+export function ownMemory({ buffer, byteLength }: Uint8Array): ArrayBuffer[] {
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
+}
+
 /**
  * Frees several buffers as `releaseMemory` does, at much less cost than one by one. A buffer may occur twice.
  */
 export function releaseAll(blocks: readonly Uint8Array[]): void {
-  const own = new Set<ArrayBuffer>();
-  for (const { buffer, byteLength } of blocks) {
-    if (buffer instanceof ArrayBuffer && buffer.byteLength === byteLength) own.add(buffer);
-  }
-  releaseBuffers([...own]);
+  releaseBuffers([...new Set(blocks.flatMap(ownMemory))]);
 }
 
 /** Frees these buffers; none may occur twice. Buffers that were freed before are skipped. */

@@ -384,8 +384,10 @@ export class ClientSession implements SessionOwner {
       this.sentBytes += answer.length;
       this.isSetClosed ||= answer[0] === MESSAGES.setClosed.number;
       this.warnOfMachine(answer);
-      if (this.keepsAnswers) this.answers.keep(answer);
-      this.speaker?.connection.sendBytes(answer);
+      if (this.keepsAnswers) {
+        this.answers.keep(answer);
+        this.speaker?.connection.sendBytes(answer);
+      } else this.speaker?.connection.sendLast(answer);
     }
     this.throttle();
     if (this.isSetClosed && this.afterSet.isAwaited) void this.end();

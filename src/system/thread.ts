@@ -66,7 +66,7 @@ export class Thread<Of extends Channel> {
 /** The end of a channel inside of its thread. */
 interface ThreadEnd<Of extends Channel> {
   readonly data: Of['data'];
-  send(message: Of['fromThread']): void;
+  send(message: Of['fromThread'], transfer?: readonly ArrayBuffer[]): void;
   /** Calls `receive` with each message. The thread runs until `close`. */
   listen(receive: (message: Of['toThread']) => void): void;
   /** Ends the thread when its work is done. */
@@ -80,7 +80,7 @@ export function threadEnd<Of extends Channel>(): ThreadEnd<Of> {
   keepBlocksSmall();
   return {
     data: workerData as Of['data'],
-    send: (message) => port.postMessage(message),
+    send: (message, transfer = []) => port.postMessage(message, transfer),
     listen: (receive) => port.on('message', receive),
     close: () => port.close(),
   };

@@ -149,6 +149,11 @@ export class Connection {
     if (!this.isOver) this.socket.send(bytes);
   }
 
+  /** Sends a message as `sendBytes` does, and frees its memory. Nobody may use it any more. */
+  sendLast(bytes: Uint8Array): void {
+    if (!this.isOver) this.socket.sendLast(bytes);
+  }
+
   pause(): void {
     this.isPaused = true;
     this.socket.pause();

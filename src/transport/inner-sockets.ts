@@ -62,6 +62,10 @@ class InnerSocket implements MessageSocket {
     if (this.isOpen) this.peer?.take({ kind: 'message', parts, bytes: sizeOf(parts) });
   }
 
+  sendLast(message: Uint8Array): void {
+    this.send(message);
+  }
+
   ping(data: Buffer | string): void {
     const sent = typeof data === 'string' ? Buffer.from(data) : data;
     if (this.isOpen) this.peer?.take({ kind: 'ping', data: sent, bytes: sent.length });

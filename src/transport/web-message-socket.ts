@@ -1,7 +1,7 @@
 /** A WebSocket as the socket of a connection. */
 import type { WebSocket } from 'ws';
 import { TardisError } from '../errors/index.js';
-import { releaseAll } from '../model/index.js';
+import { releaseAll, releaseMemory } from '../model/index.js';
 import type { MessageSocket, SocketEvents } from './message-socket.js';
 
 /** Size from which on a fragment takes several whole chunks. */
@@ -37,6 +37,10 @@ export class WebMessageSocket implements MessageSocket {
     for (const [index, part] of parts.entries()) {
       this.socket.send(part, { fin: index === parts.length - 1, binary: true });
     }
+  }
+
+  sendLast(message: Uint8Array): void {
+    this.socket.send(message, { binary: true }, () => releaseMemory(message));
   }
 
   ping(data: Buffer | string): void {

@@ -4,6 +4,8 @@ import type { IncomingMessage } from 'node:http';
 import type net from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket, WebSocketServer } from 'ws';
+import { ownMemory } from '../../src/model/index.js';
+import { wholeMessage } from '../../src/server/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import {
   Connection,
@@ -14,6 +16,7 @@ import {
 
 /** A connection, and its peer, which sends what it likes. */
 interface Link {
+  readonly connection: Connection;
   readonly raw: WebSocket;
   readonly socket: WebSocket;
   /** The chunks that came from the socket. */
@@ -49,7 +52,7 @@ async function linked(t: ExecutionContext): Promise<Link> {
         if (messages.length === count) resolve(messages);
       });
     });
-  return { raw, socket, chunks, received };
+  return { connection, raw, socket, chunks, received };
 }
 
 const { head } = encodeMessage('streamChunk', { stream: 3 });
@@ -96,4 +99,31 @@ test('messages and pings that share chunks with large fragments stay whole', asy
   const texts = rounds.flatMap((round) => [`before ${round}`, `within ${round}`]);
   while (pongs.length < texts.length) await once(raw, 'pong');
   t.deepEqual(pongs.map(String), texts);
+});
+
+test('a message that is sent last is freed when it is on its way, and arrives whole', async (t) => {
+  const { connection, raw } = await linked(t);
+  const arrived: Buffer[] = [];
+  raw.on('message', (data: Buffer) => arrived.push(data));
+  const sizes = [10, 70_000, 5_000_000, 3, 1_000_000];
+  const sent = sizes.map((sizeBytes, index) => Buffer.alloc(sizeBytes, index + 1));
+  const expected = sent.map((message) => Buffer.from(message));
+  for (const message of sent) connection.sendLast(message);
+  while (arrived.length < sizes.length) await once(raw, 'message');
+  t.true(arrived.every((message, index) => message.equals(expected[index]!)));
+  t.deepEqual(
+    sent.map(({ length }) => length),
+    [0, 0, 0, 0, 0],
+  );
+});
+
+test('an answer in one buffer is free of its attachment, whose memory is freed', (t) => {
+  const attachment = Buffer.alloc(300_000, 7);
+  const whole = wholeMessage(encodeMessage('objectIs', { question: 1, exists: true }, attachment));
+  t.is(attachment.length, 0);
+  t.deepEqual(
+    ownMemory(whole).map(({ byteLength }) => byteLength),
+    [whole.length],
+  ); // prettier-ignore
+  t.true(whole.subarray(-300_000).every((byte) => byte === 7));
 });

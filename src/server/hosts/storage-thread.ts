@@ -1,7 +1,7 @@
 /** Entry point of a storage thread: passes messages to storage sessions, and their answers back. */
 import { toWire } from '../../errors/index.js';
 import { guardClient } from '../../store/index.js';
-import { bufferOf } from '../../model/index.js';
+import { bufferOf, ownMemory } from '../../model/index.js';
 import { nodeSystem, replyTo, threadEnd } from '../../system/index.js';
 import { standingOf } from '../storage/client-standing.js';
 import { collectGarbageHere } from '../storage/gc-work.js';
@@ -24,7 +24,8 @@ const sessions = new Map<number, StorageHandle>();
 const profiles = new Map<number, SessionProfile>();
 
 function send(message: FromStorage): void {
-  channel.send(message);
+  const answer = message.op === 'answer' ? message.answer : undefined;
+  channel.send(message, answer && ownMemory(answer)); // a large answer has memory of its own, which is moved
 }
 
 async function open(session: number, request: SessionRequest): Promise<undefined> {

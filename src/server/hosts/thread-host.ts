@@ -1,6 +1,6 @@
 /** Storage in threads of their own. */
 import { fromWire, type TardisError } from '../../errors/index.js';
-import { bufferOf } from '../../model/index.js';
+import { bufferOf, ownMemory } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import { Calls, STORE_UMASK, Thread } from '../../system/index.js';
 import type { MessageName, PurposeName } from '../../transport/index.js';
@@ -136,9 +136,7 @@ class StorageThread {
    * block.
    */
   private post(session: number, name: MessageName, bytes: Buffer): void {
-    const { buffer } = bytes;
-    const isOwner = buffer instanceof ArrayBuffer && buffer.byteLength === bytes.byteLength;
-    this.thread.send({ op: 'message', session, name, bytes }, isOwner ? [buffer] : []);
+    this.thread.send({ op: 'message', session, name, bytes }, ownMemory(bytes));
   }
 
   private async finish(session: number, kind: 'end' | 'abandon'): Promise<void> {

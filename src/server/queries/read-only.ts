@@ -11,6 +11,7 @@ import {
   type History,
 } from '../../history/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
+import { releaseMemory } from '../../model/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import { type EncodedMessage, encodeMessage, type QuestionName } from '../../transport/index.js';
 import { withoutBucket } from '../shared-clients.js';
@@ -86,9 +87,14 @@ export async function answerWith<N extends QuestionName>(
   }
 }
 
-/** Returns a message as one buffer. */
+/** Returns a message as one buffer, and frees its attachment, which no handler may use again. */
 export function wholeMessage({ head, attachment }: EncodedMessage): Buffer {
-  return attachment === undefined ? head : Buffer.concat([head, attachment]);
+  if (attachment === undefined) return head;
+  const whole = Buffer.allocUnsafeSlow(head.length + attachment.length); // not of a pool: it may move to another thread
+  head.copy(whole);
+  whole.set(attachment, head.length);
+  releaseMemory(attachment);
+  return whole;
 }
 
 /** Returns the name of a question that has an answer here. Throws PROTOCOL_VIOLATION for any other name. */
