@@ -1,6 +1,6 @@
 /** The part of a row that the catalog stores: all but lengths, name and digest, in as few bytes as possible. */
 import { checkAttributes } from './attributes.js';
-import type { BytesBuilder } from './bytes.js';
+import { BytesBuilder } from './bytes.js';
 import {
   DIGEST_BYTES,
   EntryType,
@@ -123,24 +123,9 @@ export function appendRow(
 
 /** Returns a whole row from metadata, a name and an optional digest; the inverse of `metadataOf`. */
 export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
-  const digestBytes = digest === undefined ? 0 : DIGEST_BYTES;
-  const { link, attributes } = tailOf(metadata);
-  const fixedBytes = METADATA_BYTES + (isDevice(metadata[0]!) ? DEVICE_BYTES : 0);
-  const row = Buffer.alloc(
-    ROW_FIXED_BYTES + digestBytes + name.length + link.length + (attributes?.length ?? 0),
-  );
-  metadata.copy(row, METADATA_FROM, 0, fixedBytes);
-  row.writeUInt32LE(row.length, RowOffset.rowBytes);
-  row.writeUInt16LE(name.length, RowOffset.nameBytes);
-  row.writeUInt16LE(link.length, RowOffset.linkBytes);
-  const flags = row[RowOffset.flags]! & ~RowFlag.hasDigest;
-  row[RowOffset.flags] = digest === undefined ? flags : flags | RowFlag.hasDigest;
-  if (digest !== undefined) row.set(digest, ROW_FIXED_BYTES);
-  let at = ROW_FIXED_BYTES + digestBytes;
-  at += name.copy(row, at);
-  at += link.copy(row, at);
-  attributes?.copy(row, at);
-  return row;
+  const row = new BytesBuilder(0);
+  appendRow(row, metadata, name, digest);
+  return row.take();
 }
 
 /** Returns the size of an entry from its metadata; 0 for a directory, whose size field holds its mount state. */

@@ -5,12 +5,12 @@
 import { damagedEntry, entryOfParts, type ListingPage } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
+  appendRow,
   BytesBuilder,
   checkRows,
   contentIdOf,
   forEachRow,
   isEntryName,
-  joinRow,
   metadataOf,
 } from '../../model/index.js';
 import { type Body, ENTRY_NUMBERS, MAX_PAGE_ENTRIES } from '../../transport/index.js';
@@ -36,7 +36,7 @@ export function entriesToWire(
     const { directory, firstSet, lastSet, contentId, childId, name } = entry;
     const isNamed = isEntryName(name);
     const flags = entry.damage === undefined && isNamed ? entry.flags : DAMAGED_FLAG;
-    rows.append(joinRow(entry.metadata, isNamed ? name : NO_NAME, entry.digest));
+    appendRow(rows, entry.metadata, isNamed ? name : NO_NAME, entry.digest);
     numbers.push(directory, firstSet, lastSet ?? NONE, contentId ?? NONE, childId ?? NONE, flags);
   }
   return { rows: rows.take(), numbers, spans: [...spans], more };
