@@ -21,19 +21,6 @@ const NAME = 'the local server';
 /** Values of settings of a server, by the names of the settings. */
 export type ServerSettings = ReadonlyMap<string, readonly string[]>;
 
-/** Settings of the bucket of this command. A command has one store. */
-let bucket: ServerSettings | undefined;
-
-/** Records the settings with which a local server finds the bucket of this command. */
-export function noteBucket(settings: ServerSettings): void {
-  bucket = settings;
-}
-
-/** Returns the settings that `noteBucket` recorded; undefined if the store is a directory. */
-export function bucketSettings(): ServerSettings | undefined {
-  return bucket;
-}
-
 export interface LocalServer {
   /** The server; its door, if it is in this process. */
   readonly address: Address | InnerDoor;

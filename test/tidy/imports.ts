@@ -137,12 +137,11 @@ const OPEN_TO_TESTS =
 
 /**
  * Imports of single files past an index. The command `tardis` needs two files before it starts its local server; the
- * rest of those folders is loaded while the server starts. Other commands need only what notes a bucket. The page needs the types of the API, whose other files are no
+ * rest of those folders is loaded while the server starts. The page needs the types of the API, whose other files are no
  * code for a browser.
  */
 const SINGLE_FILES = new Set([
   'src/tools/tardis/local-server.ts src/client/local-server.js',
-  'src/tools/opening/bucket.ts src/client/local-server.js',
   'src/tools/tardis.ts src/store/layout/client-name.js',
   'src/tools/tardis-import.ts src/store/layout/client-name.js',
   'src/page/api.ts src/web/api/schemas.js',

@@ -4,34 +4,16 @@
  */
 import fs from 'node:fs';
 import { createHash } from 'node:crypto';
-import { noteBucket, type ServerSettings } from '../../client/local-server.js';
 import { isSetAbove, parsePlace, type Tool, type Sourced } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { displayName } from '../../model/index.js';
 import { type BucketAccess, useBucket } from '../../store/index.js';
 import { addressOf, shownBucket } from '../../store/objects/index.js';
-import {
-  absolutePath,
-  byteText,
-  cachePath,
-  processEnvironment,
-  readSmallFile,
-} from '../../system/index.js';
+import { byteText, cachePath, processEnvironment, readSmallFile } from '../../system/index.js';
+import { type BucketChoice, noteBucket } from './bucket-settings.js';
 
 const MAX_CA_BYTES = 1 << 20;
-
-export interface BucketChoice {
-  readonly database: Buffer;
-  readonly endpoint: string | undefined;
-  readonly region: string | undefined;
-  readonly addressing: 'auto' | 'path' | 'host';
-  readonly bucketCa: Buffer | undefined;
-  readonly singleWriter: boolean;
-  readonly lockDays: number;
-  /** Undefined for commands that store nothing. */
-  readonly parityPercent?: number | undefined;
-}
 
 interface ClientChoice extends Sourced {
   readonly client?: string;
@@ -101,7 +83,7 @@ export async function enterBucket(
     const { followAgain } = await import('./follow-bucket.js'); // only readers need it
     await followAgain(access, client, catalogFile);
   });
-  noteBucket(serverSettings(settings));
+  noteBucket(settings);
   const isElsewhere =
     settings.throughServer !== undefined || isSetAbove(settings, 'server', 'database');
   if (tool !== 'tardisd' && isElsewhere) return cache;
@@ -123,21 +105,6 @@ export function enterTarget(settings: BucketChoice): Buffer {
   useBucket(access);
   makeCache(access);
   return Buffer.from(access.cache);
-}
-
-/** Returns the settings with which a server uses the same bucket. */
-function serverSettings(settings: BucketChoice): ServerSettings {
-  const { database, endpoint, region, addressing, bucketCa, singleWriter, lockDays } = settings;
-  const given: [string, string | undefined][] = [
-    ['database', byteText(database)],
-    ['endpoint', endpoint],
-    ['region', region],
-    ['addressing', addressing],
-    ['bucketCa', bucketCa === undefined ? undefined : byteText(absolutePath(bucketCa))],
-    ['singleWriter', singleWriter ? 'true' : undefined],
-    ['lockDays', lockDays > 0 ? String(lockDays) : undefined],
-  ];
-  return new Map(given.flatMap(([name, value]) => (value === undefined ? [] : [[name, [value]]])));
 }
 
 /** Creates the cache, with a file that excludes it from backups. */

@@ -17,7 +17,7 @@ import { displayText } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
 import { bucketAt, clientsIn, isClientDirectory, isStore } from '../../store/index.js';
 import { byteText, realPathOf, type System, textBytes } from '../../system/index.js';
-import type { BucketChoice } from '../opening/bucket.js';
+import type { BucketChoice } from '../opening/bucket-settings.js';
 import { refuseInClear } from '../opening/keys.js';
 import {
   clientPlace,

@@ -1,6 +1,5 @@
 /** The server of a run of `tardis --local` or `tardis-import`: in this process, or a child. */
 import {
-  bucketSettings,
   type LocalServer,
   type LocalServerOnDemand,
   type ServerSettings,
@@ -9,6 +8,7 @@ import {
 import type { SettingName, Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
 import { absolutePath, byteText, isThere } from '../../system/index.js';
+import { bucketSettings } from '../opening/bucket-settings.js';
 import { innerSettings, startInnerServer } from './inner-server.js';
 
 /** Configuration file of a local server. It is used if it exists and no other file is named. */
