@@ -8,7 +8,8 @@ namespace tardis {
 
 // A task for a thread of libuv's pool, or for the calling thread. On another thread, its result settles a promise. JavaScript
 // buffers that the task uses are kept
-// alive until the task has ended. The caller must not touch or transfer them before that.
+// alive until the task has ended. The caller must not change, transfer or free them before that, nor read
+// what the task writes.
 class Aside {
  public:
   explicit Aside(const char* name) : name_(name) {}

@@ -26,11 +26,16 @@ export interface BodyToDecode {
   readonly part?: { readonly from: number; readonly rawBytes: number } | undefined;
 }
 
-/** Decrypts and decodes a body on a thread of libuv's pool. Throws RECORD_DAMAGED. */
+/** True if the addon has this codec, so that another thread can decode it. */
+export function isDecodedAside(codec: CodecNumber): boolean {
+  return codec === Codec.none || codec === Codec.zstd;
+}
+
+/** Decrypts and decodes a body on a thread of libuv's pool, or here by a codec that the addon lacks. Throws RECORD_DAMAGED. */
 export async function decodeBody(native: NativeCalls, body: BodyToDecode): Promise<void> {
   const { codec, sealed, target, contents, part } = body;
-  if (codec !== Codec.none && codec !== Codec.zstd) {
-    decodeHere(native, body); // the addon has no other codecs
+  if (!isDecodedAside(codec)) {
+    decodeHere(native, body);
     return;
   }
   const { cipher, key, nonce, also } = sealed.opening ?? PLAIN;

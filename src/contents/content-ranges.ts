@@ -2,8 +2,8 @@
  * Reads any range of a stored content, without decoding the content from its beginning. The checksums of chunks and
  * frames are checked. Only the digest of a whole content proves that its bytes are right.
  *
- * Chunks are decoded in the thread that calls. While it reads one chunk after the other, another thread decodes the
- * next one.
+ * Chunks are decoded in the thread that calls. Once it has read three in a row, another thread decodes the next one while
+ * it uses the last one.
  *
  * Memory is bounded: decoded chunks and the indexes of deltas are cached, and the least recently used ones are evicted
  * first.
@@ -19,7 +19,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import { BoundedCache } from '../system/index.js';
-import { decodeBody } from './body-decoder.js';
+import { decodeBody, isDecodedAside } from './body-decoder.js';
 import { type ChunkedRecord, ChunksHere, chunkedRecord, impossibleLength } from './chunks-here.js';
 import { type DecodedRecords, Pieces, RangeReader } from './range-reader.js';
 import { ReusedBuffers, room } from './reused-buffers.js';
@@ -29,6 +29,8 @@ import { readWhole } from './whole-record.js';
 
 /** Maximum number of bytes in the cache of decoded chunks, which a content shares with its bases. */
 const MAX_CHUNK_BYTES = 6 << 20;
+/** Number of chunks that are read in a row before the next one is decoded ahead: fewer show no order. */
+const LEAST_RUN = 3;
 /** Maximum number of records whose heads are kept. */
 const MAX_RECORDS = 1024;
 
@@ -89,8 +91,9 @@ class RecordsHere implements DecodedRecords {
   private spare: Buffer | undefined;
   private readonly here: ChunksHere;
   private ahead: ChunkAhead | undefined;
-  /** Key of the chunk that a sequential reader reads next. */
+  /** Key of the chunk that a sequential reader reads next, and the number of chunks that it has read in a row. */
   private next = '';
+  private run = 0;
 
   constructor(private readonly source: RecordSource) {
     this.here = new ChunksHere(source.backend, this.memory);
@@ -163,11 +166,11 @@ class RecordsHere implements DecodedRecords {
     number: number,
   ): Promise<Buffer> {
     const key = chunkKey(piece, number);
-    const isSequential = key === this.next;
+    this.run = key === this.next ? this.run + 1 : 1;
     this.next = chunkKey(piece, number + 1);
     const chunk = (await this.takeAhead(key)) ?? (await this.decodedHere(piece, record, number));
     const restBytes = record.rawBytes - (number + 1) * STREAM_CHUNK_BYTES;
-    if (isSequential && restBytes > 0) {
+    if (this.run >= LEAST_RUN && restBytes > 0) {
       // The reader of the next chunk gets the error; a delta may not need that chunk.
       await this.begin(piece, record, number + 1).catch(() => undefined);
     }
@@ -192,7 +195,8 @@ class RecordsHere implements DecodedRecords {
     this.ahead = undefined;
     const error = await ahead.error;
     if (ahead.key === key && error === undefined) return ahead.target;
-    releaseAll([ahead.target]);
+    if (error === undefined) this.decoded.set(ahead.key, ahead.target, ahead.target.length);
+    else releaseAll([ahead.target]);
     if (ahead.key === key) throw error;
     return undefined;
   }
@@ -204,6 +208,8 @@ class RecordsHere implements DecodedRecords {
   private async begin(piece: StoredPiece, record: ChunkedRecord, number: number): Promise<void> {
     const { native, backend } = this.source;
     const { header, from, sizeBytes } = await this.here.placed(piece, record, number);
+    const codec = header.isRaw ? Codec.none : record.codec;
+    if (!isDecodedAside(codec)) return;
     const memory = this.aheadMemory;
     memory.stored = room(memory.stored, header.storedBytes);
     const stored = memory.stored.subarray(0, header.storedBytes);
@@ -211,7 +217,6 @@ class RecordsHere implements DecodedRecords {
     const { cipher } = record;
     const sealed = sealedChunk(header, stored, cipher && { cipher, number });
     const target = this.room(sizeBytes);
-    const codec = header.isRaw ? Codec.none : record.codec;
     const decoding = decodeBody(native, { codec, sealed, target, contents: NO_BYTES });
     const error = decoding.then(
       () => undefined,

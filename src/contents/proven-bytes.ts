@@ -8,7 +8,7 @@ import type { StoredPiece } from './stored-piece.js';
 const LEAST_ASIDE_BYTES = 64 << 10;
 
 /**
- * Yields the parts of a piece. Another thread hashes a part while the caller uses it and the next one is made, so each of
+ * Yields the parts of a piece, each valid until the next one is requested. The caller must only read them. Another thread hashes a part while the caller uses it and the next one is made, so each of
  * `parts` must be valid until the one after the next is requested. Throws CONTENT_DAMAGED after the last part if the bytes
  * do not have the digest.
  */
@@ -24,6 +24,7 @@ export async function* provenBytes(
     for await (const part of parts) {
       await hashing;
       hashing = native.sha256Part(state, part, part.length >= LEAST_ASIDE_BYTES);
+      hashing?.catch(() => undefined); // thrown when it is awaited
       bytes += part.length;
       let isPast = false;
       try {

@@ -29,7 +29,13 @@ import {
   unreadable,
 } from '../store/index.js';
 import { AsideOutcome, BODY_PLACE_BYTES, CONTENT_ROW_BYTES, type System } from '../system/index.js';
-import { type BodyToDecode, decodeBody, PLAIN, requireDecoded } from './body-decoder.js';
+import {
+  type BodyToDecode,
+  decodeBody,
+  isDecodedAside,
+  PLAIN,
+  requireDecoded,
+} from './body-decoder.js';
 import { type KeptFile, KeptFiles } from './kept-files.js';
 import {
   fetchHead,
@@ -352,8 +358,7 @@ async function startOf(
  * `Scheme.readable`.
  */
 export function isDecodedFromFile({ codec, scheme, bodyBytes }: RecordHeader): boolean {
-  const hasCodec = codec === Codec.none || codec === Codec.zstd;
-  return hasCodec && scheme !== Scheme.readable && bodyBytes <= MAX_BODY_BYTES;
+  return isDecodedAside(codec) && scheme !== Scheme.readable && bodyBytes <= MAX_BODY_BYTES;
 }
 
 /** Rows of some contents of a record, and the range in which they lie. */

@@ -107,8 +107,9 @@ export async function* patched(
 
 class PatchRun {
   isWhole = false;
-  private output = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
-  private other = Buffer.allocUnsafeSlow(OUTPUT_BYTES);
+  private output: Buffer;
+  /** The output of the last piece, which is used again for the next but one; undefined before there were two. */
+  private other: Buffer | undefined;
   private filled = 0;
   private madeBytes = 0;
 
@@ -116,7 +117,9 @@ class PatchRun {
     private readonly job: RsyncJob,
     private readonly basis: Basis,
     private readonly sizeBytes: number,
-  ) {}
+  ) {
+    this.output = this.room();
+  }
 
   async *push(input: Uint8Array, isLast: boolean): AsyncGenerator<Buffer> {
     if (this.isWhole) {
@@ -142,7 +145,7 @@ class PatchRun {
       const isFull = this.filled === output.length;
       if (isFull || status === RsyncStatus.done) {
         const { filled } = this;
-        [this.output, this.other, this.filled] = [this.other, output, 0];
+        [this.output, this.other, this.filled] = [this.other ?? this.room(), output, 0];
         if (filled > 0) yield output.subarray(0, filled);
       }
       if (status === RsyncStatus.done) {
@@ -152,6 +155,10 @@ class PatchRun {
       }
       if (at === input.length && !isFull && !isLast) return;
     }
+  }
+
+  private room(): Buffer {
+    return Buffer.allocUnsafeSlow(Math.min(OUTPUT_BYTES, Math.max(1, this.sizeBytes)));
   }
 
   private count(bytes: number): void {

@@ -329,7 +329,7 @@ export interface NativeCalls
   sha256Begin(): Buffer;
   /**
    * Adds bytes to the state of a SHA-256. With `isAside`, the call works on a thread of libuv's pool and returns a promise.
-   * Neither buffer must be used, transferred or freed until it is settled.
+   * Until it is settled, the state must not be used, and the bytes must not be changed, transferred or freed.
    */
   sha256Part(state: Uint8Array, bytes: Uint8Array, isAside: boolean): Promise<void> | undefined;
   /** Returns the digest of all bytes that were added to a state. */

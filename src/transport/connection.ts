@@ -149,7 +149,7 @@ export class Connection {
     if (!this.isOver) this.socket.send(bytes);
   }
 
-  /** Sends a message as `sendBytes` does, and frees its memory. Nobody may use it any more. */
+  /** Sends a message as `sendBytes` does, and gives its memory away. Nobody may use it any more. */
   sendLast(bytes: Uint8Array): void {
     if (!this.isOver) this.socket.sendLast(bytes);
   }

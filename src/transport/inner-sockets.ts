@@ -1,8 +1,9 @@
 /**
- * A link within one process. Messages pass from end to end without frames, sockets or descriptors, and are copied once, so
- * that each end owns what it has. Otherwise it behaves as a WebSocket: nothing arrives within the call that sends it, a
+ * A link within one process. Messages pass from end to end without frames, sockets or descriptors. They are copied once, or
+ * given away, so that each end owns what it has. Otherwise it behaves as a WebSocket: nothing arrives within the call that sends it, a
  * paused end receives nothing, and whatever was sent before an orderly end arrives.
  */
+import { bufferOf } from '../model/index.js';
 import type { MessageSocket, SocketEvents } from './message-socket.js';
 
 /** Close code of a link that was cut. */
@@ -17,6 +18,7 @@ const HOLD_MS = 3_600_000;
 /** An item that one end has sent and the other one has not received yet. */
 type Sent =
   | { readonly kind: 'message'; readonly parts: readonly Uint8Array[]; readonly bytes: number }
+  | { readonly kind: 'given'; readonly message: Uint8Array; readonly bytes: number }
   | { readonly kind: 'ping'; readonly data: Buffer; readonly bytes: number }
   | { readonly kind: 'pong'; readonly data: Buffer; readonly bytes: number }
   | { readonly kind: 'close'; readonly code: number; readonly bytes: 0 };
@@ -63,7 +65,7 @@ class InnerSocket implements MessageSocket {
   }
 
   sendLast(message: Uint8Array): void {
-    this.send(message);
+    if (this.isOpen) this.peer?.take({ kind: 'given', message, bytes: message.length });
   }
 
   ping(data: Buffer | string): void {
@@ -140,6 +142,8 @@ class InnerSocket implements MessageSocket {
       // A sender that has failed may have freed a message before it was received. The link then counts as cut.
       if (sizeOf(parts) === bytes) events.message(Buffer.concat(parts), false);
       else this.terminate();
+    } else if (sent.kind === 'given') {
+      events.message(bufferOf(sent.message), false);
     } else if (sent.kind === 'ping') {
       events.ping();
       if (this.isOpen) this.peer?.take({ ...sent, kind: 'pong' });

@@ -21,7 +21,10 @@ export interface MessageSocket {
   listen(events: SocketEvents): void;
   /** Sends one message, which consists of these parts, without copying them. They must not change. */
   send(...parts: readonly Uint8Array[]): void;
-  /** Sends a message, and frees its memory when it is on its way. Nobody may use it any more. */
+  /**
+   * Sends a message that nobody uses any more: its memory is freed when it is on its way, or becomes that of the receiver in
+   * this process.
+   */
   sendLast(message: Uint8Array): void;
   ping(data: Buffer | string): void;
   /** Stops receiving. At most the messages of one read arrive after it. While it lasts, no end of the link is noticed either. */

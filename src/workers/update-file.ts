@@ -117,7 +117,7 @@ export class FileUpdate {
 
   /**
    * Yields the bytes of the piece that was last passed to `isOfUse`. Each part is valid until the next one is
-   * requested. Throws CONTENT_DAMAGED at the end if the bytes are wrong.
+   * requested, and must only be read. Throws CONTENT_DAMAGED at the end if the bytes are wrong.
    */
   async *pieceBytes(piece: WantedBytes): AsyncGenerator<Buffer> {
     const basis = {

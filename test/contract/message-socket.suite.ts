@@ -46,6 +46,23 @@ export function messageSocketSuite(make: Make): void {
 }
 
 function sendingSuite(make: Make): void {
+  test('messages that are given away arrive whole, and in order with the others', async (t) => {
+    const [one, other] = await make(t);
+    received(one);
+    const at = received(other);
+    const sizes = [3, 200_000, 1, 70_000];
+    for (const [n, sizeBytes] of sizes.entries()) {
+      one.sendLast(Buffer.alloc(sizeBytes, n));
+      one.send(Buffer.from([n]));
+    }
+    await at.reach(2 * sizes.length);
+    const expected = sizes.flatMap((sizeBytes, n) => [
+      Buffer.alloc(sizeBytes, n),
+      Buffer.from([n]),
+    ]);
+    t.true(at.messages.every((message, n) => message.equals(expected[n]!)));
+  });
+
   test('messages arrive whole and in order, and never within the call that sends them', async (t) => {
     const [one, other] = await make(t);
     const at = { one: received(one), other: received(other) };

@@ -57,6 +57,14 @@ test('what the catalog keeps of a row makes the row again', (t) => {
   );
 });
 
+test('metadata that ends early makes a row of zeros behind its end', (t) => {
+  const whole = Buffer.from(metadataOf(readerOf(rowOf('file')), 0));
+  for (let bytes = 1; bytes < whole.length; bytes += 1) {
+    const row = joinRow(whole.subarray(0, bytes), Buffer.from('name'), undefined);
+    t.is(row.readUInt32LE(0), row.length, `${bytes} bytes`);
+  }
+});
+
 test('sizes are read exactly, up to the largest that a number represents', (t) => {
   const sizes = [0, 1, 2 ** 32 - 1, 2 ** 32, 5 * 2 ** 32 + 7, Number.MAX_SAFE_INTEGER];
   for (const sizeBytes of sizes) {

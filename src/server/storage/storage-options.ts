@@ -62,7 +62,10 @@ export interface ClosingRequests {
 
 /** Receives the reports of a session. */
 export interface StorageEvents {
-  /** Delivers an answer for the client, if any; `processedBytes` of messages were handled since the last call. */
+  /**
+   * Delivers an answer for the client, if any; `processedBytes` of messages were handled since the last call. The buffer
+   * belongs to the receiver from then on.
+   */
   answer(answer: Buffer | undefined, processedBytes: number): void;
   /** Reports that the client closes its set, before the set is complete. */
   closing(requests: ClosingRequests): void;

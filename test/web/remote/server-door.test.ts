@@ -224,7 +224,7 @@ test('a server that lies is named as the culprit, and harms no other token', asy
     return {
       answer: (answer) => {
         const reported = lie?.(answer, earlier) ?? answer;
-        earlier = answer;
+        earlier = Buffer.from(answer); // the sender gives the answer away
         return reported;
       },
     };
