@@ -1,6 +1,7 @@
 // Reads a whole file, and detects every change of it since it was listed and while it is read.
 #include "reading.h"
 
+#include <fcntl.h>
 #include <sys/uio.h>
 #include <sys/xattr.h>
 
@@ -32,6 +33,24 @@ Fd openForReading(int directory, const char* name) {
 
 bool mayHaveAttributes(const Fd& fd, const struct stat& stat) {
   return flistxattr(fd.get(), nullptr, 0) > 0 || hasFlags(fd.get(), stat.st_dev);
+}
+
+bool isOnDisk(const Fd& fd) {
+#ifdef RWF_NOWAIT
+  uint8_t first;
+  const iovec part = {&first, 1};
+  return preadv2(fd.get(), &part, 1, 0, RWF_NOWAIT) < 0 && errno == EAGAIN;
+#else
+  return false;
+#endif
+}
+
+void beginReading(int directory, const char* name, uint64_t size) {
+  Fd fd(openat(directory, name, kForReading | O_NOATIME));
+  if (!fd.valid() && errno == EPERM) fd = Fd(openat(directory, name, kForReading));
+  struct stat stat;
+  if (!fd.valid() || fstat(fd.get(), &stat) != 0 || !S_ISREG(stat.st_mode)) return;
+  posix_fadvise(fd.get(), 0, static_cast<off_t>(size), POSIX_FADV_WILLNEED);
 }
 
 size_t readWhole(const Fd& fd, uint8_t* target, size_t size, bool* longer) {

@@ -24,6 +24,12 @@ Fd openForReading(int directory, const char* name);
 // True if an open file may have extended attributes or inode flags. A row that was only listed has neither.
 bool mayHaveAttributes(const Fd& fd, const struct stat& stat);
 
+// True if the first byte of an open file must come from its disk; false if the system has it, or does not tell.
+bool isOnDisk(const Fd& fd);
+
+// Begins to read a regular file into the memory of the system, and does not wait for it. Does nothing if that cannot be done.
+void beginReading(int directory, const char* name, uint64_t size);
+
 // Reads `size` bytes from the start of the file. It requests one more byte in the same system call, which detects a
 // file that has grown. Returns the number of bytes in the target; sets `*longer` if there are more. Every read passes
 // an offset, since the search for holes moves the offset of the descriptor.

@@ -7,6 +7,7 @@ export interface GatheringCalls {
    * digest into `out`. A content whose digest is in `recent` (the memory of SharedDigests) is not kept. With `isKept`, the
    * digests of kept contents are added to `recent`. Rows of entries without content are copied to `out`. A row gets the
    * attributes of its entry, which are read by the descriptor of its content. `outEnds` receives the end of the rows of each directory.
+   * If a file of a directory must come from a disk, the system begins to read the others at once.
    * Once they were read, each identity gets a note if its directory `wasClosed`.
    *
    * `places` consists of five arrays with an element for each content, so that a content takes 17 bytes. Four have 32

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -115,6 +116,34 @@ test('files are read and hashed, everything else passes as it is', async (t) => 
   t.like(output, { files: 2, readBytes: 13, repeats: 0, records: undefined });
   t.deepEqual(output.failures, []);
   t.deepEqual(output.grown, []);
+});
+
+const FILES = 20;
+
+test('files that the system has to read from a disk are read right', async (t) => {
+  const folder = scratch(t);
+  const random = seededRandom(7);
+  const folders = ['one', 'two', 'three'].map((name) => path.join(folder, name));
+  const contents = new Map<string, Buffer>();
+  for (const each of folders) {
+    fs.mkdirSync(each);
+    for (let n = 0; n < FILES; n += 1) {
+      const bytes = random.bytes(10 + Math.floor(random.next() ** 4 * 200_000));
+      contents.set(sha256(bytes).toString('hex'), bytes);
+      fs.writeFileSync(path.join(each, `${n}`), bytes);
+    }
+    fs.symlinkSync('0', path.join(each, 'link'));
+    for (let n = 0; n < FILES; n += 2) {
+      // Every second file leaves the memory of the system; the first one shows that there are such files.
+      const words = [`of=${path.join(each, `${n}`)}`, 'conv=notrunc,fdatasync', 'oflag=nocache'];
+      t.is(spawnSync('dd', [...words, 'count=0', 'status=none']).status, 0);
+    }
+  }
+  const output = await hash(parcelOf(...folders));
+  const found = contentsOf(output.contents);
+  t.is(found.size, contents.size);
+  t.true([...contents].every(([digest, bytes]) => found.get(digest)?.equals(bytes)));
+  t.like(output, { files: 3 * FILES, failures: [] });
 });
 
 test('sections keep their directories apart', async (t) => {
