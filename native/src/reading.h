@@ -24,7 +24,7 @@ Fd openForReading(int directory, const char* name);
 // True if an open file may have extended attributes or inode flags. A row that was only listed has neither.
 bool mayHaveAttributes(const Fd& fd, const struct stat& stat);
 
-// True if the first byte of an open file must come from its disk; false if the system has it, or does not tell.
+// True if the first byte of an open file must come from its disk; false if the system has it in memory, or does not report that.
 bool isOnDisk(const Fd& fd);
 
 // Begins to read a regular file into the memory of the system, and does not wait for it. Does nothing if that cannot be done.
