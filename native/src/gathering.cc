@@ -158,12 +158,6 @@ class Gathering : public Aside {
     size_t section;
   };
 
-  // Where the attributes of a file belong, and the row after that of the file.
-  struct Found {
-    Packed* attributes;
-    size_t next;
-  };
-
   void run() override {
     const auto start = std::chrono::steady_clock::now();
     const size_t sections = rowEnds_.size / kNumber;
@@ -194,7 +188,7 @@ class Gathering : public Aside {
       }
       return true;
     });
-    isSeen_ = false;
+    isSeen_ = isCold_;
     if (isCold_ && directory.valid()) succeeded([&] { return readAhead(directory.get(), rowOffset_); });
     Batch batch;
     while (rowOffset_ + batch.rowBytes < end_) {
@@ -247,7 +241,7 @@ class Gathering : public Aside {
     if ((row.get<uint8_t>(kFlags) & special) != 0 || !hasExactTime(row)) return false;
     if (isFile && (row.get<uint64_t>(kSize) != 0 || !tardis::reportsSizes(directory))) return false;
     Name name;
-    takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, kCall);
+    takeName(row, &name);
     const Fd entry = openEntry(directory, name.text, identityOf(row, device), kCall);
     const Packed attributes = attributesOf(entry.get(), kMostAttributes);
     const size_t bytes = row.bytes() + attributes.size();
@@ -259,23 +253,29 @@ class Gathering : public Aside {
     return true;
   }
 
+  // True if a row is that of a file with data, which has no digest and needs no decision.
+  static bool isPlain(const Row& row) {
+    constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes;
+    const auto size = row.get<uint64_t>(kSize);
+    return row.get<uint8_t>(kType) == kFile && size > 0 && size <= UINT32_MAX && (row.get<uint8_t>(kFlags) & special) == 0 &&
+           hasExactTime(row);
+  }
+
+  static void takeName(const Row& row, Name* name) {
+    tardis::takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, name, kCall);
+  }
+
   // Reads the file of the row after those of the batch, and adds it to the batch. False if the file needs a decision.
   bool wasTaken(int directory, Batch* batch) {
-    constexpr uint8_t special = kHasDigest | kUnreadable | kHasAttributes;
     const Row row = Row::checked(rows_, rowOffset_ + batch->rowBytes, kCall);
     const auto size = row.get<uint64_t>(kSize);
-    const auto flags = row.get<uint8_t>(kFlags);
     const auto content = static_cast<size_t>(cursor_.contents) + batch->files;
     const auto start = static_cast<size_t>(cursor_.contentOffset) + batch->contentBytes;
-    const bool isPlain = row.get<uint8_t>(kType) == kFile && size > 0 && size <= UINT32_MAX && (flags & special) == 0 &&
-                         hasExactTime(row);
-    if (!isPlain || content >= places_.capacity || start > UINT32_MAX) return false;
+    if (!isPlain(row) || content >= places_.capacity || start > UINT32_MAX) return false;
     uint8_t* target = contents_.range(start, size, kCall);
     digests_.range(content * kDigestBytes, kDigestBytes, kCall);
-    Packed* attributes = &batch->attributes[batch->files];
-    const size_t next = rowOffset_ + batch->rowBytes + row.bytes();
-    if (!wasRead(directory, row, {target, size}, {attributes, next})) return false;
-    const size_t attributeBytes = batch->attributeBytes + attributes->size();
+    if (!wasRead(directory, row, {target, size}, batch)) return false;
+    const size_t attributeBytes = batch->attributeBytes + batch->attributes[batch->files].size();
     const size_t outBytes = batch->rowBytes + row.bytes() + (batch->files + 1) * kDigestBytes + attributeBytes;
     out_.range(static_cast<size_t>(cursor_.outOffset), outBytes, kCall);
     batch->attributeBytes = attributeBytes;
@@ -293,9 +293,9 @@ class Gathering : public Aside {
       const Row row = Row::checked(rows_, from, kCall);
       from += row.bytes();
       const auto size = row.get<uint64_t>(kSize);
-      if (row.get<uint8_t>(kType) != kFile || size == 0 || size > kMostAheadBytes) continue;
+      if (!isPlain(row) || size > kMostAheadBytes) continue;
       Name name;
-      takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, kCall);
+      takeName(row, &name);
       beginReading(directory, name.text, size);
       bytes += size;
     }
@@ -336,19 +336,19 @@ class Gathering : public Aside {
 
   // Reads the file of a row, and its attributes, by one descriptor: somebody else may give its name to another file meanwhile.
   // False if the file differs from its row before or after it is read, or if it has holes.
-  bool wasRead(int directory, const Row& row, const Bytes& target, const Found& found) {
+  bool wasRead(int directory, const Row& row, const Bytes& target, Batch* batch) {
     Name name;
-    takeName({const_cast<uint8_t*>(row.at(row.nameOffset())), row.nameBytes()}, &name, kCall);
+    takeName(row, &name);
     const Fd fd = openForReading(directory, name.text);
     const struct stat before = statOf(fd);
     const bool isWhole = S_ISREG(before.st_mode) && static_cast<uint64_t>(before.st_blocks) * 512 >= target.size;
     if (!isWhole || !isAsListed(row, before)) return false;
-    if (!isCold_ && !isSeen_) {
+    if (!isSeen_) {
+      isSeen_ = true;
       isCold_ = isOnDisk(fd);
-      if (isCold_) readAhead(directory, found.next);
+      if (isCold_) readAhead(directory, rowOffset_ + batch->rowBytes + row.bytes());
     }
-    isSeen_ = true;
-    Packed* attributes = found.attributes;
+    Packed* attributes = &batch->attributes[batch->files];
     attributes->clear();
     if (mayHaveAttributes(fd, before)) *attributes = attributesOf(fd.get(), kMostAttributes);
     bool longer = false;
@@ -420,7 +420,7 @@ class Gathering : public Aside {
   size_t rowOffset_ = 0;  // of the next row
   size_t end_ = 0;        // of the rows of the directory
   bool isCold_ = false;   // a file of this parcel was not in the memory of the system
-  bool isSeen_ = false;   // a file of this directory was looked at
+  bool isSeen_ = false;   // it is known if the files of this directory are in that memory
 };
 
 }  // namespace

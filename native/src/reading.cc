@@ -22,9 +22,16 @@ int64_t mtimeOf(const struct stat& stat) { return nanoseconds(stat.st_mtim.tv_se
 
 int64_t ctimeOf(const struct stat& stat) { return nanoseconds(stat.st_ctim.tv_sec, stat.st_ctim.tv_nsec); }
 
+// Opens a file by open(flags), which leaves its access time unchanged if this is permitted.
+template <typename Open>
+Fd openQuietly(Open&& open) {
+  Fd fd(open(kForReading | O_NOATIME));
+  if (!fd.valid() && errno == EPERM) fd = Fd(open(kForReading));
+  return fd;
+}
+
 Fd openForReading(int directory, const char* name) {
-  Fd fd(openPatiently([&] { return openat(directory, name, kForReading | O_NOATIME); }));
-  if (!fd.valid() && errno == EPERM) fd = Fd(openPatiently([&] { return openat(directory, name, kForReading); }));
+  Fd fd = openQuietly([&](int flags) { return openPatiently([&] { return openat(directory, name, flags); }); });
   if (fd.valid()) return fd;
   // Opening a socket fails with ENXIO.
   if (errno == ENXIO) throw Failure{0, "openat", "ENOTREG", "not a regular file"};
@@ -46,8 +53,7 @@ bool isOnDisk(const Fd& fd) {
 }
 
 void beginReading(int directory, const char* name, uint64_t size) {
-  Fd fd(openat(directory, name, kForReading | O_NOATIME));
-  if (!fd.valid() && errno == EPERM) fd = Fd(openat(directory, name, kForReading));
+  const Fd fd = openQuietly([&](int flags) { return openat(directory, name, flags); });
   struct stat stat;
   if (!fd.valid() || fstat(fd.get(), &stat) != 0 || !S_ISREG(stat.st_mode)) return;
   posix_fadvise(fd.get(), 0, static_cast<off_t>(size), POSIX_FADV_WILLNEED);

@@ -89,6 +89,13 @@ export class ChunksHere {
     return readChunkHeader(head, STREAM_CHUNK_BYTES);
   }
 
+  /** Reads the stored bytes of a chunk; they are valid until the next call. */
+  async stored(record: RecordPlace, { header, from }: PlacedChunk): Promise<Buffer> {
+    const { storedBytes } = header;
+    this.memory.stored = room(this.memory.stored, storedBytes);
+    return fetchRecord(this.backend, record, from, this.memory.stored.subarray(0, storedBytes));
+  }
+
   /**
    * Decodes a chunk into `target`; with `from`, only as many bytes as `target` has, from that position on. Throws
    * RECORD_DAMAGED.
@@ -96,15 +103,13 @@ export class ChunksHere {
   async decode(
     record: RecordPlace,
     { codec, cipher }: ChunkedRecord,
-    { header, number, from: at, sizeBytes: rawBytes }: PlacedChunk,
+    chunk: PlacedChunk,
     { target, from }: { readonly target: Buffer; readonly from?: number },
   ): Promise<void> {
     this.isBusy = true;
     try {
-      const { storedBytes } = header;
-      this.memory.stored = room(this.memory.stored, storedBytes);
-      const stored = this.memory.stored.subarray(0, storedBytes);
-      await fetchRecord(this.backend, record, at, stored);
+      const stored = await this.stored(record, chunk);
+      const { header, number, sizeBytes: rawBytes } = chunk;
       const part = from === undefined ? undefined : { from, rawBytes };
       decodeChunk(codec, header, { stored, target, place: cipher && { cipher, number }, part });
     } finally {

@@ -22,8 +22,8 @@ import { BoundedCache } from '../system/index.js';
 import { decodeBody, isDecodedAside } from './body-decoder.js';
 import { type ChunkedRecord, ChunksHere, chunkedRecord, impossibleLength } from './chunks-here.js';
 import { type DecodedRecords, Pieces, RangeReader } from './range-reader.js';
-import { ReusedBuffers, room } from './reused-buffers.js';
-import { fetchHead, fetchRecord, type RecordSource } from './record-head.js';
+import { ReusedBuffers } from './reused-buffers.js';
+import { fetchHead, type RecordSource } from './record-head.js';
 import { recordKey, type StoredPiece } from './stored-piece.js';
 import { readWhole } from './whole-record.js';
 
@@ -83,13 +83,11 @@ class RecordsHere implements DecodedRecords {
   private readonly decoded = new BoundedCache<string, Buffer>(MAX_CHUNK_BYTES, (chunk) => {
     if (chunk.length === STREAM_CHUNK_BYTES) this.spare = chunk;
   });
-  /** Memory for stored bytes. */
-  private readonly memory = new ReusedBuffers();
-  /** Memory for the stored bytes of the chunk that is decoded ahead. */
-  private aheadMemory = new ReusedBuffers();
+  /** Memory for the stored bytes of the chunk that is being decoded, here or ahead. */
+  private memory = new ReusedBuffers();
   /** Memory of an evicted chunk, for the next chunk to be decoded; saves an allocation. */
   private spare: Buffer | undefined;
-  private readonly here: ChunksHere;
+  private here: ChunksHere;
   private ahead: ChunkAhead | undefined;
   /** Key of the chunk that a sequential reader reads next, and the number of chunks that it has read in a row. */
   private next = '';
@@ -119,19 +117,21 @@ class RecordsHere implements DecodedRecords {
   }
 
   release(): void {
-    const { memory, spare, ahead, aheadMemory } = this;
+    const { memory, spare, ahead } = this;
     releaseAll([...this.decoded.clear(), ...(spare ? [spare] : [])]);
-    memory.release();
     this.layouts.clear();
     this.spare = undefined;
     this.ahead = undefined;
-    this.aheadMemory = new ReusedBuffers();
-    const releaseAhead = (): void => {
-      if (ahead !== undefined) releaseAll([ahead.target]);
-      aheadMemory.release();
-    };
-    if (ahead === undefined) releaseAhead();
-    else void ahead.error.then(releaseAhead);
+    if (ahead === undefined) {
+      memory.release();
+      return;
+    }
+    this.memory = new ReusedBuffers();
+    this.here = new ChunksHere(this.source.backend, this.memory);
+    void ahead.error.then(() => {
+      releaseAll([ahead.target]);
+      memory.release();
+    });
   }
 
   private async layout(piece: StoredPiece): Promise<Layout> {
@@ -206,18 +206,15 @@ class RecordsHere implements DecodedRecords {
    * when no call of the reader is running.
    */
   private async begin(piece: StoredPiece, record: ChunkedRecord, number: number): Promise<void> {
-    const { native, backend } = this.source;
-    const { header, from, sizeBytes } = await this.here.placed(piece, record, number);
+    const chunk = await this.here.placed(piece, record, number);
+    const { header, sizeBytes } = chunk;
     const codec = header.isRaw ? Codec.none : record.codec;
     if (!isDecodedAside(codec)) return;
-    const memory = this.aheadMemory;
-    memory.stored = room(memory.stored, header.storedBytes);
-    const stored = memory.stored.subarray(0, header.storedBytes);
-    await fetchRecord(backend, piece, from, stored);
     const { cipher } = record;
+    const stored = await this.here.stored(piece, chunk);
     const sealed = sealedChunk(header, stored, cipher && { cipher, number });
     const target = this.room(sizeBytes);
-    const decoding = decodeBody(native, { codec, sealed, target, contents: NO_BYTES });
+    const decoding = decodeBody(this.source.native, { codec, sealed, target, contents: NO_BYTES });
     const error = decoding.then(
       () => undefined,
       (reason: unknown) => reason,

@@ -8,9 +8,9 @@ import type { StoredPiece } from './stored-piece.js';
 const LEAST_ASIDE_BYTES = 64 << 10;
 
 /**
- * Yields the parts of a piece, each valid until the next one is requested. The caller must only read them. Another thread hashes a part while the caller uses it and the next one is made, so each of
- * `parts` must be valid until the one after the next is requested. Throws CONTENT_DAMAGED after the last part if the bytes
- * do not have the digest.
+ * Yields the parts of a piece, each valid until the next one is requested. The caller must only read them: another thread
+ * hashes a part while the caller uses it and the next one is made. So each of `parts` must be valid until the one after
+ * the next is requested. Throws CONTENT_DAMAGED after the last part if the bytes do not have the digest.
  */
 export async function* provenBytes(
   { native, keys }: RecordOpener,

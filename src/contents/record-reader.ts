@@ -83,9 +83,9 @@ export class RecordReader {
   }
 
   /**
-   * Yields the bytes of a piece in parts. Each part is valid until the next one is requested, and must only be read. Throws CONTENT_DAMAGED
-   * after the last part if the digest does not match. If a basis of the content is damaged, throws an error with the
-   * digest of that basis in `context.damaged`.
+   * Yields the bytes of a piece in parts. Each part is valid until the next one is requested, and must only be read.
+   * Throws CONTENT_DAMAGED after the last part if the digest does not match. If a basis of the content is damaged, throws
+   * an error with the digest of that basis in `context.damaged`.
    */
   async *pieceBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
     const { sizeBytes, offset } = piece;
@@ -99,8 +99,7 @@ export class RecordReader {
 
   /**
    * Yields the bytes as `pieceBytes` does, but checks only the checksums of the record, not the digest. Each part is valid
-   * until the one after the next is requested. Throws
-   * RECORD_DAMAGED if a checksum or the kind of the record is wrong.
+   * until the one after the next is requested. Throws RECORD_DAMAGED if a checksum or the kind of the record is wrong.
    */
   async *uncheckedBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {
     const { sizeBytes, offset } = piece;

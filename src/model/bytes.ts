@@ -38,7 +38,7 @@ export class BytesBuilder {
   private isLent = false;
 
   constructor(sizeHintBytes: number) {
-    this.buffer = Buffer.allocUnsafeSlow(sizeHintBytes);
+    this.buffer = sizeHintBytes === 0 ? NO_BYTES : Buffer.allocUnsafeSlow(sizeHintBytes);
   }
 
   /**
@@ -102,12 +102,13 @@ export class BytesBuilder {
 
   /** Returns all bytes in memory of exactly their size. The builder is empty afterwards. */
   take(): Buffer {
-    const exact =
-      this.used === this.buffer.length ? this.buffer : Buffer.allocUnsafeSlow(this.used);
+    // NO_BYTES stays the builder's: a caller may free or move what it gets.
+    const isExact = this.used === this.buffer.length && this.buffer !== NO_BYTES;
+    const exact = isExact ? this.buffer : Buffer.allocUnsafeSlow(this.used);
     if (exact !== this.buffer) this.buffer.copy(exact, 0, 0, this.used);
     this.used = 0;
-    if (exact !== this.buffer) this.replaceBy(Buffer.alloc(0));
-    else this.buffer = Buffer.alloc(0);
+    if (exact !== this.buffer) this.replaceBy(NO_BYTES);
+    else this.buffer = NO_BYTES;
     return exact;
   }
 

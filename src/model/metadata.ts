@@ -1,6 +1,6 @@
 /** The part of a row that the catalog stores: all but lengths, name and digest, in as few bytes as possible. */
 import { checkAttributes } from './attributes.js';
-import type { BytesBuilder } from './bytes.js';
+import { BytesBuilder } from './bytes.js';
 import {
   DIGEST_BYTES,
   EntryType,
@@ -98,45 +98,14 @@ export function appendRow(
   name: Buffer,
   digest?: Uint8Array,
 ): void {
-  const bytes = rowBytesOf(metadata, name, digest);
-  writeRow(into.reserve(bytes), metadata, name, digest);
-  into.commit(bytes);
-}
-
-/** Returns a whole row from metadata, a name and an optional digest; the inverse of `metadataOf`. */
-export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
-  const buffer = Buffer.allocUnsafe(rowBytesOf(metadata, name, digest));
-  writeRow({ buffer, at: 0 }, metadata, name, digest);
-  return buffer;
-}
-
-/** Returns the offset in metadata of the link target and the attributes. */
-function tailAtOf(metadata: Buffer): number {
-  const hasAttributes = (metadata[METADATA_FLAGS_AT]! & RowFlag.hasAttributes) !== 0;
   const fixedBytes = METADATA_BYTES + (isDevice(metadata[0]!) ? DEVICE_BYTES : 0);
-  return fixedBytes + (hasAttributes ? LENGTH_BYTES : 0);
-}
-
-function rowBytesOf(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): number {
-  // Metadata of a damaged catalog may end early.
-  const tailBytes = Math.max(0, metadata.length - tailAtOf(metadata));
-  return ROW_FIXED_BYTES + (digest === undefined ? 0 : DIGEST_BYTES) + name.length + tailBytes;
-}
-
-/** Writes a row of `rowBytesOf` bytes. */
-function writeRow(
-  { buffer, at }: { readonly buffer: Buffer; readonly at: number },
-  metadata: Buffer,
-  name: Buffer,
-  digest: Uint8Array | undefined,
-): void {
   const hasAttributes = (metadata[METADATA_FLAGS_AT]! & RowFlag.hasAttributes) !== 0;
-  const tailAt = tailAtOf(metadata);
-  const fixedBytes = tailAt - (hasAttributes ? LENGTH_BYTES : 0);
-  const tailBytes = Math.max(0, metadata.length - tailAt);
+  const tailAt = fixedBytes + (hasAttributes ? LENGTH_BYTES : 0);
+  const tailBytes = Math.max(0, metadata.length - tailAt); // metadata of a damaged catalog may end early
   const linkBytes = hasAttributes ? metadata.readUInt16LE(fixedBytes) : tailBytes;
   const digestBytes = digest === undefined ? 0 : DIGEST_BYTES;
   const rowBytes = ROW_FIXED_BYTES + digestBytes + name.length + tailBytes;
+  const { buffer, at } = into.reserve(rowBytes);
   buffer.fill(0, at, at + ROW_FIXED_BYTES);
   metadata.copy(buffer, at + METADATA_FROM, 0, fixedBytes);
   buffer.writeUInt32LE(rowBytes, at + RowOffset.rowBytes);
@@ -150,6 +119,14 @@ function writeRow(
   const nameAt = at + ROW_FIXED_BYTES + digestBytes;
   name.copy(buffer, nameAt);
   if (tailBytes > 0) metadata.copy(buffer, nameAt + name.length, tailAt);
+  into.commit(rowBytes);
+}
+
+/** Returns a whole row from metadata, a name and an optional digest; the inverse of `metadataOf`. */
+export function joinRow(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
+  const row = new BytesBuilder(0);
+  appendRow(row, metadata, name, digest);
+  return row.take();
 }
 
 /** Returns the size of an entry from its metadata; 0 for a directory, whose size field holds its mount state. */

@@ -90,9 +90,7 @@ export async function answerWith<N extends QuestionName>(
 /** Returns a message as one buffer, and frees its attachment, which no handler may use again. */
 export function wholeMessage({ head, attachment }: EncodedMessage): Buffer {
   if (attachment === undefined) return head;
-  const whole = Buffer.allocUnsafeSlow(head.length + attachment.length); // not of a pool: it may move to another thread
-  head.copy(whole);
-  whole.set(attachment, head.length);
+  const whole = Buffer.concat([head, attachment]);
   releaseMemory(attachment);
   return whole;
 }
