@@ -1,4 +1,4 @@
-/** Splits the rows of a parcel into messages. */
+/** Splits rows into messages. */
 import { RowReader, type SlotNumber } from '../model/index.js';
 import type { OutgoingParcel } from '../pipeline/index.js';
 
@@ -14,30 +14,38 @@ interface RowPage {
   readonly rows: Buffer;
 }
 
-/** Splits a parcel's rows into pages, between rows; usually there is only one page. */
-export function* rowPages(parcel: OutgoingParcel): Generator<RowPage> {
-  const reader = new RowReader(parcel.rows);
+/** Splits rows into pages, between rows. A page is longer than `mostBytes` only if it is one row. No rows are one empty page. */
+export function* pagesOf(bytes: Uint8Array, mostBytes: number): Generator<Buffer> {
+  const reader = new RowReader(bytes);
   const { rows } = reader;
-  let [slots, lengths, start, at]: [SlotNumber[], number[], number, number] = [[], [], 0, 0];
-  for (const [index, end] of parcel.rowEnds.entries()) {
-    const slot = parcel.slots[index]!;
-    let from = at;
-    while (rows.length > PARCEL_ROWS_BYTES && at < end) {
-      const next = at + reader.rowBytes(at);
-      if (next - start > PARCEL_ROWS_BYTES && at > start) {
-        if (at > from)
-          [slots, lengths] = [
-            [...slots, slot],
-            [...lengths, at - from],
-          ];
-        yield { slots, lengths, rows: rows.subarray(start, at) };
-        [slots, lengths, start, from] = [[], [], at, at];
-      }
-      at = next;
+  let start = 0;
+  for (let at = 0; rows.length - start > mostBytes && at < rows.length; ) {
+    const end = at + reader.rowBytes(at);
+    if (end - start > mostBytes && at > start) {
+      yield rows.subarray(start, at);
+      start = at;
     }
     at = end;
-    slots.push(slot);
-    lengths.push(end - from);
   }
-  yield { slots, lengths, rows: rows.subarray(start) };
+  yield rows.subarray(start);
+}
+
+/** Splits a parcel's rows into pages; usually there is only one. */
+export function* rowPages({ slots, rows, rowEnds }: OutgoingParcel): Generator<RowPage> {
+  let [index, from, pageEnd] = [0, 0, 0];
+  for (const page of pagesOf(rows, PARCEL_ROWS_BYTES)) {
+    pageEnd += page.length;
+    const sections: RowPage = { slots: [], lengths: [], rows: page };
+    for (; rowEnds[index]! <= pageEnd; index += 1) {
+      sections.slots.push(slots[index]!);
+      sections.lengths.push(rowEnds[index]! - from);
+      from = rowEnds[index]!;
+    }
+    if (from < pageEnd) {
+      sections.slots.push(slots[index]!);
+      sections.lengths.push(pageEnd - from);
+      from = pageEnd;
+    }
+    yield sections;
+  }
 }

@@ -51,7 +51,7 @@ const MAX_OWNER_NAME_BYTES = 200;
 type AcceptsOlder = (what: string) => boolean;
 
 export class SealingPeer implements BackupPeer {
-  private reportsMountsGone: BackupPeer['onMountsGone'];
+  onMountsGone: BackupPeer['onMountsGone'];
   private keyring: Keyring | undefined;
   private sealer: SetSealer | undefined;
   private isReady = false;
@@ -83,15 +83,6 @@ export class SealingPeer implements BackupPeer {
   fail(error: TardisError): void {
     this.server.fail(error);
     if (!this.isReady) this.begin(undefined); // the promises of `server` reject what was queued
-  }
-
-  get onMountsGone(): BackupPeer['onMountsGone'] {
-    return this.reportsMountsGone;
-  }
-
-  set onMountsGone(send: BackupPeer['onMountsGone']) {
-    this.reportsMountsGone = send;
-    this.server.onMountsGone = send;
   }
 
   get isEmpty(): boolean {
@@ -173,11 +164,13 @@ export class SealingPeer implements BackupPeer {
   heads(batch: HeadBatch, isQuery: boolean): Promise<Uint8Array> {
     return this.when(async () => {
       const { keyring, sealer } = this;
-      if (keyring === undefined || sealer === undefined) return this.server.heads(batch, isQuery);
+      if (keyring === undefined || sealer === undefined) {
+        return (await this.server.heads(batch, isQuery)).same;
+      }
       const rows = keyring.names.rows(batch.rows);
       const sealed = { ...batch, rows, hashes: this.keyed(batch.hashes) };
       sealer.declare(sealed);
-      const { same, seals } = await this.server.requestHeads(sealed, isQuery);
+      const { same, seals } = await this.server.heads(sealed, isQuery);
       await this.opened; // its answer arrived before this one; nothing is sent into a set of a rejected store
       const moved = sealer.answered(sealed, same, seals);
       if (moved.slots.length > 0) this.server.moved(moved.slots, moved.seals);
@@ -200,20 +193,14 @@ export class SealingPeer implements BackupPeer {
     return this.when(async () => {
       const { keyring, sealer } = this;
       if (keyring === undefined || sealer === undefined) {
-        return this.server.listing(slot, rows, isLast);
+        const { wanted, gone } = await this.server.listing(slot, rows, isLast);
+        this.reportMountsGone(slot, gone);
+        return wanted;
       }
       const { sorted, order } = inSealedOrder(keyring.names, rows);
-      const {
-        wanted: answers,
-        known,
-        gone,
-      } = await this.server.requestListing(slot, sorted, isLast);
-      if (gone.length > 0) {
-        this.onMountsGone?.(
-          slot,
-          gone.map((name) => keyring.names.openName(name)),
-        );
-      }
+      const { wanted: answers, known, gone } = await this.server.listing(slot, sorted, isLast);
+      const names = gone.map((name) => keyring.names.openName(name));
+      this.reportMountsGone(slot, names);
       keyring.tree.known(sorted, known, answers, sealer.sumOf(slot));
       const wanted = new Uint8Array(order.length);
       order.forEach((index, place) => {
@@ -221,6 +208,10 @@ export class SealingPeer implements BackupPeer {
       });
       return wanted;
     });
+  }
+
+  private reportMountsGone(slot: SlotNumber, names: readonly Uint8Array[]): void {
+    if (names.length > 0) this.onMountsGone?.(slot, names);
   }
 
   verdicts(digests: Uint8Array, promise: boolean): Promise<Uint8Array> {

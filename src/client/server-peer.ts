@@ -10,11 +10,9 @@ import {
   KNOWN_BYTES,
   NO_BYTES,
   releaseMemory,
-  RowReader,
   type SlotNumber,
 } from '../model/index.js';
 import type {
-  BackupPeer,
   HeadBatch,
   OfferedBasis,
   OutgoingParcel,
@@ -43,7 +41,7 @@ import {
 } from './awaited-answers.js';
 import { OfferedBases } from './offered-bases.js';
 import { OutgoingStreams } from './outgoing-streams.js';
-import { rowPages } from './row-pages.js';
+import { pagesOf, rowPages } from './row-pages.js';
 import type { SealedSet } from './set-sealer.js';
 import { Sender, type SenderOptions } from './sender.js';
 import { SessionLine } from './session-line.js';
@@ -78,10 +76,9 @@ const NOTES_BATCH = 1024;
 /** Maximum number of bytes in a page of a listing. */
 const LISTING_PAGE_BYTES = 1 << 20;
 
-export class ServerPeer implements BackupPeer {
-  onMountsGone: BackupPeer['onMountsGone'];
+export class ServerPeer {
+  /** True if the client has no complete set yet; known once the set is open. */
   isEmpty = false;
-  readonly takesPages = true;
   readonly sender: Sender;
   /** Receives the server's messages, over one connection or several. */
   readonly line: SessionLine;
@@ -144,12 +141,8 @@ export class ServerPeer implements BackupPeer {
     });
   }
 
-  async heads(batch: HeadBatch, isQuery: boolean): Promise<Uint8Array> {
-    return (await this.requestHeads(batch, isQuery)).same;
-  }
-
-  /** Compares directories like `heads`, and returns the seals that the server stored for unchanged directories. */
-  async requestHeads(batch: HeadBatch, isQuery: boolean): Promise<HeadsAnswer> {
+  /** Compares directories. Resolves also with the seals that the server stored for unchanged ones. */
+  async heads(batch: HeadBatch, isQuery: boolean): Promise<HeadsAnswer> {
     const count = batch.slots.length;
     const head = {
       isQuestion: isQuery,
@@ -165,15 +158,9 @@ export class ServerPeer implements BackupPeer {
     return this.request('heads', head);
   }
 
-  async listing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<Uint8Array> {
-    const { wanted, gone } = await this.requestListing(slot, rows, isLast);
-    if (gone.length > 0) this.onMountsGone?.(slot, gone);
-    return wanted;
-  }
-
-  /** Compares a listing like `listing`, and returns the seals that the server stored for unchanged entries. */
-  async requestListing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
-    const pages = [...pagesOf(rows)];
+  /** Compares a listing, or a page of one. */
+  async listing(slot: SlotNumber, rows: Buffer, isLast: boolean): Promise<ListingAnswer> {
+    const pages = [...pagesOf(rows, LISTING_PAGE_BYTES)];
     const answers = pages.map((page, index) => {
       const last = isLast && index === pages.length - 1;
       return this.request('listing', { slot, last, rows: page });
@@ -319,20 +306,4 @@ function joined(answers: readonly ListingAnswer[]): ListingAnswer {
     return answer.known.length === bytes ? answer.known : Buffer.alloc(bytes);
   });
   return { wanted, known: Buffer.concat(known), gone };
-}
-
-/** Splits a listing into pages, between rows. An empty listing has one empty page. */
-function* pagesOf(rows: Buffer): Generator<Buffer> {
-  const reader = new RowReader(rows);
-  let start = 0;
-  let at = 0;
-  while (at < rows.length) {
-    const end = at + reader.rowBytes(at);
-    if (end - start > LISTING_PAGE_BYTES && at > start) {
-      yield rows.subarray(start, at);
-      start = at;
-    }
-    at = end;
-  }
-  yield rows.subarray(start);
 }

@@ -60,26 +60,15 @@ export class FileDelta {
   /** Resolves with the end of the last range that was wanted; the next range begins with it. */
   private lastEnd: Promise<RangeEnd | undefined> = Promise.resolve(undefined);
 
-  readonly offer: OfferedBasis;
-  private readonly jobs: JobRunner;
-  private readonly credit: Credit;
-  private readonly costBytes: number;
-  /** Undefined if parts are compared with the whole basis only. */
-  private readonly ranges: Credit | undefined;
-
-  private constructor(parts: {
-    readonly offer: OfferedBasis;
-    readonly jobs: JobRunner;
-    readonly credit: Credit;
-    readonly costBytes: number;
-    readonly ranges: Credit | undefined;
-  }) {
-    this.offer = parts.offer;
-    this.jobs = parts.jobs;
-    this.credit = parts.credit;
-    this.costBytes = parts.costBytes;
-    this.ranges = parts.ranges;
-    this.signature = parts.jobs.loadSignature(parts.offer.sizeBytes);
+  private constructor(
+    readonly offer: OfferedBasis,
+    private readonly jobs: JobRunner,
+    /** Undefined if parts are compared with the whole basis only. */
+    private readonly ranges: Credit | undefined,
+    /** Returns the memory of the signature. */
+    private readonly giveBack: () => void,
+  ) {
+    this.signature = jobs.loadSignature(offer.sizeBytes);
   }
 
   /** Begins the delta of a file. Returns undefined if the basis is too large for a signature; it is then released. */
@@ -97,12 +86,13 @@ export class FileDelta {
     const endBytes = ranges === undefined ? 0 : MAX_END_BYTES;
     const costBytes = loadedBytesFor(Math.ceil(offer.sizeBytes / blockBytes)) + endBytes;
     await credit.take(costBytes);
+    const giveBack = (): void => credit.give(costBytes);
     try {
-      const delta = new FileDelta({ offer, jobs, credit, costBytes, ranges });
+      const delta = new FileDelta(offer, jobs, ranges, giveBack);
       if (!mayBeSame && ranges === undefined) delta.isReady().catch(() => undefined); // rejects where it is awaited
       return delta;
     } catch (error) {
-      credit.give(costBytes);
+      giveBack();
       throw error;
     }
   }
@@ -192,7 +182,7 @@ export class FileDelta {
   close(): void {
     this.offer.release();
     this.signature.close();
-    this.credit.give(this.costBytes);
+    this.giveBack();
   }
 }
 

@@ -352,7 +352,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
   }
 
   private row({ entry }: ArchiveItem): Entry {
-    const row = this.policy.row(entry.metadata, Buffer.from('x'), undefined);
+    const row = this.policy.row(entry.metadata, Buffer.from('x'));
     return decodeRow(new RowReader(row), 0);
   }
 }

@@ -2,7 +2,6 @@
 import {
   appendRow,
   type BytesBuilder,
-  joinRow,
   RowOffset,
   RowReader,
   renumberAcls,
@@ -22,13 +21,6 @@ export class OwnerMap {
       if (local !== undefined && local !== id) (isGroup ? this.groups : this.users).set(id, local);
     }
   }
-
-  /** Returns the row to restore, made from the metadata in the catalog. */
-  readonly row = (metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer => {
-    const row = joinRow(metadata, name, digest);
-    this.renumber(row, 0);
-    return row;
-  };
 
   /** Appends the row to restore, made from the metadata in the catalog. */
   append(into: BytesBuilder, metadata: Buffer, name: Buffer, digest?: Uint8Array): void {

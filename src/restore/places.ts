@@ -101,7 +101,7 @@ export class RestorePlaces {
     const at = { directory: place.above?.path ?? Buffer.alloc(0), name };
     if (place.above !== undefined) this.makeWritable(place.above);
     const metadata = place.entry?.metadata ?? plainMetadata();
-    const row = this.policy.row(metadata, name, undefined);
+    const row = this.policy.row(metadata, name);
     if (this.isMadeNew(at, isAboveNew)) {
       this.settleNew(place, at, row);
       return true;

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import type { HistoryEntry } from '../history/index.js';
 import {
   appendRow,
-  type BytesBuilder,
+  BytesBuilder,
   decodeRow,
   type Entry,
   EntryType,
@@ -156,9 +156,10 @@ export class RestorePolicy {
   }
 
   /** Returns the row with which an entry is restored, made from the metadata in the catalog. */
-  row(metadata: Buffer, name: Buffer, digest: Uint8Array | undefined): Buffer {
-    const dressed = this.dressing?.dress(metadata) ?? metadata;
-    return this.owners?.row(dressed, name, digest) ?? joinRow(dressed, name, digest);
+  row(metadata: Buffer, name: Buffer): Buffer {
+    const row = new BytesBuilder(0);
+    this.append(row, metadata, name);
+    return row.take();
   }
 
   /** Appends the row that `row` returns. */

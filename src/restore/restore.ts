@@ -229,7 +229,7 @@ class Restore implements WalkVisitor<Place> {
     if (typeof how !== 'number' || this.isTakenOver(visited)) return;
     if (!this.isDry) {
       const { target } = this.places;
-      const row = this.policy.row(entry.metadata, name, undefined);
+      const row = this.policy.row(entry.metadata, name);
       const mayReplace = (how & RestoreHow.replace) !== 0;
       const missing =
         entry.linkTarget === undefined

@@ -8,18 +8,21 @@ import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { fromWire, TardisError } from '../errors/index.js';
-import {
-  type Address,
-  describeAddress,
-  hostInUrl,
-  loadHttp2,
-  type System,
-} from '../system/index.js';
+import { type Address, describeAddress, loadHttp2, type System } from '../system/index.js';
 import { type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
 import type { Channel, Connection } from './connection.js';
 import type { LinkOptions } from './link-times.js';
 import type { Head, MessageName } from './messages.js';
-import { answeredError, channelOf, connectError, dial, type TlsOptions } from './sockets.js';
+import {
+  answeredError,
+  channelOf,
+  CONNECT_TIMEOUT_MS,
+  connectError,
+  dial,
+  hostInHeader,
+  MAX_MESSAGE_BYTES,
+  type TlsOptions,
+} from './sockets.js';
 
 /** The part of a connection that a reader uses. */
 export type ClientLine = Pick<
@@ -43,9 +46,6 @@ interface WebPlace {
 }
 
 const QUESTION_TYPE = 'application/vnd.tardis';
-/** Maximum size of an answer. It exceeds every size in the message table. */
-const MAX_ANSWER_BYTES = 17 << 20;
-const CONNECT_TIMEOUT_MS = 30_000;
 /**
  * Minimum speed of a question and its answer. Their time limit is the time-out of the link plus the time that their
  * bytes take at this speed.
@@ -81,8 +81,7 @@ export async function connectHttps(
   }
   const channel = channelOf(socket);
   const { connect } = loadHttp2();
-  const host = `${hostInUrl(address.host).replace(/%[^\]]*/, '')}:${address.port}`;
-  const session = connect(`https://${host}`, { createConnection: () => socket });
+  const session = connect(`https://${hostInHeader(address)}`, { createConnection: () => socket });
   return new HttpsConnection(session, channel, link.timeoutMs, place);
 }
 
@@ -278,7 +277,7 @@ class HttpsConnection implements ClientLine {
       });
       stream.on('data', (part: Buffer) => {
         bytes += part.length;
-        if (bytes <= MAX_ANSWER_BYTES) parts.push(part);
+        if (bytes <= MAX_MESSAGE_BYTES) parts.push(part);
         else giveUp(new TardisError('MESSAGE_TOO_LARGE', 'an answer is too large'));
       });
       stream.on('end', () =>

@@ -2,26 +2,23 @@
 import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
 import { type Address, singleAddresses, type System } from '../system/index.js';
 import type { Connection } from './connection.js';
-import type * as https from './https-connection.js';
 import type { LinkOptions } from './link-times.js';
 import type * as sockets from './sockets.js';
 import type { TlsOptions } from './sockets.js';
 
-/** Starts to listen, by `listen` of sockets.ts. */
-export async function listen(
-  ...args: Parameters<typeof sockets.listen>
-): ReturnType<typeof sockets.listen> {
-  const { listen: listenNow } = await import('./sockets.js');
-  return listenNow(...args);
+/** Returns a function that loads another one when it is called. */
+function onDemand<Args extends unknown[], Result>(
+  load: () => Promise<(...args: Args) => Result | Promise<Result>>,
+): (...args: Args) => Promise<Result> {
+  return async (...args) => await (await load())(...args);
 }
 
-/** Serves the peer of a pipe, by `servePiped` of sockets.ts. */
-export async function servePiped(
-  ...args: Parameters<typeof sockets.servePiped>
-): Promise<ReturnType<typeof sockets.servePiped>> {
-  const { servePiped: serveNow } = await import('./sockets.js');
-  return serveNow(...args);
-}
+export const listen = onDemand(async () => (await import('./sockets.js')).listen);
+export const servePiped = onDemand(async () => (await import('./sockets.js')).servePiped);
+export const channelOf = onDemand(async () => (await import('./sockets.js')).channelOf);
+export const connectHttps = onDemand(
+  async () => (await import('./https-connection.js')).connectHttps,
+);
 
 /** Maximum time to connect to one of several servers. */
 const ONE_OF_SEVERAL_MS = 5000;
@@ -65,20 +62,4 @@ export async function connectAny(
     }
   }
   throw new TardisError('INTERNAL', 'there is no server to connect to');
-}
-
-/** Connects to an HTTP interface, by `connectHttps` of https-connection.ts. */
-export async function connectHttps(
-  ...args: Parameters<typeof https.connectHttps>
-): ReturnType<typeof https.connectHttps> {
-  const { connectHttps: connectNow } = await import('./https-connection.js');
-  return connectNow(...args);
-}
-
-/** Returns the channel to which a login over a socket is bound, by `channelOf` of sockets.ts. */
-export async function channelOf(
-  ...args: Parameters<typeof sockets.channelOf>
-): Promise<ReturnType<typeof sockets.channelOf>> {
-  const { channelOf: channelNow } = await import('./sockets.js');
-  return channelNow(...args);
 }

@@ -40,37 +40,8 @@ export function answerTo<N extends AnyQuestion | AnsweredMessage>(name: N): Answ
   return answer;
 }
 
-export function encodeQuestion<N extends AnyQuestion>(
-  name: N,
-  number: number,
-  body: Body<N>,
-): EncodedMessage {
-  return encodeNumbered(name, number, body);
-}
-
-/** Decodes a question. Throws PROTOCOL_VIOLATION if it is malformed. */
-export function decodeQuestion<N extends AnyQuestion>(name: N, bytes: Uint8Array): Numbered<N> {
-  return decodeNumbered(name, bytes);
-}
-
-/** Encodes the answer to a question. */
-export function encodeAnswer<N extends AnyQuestion>(
-  name: N,
-  number: number,
-  body: Body<AnswerTo<N>>,
-): EncodedMessage {
-  return encodeNumbered(answerTo(name), number, body);
-}
-
-/** Decodes the answer to a question. Throws PROTOCOL_VIOLATION if it is malformed. */
-export function decodeAnswer<N extends AnyQuestion>(
-  name: N,
-  bytes: Uint8Array,
-): Numbered<AnswerTo<N>> {
-  return decodeNumbered(answerTo(name), bytes);
-}
-
-function encodeNumbered<N extends MessageName>(
+/** Encodes a question or an answer. */
+export function encodeNumbered<N extends MessageName>(
   name: N,
   number: number,
   body: Body<N>,
@@ -79,7 +50,8 @@ function encodeNumbered<N extends MessageName>(
   return encodeMessage(name, { question: number, ...fields } as unknown as Head<N>, attachment);
 }
 
-function decodeNumbered<N extends MessageName>(name: N, bytes: Uint8Array): Numbered<N> {
+/** Decodes a question or an answer. Throws PROTOCOL_VIOLATION if it is malformed. */
+export function decodeNumbered<N extends MessageName>(name: N, bytes: Uint8Array): Numbered<N> {
   const { head, attachment } = decodeMessage(name, bytes);
   const { question: number, ...fields } = head as unknown as { question: number };
   const body = MESSAGES[name].hasAttachment ? { ...fields, attachment } : fields;

@@ -27,8 +27,8 @@ import type { LinkOptions } from './link-times.js';
 import { WebMessageSocket } from './web-message-socket.js';
 
 /** Maximum size of a message. It exceeds every size in the message table. */
-const MAX_MESSAGE_BYTES = 17 << 20;
-const CONNECT_TIMEOUT_MS = 30_000;
+export const MAX_MESSAGE_BYTES = 17 << 20;
+export const CONNECT_TIMEOUT_MS = 30_000;
 /** The time for a connection if the user may have to type; that of sshd for a login. */
 const PROMPT_TIMEOUT_MS = 120_000;
 const BACKLOG_CONNECTIONS = 128;
@@ -271,7 +271,7 @@ export interface TlsOptions {
 }
 
 /** Returns host and port as in a URL, which cannot contain a zone: `fe80::1%eth0` becomes `[fe80::1]`. */
-function hostInHeader({ host, port }: Address & { kind: 'tcp' }): string {
+export function hostInHeader({ host, port }: Address & { kind: 'tcp' }): string {
   return `${hostInUrl(host).replace(/%[^\]]*/, '')}:${port}`;
 }
 

@@ -11,11 +11,12 @@ import {
 import { NO_MARKS } from '../../src/model/index.js';
 import { packName } from '../../src/store/index.js';
 import {
+  answerTo,
+  type AnswerTo,
   type AnyQuestion,
   type Body,
-  encodeAnswer,
   type EncodedMessage,
-  encodeQuestion,
+  encodeNumbered,
 } from '../../src/transport/index.js';
 
 const VIOLATION = { code: 'PROTOCOL_VIOLATION' };
@@ -104,7 +105,7 @@ test('an attachment belongs to the question or the answer that has one', (t) => 
 });
 
 test('an answer to another question is refused', (t) => {
-  const answer = whole(encodeAnswer('readSettings', 8, { keys: [], values: [] }));
+  const answer = whole(encodeNumbered(answerTo('readSettings'), 8, { keys: [], values: [] }));
   t.deepEqual(decodeReply('readSettings', { number: 8, request: undefined }, answer), []);
   t.throws(() => decodeReply('readSettings', { number: 7, request: undefined }, answer), VIOLATION);
 });
@@ -140,10 +141,10 @@ test('questions that request too much are refused on arrival', (t) => {
   const after = Buffer.alloc(0);
   const listing = { set: 1, directory: 1, after, limit: 0, withDigests: false, unlike: 0 };
   const wrong = [
-    ['readListing', encodeQuestion('readListing', 1, listing)],
-    ['readPlaces', encodeQuestion('readPlaces', 1, { contents: Array<number>(5000).fill(1) })],
-    ['readDigests', encodeQuestion('readDigests', 1, { prefix: Buffer.alloc(4), limit: 1 })],
-    ['forgetPaths', encodeQuestion('forgetPaths', 1, { paths: [after], undoMs: 0, preview: true })],
+    ['readListing', encodeNumbered('readListing', 1, listing)],
+    ['readPlaces', encodeNumbered('readPlaces', 1, { contents: Array<number>(5000).fill(1) })],
+    ['readDigests', encodeNumbered('readDigests', 1, { prefix: Buffer.alloc(4), limit: 1 })],
+    ['forgetPaths', encodeNumbered('forgetPaths', 1, { paths: [after], undoMs: 0, preview: true })],
   ] as const;
   for (const [name, message] of wrong)
     t.throws(() => decodeRequest(name, whole(message)), VIOLATION);
@@ -152,9 +153,9 @@ test('questions that request too much are refused on arrival', (t) => {
 function answering<N extends AnyQuestion>(
   name: N,
   request: Request<N>,
-  body: Parameters<typeof encodeAnswer<N>>[2],
+  body: Body<AnswerTo<N>>,
 ): () => unknown {
-  const answer = whole(encodeAnswer(name, 1, body));
+  const answer = whole(encodeNumbered(answerTo(name), 1, body));
   return () => decodeReply(name, { number: 1, request }, answer);
 }
 
@@ -180,7 +181,7 @@ test('the state of a store comes back as it is, and blocks that cannot be are re
     { ...wire, freeBlocks: blocks + 1 },
     { ...wire, ...fewer, blocks: 8 },
   ]) {
-    const answer = whole(encodeAnswer('readStore', 3, wrong));
+    const answer = whole(encodeNumbered(answerTo('readStore'), 3, wrong));
     t.throws(() => decodeReply('readStore', { number: 3, request: undefined }, answer), VIOLATION);
   }
 });
@@ -211,7 +212,7 @@ test('sizes of directories come back as they are, and lists that do not fit are 
   for (const wrong of [{ by: 3 }, { before: 3 }, { limit: 5000 }]) {
     const body = { ...request, by: 2, ...wrong };
     t.throws(
-      () => decodeRequest('readSizes', whole(encodeQuestion('readSizes', 1, body))),
+      () => decodeRequest('readSizes', whole(encodeNumbered('readSizes', 1, body))),
       VIOLATION,
     );
   }
@@ -251,7 +252,7 @@ test('the questions of a server to the peer that it copies are those of a reader
     VIOLATION,
   );
   for (const wrong of [{ object: 'format.json' }, { object: '../me' }, { bytes: 2 ** 40 }]) {
-    const question = whole(encodeQuestion('copyObject', 1, { ...object, ...wrong }));
+    const question = whole(encodeNumbered('copyObject', 1, { ...object, ...wrong }));
     t.throws(() => decodeRequest('copyObject', question), VIOLATION);
   }
 });

@@ -9,7 +9,7 @@ import type { Daemon, StorageHost } from '../../src/server/index.js';
 import {
   connect,
   decodeMessage,
-  decodeQuestion,
+  decodeNumbered,
   DEFAULT_LINK,
   type EncodedMessage,
   encodeMessage,
@@ -247,7 +247,7 @@ async function endOf(
   return new Promise((resolve, reject) => {
     greet(connection, login, {
       hear: (name, bytes) => {
-        if (isCopyQuestion(name)) send(decodeQuestion(name, bytes).number);
+        if (isCopyQuestion(name)) send(decodeNumbered(name, bytes).number);
       },
       lost: ({ code }) => resolve(code),
     }).then(({ ticket }) => {

@@ -10,11 +10,10 @@ import {
   type AnyQuestion,
   type Body,
   type CopyQuestion,
-  decodeAnswer,
-  decodeQuestion,
-  encodeAnswer,
+  answerTo,
+  decodeNumbered,
   type EncodedMessage,
-  encodeQuestion,
+  encodeNumbered,
   type QuestionName,
 } from '../../transport/index.js';
 import { CLIENTS } from './client-overview.js';
@@ -141,12 +140,12 @@ export function encodeRequest<N extends AnyQuestion>(
   number: number,
   request: Request<N>,
 ): EncodedMessage {
-  return encodeQuestion(name, number, CODECS[name].request.toWire(request));
+  return encodeNumbered(name, number, CODECS[name].request.toWire(request));
 }
 
 /** Decodes a question. Throws PROTOCOL_VIOLATION if it is malformed. */
 export function decodeRequest<N extends AnyQuestion>(name: N, bytes: Buffer): DecodedRequest<N> {
-  const { number, body } = decodeQuestion(name, bytes);
+  const { number, body } = decodeNumbered(name, bytes);
   return { number, request: CODECS[name].request.fromWire(body) };
 }
 
@@ -156,7 +155,7 @@ export function encodeReply<N extends AnyQuestion>(
   { number, request }: DecodedRequest<N>,
   reply: Reply<N>,
 ): EncodedMessage {
-  return encodeAnswer(name, number, CODECS[name].reply.toWire(reply, request));
+  return encodeNumbered(answerTo(name), number, CODECS[name].reply.toWire(reply, request));
 }
 
 /** Decodes an answer. Throws PROTOCOL_VIOLATION if it is malformed, or belongs to another question. */
@@ -165,7 +164,7 @@ export function decodeReply<N extends AnyQuestion>(
   { number, request }: DecodedRequest<N>,
   bytes: Buffer,
 ): Reply<N> {
-  const answer = decodeAnswer(name, bytes);
+  const answer = decodeNumbered(answerTo(name), bytes);
   if (answer.number !== number) {
     throw new TardisError('PROTOCOL_VIOLATION', `an answer to "${name}" is to another question`);
   }

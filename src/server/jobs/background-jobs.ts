@@ -48,7 +48,7 @@ export interface JobLimits {
 export async function runJobThread(task: JobTask, signal?: AbortSignal): Promise<JobResult> {
   throwIfAborted(signal);
   const job = new Job(task);
-  const stop = (): void => job.request('stop');
+  const stop = (): void => job.requestStop();
   signal?.addEventListener('abort', stop);
   try {
     for (;;) {
@@ -229,12 +229,12 @@ class Job {
   }
 
   async stop(): Promise<void> {
-    this.request('stop');
+    this.requestStop();
     await this.exited;
   }
 
-  request(what: 'stop'): void {
-    this.thread.send(what);
+  requestStop(): void {
+    this.thread.send('stop');
   }
 
   private async waitForNews(): Promise<void> {
