@@ -40,7 +40,7 @@ export async function forgeSnapshot(forger: ClientDirectory, sql: string): Promi
 /** Folds the log of a catalog that is open, behind a checkpoint. */
 export function foldNow({ catalog }: StoreWriter): void {
   catalog.rollback();
-  const isWhole = catalog.foldWholly();
+  const isWhole = catalog.foldLog();
   catalog.begin();
   if (!isWhole) throw new Error('the log of the catalog stays');
 }

@@ -166,7 +166,7 @@ export class LocalReports implements Reports {
     const roots = this.rootsIn(set);
     if (directory === ROOTS_DIRECTORY) return roots.has(Number(name.toString('latin1')));
     const place = this.placesIn(set).of(directory) ?? this.placesIn(before).of(directory);
-    return place?.mayList === true && roots.has(this.catalog().reports.rootOf(directory));
+    return place?.mayList === true && roots.has(this.catalog().history.rootOf(directory));
   }
 
   private rootsIn(set: SetNumber): ReadonlySet<RootNumber> {

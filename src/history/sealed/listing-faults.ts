@@ -64,9 +64,8 @@ export class ListingFaults {
   }
 
   private setsWith(directory: DirectoryId): readonly SetNumber[] {
-    const { seals } = this.catalog;
-    const root = seals.rootOf(directory);
-    if (root === undefined) return [];
+    const { history, seals } = this.catalog;
+    const root = history.rootOf(directory);
     const known = this.setsOfRoots.get(root) ?? seals.setsOf(root);
     this.setsOfRoots.set(root, known);
     return known;

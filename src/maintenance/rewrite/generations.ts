@@ -9,6 +9,7 @@
 import path from 'node:path';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
+import { jsonFields } from '../../model/index.js';
 import {
   addKeys,
   type ClientDirectory,
@@ -38,7 +39,6 @@ import {
   type System,
   writeNew,
 } from '../../system/index.js';
-import { jsonFields } from './copy-origin.js';
 import { removeMap } from './digest-map.js';
 
 const MARKER_VERSION = 1;

@@ -168,7 +168,7 @@ export class CopiedHistory {
     const { history, sets } = old.catalog;
     const { set: number, openedAtMs, clientTimeMs } = set;
     const name = this.nameOf(set);
-    const roots = history.rootsOf(number).map((root) => ({
+    const roots = sets.rootsOf(number).map((root) => ({
       ...root,
       path: keys.path(old.openPath(root.path)),
       device: keys.device(old.openDevice(root.device ?? '')),

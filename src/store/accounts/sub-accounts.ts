@@ -118,12 +118,14 @@ export function isAccount(system: System, client: string, name: string): boolean
   return hasRights && hasKeys(system, directory);
 }
 
-function rightsIfAny(system: System, client: string, name: string): RightName[] {
+/** Returns the rights of an account; none if its rights file is missing or malformed. */
+export function rightsIfAny(system: System, client: string, name: string): RightName[] {
   try {
     return readRights(system, client, name);
   } catch (error) {
-    if (asTardisError(error).code === 'ACCOUNT_INVALID') return [];
-    throw error;
+    const { code } = asTardisError(error);
+    if (code !== 'ACCOUNT_INVALID' && code !== 'NO_SUCH_ACCOUNT') throw error;
+    return [];
   }
 }
 
@@ -138,7 +140,7 @@ export function listAccounts(system: System, client: string): SubAccount[] {
 }
 
 /** Returns the names of all accounts that have a directory, sorted. Throws NOT_PERMITTED if there are too many. */
-function accountNames(system: System, client: string): string[] {
+export function accountNames(system: System, client: string): string[] {
   const shared = accountsHere(system, client);
   if (shared !== undefined) return [...shared.keys()].toSorted();
   const folder = path.join(client, SUB_ACCOUNTS_DIRECTORY);

@@ -5,17 +5,18 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import path from 'node:path';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { TardisError } from '../../errors/index.js';
 import { failedStoreWrite, readStart, replaceFile, type System } from '../../system/index.js';
 import { accountsHere, changeAccounts } from '../bucket/account-objects.js';
 import { isClientName } from '../layout/client-name.js';
-import { SUB_ACCOUNTS_DIRECTORY, TOKEN_FILE } from '../layout/layout.js';
+import { TOKEN_FILE } from '../layout/layout.js';
 import {
   accountDirectory,
   accountExists,
+  accountNames,
   isAccount,
   putAccount,
-  readRights,
+  rightsIfAny,
   type SubAccount,
 } from './sub-accounts.js';
 
@@ -53,31 +54,12 @@ export function isTokenAccount(system: System, client: string, name: string): bo
 
 /**
  * Returns the accounts that log in by a token, sorted by name. An account whose rights file is missing or malformed has
- * no rights.
+ * no rights. Throws NOT_PERMITTED if there are too many accounts.
  */
 export function listTokenAccounts(system: System, client: string): SubAccount[] {
-  const shared = accountsHere(system, client);
-  if (shared !== undefined) {
-    const names = [...shared.keys()].filter((name) => shared.get(name)!.token !== undefined);
-    return names.toSorted().map((name) => ({ name, rights: shared.get(name)!.rights }));
-  }
-  const folder = path.join(client, SUB_ACCOUNTS_DIRECTORY);
-  if (system.files.status(folder) === undefined) return [];
-  return system.files
-    .list(folder)
-    .filter((name) => isClientName(name) && isTokenAccount(system, client, name))
-    .toSorted()
-    .map((name) => ({ name, rights: rightsOrNone(system, client, name) }));
-}
-
-function rightsOrNone(system: System, client: string, name: string): SubAccount['rights'] {
-  try {
-    return readRights(system, client, name);
-  } catch (error) {
-    const { code } = asTardisError(error);
-    if (code !== 'ACCOUNT_INVALID' && code !== 'NO_SUCH_ACCOUNT') throw error;
-    return [];
-  }
+  return accountNames(system, client)
+    .filter((name) => isTokenAccount(system, client, name))
+    .map((name) => ({ name, rights: rightsIfAny(system, client, name) }));
 }
 
 /**

@@ -270,20 +270,12 @@ export class Catalog implements Disposable {
     if (this.database.inTransaction) this.database.exec('ROLLBACK');
   }
 
-  /** Folds the write-ahead log into the file. Must be called between transactions. */
-  foldLog(): void {
-    this.folding(() => {
-      foldWal(this.database);
-    });
-  }
-
-  /** Folds the log as `foldLog` does. Returns false if a part of the log stays, because the catalog is being read. */
-  foldWholly(): boolean {
-    let isWhole = false;
-    this.folding(() => {
-      isWhole = foldWal(this.database);
-    });
-    return isWhole;
+  /**
+   * Folds the write-ahead log into the file. Must be called between transactions. Returns false if a part of the log
+   * stays, because the catalog is being read.
+   */
+  foldLog(): boolean {
+    return this.folding(() => foldWal(this.database));
   }
 
   /** Number of bytes of the file that are in use. */
@@ -294,10 +286,9 @@ export class Catalog implements Disposable {
   }
 
   /** Runs `fold`, which folds the log into the file, and updates the page checksums. */
-  private folding(fold: () => void): void {
+  private folding<T>(fold: () => T): T {
     const sums = this.written?.sums;
-    if (sums === undefined) fold();
-    else sums.around(fold);
+    return sums === undefined ? fold() : sums.around(fold);
   }
 
   /** Closes the file by `close`; or without folding the log, if that fails before the file is closed. */

@@ -12,7 +12,7 @@ import {
   RowFlag,
   type SetNumber,
 } from '../../model/index.js';
-import type { OwnerRecord, RootRecord } from '../index.js';
+import type { OwnerRecord } from '../index.js';
 import type { SqlDatabase } from '../../system/index.js';
 import { SELECT_ENTRY } from './tables/entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './tables/stored-entry.js';
@@ -91,11 +91,6 @@ export class HistoryTable {
         'integer',
       ),
       rootOf: database.query('SELECT root_id FROM directories WHERE directory_id = ?', 'integer'),
-      roots: database.query(
-        `SELECT roots.root_id AS root, path, directory_id AS directory, device
-         FROM set_roots JOIN roots USING (root_id) WHERE set_number = ? ORDER BY root`,
-        { root: 'integer', path: 'blob', directory: 'integer', device: 'text' },
-      ),
       owners: database.query(
         `SELECT is_group AS isGroup, id, name FROM owner_names WHERE first_set > ? AND first_set <= ?
          ORDER BY first_set`,
@@ -170,11 +165,6 @@ export class HistoryTable {
   /** Returns the root of a directory; 0 if it is unknown. */
   rootOf(directory: DirectoryId): RootNumber {
     return this.statements.rootOf.get(directory) ?? 0;
-  }
-
-  /** Returns the roots of a set, each with the device that was last recorded for it. */
-  rootsOf(set: SetNumber): RootRecord[] {
-    return this.statements.roots.all(set);
   }
 
   /** Returns the names of owners recorded after one set and up to another, oldest first. */

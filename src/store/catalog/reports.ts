@@ -9,7 +9,6 @@ import {
   ENTRY_SEAL_BYTES,
   EntryType,
   lowerAscii,
-  type RootNumber,
   SEAL_ATTRIBUTE,
   type SetNumber,
 } from '../../model/index.js';
@@ -125,7 +124,6 @@ export class ReportTable {
          WHERE child_id IS NOT NULL AND first_set <= ? AND (last_set IS NULL OR last_set >= ?)`,
         ['integer', 'integer', 'blob'],
       ),
-      rootOf: database.query('SELECT root_id FROM directories WHERE directory_id = ?', 'integer'),
       uses: database.query(
         `SELECT directory_id, count(*), total(last_set IS NULL), total((type = ${FILE}) * size_bytes),
            total(type = ${FILE} AND last_set IS NOT NULL),
@@ -189,11 +187,6 @@ export class ReportTable {
   placesIn(set: SetNumber): Map<DirectoryId, EntryPlace> {
     const rows = this.statements.openChildren.all(set, set);
     return new Map(rows.map(([child, directory, name]) => [child, { directory, name }]));
-  }
-
-  /** Returns the root of a directory; 0 if it is unknown. */
-  rootOf(directory: DirectoryId): RootNumber {
-    return this.statements.rootOf.get(directory) ?? 0;
   }
 
   /** Returns the counts of the directories after `directory` up to `upTo`. */

@@ -83,7 +83,7 @@ async function send(
   const { files, random } = system;
   catalog.rollback(); // nothing has changed since the checkpoint, and a transaction prevents folding
   try {
-    if (!catalog.foldWholly()) return undefined;
+    if (!catalog.foldLog()) return undefined;
     const verdict = await comparePages(system, catalogPath, true);
     if (verdict.kind === 'damaged') throw pagesDamaged(catalogPath, verdict.pages);
     if (verdict.kind !== 'right') return undefined;

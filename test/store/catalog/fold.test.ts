@@ -18,15 +18,15 @@ test('a log is folded wholly, unless a reader still needs the pages before it', 
     catalog.commit();
   };
   openSets(1);
-  t.true(catalog.foldWholly());
+  t.true(catalog.foldLog());
 
   const reader = system.openDatabase(file, { readonly: true });
   t.teardown(() => reader.close());
   reader.exec('BEGIN');
   reader.query('SELECT count(*) FROM sqlite_schema', 'integer').get();
   openSets(101);
-  t.false(catalog.foldWholly());
+  t.false(catalog.foldLog());
   reader.exec('COMMIT');
-  t.true(catalog.foldWholly());
+  t.true(catalog.foldLog());
   t.is(catalog.usedBytes, fs.statSync(file).size);
 });

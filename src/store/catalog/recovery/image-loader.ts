@@ -11,18 +11,29 @@ import {
 import type { ImageDirectory, ImageItem, ImageSet } from '../../index.js';
 import type { SqlDatabase } from '../../../system/index.js';
 import { AccountTable } from '../tables/accounts.js';
+import { DirectoryTable } from '../tables/directories.js';
 import { ForgetRequests } from '../tables/forget-requests.js';
-import { configColumn, marksColumn, statsColumn } from '../tables/sets.js';
+import { SealTable } from '../tables/seals.js';
+import { marksColumn, SetTable, statsColumn } from '../tables/sets.js';
+import { ClientSettings } from '../tables/settings.js';
 
 export class ImageLoader {
   private readonly inserts;
   private readonly forgets: ForgetRequests;
   private readonly accounts: AccountTable;
+  private readonly settings: ClientSettings;
+  private readonly sets: SetTable;
+  private readonly seals: SealTable;
+  private readonly directories: DirectoryTable;
 
   constructor(database: SqlDatabase) {
     this.inserts = insertsOf(database);
     this.forgets = new ForgetRequests(database);
     this.accounts = new AccountTable(database);
+    this.settings = new ClientSettings(database);
+    this.sets = new SetTable(database);
+    this.seals = new SealTable(database);
+    this.directories = new DirectoryTable(database);
   }
 
   /**
@@ -46,10 +57,9 @@ export class ImageLoader {
         for (const set of item.sets) this.loadSet(set);
         return;
       case 'config':
-        inserts.setConfig.run(item.set, configColumn(item.config));
-        return;
+        return this.settings.putConfig(item.set, item.config);
       case 'settings':
-        for (const { key, value } of item.settings) inserts.setting.run(key, value);
+        for (const { key, value } of item.settings) this.settings.put(key, value);
         return;
       case 'forgets':
         for (const request of item.requests) this.forgets.put(request);
@@ -57,9 +67,7 @@ export class ImageLoader {
       case 'accounts':
         return this.accounts.addSets(item.sets);
       case 'notes':
-        for (const { directory, name, what, reason } of item.notes) {
-          inserts.note.run(item.set, directory, name, what, reason);
-        }
+        for (const note of item.notes) this.sets.addNote(item.set, note);
         return;
       case 'owners':
         for (const { isGroup, id, name } of item.owners) {
@@ -95,19 +103,13 @@ export class ImageLoader {
       marksColumn(marks),
     );
     for (const root of set.roots) this.inserts.setRoot.run(number, root);
-    if (set.seal.length > 0) this.inserts.setSeal.run(number, set.seal);
+    if (set.seal.length > 0) this.seals.putSet(number, set.seal);
   }
 
   private loadDirectory(found: ImageDirectory): void {
-    const { directory, root, parent, name, inode, birthTimeNs, isUnplaced } = found;
-    this.inserts.directory.run(
-      directory,
-      root,
-      parent,
-      name,
-      inode.readBigInt64LE(),
-      birthTimeNs.readBigInt64LE(),
-    );
+    const { directory, isUnplaced, ...identity } = found;
+    const [inode, birthTimeNs] = [found.inode.readBigInt64LE(), found.birthTimeNs.readBigInt64LE()];
+    this.directories.add(directory, { ...identity, inode, birthTimeNs });
     if (isUnplaced) this.inserts.unplaced.run(directory);
   }
 
@@ -144,14 +146,7 @@ function insertsOf(database: SqlDatabase) {
     root: database.prepare('INSERT OR REPLACE INTO roots VALUES (?, ?, ?, ?)'),
     set: database.prepare('INSERT OR REPLACE INTO backup_sets VALUES (?, ?, ?, ?, ?, ?, ?, ?)'),
     setRoot: database.prepare('INSERT OR IGNORE INTO set_roots VALUES (?, ?)'),
-    setSeal: database.prepare('INSERT OR REPLACE INTO set_seals VALUES (?, ?)'),
-    setConfig: database.prepare('INSERT OR REPLACE INTO set_configs VALUES (?, ?)'),
-    setting: database.prepare('INSERT OR REPLACE INTO settings VALUES (?, ?)'),
-    note: database.prepare('INSERT OR REPLACE INTO set_notes VALUES (?, ?, ?, ?, ?)'),
     owner: database.prepare('INSERT OR REPLACE INTO owner_names VALUES (?, ?, ?, ?)'),
-    directory: database.prepare(
-      'INSERT OR REPLACE INTO directories VALUES (?, ?, ?, ?, ?, ?, NULL)',
-    ),
     unplaced: database.prepare('INSERT OR IGNORE INTO unplaced_directories VALUES (?)'),
     entry: database.prepare('INSERT OR REPLACE INTO entries VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)'),
     seal: database.prepare('INSERT OR REPLACE INTO directory_seals VALUES (?, ?, ?, ?)'),

@@ -1,12 +1,23 @@
 /** Converts a catalog, apart from the places of contents, to items of an image. */
-import { type DirectoryId, EntryType, joinRow, type SetNumber } from '../../../model/index.js';
+import {
+  type DirectoryId,
+  EntryType,
+  joinRow,
+  NO_BYTES,
+  type SetNumber,
+} from '../../../model/index.js';
 import type { ImageDirectory, ImageItem, ImageSet, OwnerRecord } from '../../index.js';
+import { HistoryTable } from '../history.js';
+import { pages } from '../pages.js';
 import { AccountTable } from '../tables/accounts.js';
 import { ForgetRequests } from '../tables/forget-requests.js';
-import { configIn, marksIn, statsIn } from '../tables/sets.js';
+import { ClientSettings } from '../tables/settings.js';
+import { marksIn, SetTable, statsIn } from '../tables/sets.js';
 import type { SqlDatabase } from '../../../system/index.js';
 
 const PAGE = 1024;
+const FIRST_VERSION: readonly [name: Buffer, firstSet: SetNumber] = [NO_BYTES, 0];
+const FIRST_SEAL: readonly [directory: DirectoryId, firstSet: SetNumber] = [-1, 0];
 
 type DirectoryColumns = [bigint, bigint, bigint, Buffer, bigint, bigint, bigint];
 type EntryColumns = [
@@ -34,10 +45,16 @@ export class ImageTable {
   private readonly statements;
   private readonly forgets: ForgetRequests;
   private readonly accounts: AccountTable;
+  private readonly history: HistoryTable;
+  private readonly settings: ClientSettings;
+  private readonly sets: SetTable;
 
   constructor(database: SqlDatabase) {
     this.forgets = new ForgetRequests(database);
     this.accounts = new AccountTable(database);
+    this.history = new HistoryTable(database);
+    this.settings = new ClientSettings(database);
+    this.sets = new SetTable(database);
     this.statements = {
       roots: database.query(
         'SELECT root_id AS root, path, directory_id AS directory, device FROM roots ORDER BY root_id',
@@ -46,8 +63,7 @@ export class ImageTable {
       sets: database.query(
         `SELECT set_number, name, state, opened_at_ms, client_time_ms, closed_at_ms, stats, marks,
                 seal
-         FROM backup_sets LEFT JOIN set_seals USING (set_number) WHERE set_number > ?
-         ORDER BY set_number LIMIT ?`,
+         FROM backup_sets LEFT JOIN set_seals USING (set_number) ORDER BY set_number`,
         ['integer', 'text', 'text', 'integer', 'integer', 'integer?', 'blob?', 'blob?', 'blob?'],
       ),
       setRoots: database.query(
@@ -58,17 +74,7 @@ export class ImageTable {
         'SELECT set_number FROM set_configs ORDER BY set_number',
         'integer',
       ),
-      config: database.query('SELECT config FROM set_configs WHERE set_number = ?', 'blob'),
-      settings: database.query('SELECT key, value FROM settings ORDER BY key', {
-        key: 'text',
-        value: 'text',
-      }),
       notedSets: database.query('SELECT DISTINCT set_number FROM set_notes', 'integer'),
-      notes: database.query(
-        `SELECT directory_id AS directory, name, what, reason FROM set_notes WHERE set_number = ?
-         ORDER BY directory_id, name`,
-        { directory: 'integer', name: 'blob', what: 'text', reason: 'text' },
-      ),
       ownedSets: database.query(
         'SELECT DISTINCT first_set FROM owner_names ORDER BY first_set',
         'integer',
@@ -82,10 +88,6 @@ export class ImageTable {
            directory_id IN (SELECT directory_id FROM unplaced_directories)
          FROM directories WHERE directory_id > ? ORDER BY directory_id LIMIT ?`,
         ['bigint', 'bigint', 'bigint', 'blob', 'bigint', 'bigint', 'bigint'],
-      ),
-      withEntries: database.query(
-        'SELECT directory_id FROM entries WHERE directory_id > ? GROUP BY directory_id LIMIT ?',
-        'integer',
       ),
       entries: database.query(
         `SELECT name, first_set, last_set, flags, child_id, metadata,
@@ -114,23 +116,20 @@ export class ImageTable {
     for (const roots of pagesOf(this.statements.roots.all())) {
       yield { type: 'roots', roots };
     }
-    for (let after: SetNumber = 0; ; ) {
-      const sets = this.statements.sets.all(after, PAGE).map((row) => this.set(row));
-      if (sets.length === 0) break;
-      yield { type: 'sets', sets };
-      after = sets.at(-1)!.set;
+    for (const page of pagesOf(this.statements.sets.all())) {
+      yield { type: 'sets', sets: page.map((row) => this.set(row)) };
     }
     for (const set of this.statements.configuredSets.all()) {
-      const config = configIn(this.statements.config.get(set));
+      const config = this.settings.configOf(set);
       if (config !== undefined) yield { type: 'config', set, config };
     }
-    for (const settings of pagesOf(this.statements.settings.all())) {
+    for (const settings of pagesOf(this.settings.all())) {
       yield { type: 'settings', settings };
     }
     for (const requests of pagesOf(this.forgets.all())) yield { type: 'forgets', requests };
     for (const sets of pagesOf(this.accounts.sets())) yield { type: 'accounts', sets };
     for (const set of this.statements.notedSets.all()) {
-      for (const notes of pagesOf(this.statements.notes.all(set))) {
+      for (const notes of pagesOf(this.sets.notesOf(set))) {
         yield { type: 'notes', set, notes };
       }
     }
@@ -151,7 +150,7 @@ export class ImageTable {
       closedAtMs: closedAtMs ?? 0,
       stats: statsIn(stats),
       roots: this.statements.setRoots.all(set),
-      seal: seal ?? Buffer.alloc(0),
+      seal: seal ?? NO_BYTES,
       marks: marksIn(marks),
     };
   }
@@ -166,27 +165,31 @@ export class ImageTable {
   }
 
   private *directories(): Generator<ImageItem> {
-    for (let after = -1; ; ) {
-      const page = this.statements.directories.all(after, PAGE);
-      if (page.length === 0) return;
-      yield { type: 'directories', directories: page.map(directoryOf) };
-      after = Number(page.at(-1)![0]);
-    }
+    const { directories } = this.statements;
+    const all = pages(
+      -1,
+      (...from) => directories.all(...from),
+      ([directory]) => Number(directory),
+      PAGE,
+    );
+    for (const page of all) yield { type: 'directories', directories: page.map(directoryOf) };
   }
 
   private *entries(): Generator<ImageItem> {
-    for (let after = -1; ; ) {
-      const page = this.statements.withEntries.all(after, PAGE);
+    for (const page of this.history.directories()) {
       for (const directory of page) yield* this.entriesOf(directory);
-      if (page.length < PAGE) return;
-      after = page.at(-1)!;
     }
   }
 
   private *entriesOf(directory: DirectoryId): Generator<ImageItem> {
-    for (let after: [Buffer, number] = [Buffer.alloc(0), 0]; ; ) {
-      const page = this.statements.entries.all(directory, ...after, PAGE);
-      if (page.length === 0) return;
+    const { entries } = this.statements;
+    const versions = pages(
+      FIRST_VERSION,
+      (after, limit) => entries.all(directory, ...after, limit),
+      ([name, firstSet]) => [name, firstSet] as const,
+      PAGE,
+    );
+    for (const page of versions) {
       yield {
         type: 'entries',
         directory,
@@ -198,15 +201,18 @@ export class ImageTable {
           metadata[0] === EntryType.directory ? [childId ?? 0] : [],
         ),
       };
-      const [name, firstSet] = page.at(-1)!;
-      after = [name, firstSet];
     }
   }
 
   private *seals(): Generator<ImageItem> {
-    for (let after: [number, number] = [-1, 0]; ; ) {
-      const page = this.statements.seals.all(...after, PAGE);
-      if (page.length === 0) return;
+    const { seals } = this.statements;
+    const spans = pages(
+      FIRST_SEAL,
+      (after, limit) => seals.all(...after, limit),
+      ([directory, firstSet]) => [directory, firstSet] as const,
+      PAGE,
+    );
+    for (const page of spans) {
       yield {
         type: 'seals',
         directories: page.map(([directory]) => directory),
@@ -214,8 +220,6 @@ export class ImageTable {
         lasts: page.map(([, , lastSet]) => lastSet ?? 0),
         seals: Buffer.concat(page.map(([, , , seal]) => seal)),
       };
-      const [directory, firstSet] = page.at(-1)!;
-      after = [directory, firstSet];
     }
   }
 }

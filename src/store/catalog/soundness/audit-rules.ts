@@ -176,13 +176,22 @@ const COMPARED_ROWS: Readonly<Record<string, (schema: string) => string>> = {
   'seals of sets': (schema) => `SELECT * FROM ${schema}.set_seals WHERE ${LISTED(schema)}`,
 };
 
+/** Runs `compare` while the other catalog is attached to the database, as `other`. */
+function besideOther<T>(database: SqlDatabase, otherPath: string, compare: () => T): T {
+  database.prepare('ATTACH ? AS other').run(otherPath);
+  try {
+    return compare();
+  } finally {
+    database.exec('DETACH other');
+  }
+}
+
 /** Returns the number of versions that only the first of two catalogs has, and the sets in which they began. */
 export function lackingIn(
   database: SqlDatabase,
   otherPath: string,
 ): { versions: number; sets: SetNumber[] } {
-  database.prepare('ATTACH ? AS other').run(otherPath);
-  try {
+  return besideOther(database, otherPath, () => {
     const rowsIn = COMPARED_ROWS['entries']!;
     const lacking = `SELECT first_set FROM (${rowsIn('main')} EXCEPT ${rowsIn('other')})`;
     const rows = database
@@ -193,16 +202,13 @@ export function lackingIn(
       .all();
     const versions = rows.reduce((sum, [, count]) => sum + count, 0);
     return { versions, sets: rows.map(([set]) => set) };
-  } finally {
-    database.exec('DETACH other');
-  }
+  });
 }
 
 /** Returns the tables in which two catalogs differ, with the number of rows that only one of them has. */
 export function differencesIn(database: SqlDatabase, otherPath: string): Inconsistency[] {
-  database.prepare('ATTACH ? AS other').run(otherPath);
-  try {
-    return Object.entries(COMPARED_ROWS).flatMap(([table, rowsIn]) => {
+  return besideOther(database, otherPath, () =>
+    Object.entries(COMPARED_ROWS).flatMap(([table, rowsIn]) => {
       const [here, there] = [rowsIn('main'), rowsIn('other')];
       const count = (sql: string): number =>
         database.query(`SELECT count(*) FROM (${sql})`, 'integer').get()!;
@@ -211,10 +217,8 @@ export function differencesIn(database: SqlDatabase, otherPath: string): Inconsi
       const isEqual = lacking === 0 && count(here) === count(there);
       const rows = isEqual ? 0 : Math.max(lacking, count(`${there} EXCEPT ${here}`));
       return rows === 0 ? [] : [{ what: `${table}: differs from the packs`, rows }];
-    });
-  } finally {
-    database.exec('DETACH other');
-  }
+    }),
+  );
 }
 
 /**
@@ -242,12 +246,9 @@ const CONTRADICTIONS = `SELECT count(*) FROM main.entries e
  * histories, else the number of versions that differ.
  */
 export function contradictionsIn(database: SqlDatabase, otherPath: string): number | undefined {
-  database.prepare('ATTACH ? AS other').run(otherPath);
-  try {
+  return besideOther(database, otherPath, () => {
     const count = (sql: string): number => database.query(sql, 'integer').get()!;
     if (IDENTITY.some((sql) => count(sql) > 0)) return undefined;
     return count(CONTRADICTIONS);
-  } finally {
-    database.exec('DETACH other');
-  }
+  });
 }

@@ -179,10 +179,6 @@ export class CatalogAudit {
     return this.prepared.removedObjects.all();
   }
 
-  get recordBytes(): number {
-    return this.prepared.recordBytes.get()!;
-  }
-
   contentsOf(recordId: RecordId): AuditedContent[] {
     return this.prepared.contentsOf.all(recordId);
   }
@@ -252,7 +248,6 @@ function statementsOf(database: SqlDatabase) {
       'blob',
       'integer',
     ]),
-    recordBytes: database.query('SELECT coalesce(sum(record_bytes), 0) FROM records', 'integer'),
     contentsOf: database.query(`SELECT ${CONTENT} FROM contents WHERE record_id = ?`, CONTENT_ROW),
     signature: database.query('SELECT 1 FROM signatures WHERE record_id = ?', 'integer'),
     recordOf: database.query(

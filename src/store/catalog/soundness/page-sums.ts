@@ -252,12 +252,8 @@ export class PageSums {
     if (head === undefined) return;
     const sums = new PageSums(files, catalogPath, head.pageBytes);
     sums.table.stamp = head.counter;
-    const last = sums.pages.count;
-    for (let page = 1; page <= last; page += sums.pages.perRead) {
-      sums.pages.each(range(page, Math.min(last, page + sums.pages.perRead - 1)), (at, sum) =>
-        sums.table.set(at, sum),
-      );
-    }
+    for (const some of sums.slices())
+      sums.pages.each(some, (page, sum) => sums.table.set(page, sum));
     sums.orGivenUp(() => sums.writeAll());
   }
 
@@ -279,11 +275,12 @@ export class PageSums {
    * checksums. The new pages were made from the old ones, and would hide damage in them. Throws before the fold if
    * stale checksums can be neither updated nor deleted.
    */
-  around(fold: () => void): void {
+  around<T>(fold: () => T): T {
     const pages = this.orGivenUp(() => this.beforeFold()) ?? [];
     if (this.stale) throw this.stale;
-    fold();
+    const result = fold();
     this.orGivenUp(() => this.afterFold(pages));
+    return result;
   }
 
   private beforeFold(): number[] {

@@ -67,7 +67,6 @@ export class SealTable {
          WHERE root_id = ? AND state = 'complete' ORDER BY set_number`,
         'integer',
       ),
-      rootOf: database.query('SELECT root_id FROM directories WHERE directory_id = ?', 'integer'),
       skip: database.query('SELECT seal FROM skip_seals WHERE directory_id = ?', 'blob'),
       any: database.query(
         'SELECT 1 FROM set_seals UNION ALL SELECT 1 FROM directory_seals LIMIT 1',
@@ -145,11 +144,6 @@ export class SealTable {
   /** Returns the complete sets that have a seal and show a root, in ascending order. */
   setsOf(root: RootNumber): SetNumber[] {
     return this.statements.setsOf.all(root);
-  }
-
-  /** Returns the root of a directory; undefined if the directory is unknown. */
-  rootOf(directory: DirectoryId): RootNumber | undefined {
-    return this.statements.rootOf.get(directory);
   }
 
   /** True if any directory has a skip seal. */
