@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { errnoText, systemCode } from '../errors/index.js';
-import { displayName } from '../model/index.js';
+import { displayName, jsonFields } from '../model/index.js';
 import {
   byteText,
   exactPath,
@@ -17,7 +17,6 @@ import {
   OpenKind,
   readState,
   statePath,
-  stateValue,
   type System,
   textBytes,
   wallMs,
@@ -264,13 +263,8 @@ function stateFile(): string {
 
 /** Returns the tops of the subvolumes in which this user's runs have made snapshots. */
 function remembered(): string[] {
-  const text = readState(stateFile());
   // Without it, the directories of a backup are looked at in any case.
-  const value = stateValue(text ?? '') as {
-    readonly form?: unknown;
-    readonly tops?: unknown;
-  } | null;
-  const { form, tops } = value ?? {};
+  const { form, tops } = jsonFields(readState(stateFile()));
   if (form !== FORM || !Array.isArray(tops)) return [];
   return tops.filter((top): top is string => typeof top === 'string' && top.startsWith('/'));
 }

@@ -4,6 +4,7 @@
  */
 import { TardisError } from '../errors/index.js';
 import { isSettingValue } from '../model/index.js';
+import { configInvalid } from './invalid.js';
 import { nearest } from './nearest.js';
 import type { ValueSpec } from './row.js';
 import { allRows } from './settings.js';
@@ -43,17 +44,12 @@ export function keptKey(text: string): string {
   const near = nearest(text, keys);
   const hint =
     near === undefined ? `it must be one of ${keys.join(', ')}` : `did you mean ${near}?`;
-  throw new TardisError(
-    'CONFIG_INVALID',
-    `"${shownText(text)}" cannot be stored with a client: ${hint}`,
-  );
+  throw configInvalid(`"${shownText(text)}" cannot be stored with a client: ${hint}`);
 }
 
 /** Parses the value of a key. Throws CONFIG_INVALID. */
 export function keptValue(key: string, text: string): Value {
-  if (!isSettingValue(text)) {
-    throw new TardisError('CONFIG_INVALID', `the value of ${key} is too long`);
-  }
+  if (!isSettingValue(text)) throw configInvalid(`the value of ${key} is too long`);
   return parseValue(text, SPECS.get(key) ?? TEXT, key);
 }
 

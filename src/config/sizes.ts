@@ -1,19 +1,12 @@
 /** Parses and formats sizes. */
-import { TardisError } from '../errors/index.js';
-import { shownText } from './shown.js';
+import { mustBe } from './invalid.js';
 
 const UNITS = ['', 'K', 'M', 'G', 'T'];
 
 /** Parses a number of bytes with an optional unit K, M, G or T (powers of 1024). Throws CONFIG_INVALID. */
 export function parseSize(text: string, where: string): number {
   const match = /^(\d{1,15})\s*([kmgt]?)i?b?$/i.exec(text.trim());
-  if (match === null) {
-    throw new TardisError(
-      'CONFIG_INVALID',
-      `${where} is "${shownText(text)}" but must be a size such as 512K or 16M`,
-      { where },
-    );
-  }
+  if (match === null) throw mustBe(where, text, 'a size such as 512K or 16M');
   return Number(match[1]) * 1024 ** UNITS.indexOf(match[2]!.toUpperCase());
 }
 

@@ -39,17 +39,8 @@ export class TardisError extends Error {
  * stack as context.
  */
 export function toWire(thrown: unknown): WireError {
-  const error = firstError(thrown);
-  if (error instanceof TardisError) {
-    return { code: error.code, message: error.message, context: error.context };
-  }
-  const systemError = fromSystem(error);
-  if (systemError !== undefined) {
-    return { code: systemError.code, message: systemError.message, context: systemError.context };
-  }
-  const text = error instanceof Error ? error.message : String(error);
-  const stack = error instanceof Error && error.stack !== undefined ? error.stack : '';
-  return { code: 'INTERNAL', message: text, context: { stack } };
+  const { code, message, context } = asTardisError(thrown);
+  return { code, message, context };
 }
 
 /**
@@ -144,8 +135,8 @@ export function asTardisError(thrown: unknown, what = '', operation?: Operation)
   if (error instanceof TardisError) return error;
   const known = fromSystem(error, what, operation);
   if (known !== undefined) return known;
-  const wire = toWire(error);
-  return new TardisError(wire.code, wire.message, wire.context, error);
+  const { message, stack = '' } = error instanceof Error ? error : { message: String(error) };
+  return new TardisError('INTERNAL', message, { stack }, error);
 }
 
 /**

@@ -3,7 +3,7 @@
  * makes them, numbered ones, as rsnapshot does, or tar files.
  */
 import fs from 'node:fs';
-import { failedTo, systemCode, TardisError } from '../errors/index.js';
+import { failedTo, TardisError } from '../errors/index.js';
 import { displayName, joinPath } from '../model/index.js';
 
 /** A directory as it was at a moment. */
@@ -152,7 +152,6 @@ function namesIn(directory: Buffer): string[] {
   try {
     return fs.readdirSync(directory, 'latin1');
   } catch (error) {
-    if (systemCode(error) === undefined) throw error;
     throw failedTo(`list ${displayName(directory)}`, error, 'openSource');
   }
 }

@@ -1,7 +1,7 @@
 /** Recognises which program has written a history: from the files of a directory, or from the prefix of a place. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { failedTo, systemCode, TardisError } from '../errors/index.js';
+import { failedTo, TardisError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
 import { isThere } from '../system/index.js';
 import type { RepositoryKind } from './repositories.js';
@@ -64,7 +64,6 @@ function duringRead<T>(file: string, read: () => T): T {
   try {
     return read();
   } catch (error) {
-    if (systemCode(error) === undefined) throw error;
     throw failedTo(`read ${displayText(file)}`, error, 'openSource');
   }
 }

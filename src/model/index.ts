@@ -13,6 +13,7 @@ export * from './rights.js';
 export * from './root-path.js';
 export * from './schedule.js';
 export * from './seals.js';
+export * from './json-fields.js';
 export * from './lists.js';
 export * from './set-marks.js';
 export * from './forget-request.js';

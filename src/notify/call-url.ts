@@ -27,12 +27,7 @@ interface CallOptions {
  * not show the text, which may contain a secret.
  */
 export function parseUrl(text: string, where: string): URL {
-  let url: URL | undefined;
-  try {
-    url = new URL(text);
-  } catch {
-    url = undefined; // reported below
-  }
+  const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url !== undefined && /^https?:$/.test(url.protocol)) return url;
   throw configInvalid(`${where} must be a URL that begins with http:// or https://`);
 }

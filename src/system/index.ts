@@ -68,7 +68,6 @@ export {
   runtimePath,
   stateName,
   statePath,
-  stateValue,
   writeState,
 } from './state-directory.js';
 export * from './temporary.js';

@@ -87,16 +87,6 @@ function readPlain(fd: number): string {
   return bytes.toString('utf8', 0, fs.readSync(fd, bytes, 0, bytes.length, 0));
 }
 
-/** Returns the value that the text of a state file has as JSON; undefined if the text is damaged. */
-export function stateValue(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error;
-    return undefined;
-  }
-}
-
 /** Returns the name of the files about a client at a place, which shows neither of them. */
 export function stateName(place: string, client: string): string {
   const name = createHash('sha256')

@@ -5,15 +5,8 @@
  */
 import { formerIds, type KeyRecord, type MasterKey } from '../index.js';
 import { TardisError } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
-import {
-  cachePath,
-  readState,
-  stateName,
-  statePath,
-  stateValue,
-  writeState,
-} from '../../system/index.js';
+import { displayName, jsonFields } from '../../model/index.js';
+import { cachePath, readState, stateName, statePath, writeState } from '../../system/index.js';
 
 /** The place of a client, as the user names it. */
 interface ClientPlace {
@@ -242,9 +235,8 @@ export class KnownClient {
   }
 
   private rememberedIn(text: string, place: string): Remembered | undefined {
-    const value = stateValue(text);
-    if (typeof value !== 'object' || value === null) return undefined;
-    const { form, client, keys, ...other } = value as Partial<Remembered> & { form?: number };
+    const fields = jsonFields(text) as Partial<Remembered> & { form?: number };
+    const { form, client, keys, ...other } = fields;
     const isOurs = form === FORM && other.place === place && client === this.at.client;
     const isKeys = keys === null || (typeof keys === 'string' && KEY_ID.test(keys));
     return isOurs && isKeys ? { place, client, keys } : undefined;

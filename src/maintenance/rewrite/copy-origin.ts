@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import { TardisError } from '../../errors/index.js';
-import type { SetNumber } from '../../model/index.js';
+import { jsonFields, type SetNumber } from '../../model/index.js';
 import type { BackupSet, Catalog } from '../../store/catalog/index.js';
 import {
   type ClientDirectory,
@@ -147,15 +147,4 @@ function haveSameRoots(source: Catalog, target: Catalog, set: SetNumber): boolea
 /** Returns the error for a target with another history. */
 export function differs(why: string): TardisError {
   return new TardisError('COPY_DIFFERS', `the target has another history than the source: ${why}`);
-}
-
-/** Returns the fields of an object in JSON; none if the text is anything else. */
-export function jsonFields(text: string): Readonly<Record<string, unknown>> {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
-  } catch {
-    return {}; // the caller reports the file as damaged
-  }
-  return {};
 }

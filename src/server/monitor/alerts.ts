@@ -3,7 +3,7 @@
  * client's next complete set. The number of the newest complete set identifies it, so no alert is sent twice, even
  * after a restart of the server.
  */
-import type { SetNumber } from '../../model/index.js';
+import { jsonFields, type SetNumber } from '../../model/index.js';
 import path from 'node:path';
 import { readStart, replaceFile, type System } from '../../system/index.js';
 
@@ -114,13 +114,8 @@ export class Alerts {
 }
 
 function readStored(system: System, file: string): Stored {
-  let plain: unknown;
-  try {
-    plain = JSON.parse(readStart(system.files, file, MAX_FILE_BYTES)?.toString('utf8') ?? '{}');
-  } catch {
-    plain = {}; // damaged: all alerts are sent once more
-  }
-  const { format, ...kinds } = (plain ?? {}) as Record<string, unknown>;
+  const text = readStart(system.files, file, MAX_FILE_BYTES)?.toString('utf8');
+  const { format, ...kinds } = jsonFields(text); // if damaged, all alerts are sent once more
   const of = (kind: string): SentAlerts => mapOf(format === ALERTS_FORMAT ? kinds[kind] : {});
   return {
     sent: { overdue: of('overdue'), failing: of('failing'), unseen: of('unseen') },

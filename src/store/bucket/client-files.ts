@@ -1,6 +1,7 @@
 /** Reads and makes the object of a client, or of a generation of one: its format file and a key record. */
 import path from 'node:path';
 import { asTardisError, TardisError } from '../../errors/index.js';
+import { jsonFields } from '../../model/index.js';
 import { parseFormat } from '../layout/format-file.js';
 import { keyFileNumber, FORMAT_FILE, KEYS_DIRECTORY } from '../layout/layout.js';
 import type { ObjectStore } from '../objects/index.js';
@@ -58,13 +59,7 @@ function damagedObject(client: string, cause?: unknown): TardisError {
 
 function parse(bytes: Buffer, client: string): ClientFiles {
   const damaged = (): Error => damagedObject(client);
-  let body: { version?: unknown; files?: unknown } | null;
-  try {
-    body = JSON.parse(bytes.toString('utf8')) as typeof body;
-  } catch {
-    throw damaged();
-  }
-  const { version, files } = body ?? {};
+  const { version, files } = jsonFields(bytes.toString('utf8'));
   if (typeof version === 'number' && version > VERSION) {
     throw new TardisError('STORE_NEWER', `the client "${client}" has format ${version}`);
   }

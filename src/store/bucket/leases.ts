@@ -4,6 +4,7 @@
  * lease may be missing, late, forged or damaged. Its age is measured by the clock of the store alone.
  */
 import { asTardisError } from '../../errors/index.js';
+import { jsonFields } from '../../model/index.js';
 import { isHost, MAX_PORT, type System } from '../../system/index.js';
 import { isClientName } from '../layout/client-name.js';
 import type { ObjectStore } from '../objects/index.js';
@@ -95,13 +96,7 @@ async function leaseOf(store: ObjectStore, node: string): Promise<Lease | undefi
 }
 
 function parse(bytes: Buffer, node: string): Lease | undefined {
-  let body: Readonly<Record<string, unknown>> | null;
-  try {
-    body = JSON.parse(bytes.toString('utf8')) as typeof body;
-  } catch {
-    return undefined; // damaged: it only delays others
-  }
-  const { version, host, port, clients } = body ?? {};
+  const { version, host, port, clients } = jsonFields(bytes.toString('utf8'));
   if (version !== VERSION || typeof host !== 'string' || !isHost(host)) return undefined;
   if (!Number.isInteger(port) || Number(port) < 1 || Number(port) > MAX_PORT) return undefined;
   if (!Array.isArray(clients) || clients.length > MAX_CLIENTS) return undefined;

@@ -4,6 +4,7 @@
  * commits. So a machine that knows only some of them finds the next generation, and nothing of their contents remains.
  */
 import { TardisError } from '../../errors/index.js';
+import { jsonFields } from '../../model/index.js';
 import { isGeneration } from '../layout/bucket-names.js';
 
 const VERSION = 1;
@@ -19,16 +20,9 @@ export function buildMoved(generation: string): Buffer {
 /** Returns the generation that an object of a log names; undefined for every other object. */
 export function movedTo(bytes: Buffer): string | undefined {
   if (bytes.length > MAX_BYTES || bytes[0] !== BRACE) return undefined;
-  try {
-    const { version, moved } = JSON.parse(bytes.toString('utf8')) as Readonly<
-      Record<string, unknown>
-    >;
-    return version === VERSION && typeof moved === 'string' && isGeneration(moved)
-      ? moved
-      : undefined;
-  } catch {
-    return undefined; // the reader of commit objects reports the damage
-  }
+  const { version, moved } = jsonFields(bytes.toString('utf8'));
+  const isWhole = version === VERSION && typeof moved === 'string' && isGeneration(moved);
+  return isWhole ? moved : undefined; // the reader of commit objects reports other bytes as damage
 }
 
 /** Throws CLIENT_MOVED if an object of a log names the next generation. */

@@ -2,6 +2,7 @@
  * Reads credentials from the JSON that credential commands and services of virtual machines return. The JSON is
  * untrusted.
  */
+import { jsonFields } from '../../model/index.js';
 import type { Credentials } from './credentials.js';
 
 const MAX_FIELD_CHARS = 16_384;
@@ -17,7 +18,7 @@ export function readGranted(
   token: 'SessionToken' | 'Token',
   source: string,
 ): Credentials | undefined {
-  const fields = fieldsIn(text);
+  const fields = jsonFields(text);
   const accessKeyId = fieldOf(fields['AccessKeyId']);
   const secretAccessKey = fieldOf(fields['SecretAccessKey']);
   if (accessKeyId === undefined || secretAccessKey === undefined) return undefined;
@@ -30,16 +31,6 @@ export function readGranted(
     expiresAtMs: Number.isNaN(expiresAtMs) ? undefined : expiresAtMs,
     source,
   };
-}
-
-function fieldsIn(text: string): Record<string, unknown> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return {}; // without fields, the caller reports that there are no credentials
-  }
-  return typeof value === 'object' && value !== null ? { ...value } : {};
 }
 
 function fieldOf(value: unknown): string | undefined {

@@ -85,26 +85,21 @@ async function requested(
   headers: Readonly<Record<string, string>>,
 ): Promise<string | undefined> {
   for (let attempt = 0; attempt < TRIES; attempt += 1) {
-    const answer = await smallRequest(url, { method, headers, timeoutMs: TIMEOUT_MS });
+    const answer = await smallRequest(url, method, headers);
     if (answer === undefined) continue;
     if (answer.status < 500) return answer.status === 200 ? answer.text : undefined;
   }
   return undefined;
 }
 
-interface SmallRequest {
-  readonly method: 'GET' | 'PUT';
-  readonly headers: Readonly<Record<string, string>>;
-  readonly timeoutMs: number;
-}
-
 /** Returns the answer; undefined if the connection fails, or the answer is late or too large. Never throws. */
 function smallRequest(
   url: URL,
-  { method, headers, timeoutMs }: SmallRequest,
+  method: 'GET' | 'PUT',
+  headers: Readonly<Record<string, string>>,
 ): Promise<{ readonly status: number; readonly text: string } | undefined> {
   const web = url.protocol === 'https:' ? loadHttps() : loadHttp();
-  const signal = AbortSignal.timeout(timeoutMs);
+  const signal = AbortSignal.timeout(TIMEOUT_MS);
   return new Promise((resolve) => {
     web
       .request(url, { method, headers, signal, agent: false }, (response) => {

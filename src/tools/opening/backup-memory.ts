@@ -6,7 +6,7 @@
 import { isBucketText } from '../../config/index.js';
 import type { ErrorCode } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
-import { ageText } from '../../model/index.js';
+import { ageText, jsonFields } from '../../model/index.js';
 import type { noteProof } from '../../restore/index.js';
 import {
   absolutePath,
@@ -16,7 +16,6 @@ import {
   readState,
   stateName,
   statePath,
-  stateValue,
   writeState,
 } from '../../system/index.js';
 import { formatTime } from '../output/units.js';
@@ -59,7 +58,7 @@ export class BackupMemory {
 
   /** Returns what is remembered; nothing if the file is missing or damaged. */
   read(): Remembered {
-    const found = { ...(stateValue(readState(this.file) ?? '') as Record<string, unknown> | null) };
+    const found = jsonFields(readState(this.file));
     const known = FACTS.flatMap((fact) => {
       const value = found[fact];
       return typeof value === 'number' && value > 0 && value <= Date.now() ? [[fact, value]] : [];

@@ -6,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { type BackupSet, namedSets } from '../../history/index.js';
-import { displayText, isEntryName } from '../../model/index.js';
+import { displayText, isEntryName, jsonFields } from '../../model/index.js';
 import {
   absolutePath,
   byteText,
@@ -186,19 +186,16 @@ function recordIn({ files }: System, directory: string): ExportRecord | undefine
   const file = path.join(directory, RECORD);
   const bytes = readStart(files, file, MOST_RECORD_BYTES);
   if (bytes === undefined) return undefined;
-  let record: unknown;
-  try {
-    record = JSON.parse(bytes.toString('utf8'));
-  } catch {
-    record = undefined; // as one of another form
-  }
+  const record = jsonFields(bytes.toString('utf8'));
   if (isRecord(record)) return record;
   const what = `${displayText(file)} is no record of an export: give another directory`;
   throw new TardisError('TARGET_EXISTS', what);
 }
 
-function isRecord(value: unknown): value is ExportRecord {
-  const { version, client, kind, sets } = (value ?? {}) as Record<string, unknown>;
+function isRecord(
+  value: Readonly<Record<string, unknown>>,
+): value is Readonly<Record<string, unknown>> & ExportRecord {
+  const { version, client, kind, sets } = value;
   const isKnown =
     version === 1 && typeof client === 'string' && (kind === 'trees' || kind === 'tar');
   return isKnown && Array.isArray(sets) && sets.every(isExportedSet);

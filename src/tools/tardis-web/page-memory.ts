@@ -2,12 +2,12 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { normalPassword, SALT_BYTES, stretchOf, stretchPassword } from '../../crypto/index.js';
+import { jsonFields } from '../../model/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import {
   readState,
   stateName,
   statePath,
-  stateValue,
   type System,
   textBytes,
   writeState,
@@ -60,7 +60,7 @@ export class PageMemory {
 
   /** Returns the name and port of the page; a new name if none is remembered. */
   place(): KeptPlace {
-    const { label, port, address } = objectIn(readState(this.file('place')));
+    const { label, port, address } = jsonFields(readState(this.file('place')));
     if (typeof label !== 'string' || !LABEL.test(label)) {
       return { label: `t${randomBytes(LABEL_BYTES).toString('hex')}`, port: 0, address: '' };
     }
@@ -127,7 +127,7 @@ export class PageMemory {
   }
 
   private async is(what: 'password' | 'code', secret: Buffer): Promise<boolean> {
-    const { salt, hash, untilMs = Infinity } = objectIn(readState(this.file(what)));
+    const { salt, hash, untilMs = Infinity } = jsonFields(readState(this.file(what)));
     const isKept = [salt, hash].every((one) => typeof one === 'string' && SECRET.test(one));
     if (!isKept || typeof untilMs !== 'number' || this.system.clock.nowMs() >= untilMs)
       return false;
@@ -159,10 +159,4 @@ async function kept(
 ): Promise<KeptSecret> {
   const { loginSecret } = await stretchPassword(secret, salt, STRETCHED);
   return { salt: salt.toString('hex'), hash: loginSecret.toString('hex') };
-}
-
-/** Returns the fields in the text of a state file; none if it is missing or damaged. */
-function objectIn(text: string | undefined): Readonly<Record<string, unknown>> {
-  const value = text === undefined ? undefined : stateValue(text);
-  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }
