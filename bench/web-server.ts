@@ -21,7 +21,6 @@ const access = new Access(undefined);
 const door: Door = {
   program: 'tardis-web',
   system,
-  canRestore: false,
   allowsCache: true,
   authenticate: async () => {
     requested += 1;

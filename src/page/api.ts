@@ -15,11 +15,11 @@ import type {
   Store,
   Version,
 } from '../web/api/schemas.js';
-import type { JobState, RestoreBody, SetupBody } from '../web/local/schemas.js';
+import type { JobState, RestoreBody, SetupAnswers } from '../web/local/schemas.js';
 import type { Order, Place, Sort } from './logic/place.js';
 
 export type { BackupSet, Change, Client, Entry, Found, JobState, RestoreBody, Store, Version };
-export type { SetupBody };
+export type { SetupAnswers };
 export type Deleted = DeletedPage['deleted'][number];
 
 /** Path of the interface. It is beside the page, also where a proxy serves both below a path of its own. */
@@ -259,7 +259,7 @@ export const api = {
     news('/jobs', before, signal),
   store: (client: string, before: News<Store> | undefined, signal: AbortSignal) =>
     news(`${clientPath(client)}/store`, before, signal),
-  setup: (client: string, before: News<SetupBody> | undefined, signal: AbortSignal) =>
+  setup: (client: string, before: News<SetupAnswers> | undefined, signal: AbortSignal) =>
     news(`${clientPath(client)}/setup`, before, signal),
   notes: (client: string, set: number, signal: AbortSignal) =>
     json<{ notes: Note[]; total: number }>(`${setPath(client, set)}/notes`, { signal }),

@@ -1,5 +1,6 @@
 export { yieldRegularly } from './yielding.js';
 export { BoundedCache, keepLoading } from './bounded-cache.js';
+export { CountsByKey } from './counts-by-key.js';
 export { Credit } from './credit.js';
 export { Retries } from './retries.js';
 export { type Clock, looseDelay, notBefore, systemClock, wallMs, within } from './clock.js';

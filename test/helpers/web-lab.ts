@@ -8,6 +8,7 @@ import {
   HistoryPool,
   newWebApp,
   registerApi,
+  tokenIn,
   type WebApp,
   type WebAppOptions,
 } from '../../src/web/api/index.js';
@@ -61,11 +62,10 @@ export async function makeWebLab(
   const door: Door = {
     program: 'tardisremote',
     system,
-    canRestore: false,
     allowsCache: true,
     authenticate: async ({ headers: { authorization = '' } }) => {
-      const [, account = '', name, rights] =
-        /^Bearer (?:([^:/]+)\/)?([^:]+):(.*)$/.exec(authorization) ?? [];
+      const token = tokenIn(authorization) ?? authorization.replace('Bearer ', '');
+      const [, account = '', name, rights] = /^(?:([^:/]+)\/)?([^:]+):(.*)$/.exec(token) ?? [];
       if (name === undefined || rights === undefined) {
         throw new TardisError('NOT_LOGGED_IN', 'a login is needed');
       }

@@ -1,6 +1,6 @@
 /** Shows what `tardis setup` has configured, and changes it: sources, excluded directories, schedule, rules and reports. */
 import { useContext, useState } from 'preact/hooks';
-import { api, type SetupBody } from '../api.js';
+import { api, type SetupAnswers } from '../api.js';
 import { useAnswer, useNews, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { pathFromText } from '../logic/paths.js';
@@ -10,7 +10,7 @@ import { ActButton, Acting } from './acts.js';
 import { Notice } from './notice.js';
 import { Words } from './words.js';
 
-type Key = keyof SetupBody;
+type Key = keyof SetupAnswers;
 
 const FIELDS: readonly (readonly [key: Key, text: TextKey])[] = [
   ['Sources', 'setupSources'],
@@ -35,7 +35,7 @@ const MOST_WEIGHED = 20;
 export function SetupCard({ client }: { readonly client: string }) {
   const { offers } = useContext(Acting);
   const isConfigured = offers.includes('backup');
-  const { value, error, again } = useNews<SetupBody>(
+  const { value, error, again } = useNews<SetupAnswers>(
     isConfigured ? `setup/${client}` : undefined,
     (before, signal) => api.setup(client, before, signal),
   );
@@ -77,11 +77,11 @@ export function SetupCard({ client }: { readonly client: string }) {
 interface SetupProps {
   readonly client: string;
   /** The answers that are in force. */
-  readonly value: SetupBody;
+  readonly value: SetupAnswers;
 }
 
 function SetupAct({ client, value }: SetupProps) {
-  const [typed, setTyped] = useState<SetupBody>({});
+  const [typed, setTyped] = useState<SetupAnswers>({});
   const changed = Object.entries(typed).filter(([key, text]) => text !== value[key as Key]);
   const change = (key: Key, text: string): void => setTyped({ ...typed, [key]: text });
   return (

@@ -4,7 +4,7 @@
  * failures for other clients there. Unknown clients count like known ones.
  */
 import { TardisError } from '../../errors/index.js';
-import { BoundedCache, type Clock } from '../../system/index.js';
+import { BoundedCache, type Clock, CountsByKey } from '../../system/index.js';
 import { type Allowance, LeakyCounts } from './leaky-counts.js';
 
 export interface AttemptLimits {
@@ -33,7 +33,7 @@ export class Attempts {
   private readonly ofAddress: LeakyCounts;
   private readonly proven = new BoundedCache<string, true>(MAX_PROVEN);
   /** Number of attempts in progress, by pair and by address. It is bounded by the number of connections. */
-  private readonly underWay = new Map<string, number>();
+  private readonly underWay = new CountsByKey();
   private readonly waiting = new Set<() => void>();
 
   constructor(clock: Clock, limits: AttemptLimits) {
@@ -52,16 +52,12 @@ export class Attempts {
       await new Promise<void>((resolve) => this.waiting.add(resolve));
     }
     const keys = [pairOf(client, address), address];
-    for (const key of keys) this.underWay.set(key, (this.underWay.get(key) ?? 0) + 1);
+    for (const key of keys) this.underWay.add(key, 1);
     let isSettled = false;
     const settle = (outcome: () => void): void => {
       if (isSettled) return;
       isSettled = true;
-      for (const key of keys) {
-        const left = this.underWay.get(key)! - 1;
-        if (left > 0) this.underWay.set(key, left);
-        else this.underWay.delete(key);
-      }
+      for (const key of keys) this.underWay.add(key, -1);
       outcome();
       const waiting = [...this.waiting];
       this.waiting.clear();
@@ -77,7 +73,7 @@ export class Attempts {
   private hasRoom(client: string, address: string): boolean {
     const pair = pairOf(client, address);
     const fits = (failures: LeakyCounts, key: string): boolean =>
-      failures.left(key) + (this.underWay.get(key) ?? 0) <= failures.allowance.burst - 1;
+      failures.left(key) + this.underWay.of(key) <= failures.allowance.burst - 1;
     if (!fits(this.ofPair, pair)) return false;
     return this.proven.has(pair) || fits(this.ofAddress, address);
   }

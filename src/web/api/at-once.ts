@@ -1,6 +1,7 @@
 /** Limits of the number of requests that are answered at once: for each login, and for all. */
 import type { FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
+import { CountsByKey } from '../../system/index.js';
 import { addressOf, type Requester } from './address-of.js';
 
 export interface AtOnceLimits {
@@ -38,9 +39,8 @@ interface Place extends GivesWay {
 }
 
 export class AtOnce {
-  private all = 0;
   private strangers = 0;
-  private readonly byKey = new Map<string, number>();
+  private readonly counts = new CountsByKey();
   private readonly held = new Set<Place>();
 
   constructor(private readonly limits: AtOnceLimits = REQUESTS_AT_ONCE) {}
@@ -58,8 +58,8 @@ export class AtOnce {
     const key = isStranger
       ? `address ${addressOf(request)}`
       : `login ${visitor.client ?? ''}/${visitor.account}`;
-    const isOwnFull = (this.byKey.get(key) ?? 0) >= ofOne;
-    const isFull = this.all >= ofAll || (isStranger && this.strangers >= ofStrangers);
+    const isOwnFull = this.counts.of(key) >= ofOne;
+    const isFull = this.counts.all >= ofAll || (isStranger && this.strangers >= ofStrangers);
     if (isFull || isOwnFull) {
       const stalled = isStranger ? undefined : this.longestStalled(isOwnFull ? key : undefined);
       if (stalled === undefined) throw new TardisError('TOO_MANY_REQUESTS', why, { seconds });
@@ -96,10 +96,7 @@ export class AtOnce {
   }
 
   private count(key: string, isStranger: boolean, more: 1 | -1): void {
-    this.all += more;
+    this.counts.add(key, more);
     if (isStranger) this.strangers += more;
-    const own = (this.byKey.get(key) ?? 0) + more;
-    if (own > 0) this.byKey.set(key, own);
-    else this.byKey.delete(key);
   }
 }

@@ -3,10 +3,13 @@
  * `tardis-web` each implement it.
  */
 import type { FastifyRequest } from 'fastify';
-import type { ClientOverview, History, ObjectReader } from '../../history/index.js';
+import { TardisError } from '../../errors/index.js';
+import type { ClientOverview, History } from '../../history/index.js';
 import type { RightName, SetNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import type { OpenContents } from './content/open-contents.js';
+import type { RouteRow } from './route-row.js';
+import type { Session } from './schemas.js';
 
 /** A requester that has logged in. */
 export interface Visitor {
@@ -21,8 +24,6 @@ export interface Visitor {
 export interface Lease {
   readonly history: History;
   readonly contents: OpenContents;
-  /** Reads records as they are stored. */
-  readonly objects: ObjectReader;
   /** True if names and contents are encrypted, and this program lacks the keys. */
   readonly isSealed: boolean;
   /** True if the source of the history has ended, so that another lease must be used to repeat a failed request. */
@@ -46,18 +47,40 @@ export interface ListedClient extends ClientOverview {
   readonly isClosed?: boolean;
 }
 
+const MAX_HEADER_CHARS = 1024;
+
+/**
+ * Returns the token in the header `Authorization`. It is the token of Bearer, or the password of Basic for programs
+ * that support only that. Returns undefined if there is none.
+ */
+export function tokenIn(header = ''): string | undefined {
+  if (header.length > MAX_HEADER_CHARS) return undefined;
+  const [, scheme = '', value = ''] = /^(Bearer|Basic) +([\w.~+/=-]+)$/i.exec(header) ?? [];
+  if (scheme.toLowerCase() === 'bearer') return value;
+  const [, token] = /^[^:]*:(.*)$/s.exec(Buffer.from(value, 'base64').toString('latin1')) ?? [];
+  return token;
+}
+
 /** Facts that a page needs about the client that it shows. */
-export interface AboutClient {
-  /** The client; absent if the visitor has only one. */
-  readonly client?: string;
-  /** Acts that this program offers for it, such as `backup` and `change`. */
-  readonly offers?: readonly string[];
-  /** The directory of this machine at which the client is mounted unless another one is named. */
-  readonly mountPoint?: string;
-  /** The options by which a command finds the store, as words of a shell; absent where no command is near. */
-  readonly storeWords?: string;
-  /** Warnings about data in answers that nothing proves; absent if this program decrypts nothing. */
-  readonly doubts?: readonly string[];
+export type AboutClient = Pick<
+  Session,
+  'client' | 'offers' | 'mountPoint' | 'storeWords' | 'doubts'
+>;
+
+/**
+ * Throws NOT_PERMITTED if a visitor lacks a right, or may not open the client that is requested. The text is the same for
+ * a client that does not exist.
+ */
+export function requireRight(
+  { client, rights }: Visitor,
+  right: RouteRow['right'],
+  requested = client,
+): void {
+  if (client !== undefined && client !== requested) {
+    throw new TardisError('NOT_PERMITTED', 'the login is of another client');
+  }
+  if (right === 'none' || right === 'login' || rights.has(right)) return;
+  throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
 }
 
 /** True if the requester may keep answers about complete sets: its files must not get what this program decrypts. */
@@ -71,8 +94,6 @@ export function mayBeKept(
 export interface Door {
   readonly program: 'tardisremote' | 'tardis-web';
   readonly system: System;
-  /** True if this program restores files in place. */
-  readonly canRestore: boolean;
   /** True if answers about complete sets may be kept by the requester, unless this program decrypts them. */
   readonly allowsCache: boolean;
   /** Returns facts about a client; undefined stands for the first one. Throws NO_SUCH_CLIENT. */

@@ -73,8 +73,7 @@ export class HistoryPool {
       pooled.uses -= 1;
       throw error;
     }
-    const { objects } = opened.contents;
-    return { ...opened, objects, release: () => this.release(key, pooled) };
+    return { ...opened, release: () => this.release(key, pooled) };
   }
 
   /**

@@ -12,11 +12,14 @@ export {
   type Lease,
   type ListedClient,
   mayBeKept,
+  requireRight,
+  tokenIn,
   type Visitor,
 } from './door.js';
 export { entryJson, pathJson, type SetSpan, setsShowing } from './entry-json.js';
 export { entryAt } from './handlers/entry-handlers.js';
 export { HistoryPool } from './history-pool.js';
+export { percentDecoded, percentEncoder } from './percent.js';
 export { invalidRequest } from './problem.js';
 export { changedRules, checkedRules } from './handlers/report-handlers.js';
 export { PurgeRules } from './schemas.js';

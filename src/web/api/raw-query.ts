@@ -1,12 +1,12 @@
 /** Parses queries whose values are bytes. */
 import { pathBelow, SLASH, SLASH_BYTES, splitPath } from '../../model/index.js';
+import { percentDecoded } from './percent.js';
 import { invalidRequest } from './problem.js';
 
 /**
  * Maximum number of parameters of a query. It is high, since the query of an archive repeats a parameter for each path.
  */
 const MAX_PARAMETERS = 1024;
-const MALFORMED = /%(?![0-9a-f]{2})/i;
 
 export type RawQuery = Record<string, string | string[]>;
 
@@ -34,14 +34,7 @@ export function parseQuery(text: string): RawQuery {
 
 /** Returns the bytes of percent-encoded text, each as one character. */
 function decoded(text: string): string {
-  if (MALFORMED.test(text)) throw invalidRequest('the query has a % without two hex digits');
-  const bytes = text
-    .replaceAll('+', ' ')
-    .replaceAll(/%([0-9a-f]{2})/gi, (_, hex: string) =>
-      String.fromCodePoint(Number.parseInt(hex, 16)),
-    );
-  // A character beyond one byte was not percent-encoded, and stands for its bytes in UTF-8.
-  return /[\u0100-\u{10ffff}]/u.test(bytes) ? Buffer.from(bytes).toString('latin1') : bytes;
+  return percentDecoded(text.replaceAll('+', ' '), 'query').toString('latin1');
 }
 
 const NUL = 0;

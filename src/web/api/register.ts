@@ -5,7 +5,7 @@ import { TardisError } from '../../errors/index.js';
 import { checkClientName } from '../../store/index.js';
 import { AtOnce } from './at-once.js';
 import { DirectoryOrders } from './directory-order.js';
-import type { Door, Visitor } from './door.js';
+import { type Door, requireRight, type Visitor } from './door.js';
 import { ENTRY_HANDLERS } from './handlers/entry-handlers.js';
 import { REPORT_HANDLERS } from './handlers/report-handlers.js';
 import { SIZE_HANDLERS } from './handlers/size-handlers.js';
@@ -95,7 +95,9 @@ function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): v
     onRequest: async (request, answer) => {
       const isOpen = row.right === 'none';
       const visitor = isOpen ? undefined : await house.door.authenticate(request);
-      if (visitor !== undefined) requireRights(row, visitor, clientIn(request));
+      const client = clientIn(request);
+      if (client !== undefined) checkClientName(client.replace(ELSEWHERE, ''));
+      if (visitor !== undefined) requireRight(visitor, row.right, client);
       request.visitor = visitor;
       // The request is counted before its body is read, which takes memory.
       if (row.isUncounted !== true) keepPlace(answer, house.atOnce.enter(request));
@@ -130,22 +132,6 @@ function clientIn(request: FastifyRequest): string | undefined {
   return (request.params as { client?: string }).client;
 }
 
-/** Throws NOT_PERMITTED if the visitor lacks the right. The text is the same for a client that does not exist. */
-function requireRights(
-  { right }: RouteRow,
-  { client, rights }: Visitor,
-  requested: string | undefined,
-): void {
-  if (requested !== undefined) {
-    checkClientName(requested.replace(ELSEWHERE, ''));
-    if (client !== undefined && client !== requested) {
-      throw new TardisError('NOT_PERMITTED', 'the login is of another client');
-    }
-  }
-  if (right === 'none' || right === 'login' || rights.has(right)) return;
-  throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
-}
-
 async function answerTo(
   { door, orders }: House,
   row: RouteRow,
@@ -177,7 +163,7 @@ async function answerTo(
       reply,
     );
   }
-  const permit = (one: Visitor): void => requireRights(row, one, client);
+  const permit = (one: Visitor): void => requireRight(one, row.right, client);
   return withLease({ door, client, visitor, request, reply, permit }, async (lease, caller) => {
     if (row.isClear === true && lease.isSealed) throw sealed(client);
     return handled(row, handler, { ...apiRequest, visitor: caller, lease }, reply);

@@ -297,6 +297,7 @@ export const Session = Type.Object({
     }),
   ),
 });
+export type Session = Static<typeof Session>;
 
 /** Absolute path in percent-encoded bytes. */
 export const PathQuery = Type.String({
@@ -304,6 +305,10 @@ export const PathQuery = Type.String({
   maxLength: MAX_PATH_CHARS,
   description: 'Absolute path, in percent-encoded bytes.',
 });
+/** Paths of one restore or archive. */
+export const PathQueries = Type.Array(PathQuery, { minItems: 1, maxItems: 10_000 });
+/** Maximum number of bytes of a request with them: enough for as many paths of usual length. */
+export const MAX_PATHS_BODY_BYTES: number = 4 << 20;
 export const LIMIT = Type.Integer({ minimum: 1, maximum: 10_000, default: 1000 });
 export const Cursor = Type.String({ maxLength: MAX_PATH_CHARS, description: '`next` of a page.' });
 

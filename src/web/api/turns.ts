@@ -4,6 +4,7 @@
  * A connection of HTTP/1 has one request at a time, which ends with it.
  */
 import type { Http2Stream, ServerHttp2Session } from 'node:http2';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { FastifyReply } from 'fastify';
 import type { WebApp } from './web-app.js';
 import { whenClosed } from './when-closed.js';
@@ -18,7 +19,7 @@ export function takeTurns(app: WebApp): void {
   app.addHook('onRequest', async ({ raw }, reply) => {
     if (raw.httpVersionMajor < 2) return;
     const isGone = goneLater(reply);
-    last = last.then(nextTurn);
+    last = last.then(() => nextTurn());
     await last;
     if (isGone()) reply.hijack(); // nothing more is done for it
   });
@@ -65,12 +66,6 @@ export async function inPlace<T>(reply: FastifyReply, work: () => Promise<T>): P
     place.isRunning = false;
     if (place.isClosed) place.leave();
   }
-}
-
-function nextTurn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }
 
 /** Returns a function that is true once the requester of an answer has gone. */

@@ -53,19 +53,14 @@ export class ArchiveStream extends Readable {
   private readonly ending = new AbortController();
   private readonly waits = new WaitShare(() => performance.now());
   private readonly memory = new PassedMemory();
-  private isBegun!: () => void;
-  private isRefused!: (error: unknown) => void;
   private goOn: (() => void) | undefined;
   private running: Promise<void> | undefined;
-  private readonly begun = new Promise<void>((resolve, reject) => {
-    this.isBegun = resolve;
-    this.isRefused = reject;
-  });
+  private readonly begun = Promise.withResolvers<void>();
 
   /** Creates the stream. It reads nothing until `begin` is called. */
   constructor(private readonly options: ArchiveStreamOptions) {
     super({ highWaterMark: READY_BYTES });
-    this.begun.catch(() => undefined); // `begin` throws the error
+    this.begun.promise.catch(() => undefined); // `begin` throws the error
   }
 
   /**
@@ -74,7 +69,7 @@ export class ArchiveStream extends Readable {
    */
   async begin(): Promise<void> {
     this.running ??= this.run();
-    await this.begun;
+    await this.begun.promise;
   }
 
   /** Time for which the reader has taken nothing; 0 if no bytes wait for the reader. */
@@ -117,9 +112,9 @@ export class ArchiveStream extends Readable {
     try {
       this.failures = await this.write();
       this.push(null);
-      this.isBegun();
+      this.begun.resolve();
     } catch (error) {
-      this.isRefused(error); // has no effect if the archive has begun
+      this.begun.reject(error); // has no effect if the archive has begun
       // Destroying the stream waits for the end of this function, so it must not be awaited here.
       if (!this.ending.signal.aborted) setImmediate(() => this.destroy(error as Error));
     }
@@ -143,11 +138,11 @@ export class ArchiveStream extends Readable {
     throwIfAborted(this.ending.signal);
     this.waits.begin();
     const isFull = !this.push(this.memory.copyOf(bytes));
-    this.isBegun();
+    this.begun.resolve();
     if (isFull) {
-      await new Promise<void>((resolve) => {
-        this.goOn = resolve;
-      });
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.goOn = resolve;
+      await promise;
       this.goOn = undefined;
     }
     this.waits.end();

@@ -12,8 +12,6 @@ import { BoundedCache } from '../../system/index.js';
 
 /** Maximum number of stored selections; the oldest one is removed for a new one. */
 const MAX_KEPT = 16;
-const MAX_PATHS = 10_000;
-const MAX_BODY_BYTES = 4 << 20;
 
 interface Kept {
   readonly client: string;
@@ -47,10 +45,8 @@ export function selectionRoute(selections: Selections): AddedRoute {
       right: 'read',
       isClear: true,
       summary: 'Keeps paths for an archive (`selection`), where they are too long for a query.',
-      maxBodyBytes: MAX_BODY_BYTES,
-      body: Type.Object({
-        paths: Type.Array(schemas.PathQuery, { minItems: 1, maxItems: MAX_PATHS }),
-      }),
+      maxBodyBytes: schemas.MAX_PATHS_BODY_BYTES,
+      body: Type.Object({ paths: schemas.PathQueries }),
       reply: Type.Object({ selection: Type.String() }),
     },
     async ({ body, params }) => {

@@ -2,21 +2,24 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { virtualDirectory } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { EntryType } from '../../model/index.js';
+import { EntryType, isEntryName } from '../../model/index.js';
 import {
   AtOnce,
   inPlace,
+  invalidRequest,
   keepPlace,
   type Door,
   type Lease,
   mayBeKept,
+  percentDecoded,
+  percentEncoder,
+  requireRight,
   sendContent,
   sendStream,
   type Visitor,
   type WebApp,
   withLease,
 } from '../api/index.js';
-import { bytesOfUrl, encodedName, hrefOf } from './dav-paths.js';
 import { davNodeAt, type DavNode } from './dav-tree.js';
 import {
   type DavResource,
@@ -39,6 +42,11 @@ const WRITING = 'PUT POST PATCH DELETE MKCOL COPY MOVE PROPPATCH LOCK UNLOCK'.sp
 const READING = ['GET', 'HEAD', 'PROPFIND'];
 /** Number of characters of text that are sent at once. */
 const PART_CHARS = 64 << 10;
+/** The segment of a path that stands for the place itself. */
+const SAME = Buffer.from('.');
+
+/** Returns a name in the form for a URL and for `href`: it has only letters, digits, `-._~` and `%`. */
+const encodedName = percentEncoder(/[\w.~-]/);
 
 /** Adds WebDAV below `/dav`. A script's token is the password of Basic, with any user name. */
 export function registerDav(app: WebApp, door: Door): void {
@@ -68,7 +76,7 @@ export function registerDav(app: WebApp, door: Door): void {
         url,
         compress: false,
         onRequest: async (request, reply) => {
-          request.visitor = await visitorOf(door, request);
+          request.visitor = await door.authenticate(request);
           keepPlace(reply, atOnce.enter(request)); // counted before the body is read, which takes memory
         },
         handler: async (request, reply) => inPlace(reply, () => answer(door, request, reply)),
@@ -89,20 +97,10 @@ async function refuseWriting(_: FastifyRequest, reply: FastifyReply): Promise<vo
     .send('Backups are read-only: nothing is changed.\n');
 }
 
-/** Returns the authenticated visitor. Programs that support only Basic authentication send a token as the password. */
-async function visitorOf(door: Door, request: FastifyRequest): Promise<Visitor> {
-  const [, credentials] = /^Basic ([\w+/=-]+)$/i.exec(request.headers.authorization ?? '') ?? [];
-  if (credentials !== undefined) {
-    const text = Buffer.from(credentials, 'base64').toString();
-    request.headers.authorization = `Bearer ${text.slice(text.indexOf(':') + 1)}`;
-  }
-  return door.authenticate(request);
-}
-
 async function answer(door: Door, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const { visitor } = request;
   if (visitor === undefined) throw new TardisError('NOT_LOGGED_IN', 'a login is needed');
-  const [client, ...path] = bytesOfUrl(request.originalUrl, DAV_BASE);
+  const [client, ...path] = namesOfUrl(request.originalUrl);
   requireRight(visitor, 'list', client?.toString());
   if (client === undefined) return answerTop(door, visitor, request, reply);
   const name = client.toString();
@@ -125,17 +123,24 @@ async function answer(door: Door, request: FastifyRequest, reply: FastifyReply):
   );
 }
 
-/** Throws NOT_PERMITTED if the visitor lacks the right. The text is the same for a client that does not exist. */
-function requireRight(
-  { rights, client }: Visitor,
-  right: 'list' | 'read',
-  requested: string | undefined,
-): void {
-  if (requested !== undefined && client !== undefined && client !== requested) {
-    throw new TardisError('NOT_PERMITTED', 'the login is of another client');
-  }
-  if (rights.has(right)) return;
-  throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
+/**
+ * Returns the names in the path of a URL, as bytes. Empty segments between slashes are left out, and so are segments `.`,
+ * also in percent-encoding: rclone sends one before a name with a colon (RFC 3986, 4.2). Throws REQUEST_INVALID for an
+ * invalid name, such as `..` or a name with an encoded slash.
+ */
+function namesOfUrl(url: string): Buffer[] {
+  const [path = ''] = url.split(/[?#]/, 1);
+  if (path !== DAV_BASE && !path.startsWith(`${DAV_BASE}/`))
+    throw invalidRequest('the path is another one');
+  return path
+    .slice(DAV_BASE.length)
+    .split('/')
+    .map((part) => percentDecoded(part, 'path'))
+    .filter((name) => name.length > 0 && !name.equals(SAME))
+    .map((name) => {
+      if (!isEntryName(name)) throw invalidRequest('the path has a part that is no name');
+      return name;
+    });
 }
 
 /** Answers requests for the collection of all clients. */
@@ -182,6 +187,12 @@ async function answerPropfind(
   void reply.code(207).type(XML_TYPE).header('cache-control', 'no-store');
   await sendStream(reply, parts(text));
   return reply;
+}
+
+/** Returns the URL path of names below a base. The path of a collection ends with a slash. */
+function hrefOf(base: string, names: readonly Buffer[], endsWithSlash: boolean): string {
+  const path = [base, ...names.map(encodedName)].join('/');
+  return endsWithSlash ? `${path}/` : path;
 }
 
 async function* multistatus(

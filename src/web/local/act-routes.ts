@@ -10,7 +10,7 @@ import {
   invalidRequest,
   setOf,
 } from '../api/index.js';
-import type { Act, Acts, Offer, SetupAnswers } from './acts.js';
+import type { Act, Acts, Offer } from './acts.js';
 import type { Clients } from './clients.js';
 import { JOB } from './job-routes.js';
 import type { Jobs } from './jobs.js';
@@ -22,6 +22,7 @@ import {
   LockBody,
   MountBody,
   PurgeBody,
+  type SetupAnswers,
   SetupBody,
   TagBody,
 } from './schemas.js';

@@ -2,6 +2,7 @@
 import { isErrorCode, TardisError } from '../../errors/index.js';
 import type { ClientSetting, SetNumber } from '../../model/index.js';
 import { Job, type Jobs } from './jobs.js';
+import type { SetupAnswers } from './schemas.js';
 
 /** Rules of a purge by the keys under which they are stored, with their words; none for no rule. */
 export type PurgeRules = Readonly<Record<string, string>>;
@@ -25,12 +26,6 @@ export type Act =
   | { readonly kind: 'mount'; readonly directory: string }
   | { readonly kind: 'setup'; readonly answers: SetupAnswers }
   | { readonly kind: 'test-report' };
-
-/** Answers that are commands. Only a page on loopback changes them, since they run any program of this machine. */
-export const HOOK_KEYS = ['HookBefore', 'HookAfter'] as const;
-/** Answers of `tardis setup` that the page shows and changes, as one writes them in a file of answers. */
-export const SETUP_KEYS = ['Sources', 'Exclude', 'When', 'Keep', 'Report', ...HOOK_KEYS] as const;
-export type SetupAnswers = Readonly<Partial<Record<(typeof SETUP_KEYS)[number], string>>>;
 
 /**
  * Acts that this program can offer: a backup needs the configuration of `tardis setup`, a change a store that it may

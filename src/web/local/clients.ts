@@ -116,8 +116,7 @@ export class Clients {
     if (others === undefined || (name === first.name && !this.isFirstOver)) {
       this.find(name);
       const { contents } = this;
-      const { objects } = contents;
-      return { history, contents, objects, isSealed: false, release: () => undefined };
+      return { history, contents, isSealed: false, release: () => undefined };
     }
     if (this.unlocking?.name === name) await this.unlocking.done;
     const refused = this.refused.get(name);

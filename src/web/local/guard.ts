@@ -4,10 +4,9 @@
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { requireHost } from '../../system/index.js';
-import { hostOf, type IncomingRequest, requireOwnPage } from '../api/index.js';
+import { hostOf, type IncomingRequest, requireOwnPage, tokenIn } from '../api/index.js';
 
 const SECRET_BYTES = 32;
-const BEARER = /^Bearer ([\w-]{1,128})$/;
 function newSecret(): string {
   return randomBytes(SECRET_BYTES).toString('base64url');
 }
@@ -62,9 +61,9 @@ export class Entrance {
     this.sessions.delete(hashOf(session));
   }
 
-  /** True if `Authorization` contains the key for programs, as Bearer. */
+  /** True if `Authorization` contains the key for programs. */
   isProgram(authorization: string | undefined): boolean {
-    const given = BEARER.exec(authorization ?? '')?.[1];
+    const given = tokenIn(authorization);
     return given !== undefined && isEqual(given, this.programKey);
   }
 }

@@ -1,11 +1,11 @@
 /** The routes of jobs: a restore is begun, and every job is listed, stopped and forgotten. */
 import { Type } from 'typebox';
-import { type AddedRoute, addedRoute } from '../api/index.js';
+import { type AddedRoute, addedRoute, schemas } from '../api/index.js';
 import type { Acts } from './acts.js';
 import type { Clients } from './clients.js';
 import type { Jobs } from './jobs.js';
 import type { Restores } from './restores.js';
-import { JobState, MAX_RESTORE_BODY_BYTES, RestoreBody } from './schemas.js';
+import { JobState, RestoreBody } from './schemas.js';
 
 const JOBS = '/jobs';
 export const JOB = `${JOBS}/{id}`;
@@ -28,7 +28,7 @@ export function jobRoutes(
         path: '/restores',
         right: 'read',
         summary: 'Begins a restore on this machine, or a preview of one.',
-        maxBodyBytes: MAX_RESTORE_BODY_BYTES,
+        maxBodyBytes: schemas.MAX_PATHS_BODY_BYTES,
         body: RestoreBody,
         reply: JobState,
       },

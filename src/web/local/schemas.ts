@@ -1,11 +1,7 @@
 /** Requests and replies of the routes that only the server on loopback has. */
 import { type Static, Type } from 'typebox';
-import { MAX_PATH_CHARS, PathQuery, PurgeRules, Root } from '../api/schemas.js';
+import { MAX_PATH_CHARS, PathQueries, PathQuery, PurgeRules, Root } from '../api/schemas.js';
 
-/** Maximum number of paths of one restore. */
-const MAX_PATHS = 10_000;
-/** Maximum number of bytes of a request for a restore: enough for MAX_PATHS paths of usual length. */
-export const MAX_RESTORE_BODY_BYTES: number = 4 << 20;
 /** Maximum number of failures of a restore that are reported one by one. */
 export const MAX_FAILURES = 100;
 
@@ -17,7 +13,7 @@ export const ClientName = Type.String({ maxLength: 256 });
 export const RestoreBody = Type.Object({
   client: ClientName,
   set: Type.Integer({ minimum: 1 }),
-  paths: Type.Array(PathQuery, { minItems: 1, maxItems: MAX_PATHS }),
+  paths: PathQueries,
   output: Type.Optional(
     Type.String({
       maxLength: MAX_PATH_CHARS,
@@ -30,25 +26,24 @@ export const RestoreBody = Type.Object({
 });
 export type RestoreBody = Static<typeof RestoreBody>;
 
+/** Acts, by the names of their commands. */
+const ACT_KINDS = [
+  'backup',
+  'check',
+  'lock',
+  'tag',
+  'delete',
+  'forget',
+  'withdraw',
+  'purge',
+  'mount',
+  'setup',
+  'test-report',
+] as const;
+
 export const JobState = Type.Object({
   id: Type.String(),
-  kind: Type.Enum([
-    'restore',
-    'preview',
-    'archive',
-    'download',
-    'backup',
-    'check',
-    'lock',
-    'tag',
-    'delete',
-    'forget',
-    'withdraw',
-    'purge',
-    'mount',
-    'setup',
-    'test-report',
-  ]),
+  kind: Type.Enum(['restore', 'preview', 'archive', 'download', ...ACT_KINDS]),
   client: Type.String({ description: 'The client, by its name in addresses.' }),
   state: Type.Enum(['running', 'done', 'failed', 'stopped']),
   set: Type.Optional(Type.Integer({ description: 'The set that is read; absent in acts.' })),
@@ -62,20 +57,7 @@ export const JobState = Type.Object({
   result: Type.Optional(
     Type.Object(
       {
-        code: Type.Enum([
-          'backup',
-          'check',
-          'lock',
-          'unlock',
-          'tag',
-          'delete',
-          'purge',
-          'forget',
-          'withdraw',
-          'mount',
-          'setup',
-          'test-report',
-        ]),
+        code: Type.Enum([...ACT_KINDS, 'unlock']),
         n: Type.Optional(Type.Integer()),
       },
       {
@@ -164,16 +146,15 @@ export const PurgeBody = Type.Object({
 const answer = Type.Optional(
   Type.String({ maxLength: 16_384, pattern: String.raw`^[^\u0000-\u001f\u007f]*$` }),
 );
+/** Answers that are commands. Only a page on loopback changes them, since they run any program of this machine. */
+export const HOOK_KEYS = ['HookBefore', 'HookAfter'] as const;
+/** Answers of `tardis setup` that the page shows and changes, as one writes them in a file of answers. */
+export const SETUP_KEYS = ['Sources', 'Exclude', 'When', 'Keep', 'Report', ...HOOK_KEYS] as const;
+export type SetupAnswers = Partial<Record<(typeof SETUP_KEYS)[number], string>>;
 export const SetupBody = Type.Object(
-  {
-    Sources: answer,
-    Exclude: answer,
-    When: answer,
-    Keep: answer,
-    Report: answer,
-    HookBefore: answer,
-    HookAfter: answer,
-  },
+  Object.fromEntries(SETUP_KEYS.map((key) => [key, answer])) as Record<
+    keyof SetupAnswers,
+    typeof answer
+  >,
   { additionalProperties: false, description: 'Answers of `tardis setup` (docs/using/setup.md).' },
 );
-export type SetupBody = Static<typeof SetupBody>;

@@ -271,16 +271,15 @@ function doorOf(
   return {
     program: 'tardis-web',
     system,
-    canRestore: true,
     about: (client) => {
       const { name, commands, storeWords } = clients.find(client);
       const history = clients.opened(name);
       return {
         client: name,
-        offers: commands?.offers ?? [],
-        ...(commands === undefined ? {} : { mountPoint: commands.mountPoint }),
+        offers: [...(commands?.offers ?? [])],
+        mountPoint: commands?.mountPoint,
         doubts: history === undefined ? [] : shownDoubts(history),
-        ...(storeWords === undefined ? {} : { storeWords }),
+        storeWords,
       };
     },
     allowsCache: true,
@@ -311,10 +310,8 @@ class Activity {
   private readonly timer: NodeJS.Timeout | undefined;
 
   constructor(idleMs: number, isBusy: () => boolean) {
-    let end = (): void => undefined;
-    this.ended = new Promise((resolve) => {
-      end = resolve;
-    });
+    const { promise, resolve: end } = Promise.withResolvers<void>();
+    this.ended = promise;
     if (idleMs === 0) return;
     this.timer = setInterval(
       () => {

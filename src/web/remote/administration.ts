@@ -18,6 +18,7 @@ import {
   changedRules,
   checkedRules,
   invalidRequest,
+  requireRight,
   type Visitor,
 } from '../api/index.js';
 import { REMOTE_ROUTES } from './routes.js';
@@ -80,16 +81,14 @@ export function administrationRoutes(
 /** Returns the server and its store. Throws NOT_PERMITTED if there is none, or if the visitor lacks a right. */
 function administered(
   door: StoreDoor | ServerDoor,
-  { rights }: Visitor,
+  visitor: Visitor,
   right: RightName,
 ): { ownServer: OwnServer; store: string } {
   if (!(door instanceof StoreDoor) || door.ownServer === undefined) {
     const where = 'use the page of the tardisd itself (Remote = yes), or `sonic` on its machine';
     throw new TardisError('NOT_PERMITTED', `this program only reads: ${where}`);
   }
-  if (!rights.has(right)) {
-    throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
-  }
+  requireRight(visitor, right);
   return { ownServer: door.ownServer, store: door.store };
 }
 

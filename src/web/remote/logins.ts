@@ -5,7 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { TardisError } from '../../errors/index.js';
 import type { LoginService, PendingLogin } from '../../server/index.js';
-import { addressGroup } from '../../system/index.js';
+import { addressGroup, CountsByKey } from '../../system/index.js';
 import {
   type Channel,
   decodeMessage,
@@ -45,7 +45,7 @@ export interface Proven {
 export class Logins {
   private readonly pending = new Map<string, Pending>();
   /** Number of logins by address whose challenge is being made. */
-  private readonly beginning = new Map<string, number>();
+  private readonly beginning = new CountsByKey();
 
   constructor(private readonly service: LoginService) {}
 
@@ -57,7 +57,8 @@ export class Logins {
   async begin(greeting: Buffer, channel: Channel): Promise<{ id: string; challenge: Buffer }> {
     const hello = helloIn(greeting);
     const address = addressGroup(channel.peerAddress || undefined);
-    this.enter(address);
+    this.requireRoom(address);
+    this.beginning.add(address, 1);
     try {
       const login = await this.service.begin(hello, channel);
       if (login === undefined) {
@@ -73,7 +74,7 @@ export class Logins {
       this.pending.set(id, { login, hello, greeting, challenge, address, timer });
       return { id, challenge };
     } finally {
-      this.leave(address);
+      this.beginning.add(address, -1);
     }
   }
 
@@ -101,20 +102,16 @@ export class Logins {
     for (const id of this.pending.keys()) this.drop(id);
   }
 
-  private enter(address: string): void {
-    const begun = this.beginning.get(address) ?? 0;
-    const own = [...this.pending.values()].filter((one) => one.address === address).length;
-    const all = [...this.beginning.values()].reduce((sum, count) => sum + count, this.pending.size);
-    if (own + begun >= MAX_PENDING_OF_ONE || all >= MAX_PENDING) {
+  /** Throws TOO_MANY_REQUESTS if too many logins are under way. */
+  private requireRoom(address: string): void {
+    const { pending, beginning } = this;
+    const own = [...pending.values()].filter((one) => one.address === address).length;
+    if (
+      own + beginning.of(address) >= MAX_PENDING_OF_ONE ||
+      pending.size + beginning.all >= MAX_PENDING
+    ) {
       throw new TardisError('TOO_MANY_REQUESTS', 'too many logins are under way', { seconds: 10 });
     }
-    this.beginning.set(address, begun + 1);
-  }
-
-  private leave(address: string): void {
-    const left = this.beginning.get(address)! - 1;
-    if (left > 0) this.beginning.set(address, left);
-    else this.beginning.delete(address);
   }
 
   private drop(id: string): void {

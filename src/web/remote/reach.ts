@@ -5,7 +5,7 @@
 import type { Logger } from 'pino';
 import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
 import { openHistoryByToken, type TokenHistory, type TokenPlace } from '../../remote/index.js';
-import type { System } from '../../system/index.js';
+import { CountsByKey, type System } from '../../system/index.js';
 
 /** Maximum number of logins in progress. */
 const MAX_OPENING = 8;
@@ -33,7 +33,7 @@ const ODD: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 export type ReachedPlace = Omit<TokenPlace, 'onEnd' | 'judge'>;
 
 export class Reach {
-  private readonly opening = new Map<string, number>();
+  private readonly opening = new CountsByKey();
   private failedAtMs: number | undefined;
 
   constructor(
@@ -51,12 +51,10 @@ export class Reach {
     onEnd: () => void,
   ): Promise<TokenHistory> {
     this.waitForReturn();
-    const own = this.opening.get(address) ?? 0;
-    const all = [...this.opening.values()].reduce((sum, count) => sum + count, 0);
-    if (own >= MAX_OPENING_OF_ONE || all >= MAX_OPENING) {
+    if (this.opening.of(address) >= MAX_OPENING_OF_ONE || this.opening.all >= MAX_OPENING) {
       throw new TardisError('TOO_MANY_REQUESTS', 'too many logins are under way', { seconds: 1 });
     }
-    this.opening.set(address, own + 1);
+    this.opening.add(address, 1);
     try {
       const place = { ...this.place, onEnd, judge: judged };
       const opened = await openHistoryByToken(this.system, place, client, token);
@@ -65,9 +63,7 @@ export class Reach {
     } catch (error) {
       throw this.failed(error);
     } finally {
-      const left = this.opening.get(address)! - 1;
-      if (left > 0) this.opening.set(address, left);
-      else this.opening.delete(address);
+      this.opening.add(address, -1);
     }
   }
 

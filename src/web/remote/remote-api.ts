@@ -25,6 +25,7 @@ import {
   addressOf,
   DELETED_ROUTE,
   registerApi,
+  requireRight,
   type WebApp,
 } from '../api/index.js';
 import { administrationRoutes } from './administration.js';
@@ -118,11 +119,9 @@ function askRoute(door: StoreDoor | ServerDoor): AddedRoute {
       throw new TardisError('PROTOCOL_VIOLATION', `a question is sent as ${QUESTION_TYPE}`);
     }
     const name = readingQuestion(peekMessage(body, 'to-server'));
-    const right = MESSAGES[name].right as RightName;
-    if (!visitor.rights.has(right)) {
-      throw new TardisError('NOT_PERMITTED', `the login does not have the right "${right}"`);
-    }
-    const handlers = readOnlyHandlers(lease.history, lease.objects, () => door.clients(visitor));
+    requireRight(visitor, MESSAGES[name].right as RightName);
+    const { history, contents } = lease;
+    const handlers = readOnlyHandlers(history, contents.objects, () => door.clients(visitor));
     const answer = await answerWith(handlers, name, body);
     await reply.type(QUESTION_TYPE).send(wholeMessage(answer));
   });

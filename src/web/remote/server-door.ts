@@ -13,7 +13,7 @@ import { parseToken, tokenHash } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { addressOf, type Door, HistoryPool, type Lease, type Visitor } from '../api/index.js';
 import { away, Reach, type ReachedPlace } from './reach.js';
-import { notLoggedIn, TokenAttempts, tokenIn } from './token-attempts.js';
+import { notLoggedIn, TokenAttempts, tokenOf } from './token-attempts.js';
 
 /** Maximum number of connections to the server, and the time after its last use at which a connection is closed. */
 const LINES = Object.freeze({ most: 40, idleMs: 15_000 });
@@ -40,7 +40,6 @@ interface Bearer {
 
 export class ServerDoor implements Door {
   readonly program = 'tardisremote';
-  readonly canRestore = false;
   readonly system: System;
   readonly allowsCache: boolean;
   private readonly pool: HistoryPool;
@@ -65,7 +64,7 @@ export class ServerDoor implements Door {
   }
 
   async authenticate(request: FastifyRequest): Promise<Visitor> {
-    const token = tokenIn(request.headers.authorization);
+    const token = tokenOf(request);
     const address = addressOf(request);
     const visitor = await this.attempts.check(token, address, () => this.visitorOf(token, address));
     if (visitor === undefined) throw notLoggedIn('the token is wrong, or was removed');

@@ -39,7 +39,7 @@ import {
 } from '../api/index.js';
 import { Logins, type Proven } from './logins.js';
 import { type LoginOf, Sessions } from './sessions.js';
-import { notLoggedIn, TokenAttempts, tokenIn } from './token-attempts.js';
+import { notLoggedIn, TokenAttempts, tokenOf } from './token-attempts.js';
 
 /** Rights of the owner of a client in this program, which never writes. */
 const OWNER_RIGHTS: ReadonlySet<RightName> = new Set<RightName>(['list', 'read']);
@@ -96,7 +96,6 @@ interface Remembered {
 
 export class StoreDoor implements Door {
   readonly program = 'tardisremote';
-  readonly canRestore = false;
   readonly system: System;
   readonly allowsCache: boolean;
   readonly sessions: Sessions;
@@ -139,7 +138,7 @@ export class StoreDoor implements Door {
   }
 
   async authenticate(request: FastifyRequest): Promise<Visitor> {
-    const token = tokenIn(request.headers.authorization);
+    const token = tokenOf(request);
     this.service.requireStore({ kind: 'tls' }); // otherwise sessions would end, and tokens count as wrong
     const known = await this.bySession(token);
     if (known !== undefined) return known;

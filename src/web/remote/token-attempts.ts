@@ -2,10 +2,12 @@
  * Limits on wrong tokens. Failures are counted for each address and minute. A token that was accepted before is always
  * checked, so that failures of others do not block it.
  */
+import type { FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { tokenHash } from '../../store/index.js';
-import { BoundedCache, type Clock, notBefore } from '../../system/index.js';
+import { BoundedCache, type Clock, CountsByKey, notBefore } from '../../system/index.js';
 import { MINUTE_MS } from '../../model/index.js';
+import { tokenIn } from '../api/index.js';
 
 /** Maximum number of wrong tokens of one address in a minute. */
 const MAX_FAILED_TOKENS = 60;
@@ -16,8 +18,6 @@ const MAX_REMEMBERED = 1024;
 /** Minimum time of the first check of a token. It hides which files were read. */
 const TOKEN_AFTER_MS = 10;
 
-const MAX_HEADER_CHARS = 1024;
-
 type Look<T> = () => T | undefined | Promise<T | undefined>;
 
 export class TokenAttempts {
@@ -25,12 +25,12 @@ export class TokenAttempts {
    * Number of failures by address in the current minute, which begins with the first of them. A check in progress counts as a
    * failure until it succeeds.
    */
-  private readonly failed = new Map<string, number>();
+  private failed = new CountsByKey();
   private failedSinceMs = 0;
   /** Hashes of tokens that were right, least recently used first. */
   private readonly proven = new BoundedCache<string, true>(MAX_REMEMBERED);
   /** Number of requests that wait for the check of a token, by its hash. It is limited, as a check may take long. */
-  private readonly running = new Map<string, number>();
+  private readonly running = new CountsByKey();
   /** Checks in progress of tokens that were not accepted before, by the tokens' hashes. */
   private readonly underWay = new Map<string, Promise<void>>();
 
@@ -42,19 +42,16 @@ export class TokenAttempts {
    */
   async check<T>(token: string, address: string, look: Look<T>): Promise<T | undefined> {
     const key = tokenHash(token).toString('hex');
-    const running = this.running.get(key) ?? 0;
-    if (running >= MAX_RUNNING) {
+    if (this.running.of(key) >= MAX_RUNNING) {
       throw new TardisError('TOO_MANY_REQUESTS', 'too many requests wait for this token', {
         seconds: 1,
       });
     }
-    this.running.set(key, running + 1);
+    this.running.add(key, 1);
     try {
       return await this.checkOnce(key, address, look);
     } finally {
-      const left = this.running.get(key)! - 1;
-      if (left > 0) this.running.set(key, left);
-      else this.running.delete(key);
+      this.running.add(key, -1);
     }
   }
 
@@ -73,11 +70,8 @@ export class TokenAttempts {
 
   private async checkNew<T>(key: string, address: string, look: Look<T>): Promise<T | undefined> {
     const sinceMs = this.count(address); // counted before any file is read
-    let done: () => void = () => undefined;
-    const ended = new Promise<void>((resolve) => {
-      done = resolve;
-    });
-    this.underWay.set(key, ended);
+    const ended = Promise.withResolvers<void>();
+    this.underWay.set(key, ended.promise);
     const startMs = this.clock.monotonicMs();
     try {
       const found = await look();
@@ -92,7 +86,7 @@ export class TokenAttempts {
     } finally {
       await notBefore(this.clock, startMs + TOKEN_AFTER_MS);
       this.underWay.delete(key);
-      done();
+      ended.resolve();
     }
   }
 
@@ -102,44 +96,29 @@ export class TokenAttempts {
    */
   private count(address: string): number {
     const nowMs = this.clock.monotonicMs();
-    if (this.failed.size === 0 || nowMs - this.failedSinceMs > MINUTE_MS) {
-      this.failed.clear();
+    if (this.failed.all === 0 || nowMs - this.failedSinceMs > MINUTE_MS) {
+      this.failed = new CountsByKey();
       this.failedSinceMs = nowMs;
     }
-    const failed = this.failed.get(address) ?? 0;
-    if (failed >= MAX_FAILED_TOKENS) {
+    if (this.failed.of(address) >= MAX_FAILED_TOKENS) {
       throw new TardisError('TOO_MANY_ATTEMPTS', 'too many wrong tokens', { seconds: 60 });
     }
-    this.failed.set(address, failed + 1);
+    this.failed.add(address, 1);
     return this.failedSinceMs;
   }
 
   private giveBack(address: string, sinceMs: number): void {
-    const failed = this.failed.get(address);
-    if (failed === undefined || sinceMs !== this.failedSinceMs) return;
-    if (failed > 1) this.failed.set(address, failed - 1);
-    else this.failed.delete(address);
+    if (sinceMs === this.failedSinceMs) this.failed.add(address, -1);
   }
 }
 
-/**
- * Returns the token in the header `Authorization`. It is the token of Bearer, or the password of Basic for programs
- * that support only that. Throws NOT_LOGGED_IN if there is none.
- */
-export function tokenIn(header: string | undefined): string {
-  if (header === undefined || header.length > MAX_HEADER_CHARS) throw withoutToken();
-  const [, scheme = '', value = ''] = /^(Bearer|Basic) +([\w.~+/=-]+)$/i.exec(header) ?? [];
-  if (scheme.toLowerCase() === 'bearer') return value;
-  const pair = Buffer.from(scheme === '' ? '' : value, 'base64').toString('latin1');
-  const at = pair.indexOf(':');
-  if (at < 0) throw withoutToken();
-  return pair.slice(at + 1);
+/** Returns the token of a request. Throws NOT_LOGGED_IN if there is none. */
+export function tokenOf({ headers }: FastifyRequest): string {
+  const token = tokenIn(headers.authorization);
+  if (token === undefined) throw notLoggedIn('the request has no token');
+  return token;
 }
 
 export function notLoggedIn(why: string): TardisError {
   return new TardisError('NOT_LOGGED_IN', why);
-}
-
-function withoutToken(): TardisError {
-  return notLoggedIn('the request has no token');
 }

@@ -49,6 +49,8 @@ test('over TLS a page of the same name without it is another site', (t) => {
 test('programs have a key of their own', (t) => {
   const entrance = new Entrance();
   t.true(entrance.isProgram(`Bearer ${entrance.programKey}`));
+  const pair = Buffer.from(`anybody:${entrance.programKey}`).toString('base64');
+  t.true(entrance.isProgram(`Basic ${pair}`)); // as OpenAPI has it
   const wrong = [undefined, '', 'Bearer', `Bearer ${entrance.token}`, entrance.programKey];
   for (const one of wrong) t.false(entrance.isProgram(one));
 });

@@ -1,6 +1,7 @@
 /** Headers of a content: its type by the ending of its name, and its name, which may have any bytes. */
 import { lookup } from 'mime-types';
 import { lastComponent } from '../../../model/index.js';
+import { percentEncoder } from '../percent.js';
 
 const UNKNOWN_TYPE = 'application/octet-stream';
 /** Matches types that a browser shows, and that cannot run anything in the sandbox below. All others are downloaded. */
@@ -9,6 +10,9 @@ const SHOWN =
 
 /** Matches types that a browser would run if a page named the content as its script. */
 const SCRIPT = /\/(?:x-)?(?:java|ecma|j|live)script|^application\/(?:wasm|node)$/;
+
+/** Returns a name, percent-encoded where RFC 8187 does not allow a byte as it is. */
+const encodedValue = percentEncoder(/[\w.!#$&+^`|~-]/);
 
 /** Headers for a content of an untrusted file, which a browser must not run as a page of this origin. */
 export const CONTENT_GUARDS: Readonly<Record<string, string>> = {
@@ -35,15 +39,6 @@ export function typeOf(path: Buffer): string {
  */
 export function dispositionOf(name: Buffer, isDownload: boolean, type: string): string {
   const plain = name.toString('latin1').replaceAll(/[^\w.!#$&+^`|~ -]/g, '_');
-  const full = [...name].map(encodedByte).join('');
   const kind = isDownload || !SHOWN.test(type.split(';')[0]!) ? 'attachment' : 'inline';
-  return `${kind}; filename="${plain}"; filename*=UTF-8''${full}`;
-}
-
-/** Returns a byte of a name, percent-encoded unless RFC 8187 allows it as it is. */
-function encodedByte(byte: number): string {
-  const character = String.fromCodePoint(byte);
-  return /[\w.!#$&+^`|~-]/.test(character)
-    ? character
-    : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  return `${kind}; filename="${plain}"; filename*=UTF-8''${encodedValue(name)}`;
 }

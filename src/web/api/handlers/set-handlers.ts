@@ -1,8 +1,8 @@
 /** Handlers of questions about clients and sets. */
-import { TardisError } from '../../../errors/index.js';
 import { placedNotes, stateOf } from '../../../history/index.js';
 import { programVersion } from '../../../system/index.js';
 import { isErrorNote, shownRoots } from '../../../model/index.js';
+import { requireRight } from '../door.js';
 import type { Client } from '../schemas.js';
 import type { Handlers } from '../register.js';
 import { pathJson, setJson } from '../entry-json.js';
@@ -24,20 +24,16 @@ export const SET_HANDLERS: Pick<
   'health' | 'session' | 'clients' | 'sets' | 'set' | 'roots' | 'notes'
 > = {
   health: async () => ({ status: 'ok', version: programVersion() }),
-  session: async ({ door, visitor: { client, account, rights }, query }) => {
-    if (client !== undefined && (query.client ?? client) !== client) {
-      throw new TardisError('NOT_PERMITTED', 'the login is of another client');
-    }
-    const { offers, doubts, ...about } = door.about?.(query.client) ?? {};
+  session: async ({ door, visitor, query }) => {
+    requireRight(visitor, 'login', query.client);
+    const { client, account, rights } = visitor;
     return {
       program: door.program,
       ...(client === undefined ? {} : { client }),
-      ...about,
+      ...door.about?.(query.client),
       ...(account === '' ? {} : { account }),
-      canRestore: door.canRestore,
-      ...(offers === undefined ? {} : { offers: [...offers] }),
+      canRestore: door.program === 'tardis-web',
       rights: [...rights],
-      ...(doubts === undefined ? {} : { doubts: [...doubts] }),
     };
   },
   clients: async ({ door, visitor }) => {
