@@ -1,6 +1,6 @@
 /** Reads the directories and files to back up, before anything else is started. */
 import fs from 'node:fs';
-import { errnoText, failedTo, systemCode, TardisError } from '../errors/index.js';
+import { errnoText, failedTo, requireSystemCode, TardisError } from '../errors/index.js';
 import {
   displayName,
   fileRootPath,
@@ -114,8 +114,7 @@ export function readRoots(
         );
       }
     } catch (error) {
-      const reason = systemCode(error);
-      if (reason === undefined) throw error;
+      const reason = requireSystemCode(error);
       missing.push({ path: absolute, reason, error });
     }
   }

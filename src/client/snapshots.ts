@@ -5,7 +5,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { errnoText, systemCode } from '../errors/index.js';
+import { errnoText, requireSystemCode, systemCode } from '../errors/index.js';
 import { displayName, jsonFields } from '../model/index.js';
 import {
   byteText,
@@ -130,8 +130,7 @@ export class Snapshots {
       const why = top === undefined ? this.whyNone(root) : await this.takeAt(top);
       if (why !== '') this.shown.push(why === undefined ? { path, kind: KIND } : { path, why });
     } catch (error) {
-      const code = systemCode(error);
-      if (code === undefined) throw error;
+      const code = requireSystemCode(error);
       this.shown.push({ path, why: code });
     }
     if (top !== undefined) this.looked.add(top);
@@ -231,8 +230,7 @@ export async function clearLeftSnapshots(system: System): Promise<string[]> {
       using _ = place;
       await place.clear();
     } catch (error) {
-      const code = systemCode(error);
-      if (code === undefined) throw error;
+      const code = requireSystemCode(error);
       if (!AWAY.has(code)) texts.push(leftText(top, code));
     }
   }
@@ -247,8 +245,7 @@ function failedAt(top: string, work: () => void): string[] {
     work();
     return [];
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     return [leftText(top, code)];
   }
 }

@@ -2,15 +2,21 @@
  * Decodes contents ahead of a stream, on threads of libuv's pool. A record from which the stream needs little is decoded
  * only in part: for example, one with a content that equals a new file.
  */
-import { TardisError } from '../errors/index.js';
 import { bufferOf, type ContentKeys, listAt } from '../model/index.js';
 import { type ClientDirectory, type ObjectReader, STREAM_CHUNK_BYTES } from '../store/index.js';
 import { BoundedCache, type System } from '../system/index.js';
 import { DecodedDigests } from './decoded-digests.js';
+import { damagedContent } from './proven-bytes.js';
 import { type DecodeInput, RecordDecoder } from './record-decoder.js';
 import { fetchRecord } from './record-head.js';
 import { SpareMemory } from './spare-memory.js';
-import { rangeOf, recordKey, type RecordPlace, type StoredPiece } from './stored-piece.js';
+import {
+  type ContentPlace,
+  rangeOf,
+  recordKey,
+  type RecordPlace,
+  type StoredPiece,
+} from './stored-piece.js';
 
 /** Number of records that are decoded before their first content is taken. */
 const AHEAD = 3;
@@ -18,9 +24,6 @@ const AHEAD = 3;
 const AT_ONCE = 2;
 /** Maximum memory of the records from which contents were taken; one record may have more. */
 const MAX_HELD_BYTES = 16 << 20;
-
-/** Place of a content in its decoded record. */
-type Place = Pick<StoredPiece, 'offset' | 'sizeBytes'>;
 
 /** A decoded record, or some contents of it. */
 interface Decoded {
@@ -42,7 +45,7 @@ interface ContentsSource {
 interface Planned {
   readonly record: RecordPlace;
   /** The contents to decode; undefined if the whole record is decoded. */
-  readonly some: readonly Place[] | undefined;
+  readonly some: readonly ContentPlace[] | undefined;
   /** Undefined until decoding has begun. It resolves with undefined if the record is in chunks. */
   decoded: Promise<Decoded | undefined> | undefined;
   /** True once decoding has begun, until the first content is taken. */
@@ -189,14 +192,12 @@ function byRecord(contents: readonly (readonly StoredPiece[])[]): Map<string, Pi
 
 /** Plans a record. It is decoded whole if it has several of the contents, which are half of it or more up to the last one. */
 function planned(first: StoredPiece, others: readonly StoredPiece[]): Planned {
-  const { object, position, recordBytes } = first;
   const places = new Map([first, ...others].map((piece) => [piece.offset, piece]));
   const some = [...places.values()].sort((one, other) => one.offset - other.offset);
   const endBytes = Math.max(...some.map(({ offset, sizeBytes }) => offset + sizeBytes));
   const neededBytes = some.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
   const isDense = others.length > 0 && neededBytes * 2 >= endBytes;
-  const record = { object, position, recordBytes };
-  return { record, some: isDense ? undefined : some, decoded: undefined, isAhead: false };
+  return { record: first, some: isDense ? undefined : some, decoded: undefined, isAhead: false };
 }
 
 /** Copies contents out of the range of a record that begins at `startBytes`, without what lies between them. */
@@ -224,7 +225,7 @@ function contentIn({ digests, starts, bytes }: Decoded, piece: StoredPiece): Buf
   const row = digests.find(piece);
   if (row < 0) return undefined;
   if (!digests.has(piece, piece.digest)) {
-    throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
+    throw damagedContent();
   }
   const start = starts?.[row] ?? piece.offset;
   return bytes.subarray(start, start + piece.sizeBytes);

@@ -2,10 +2,10 @@
  * Cache of decoded records, contents and chunks, limited in size; those used last are kept. Each is decoded once, even
  * if several requests wait for it.
  */
-import { TardisError } from '../errors/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { BoundedCache } from '../system/index.js';
 import type { DecodedDigests } from './decoded-digests.js';
+import { damagedContent } from './proven-bytes.js';
 import type { Soon } from './soon.js';
 import type { StoredPiece } from './stored-piece.js';
 
@@ -119,6 +119,6 @@ export function checkPiece(
 ): void {
   const isSame = digests.has({ offset, sizeBytes }, digest);
   if (!isSame || offset < startBytes || offset - startBytes + sizeBytes > bytes.length) {
-    throw new TardisError('CONTENT_DAMAGED', 'the data does not match its digest');
+    throw damagedContent();
   }
 }

@@ -1,15 +1,10 @@
 /** Digests of the contents of a decoded record. */
 import { bufferOf, DIGEST_BYTES, firstIndex } from '../model/index.js';
+import type { ContentPlace } from './stored-piece.js';
 
 const OFFSET_AT = DIGEST_BYTES;
 const SIZE_AT = DIGEST_BYTES + 4;
 const DIGEST_ROW_BYTES = DIGEST_BYTES + 8;
-
-/** The place of a content in a decoded record. */
-interface ContentPlace {
-  readonly offset: number;
-  readonly sizeBytes: number;
-}
 
 /** The rows of `DecodeOutput.digests`, with a mark for each content that was read to its end. */
 export class DecodedDigests {

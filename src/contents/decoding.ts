@@ -22,15 +22,15 @@ import {
 import { DecodedDigests } from './decoded-digests.js';
 import { checkPiece, DecodedCache, type Unit } from './decoded-cache.js';
 import { type DecodedRecords, RangeReader, tooShort } from './range-reader.js';
-import type {
-  ContentToDecode,
-  DecodeInput,
-  DecodeOutput,
-  RecordDecoder,
-} from './record-decoder.js';
+import type { DecodeInput, DecodeOutput, RecordDecoder } from './record-decoder.js';
 import { fetchHead, fetchRecord, type RecordSource } from './record-head.js';
 import { after, type Soon } from './soon.js';
-import { type RecordPlace, recordKey, type StoredPiece } from './stored-piece.js';
+import {
+  type ContentPlace,
+  type RecordPlace,
+  recordKey,
+  type StoredPiece,
+} from './stored-piece.js';
 import { MAX_WHOLE_BYTES } from './whole-record.js';
 import { WalkAhead } from './walk-ahead.js';
 
@@ -143,9 +143,7 @@ export class Units implements DecodedRecords {
    * content is decoded alone. A content is lone if none of its neighbours in the directory is in its record.
    */
   holding(piece: StoredPiece, isLone: boolean): Soon<Unit | undefined> {
-    return this.isDecodedAlone(piece, isLone)
-      ? this.inOnePiece(piece, placeOf(piece))
-      : this.whole(piece);
+    return this.isDecodedAlone(piece, isLone) ? this.inOnePiece(piece, piece) : this.whole(piece);
   }
 
   private isDecodedAlone(piece: StoredPiece, isLone: boolean): boolean {
@@ -168,7 +166,7 @@ export class Units implements DecodedRecords {
     if (isReady || isTooLarge(piece)) return true;
     if (this.running >= MAX_AHEAD) return false;
     const isAlone = this.isDecodedAlone(piece, isLone);
-    this.leave(this.inOnePiece(piece, isAlone ? placeOf(piece) : undefined));
+    this.leave(this.inOnePiece(piece, isAlone ? piece : undefined));
     return true;
   }
 
@@ -196,16 +194,14 @@ export class Units implements DecodedRecords {
    * Decodes a record that is in one piece, or only `content` of it. Returns undefined if the record is in chunks after
    * all. Throws RECORD_DAMAGED for an impossible length.
    */
-  private inOnePiece(record: RecordPlace, content?: ContentToDecode): Soon<Unit | undefined> {
+  private inOnePiece(record: RecordPlace, content?: ContentPlace): Soon<Unit | undefined> {
     if (isTooLarge(record)) throw impossibleLength(record);
-    const { object, position, recordBytes } = record;
     const key = content === undefined ? recordKey(record) : keyAlone(record, content);
     const unit =
       this.kept.get(key) ??
       this.kept.add(key, async () => {
         const contents = content && [content];
-        const what = { record: { object, position, recordBytes }, contents };
-        const output = await this.decode(what, position, recordBytes);
+        const output = await this.decode({ record, contents }, record.position, record.recordBytes);
         if (!output.isWhole) throw new NotWhole();
         if (content === undefined) this.decoded.set(key, true);
         return unitOf(output);
@@ -237,12 +233,7 @@ export class Units implements DecodedRecords {
    * Returns a unit with a range of a chunk, for a reader at random positions. Only the bytes up to the end of the range are
    * decoded, and they are not kept, unless another range of the chunk was read a moment ago.
    */
-  range(
-    record: RecordPlace,
-    layout: UnitRecord,
-    number: number,
-    range: ContentToDecode,
-  ): Soon<Unit> {
+  range(record: RecordPlace, layout: UnitRecord, number: number, range: ContentPlace): Soon<Unit> {
     const key = `${recordKey(record)}#${number}`;
     const isAlone = this.isAlone && !this.here.isBusy && this.directory !== undefined;
     if (this.kept.has(key) || !isAlone || !this.loneRanges.take(key, range.offset)) {
@@ -255,7 +246,7 @@ export class Units implements DecodedRecords {
     record: RecordPlace,
     layout: UnitRecord,
     number: number,
-    { offset, sizeBytes }: ContentToDecode,
+    { offset, sizeBytes }: ContentPlace,
   ): Promise<Unit> {
     const chunk = await this.placed(record, layout, number);
     const isPlainRaw = chunk.header.isRaw && this.source.keys === undefined;
@@ -396,13 +387,8 @@ function restOf({ object, position, recordBytes }: RecordPlace, at: number): Exp
 class NotWhole extends Error {}
 
 /** Returns the key of a content that is decoded alone. */
-function keyAlone(record: RecordPlace, { offset }: Pick<ContentToDecode, 'offset'>): string {
+function keyAlone(record: RecordPlace, { offset }: Pick<ContentPlace, 'offset'>): string {
   return `${recordKey(record)}+${offset}`;
-}
-
-/** Returns the place of a content in its decoded record. */
-function placeOf({ offset, sizeBytes }: StoredPiece): ContentToDecode {
-  return { offset, sizeBytes };
 }
 
 /** True if no record in one piece has this length. */

@@ -5,7 +5,7 @@ import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { checkPiece } from './decoded-cache.js';
 import { Pieces, tooShort } from './range-reader.js';
 import { after, type Soon } from './soon.js';
-import { SparseMap, sparseHeadBytes } from './sparse.js';
+import { SPARSE_START_BYTES, SparseMap, sparseHeadBytes } from './sparse.js';
 import type { StoredPiece } from './stored-piece.js';
 import type { Units } from './decoding.js';
 
@@ -59,7 +59,7 @@ export class OpenContent {
 
   private static async openSparse(form: Pieces, units: Units): Promise<OpenContent> {
     const plain = new OpenContent(form, units);
-    const start = Buffer.alloc(sparseHeadBytes(undefined));
+    const start = Buffer.alloc(SPARSE_START_BYTES);
     if (form.sizeBytes < start.length) throw tooShort();
     await plain.fill(0, start);
     const bytes = sparseHeadBytes(start);

@@ -14,7 +14,7 @@ const LEAST_ASIDE_BYTES = 64 << 10;
  */
 export async function* provenBytes(
   { native, keys }: RecordOpener,
-  parts: AsyncIterable<Buffer>,
+  parts: AsyncIterable<Buffer> | Iterable<Buffer>,
   { digest, sizeBytes }: Pick<StoredPiece, 'digest' | 'sizeBytes'>,
 ): AsyncGenerator<Buffer> {
   const state = native.sha256Begin();

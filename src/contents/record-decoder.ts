@@ -28,7 +28,13 @@ import {
   STREAM_CHUNK_BYTES,
   unreadable,
 } from '../store/index.js';
-import { AsideOutcome, BODY_PLACE_BYTES, CONTENT_ROW_BYTES, type System } from '../system/index.js';
+import {
+  AsideOutcome,
+  BODY_PLACE_BYTES,
+  CONTENT_ROW_BYTES,
+  Credit,
+  type System,
+} from '../system/index.js';
 import {
   type BodyToDecode,
   decodeBody,
@@ -45,7 +51,7 @@ import {
   unreadRecord,
 } from './record-head.js';
 import type { SpareMemory } from './spare-memory.js';
-import type { RecordPlace } from './stored-piece.js';
+import type { ContentPlace, RecordPlace } from './stored-piece.js';
 import { contentsIn, wholeHead } from './whole-record.js';
 
 /** Maximum number of records that are decoded at once, since other reads need threads of libuv's pool too. */
@@ -59,15 +65,9 @@ export interface DecodeInput {
   /** If given, one chunk is decoded; `source.stored` then has the chunk without its header. */
   readonly chunk?: ChunkToDecode | undefined;
   /** If given, only these contents of a record in one piece are decoded, in ascending order, with what lies between them. */
-  readonly contents?: readonly ContentToDecode[] | undefined;
+  readonly contents?: readonly ContentPlace[] | undefined;
   /** Set if the client encrypts. */
   readonly keys?: ContentKeys | undefined;
-}
-
-/** The place of a content in its decoded record. */
-export interface ContentToDecode {
-  readonly offset: number;
-  readonly sizeBytes: number;
 }
 
 interface ChunkToDecode extends ChunkHeader {
@@ -97,8 +97,7 @@ export interface DecodeOutput {
 }
 
 export class RecordDecoder {
-  private running = 0;
-  private readonly waiting: (() => void)[] = [];
+  private readonly turns: Credit;
   /** Packs that were read last. */
   readonly opened: KeptFiles;
   /** Memory for heads of records: at most one for each record that is decoded at once. */
@@ -110,42 +109,28 @@ export class RecordDecoder {
    */
   constructor(
     readonly system: System,
-    private readonly mostAtOnce: number = DECODED_AT_ONCE,
+    mostAtOnce: number = DECODED_AT_ONCE,
     private readonly spare?: SpareMemory,
   ) {
+    this.turns = new Credit(mostAtOnce);
     this.opened = new KeptFiles(system);
   }
 
   /** Decodes a record. Throws a TardisError. The memory of `input.source.stored` is freed. */
-  async decode(input: DecodeInput): Promise<DecodeOutput> {
-    await this.turn();
-    const decoding = new Decoding(this, input.source);
-    try {
-      const { native } = this.system;
-      return await decodeRecord(input, { backend: decoding, native, keys: input.keys }, decoding);
-    } catch (error) {
-      throw asTardisError(error, 'decoding');
-    } finally {
-      decoding.close();
-      this.pass();
-    }
-  }
-
-  private async turn(): Promise<void> {
-    if (this.running < this.mostAtOnce) {
-      this.running += 1;
-      return;
-    }
-    await new Promise<void>((resolve) => {
-      this.waiting.push(resolve);
+  decode(input: DecodeInput): Promise<DecodeOutput> {
+    return this.turns.run(async () => {
+      const work = new Decoding(this, input.source);
+      const from = { backend: work, native: this.system.native, keys: input.keys };
+      try {
+        return input.chunk === undefined
+          ? await wholeRecord(input, from, work)
+          : await chunkOf(input, input.chunk, from, work);
+      } catch (error) {
+        throw asTardisError(error, 'decoding');
+      } finally {
+        work.close();
+      }
     });
-  }
-
-  /** Gives the freed place to the request that has waited longest. */
-  private pass(): void {
-    const next = this.waiting.shift();
-    if (next === undefined) this.running -= 1;
-    else next();
   }
 
   /** Returns memory for decoded bytes. */
@@ -274,17 +259,6 @@ class Decoding implements ObjectReader {
 
 const CHUNKED: DecodeOutput = { isWhole: false, bytes: NO_BYTES, digests: NO_BYTES, startBytes: 0 };
 
-/** Decodes the selected part of the input, with records that are read by `from`. Throws RECORD_DAMAGED, IO_FAILED. */
-async function decodeRecord(
-  input: DecodeInput,
-  from: RecordSource,
-  work: Decoding,
-): Promise<DecodeOutput> {
-  return input.chunk === undefined
-    ? wholeRecord(input, from, work)
-    : chunkOf(input, input.chunk, from, work);
-}
-
 /** Maximum number of bytes that are read of a record before its body: header and index of most records. */
 export const RECORD_START_BYTES: number = 8 << 10;
 
@@ -369,7 +343,7 @@ interface Some {
 }
 
 /** Returns the rows of contents in ascending order; undefined if the record lacks one of them. */
-function rowsOf(all: Buffer, contents: readonly ContentToDecode[]): Some | undefined {
+function rowsOf(all: Buffer, contents: readonly ContentPlace[]): Some | undefined {
   const rows: Buffer[] = [];
   let endBytes = 0;
   for (let at = 0; at < all.length && rows.length < contents.length; at += CONTENT_ROW_BYTES) {

@@ -7,7 +7,8 @@ import { bufferOf, firstIndex } from '../model/index.js';
 
 /** Maximum number of data ranges. If a file has more, its smallest holes are read as zeros. */
 export const MAX_EXTENTS: number = 1 << 18;
-const FIXED_BYTES = 16;
+/** Number of bytes at the start of a head, from which its length follows. */
+export const SPARSE_START_BYTES = 16;
 const EXTENT_BYTES = 16;
 
 /** A range of data in a sparse file. */
@@ -31,12 +32,12 @@ export class SparseMap {
   /** Takes a whole head, which is untrusted. Throws CONTENT_DAMAGED. */
   constructor(bytes: Uint8Array) {
     this.head = bufferOf(bytes);
-    if (this.head.length !== headBytes(this.head)) throw malformed();
+    if (this.head.length !== sparseHeadBytes(this.head)) throw malformed();
     this.fileBytes = safeNumber(this.head, 0);
     const extents: Extent[] = [];
     let end = 0;
     let at = this.head.length;
-    for (let place = FIXED_BYTES; place < this.head.length; place += EXTENT_BYTES) {
+    for (let place = SPARSE_START_BYTES; place < this.head.length; place += EXTENT_BYTES) {
       const offset = safeNumber(this.head, place);
       const length = safeNumber(this.head, place + 8);
       if (offset < end || length === 0 || offset + length > this.fileBytes) throw malformed();
@@ -110,14 +111,14 @@ export class DataRanges {
   /** Returns the head for a file of this size; undefined if the sparse form would save nothing. */
   head(fileBytes: number): Buffer | undefined {
     const { ranges } = this;
-    const head = Buffer.alloc(FIXED_BYTES + ranges.length * EXTENT_BYTES);
+    const head = Buffer.alloc(SPARSE_START_BYTES + ranges.length * EXTENT_BYTES);
     const dataBytes = ranges.reduce((sum, { bytes }) => sum + bytes, 0);
     if (head.length + dataBytes >= fileBytes) return undefined;
     head.writeBigUInt64LE(BigInt(fileBytes), 0);
     head.writeBigUInt64LE(BigInt(ranges.length), 8);
     for (const [index, { offset, bytes }] of ranges.entries()) {
-      head.writeBigUInt64LE(BigInt(offset), FIXED_BYTES + index * EXTENT_BYTES);
-      head.writeBigUInt64LE(BigInt(bytes), FIXED_BYTES + index * EXTENT_BYTES + 8);
+      head.writeBigUInt64LE(BigInt(offset), SPARSE_START_BYTES + index * EXTENT_BYTES);
+      head.writeBigUInt64LE(BigInt(bytes), SPARSE_START_BYTES + index * EXTENT_BYTES + 8);
     }
     return head;
   }
@@ -134,8 +135,8 @@ export class SparseWriter {
     let rest = bytes;
     if (this.map === undefined) {
       this.head = Buffer.concat([this.head, rest]);
-      if (this.head.length < FIXED_BYTES) return;
-      const wanted = headBytes(this.head);
+      if (this.head.length < SPARSE_START_BYTES) return;
+      const wanted = sparseHeadBytes(this.head);
       if (this.head.length < wanted) return;
       this.map = new SparseMap(this.head.subarray(0, wanted));
       rest = this.head.subarray(wanted);
@@ -190,20 +191,12 @@ export function* zeros(bytes: number): Generator<Buffer, void> {
   }
 }
 
-/**
- * Returns the length of a head, from the bytes at its start; without these bytes, the number of bytes that the start
- * has. Throws CONTENT_DAMAGED.
- */
-export function sparseHeadBytes(start: Buffer | undefined): number {
-  return start === undefined ? FIXED_BYTES : headBytes(start);
-}
-
-/** Returns the length of a head from its first 16 bytes. Throws CONTENT_DAMAGED. */
-function headBytes(head: Buffer): number {
-  if (head.length < FIXED_BYTES) throw malformed();
+/** Returns the length of a head from its first SPARSE_START_BYTES. Throws CONTENT_DAMAGED. */
+export function sparseHeadBytes(head: Buffer): number {
+  if (head.length < SPARSE_START_BYTES) throw malformed();
   const count = safeNumber(head, 8);
   if (count > MAX_EXTENTS) throw malformed();
-  return FIXED_BYTES + count * EXTENT_BYTES;
+  return SPARSE_START_BYTES + count * EXTENT_BYTES;
 }
 
 function safeNumber(bytes: Buffer, at: number): number {

@@ -19,6 +19,9 @@ export interface StoredPiece extends RecordPlace {
   readonly basis?: readonly StoredPiece[] | undefined;
 }
 
+/** The place of a content in its decoded record. */
+export type ContentPlace = Pick<StoredPiece, 'offset' | 'sizeBytes'>;
+
 /** Maximum depth of deltas on deltas that a reader follows; more than any server creates. */
 export const MAX_CHAIN = 64;
 

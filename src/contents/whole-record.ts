@@ -23,7 +23,7 @@ import {
   type RecordOpener,
   type RecordSource,
 } from './record-head.js';
-import type { RecordPlace } from './stored-piece.js';
+import type { ContentPlace, RecordPlace } from './stored-piece.js';
 
 /** Maximum length of a record in one piece. A larger one is in chunks. */
 export const MAX_WHOLE_BYTES: number = 2 * MAX_FRAME_RAW_BYTES;
@@ -102,8 +102,6 @@ export function contentsIn(header: RecordHeader, index: Buffer): readonly FrameE
   }
   return [{ digest, sizeBytes, offset: 0 }];
 }
-
-type ContentPlace = Pick<FrameEntry, 'offset' | 'sizeBytes'>;
 
 /** Returns the SHA-256 of a content in a decoded record. */
 export function hashIn(

@@ -79,6 +79,13 @@ export function systemCode(thrown: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
 
+/** Returns the code of a system error as `systemCode` does. Throws any other error again. */
+export function requireSystemCode(thrown: unknown): string {
+  const code = systemCode(thrown);
+  if (code === undefined) throw thrown;
+  return code;
+}
+
 /** Returns a system error in words, with its code; `otherwise` for any other error. */
 export function systemReason(thrown: unknown, otherwise = 'unknown'): string {
   return errnoText(systemCode(thrown) ?? otherwise);

@@ -1,5 +1,5 @@
 /** Marker files, whose presence in a directory has a meaning: rule files, skip files, cache tags. */
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode, systemCode } from '../errors/index.js';
 import { EntryType, ownerOf, permissionsOf, RowReader } from '../model/index.js';
 import { type DirectoryPlace, OpenedPlace, OpenKind, type System } from '../system/index.js';
 import type { ExcludeOptions } from './options.js';
@@ -83,8 +83,7 @@ export function readBeginning(
     const got = files.read(fileFd, room, 0, limitBytes, 0);
     return { bytes: new Uint8Array(room.subarray(0, got)), failure: undefined };
   } catch (error) {
-    const failure = systemCode(error);
-    if (failure === undefined) throw error;
+    const failure = requireSystemCode(error);
     return { bytes: undefined, failure };
   } finally {
     if (fileFd !== undefined) native.close(fileFd);

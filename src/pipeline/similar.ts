@@ -5,7 +5,7 @@
  */
 import { createHmac, hkdfSync, randomBytes, timingSafeEqual } from 'node:crypto';
 import fs from 'node:fs';
-import { errnoText, systemCode } from '../errors/index.js';
+import { errnoText, requireSystemCode } from '../errors/index.js';
 import { GEAR_BYTES, writeState } from '../system/index.js';
 import { areRows, type Similar, similarRow, SimilarRows } from './similar-rows.js';
 
@@ -112,8 +112,7 @@ export class SimilarContents {
       if (bytes === undefined || opened !== undefined) return opened;
       this.doubt(file, 'is damaged, of other keys, or not only yours');
     } catch (error) {
-      const code = systemCode(error);
-      if (code === undefined) throw error;
+      const code = requireSystemCode(error);
       if (code !== 'ENOENT') this.doubt(file, `cannot be read: ${errnoText(code)}`);
     }
     return undefined;

@@ -2,7 +2,7 @@
  * Sets the inode flags (chattr) of restored entries after all other steps: first those of files, then those of
  * directories. Entries that failed, and the directories above them, get no flags, so that the next run can change them.
  */
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode } from '../errors/index.js';
 import type { HistoryEntry } from '../history/index.js';
 import { EntryType, InodeFlag, inodeFlags, joinPath, SLASH } from '../model/index.js';
 import type { FailedAttribute } from '../system/index.js';
@@ -63,8 +63,7 @@ export class FlagsToSet {
       this.target.setFlags(path, flags);
       return [];
     } catch (error) {
-      const code = systemCode(error);
-      if (code === undefined) throw error;
+      const code = requireSystemCode(error);
       return notSet(code);
     }
   }

@@ -1,14 +1,8 @@
 /** Sorts files in the order of the packs, and groups files that share records into jobs. */
-import { recordKey } from '../contents/index.js';
+import { recordKey, type RecordPlace } from '../contents/index.js';
 import type { ContentPiece, RequestedContent } from '../history/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
-import {
-  NO_RECORD,
-  RestoreHow,
-  type RestoreInput,
-  type RestorePiece,
-  type RestoreRecord,
-} from '../workers/index.js';
+import { NO_RECORD, RestoreHow, type RestoreInput, type RestorePiece } from '../workers/index.js';
 
 /** The directory of some files, by its path relative to the target. The path may be made when it is read. */
 interface DirectoryOfFiles {
@@ -108,7 +102,7 @@ export function byPlace(a: Placed, b: Placed): number {
 }
 
 class JobBuilder {
-  private readonly records: RestoreRecord[] = [];
+  private readonly records: RecordPlace[] = [];
   private readonly recordNumbers = new Map<string, number>();
   private readonly takenBytes: number[] = [];
   /** The piece whose bytes were added to `takenBytes` last. */

@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode, TardisError } from '../errors/index.js';
+import { requireSystemCode, systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 
 const ESCAPE = 0xdc00;
@@ -140,8 +140,7 @@ export function isThere(file: string): boolean {
   try {
     return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     return !ABSENT.includes(code);
   }
 }

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode, systemCode } from '../errors/index.js';
 import { reportIfExposed } from './exposed-secrets.js';
 import { foreignHand } from './changeable-files.js';
 import { textBytes } from './process-input.js';
@@ -74,8 +74,7 @@ export function readState(file: string): string | undefined {
       fs.closeSync(fd);
     }
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     return NOT_OURS.includes(code) ? undefined : '';
   }
 }
@@ -115,8 +114,7 @@ export function writeState(file: string, content: string | Uint8Array): string |
     return undefined;
   } catch (error) {
     removeLeft(fresh);
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     return code;
   }
 }

@@ -1,19 +1,37 @@
 /** Compares an existing file with the content that a restore would write, and reads one that the restore has written. */
 import { MAX_EXTENTS, SparseMap, SparseWriter } from '../contents/index.js';
 import { contentDigest, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
-import { TardisError } from '../errors/index.js';
-import { OpenKind, type System } from '../system/index.js';
+import { type Files, OpenKind, type System } from '../system/index.js';
 import { createHash } from 'node:crypto';
 import { anotherFile } from './restore-errors.js';
-import { RestoreHow } from './restore-types.js';
+import { RestoreHow, type RestorePiece } from './restore-types.js';
 
 const READ_BYTES = 1 << 20;
 const ZEROS: Buffer = Buffer.alloc(READ_BYTES);
 
 /** A piece of a content; the pieces follow one another. */
-interface WantedPiece {
-  readonly digest: Uint8Array;
-  readonly sizeBytes: number;
+export type WantedPiece = Pick<RestorePiece, 'digest' | 'sizeBytes'>;
+
+/**
+ * Yields the bytes of an open file from a position on: `sizeBytes`, or fewer at the end of the file. Each part is valid
+ * until the one after the next is requested.
+ */
+export function* bytesIn(
+  files: Files,
+  fd: number,
+  position: number,
+  sizeBytes: number,
+): Generator<Buffer> {
+  const partBytes = Math.min(sizeBytes, READ_BYTES);
+  let [buffer, other] = [Buffer.allocUnsafe(partBytes), Buffer.allocUnsafe(partBytes)];
+  for (let done = 0; done < sizeBytes; ) {
+    const wanted = Math.min(sizeBytes - done, partBytes);
+    const part = buffer.subarray(0, files.read(fd, buffer, 0, wanted, position + done));
+    if (part.length === 0) return;
+    yield part;
+    done += part.length;
+    [buffer, other] = [other, buffer];
+  }
 }
 
 /** True if an open file consists of these pieces. Throws any error of reading it. */
@@ -23,21 +41,15 @@ export function hasContent(
   pieces: readonly WantedPiece[],
   keys: ContentKeys | undefined,
 ): boolean {
-  const buffer = Buffer.allocUnsafe(READ_BYTES);
   let position = 0;
   for (const { digest, sizeBytes } of pieces) {
     const hash = createHash('sha256');
-    for (let left = sizeBytes; left > 0; ) {
-      const bytes = files.read(fd, buffer, 0, Math.min(left, READ_BYTES), position);
-      if (bytes === 0) return false;
-      hash.update(buffer.subarray(0, bytes));
-      position += bytes;
-      left -= bytes;
-    }
+    for (const part of bytesIn(files, fd, position, sizeBytes)) hash.update(part);
     const found = contentDigest(native, keys, hash.digest());
     if (found.compare(digest, 0, DIGEST_BYTES) !== 0) return false;
+    position += sizeBytes;
   }
-  return files.read(fd, buffer, 0, 1, position) === 0;
+  return files.read(fd, Buffer.alloc(1), 0, 1, position) === 0;
 }
 
 /**
@@ -84,30 +96,6 @@ export async function hasSparseContent(
     if (!isEqual) return false;
   }
   return sparse.finish() === sizeBytes && isZero(end, sizeBytes);
-}
-
-/**
- * Yields a piece of a content from an open file that has the piece at a position. Each part is valid until the next one is
- * requested. Throws CONTENT_DAMAGED at the end if the file has other bytes there.
- */
-export async function* pieceInFile(
-  { files, native }: System,
-  { fd, position, keys }: { readonly fd: number; position: number; keys: ContentKeys | undefined },
-  { digest, sizeBytes }: WantedPiece,
-): AsyncGenerator<Buffer> {
-  const buffer = Buffer.allocUnsafe(Math.min(sizeBytes, READ_BYTES));
-  const hash = createHash('sha256');
-  for (let done = 0; done < sizeBytes; ) {
-    const wanted = Math.min(sizeBytes - done, READ_BYTES);
-    const part = buffer.subarray(0, files.read(fd, buffer, 0, wanted, position + done));
-    if (part.length === 0) break;
-    hash.update(part);
-    done += part.length;
-    yield part;
-  }
-  const found = contentDigest(native, keys, hash.digest());
-  if (found.compare(digest, 0, DIGEST_BYTES) === 0) return;
-  throw new TardisError('CONTENT_DAMAGED', 'a file that the restore has written was changed');
 }
 
 /**

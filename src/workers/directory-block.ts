@@ -51,15 +51,23 @@ export function packBlock(tasks: readonly DirectoryTask[]): DirectoryBlock {
 
 export function unpackBlock(block: DirectoryBlock): DirectoryTask[] {
   const rulesOf = unpackChains(block.rules);
-  return Array.from(block.slots, (slot, index) => ({
-    slot,
+  return Array.from(block.slots, (_slot, index) => taskAt(block, rulesOf, index));
+}
+
+function taskAt(
+  block: DirectoryBlock,
+  rulesOf: ReturnType<typeof unpackChains>,
+  index: number,
+): DirectoryTask {
+  return {
+    slot: block.slots[index]!,
     parent: block.parents[index]!,
     path: runOf(block.paths, block.pathEnds, index),
     row: runOf(block.rows, block.rowEnds, index),
     identity: identityIn(block.identities, index),
     depth: block.depths[index]!,
     rules: rulesOf(index),
-  }));
+  };
 }
 
 /** Splits a block into blocks of at most `mostTasks` directories, in the same order. */
@@ -79,18 +87,5 @@ export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
 
 /** Returns a block with one directory of another block. */
 export function oneOfBlock(block: DirectoryBlock, index: number): DirectoryBlock {
-  const own: DirectoryBlock = {
-    slots: block.slots.slice(index, index + 1),
-    parents: block.parents.slice(index, index + 1),
-    depths: block.depths.slice(index, index + 1),
-    rows: Uint8Array.from(runOf(block.rows, block.rowEnds, index)),
-    rowEnds: new Uint32Array(1),
-    paths: Uint8Array.from(runOf(block.paths, block.pathEnds, index)),
-    pathEnds: new Uint32Array(1),
-    identities: Uint8Array.from(identityIn(block.identities, index)),
-    rules: packChains([unpackChains(block.rules)(index)]),
-  };
-  own.rowEnds[0] = own.rows.length;
-  own.pathEnds[0] = own.paths.length;
-  return own;
+  return packBlock([taskAt(block, unpackChains(block.rules), index)]);
 }

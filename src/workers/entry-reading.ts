@@ -2,7 +2,7 @@
  * Reads the entries of a parcel that need a decision, one by one. A file that changes while it is read is read again, up to
  * MAX_TRIES times; then the last reading is kept and flagged.
  */
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode, systemCode } from '../errors/index.js';
 import {
   BytesBuilder,
   contentDigest,
@@ -264,8 +264,7 @@ export class EntryReading {
   }
 
   private fail(at: number, error: unknown): void {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     this.note(this.rows.name(at), code === 'ENOENT' ? 'vanished' : 'unreadable', code);
   }
 }

@@ -80,7 +80,7 @@ export class GrowingJobs extends JobRunner {
     this.isGrowing = true;
     this.start()
       .then(async (pool) => {
-        await pool.ready();
+        await pool.loaded;
         this.pool = pool;
       })
       .catch(() => undefined); // this thread goes on with the jobs; a job that needs a thread reports the failure

@@ -9,7 +9,7 @@ import { memoryOf } from './block-builder.js';
 import type { DataInput, DataOutput, HolesOutput, JobResult, ListedFile } from './jobs.js';
 import { directoryOfFile, endsEarly, OpenListedFile, OwnersFile, statusOf } from './listed-file.js';
 import { refreshRow } from './range-job.js';
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode } from '../errors/index.js';
 
 /** Bytes of the blocks in which the system counts. */
 const COUNTED_BYTES = 512n;
@@ -20,8 +20,7 @@ export function holesJob(input: ListedFile, system: System): JobResult<HolesOutp
     const head = Uint8Array.from(found.head); // a copy in memory of its own, to be transferred
     return { output: { ...found, head }, transfer: memoryOf(head) };
   } catch (error) {
-    const failure = systemCode(error);
-    if (failure === undefined) throw error;
+    const failure = requireSystemCode(error);
     const { row } = input;
     return { output: { failure, head: Buffer.alloc(0), sizeBytes: 0, row }, transfer: [] };
   }
@@ -54,8 +53,7 @@ export function dataJob(input: DataInput, system: System): JobResult<DataOutput>
   try {
     return { output: { failure: '', extents: dataOf(input, system) }, transfer: [] };
   } catch (error) {
-    const failure = systemCode(error);
-    if (failure === undefined) throw error;
+    const failure = requireSystemCode(error);
     return { output: { failure, extents: [] }, transfer: [] };
   }
 }

@@ -2,6 +2,7 @@
  * Runs jobs in the calling thread, one at a time and in order. This serves tests that must be deterministic, and
  * machines with too little memory for threads.
  */
+import { setImmediate } from 'node:timers/promises';
 import { asTardisError } from '../errors/index.js';
 import type { System } from '../system/index.js';
 import { releaseMoved } from './block-builder.js';
@@ -11,12 +12,6 @@ import { rangeJob } from './range-job.js';
 import { SharedDigests } from './recent-digests.js';
 import { JobRunner, type OnChunk, type Transfer } from './job-runner.js';
 import { runJob } from './run-job.js';
-
-function turn(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
-}
 
 export class InlineJobs extends JobRunner {
   readonly recent: SharedDigests;
@@ -74,7 +69,7 @@ export class InlineJobs extends JobRunner {
 
   private inTurn<T>(work: () => Promise<T>): Promise<T> {
     // Sockets are served between jobs, so that many jobs in one thread do not delay them.
-    const done = this.last.then(turn).then(work);
+    const done = this.last.then(() => setImmediate()).then(work);
     this.last = done.catch(() => undefined); // the caller gets the error
     return done.catch((error: unknown) => {
       throw asTardisError(error);

@@ -1,7 +1,7 @@
 /**
  * Inspects the rows of a listing: counts them, finds directories, and marks entries that may change again unnoticed.
  */
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode } from '../errors/index.js';
 import { EntryType, joinPath, RowFlag, RowReader } from '../model/index.js';
 import { type DirectoryPlace, OpenedPlace, type System, wallMs } from '../system/index.js';
 import type { DirectoryTask } from './directory-block.js';
@@ -109,8 +109,7 @@ function whyUnreadable({ native }: System, place: DirectoryPlace, name: Buffer):
     native.statAt(directory.fd, name);
     return 'EAGAIN'; // this time it was readable
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     return code;
   }
 }

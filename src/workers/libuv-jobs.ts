@@ -80,14 +80,11 @@ export class LibuvJobs extends JobRunner {
     await this.others.close();
   }
 
-  private async inTurn<N extends JobName>(name: N, input: JobInput<N>): Promise<TimedOutput<N>> {
-    await this.turns.take(1);
-    const startMs = performance.now();
-    try {
+  private inTurn<N extends JobName>(name: N, input: JobInput<N>): Promise<TimedOutput<N>> {
+    return this.turns.run(async () => {
+      const startMs = performance.now();
       const { output, busyMs } = await runJob(name, input, this.context);
       return { output, busyMs: busyMs ?? performance.now() - startMs };
-    } finally {
-      this.turns.give(1);
-    }
+    });
   }
 }

@@ -34,7 +34,7 @@ export class JobPool extends JobRunner {
   readonly recent: SharedDigests;
   private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
   /** Resolves when the first thread has loaded its modules, or failed to; its jobs report the failure. */
-  private readonly loaded: Promise<unknown>;
+  readonly loaded: Promise<unknown>;
 
   constructor(system: System, options: PoolOptions) {
     super(system.native);
@@ -53,11 +53,6 @@ export class JobPool extends JobRunner {
     // The thread's first message, which piscina sends, means that it is ready.
     const ready = this.piscina.threads.map((thread) => once(thread, 'message'));
     this.loaded = Promise.allSettled(ready);
-  }
-
-  /** Resolves when the first thread has loaded its modules, or failed to. */
-  async ready(): Promise<void> {
-    await this.loaded;
   }
 
   async run<N extends JobName>(

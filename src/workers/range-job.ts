@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import type fs from 'node:fs';
 import { SparseMap } from '../contents/index.js';
 import { SignatureMaker } from '../delta/index.js';
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode } from '../errors/index.js';
 import {
   BytesBuilder,
   contentDigest,
@@ -55,8 +55,7 @@ export function* rangeJob(
   try {
     return yield* readRange(input, system);
   } catch (error) {
-    const failure = systemCode(error);
-    if (failure === undefined) throw error;
+    const failure = requireSystemCode(error);
     const nothing = {
       digest: Buffer.alloc(0),
       sizeBytes: 0,

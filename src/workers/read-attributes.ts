@@ -3,7 +3,7 @@
  * entries costs nothing more. A change of attributes changes the ctime, which the skip hash covers.
  */
 import fs from 'node:fs';
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode } from '../errors/index.js';
 import {
   aclsAmong,
   EntryType,
@@ -59,8 +59,7 @@ export function readAttributesOf(
 
 /** Returns the result for attributes that were not read because of this error. Throws an error that is not the system's. */
 export function unreadAttributes(error: unknown): ReadAttributes {
-  const failure = systemCode(error);
-  if (failure === undefined) throw error;
+  const failure = requireSystemCode(error);
   const isGone = PASSING.test(failure);
   return { packed: NO_BYTES, failure, isGone, isOther: isGone || failure === REPLACED };
 }

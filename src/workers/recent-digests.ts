@@ -15,7 +15,8 @@ export class SharedDigests implements RecentDigests {
   private readonly slots: number;
   readonly table: Uint8Array;
 
-  private constructor(readonly buffer: SharedArrayBuffer) {
+  /** Opens the set that is in this memory. */
+  constructor(readonly buffer: SharedArrayBuffer) {
     this.table = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
     this.slots = (this.words.length - HEADER_WORDS) / WORDS;
@@ -24,10 +25,6 @@ export class SharedDigests implements RecentDigests {
   /** Creates an empty set with room for `slots` digests, a power of two, of 32 bytes each. */
   static create(slots: number): SharedDigests {
     return new SharedDigests(new SharedArrayBuffer((HEADER_WORDS + slots * WORDS) * 4));
-  }
-
-  static over(buffer: SharedArrayBuffer): SharedDigests {
-    return new SharedDigests(buffer);
   }
 
   get added(): number {

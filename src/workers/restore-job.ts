@@ -4,7 +4,13 @@
  * Everything is opened beneath the target without following links, so no name from the store leads outside. A file that
  * fails is removed, and does not stop the others.
  */
-import { type ReusedBuffers, RecordReader, SparseWriter } from '../contents/index.js';
+import {
+  provenBytes,
+  type RecordPlace,
+  RecordReader,
+  type ReusedBuffers,
+  SparseWriter,
+} from '../contents/index.js';
 import { LEAST_DELTA_BYTES } from '../delta/index.js';
 import { isDamage, systemCode, TardisError, type WireError } from '../errors/index.js';
 import { bufferOf, digestKeyOf, NO_BYTES, RowFlag, RowReader } from '../model/index.js';
@@ -20,7 +26,7 @@ import {
   type System,
 } from '../system/index.js';
 import { bytesOf, runOf } from './block-builder.js';
-import { hasContent, hasSparseContent, pieceInFile, requireBegun } from './compare-file.js';
+import { bytesIn, hasContent, hasSparseContent, requireBegun } from './compare-file.js';
 import type { JobContext } from './job-context.js';
 import type { JobResult } from './jobs.js';
 import { anotherFile, damagedOf, describe, lacking, notCopied } from './restore-errors.js';
@@ -33,7 +39,6 @@ import {
   type RestoreJobFailure,
   type RestoreOutput,
   type RestorePiece,
-  type RestoreRecord,
 } from './restore-types.js';
 import { StoreProxy } from './store-proxy.js';
 import { StoredBodies } from './stored-bodies.js';
@@ -393,7 +398,7 @@ class RestoreRun {
     }
   }
 
-  private record(piece: RestorePiece): RestoreRecord {
+  private record(piece: RestorePiece): RecordPlace {
     return this.input.records[piece.record]!;
   }
 
@@ -473,7 +478,11 @@ class RestoreRun {
         await put(
           originalFd === undefined
             ? this.reader.pieceBytes(this.record(piece), piece)
-            : pieceInFile(this.system, { fd: originalFd, position, keys }, piece),
+            : provenBytes(
+                { native, keys },
+                bytesIn(files, originalFd, position, piece.sizeBytes),
+                piece,
+              ),
         );
       }
       if (sparse !== undefined) native.resizeFile(fd, sparse.finish());
@@ -491,7 +500,7 @@ class RestoreRun {
  * Returns a reader of these records, whose bytes follow one another in `stored`. It rejects with ENOENT for other
  * records.
  */
-function fetchedRecords(records: readonly RestoreRecord[], stored: Uint8Array): ObjectReader {
+function fetchedRecords(records: readonly RecordPlace[], stored: Uint8Array): ObjectReader {
   let end = 0;
   const placed = records.map((record) => {
     const at = end;

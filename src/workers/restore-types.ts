@@ -1,6 +1,6 @@
 /** Types of a restore job's input and output. Plain data, as in jobs.ts. */
 import type { MessagePort } from 'node:worker_threads';
-import type { RecordPlace, StoredPiece } from '../contents/index.js';
+import type { RecordPiece, RecordPlace } from '../contents/index.js';
 import type { WireError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import type { ClientDirectory } from '../store/index.js';
@@ -19,7 +19,7 @@ export type RestoreSource =
 export interface RestoreInput {
   readonly source: RestoreSource;
   readonly target: TargetPlace;
-  readonly records: readonly RestoreRecord[];
+  readonly records: readonly RecordPlace[];
   /** Rows of the files. They contain a digest if the content is one piece. */
   readonly rows: Uint8Array;
   /**
@@ -99,17 +99,9 @@ export function isCopy(how: number): boolean {
 export const NO_RECORD = 0xffff_ffff;
 export const PLACE_NUMBERS = 4;
 
-export type RestoreRecord = RecordPlace;
-
-export interface RestorePiece {
+export interface RestorePiece extends RecordPiece {
   /** Index into `records`. */
   readonly record: number;
-  readonly digest: Uint8Array;
-  readonly sizeBytes: number;
-  /** Offset in the decoded frame. */
-  readonly offset: number;
-  /** Pieces of the basis, if the piece is a delta. */
-  readonly basis?: readonly StoredPiece[] | undefined;
 }
 
 export interface RestoreOutput {

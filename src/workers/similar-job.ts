@@ -5,7 +5,7 @@
  */
 import { SparseMap } from '../contents/index.js';
 import { DeltaMaker } from '../delta/index.js';
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode } from '../errors/index.js';
 import { FEATURE_BYTES, type System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
 import type { JobResult, SampleRequest, SimilarInput, SimilarOutput } from './jobs.js';
@@ -42,8 +42,7 @@ export function similarJob(input: SimilarInput, system: System): JobResult<Simil
     const output = { failure: '', ...looking.look() };
     return { output, transfer: memoryOf(output.features) };
   } catch (error) {
-    const failure = systemCode(error);
-    if (failure === undefined) throw error;
+    const failure = requireSystemCode(error);
     const output = { failure, features: new Uint8Array(), isSimilar: false };
     return { output, transfer: [] };
   }

@@ -4,7 +4,7 @@
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { DeltaPart, DeltaSource } from '../delta/index.js';
-import { asTardisError, systemCode, toWire, type WireError } from '../errors/index.js';
+import { asTardisError, requireSystemCode, toWire, type WireError } from '../errors/index.js';
 import { NO_BYTES, releaseMemory } from '../model/index.js';
 import type { ObjectReader } from '../store/index.js';
 import { type CallReply, type CallRequest, Calls, replyTo } from '../system/index.js';
@@ -92,8 +92,7 @@ async function resultOf(
   try {
     return await answer(request, reader, deltas);
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     return { code, error: toWire(asTardisError(error)) };
   }
 }

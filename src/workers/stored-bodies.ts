@@ -1,6 +1,11 @@
 /** Describes the bodies of a restore job's records to the addon, so that it can read and decode them by itself. */
 import path from 'node:path';
-import { isDecodedFromFile, RECORD_START_BYTES, wholeHead } from '../contents/index.js';
+import {
+  isDecodedFromFile,
+  RECORD_START_BYTES,
+  type RecordPlace,
+  wholeHead,
+} from '../contents/index.js';
 import { bufferOf, type ContentKeys } from '../model/index.js';
 import { readHeader, RECORD_HEADER_BYTES, sealedBody } from '../store/index.js';
 import {
@@ -11,13 +16,7 @@ import {
   NO_BODY_CIPHER,
   type System,
 } from '../system/index.js';
-import {
-  isNewFile,
-  NO_RECORD,
-  PLACE_NUMBERS,
-  type RestoreInput,
-  type RestoreRecord,
-} from './restore-types.js';
+import { isNewFile, NO_RECORD, PLACE_NUMBERS, type RestoreInput } from './restore-types.js';
 
 /** Maximum number of bytes that are read of a record before its body. */
 const MOST_HEAD_BYTES = 256 << 10;
@@ -73,7 +72,7 @@ export class StoredBodies {
     this.close();
   }
 
-  private describeInFile(folder: string, record: RestoreRecord, at: number): void {
+  private describeInFile(folder: string, record: RecordPlace, at: number): void {
     const fd = this.fd(path.join(folder, record.object));
     if (fd === undefined) return;
     this.describe(record, { at, start: this.startOf(fd, record), fd, from: record.position });
@@ -82,7 +81,7 @@ export class StoredBodies {
   /** Describes a record that lies in the fetched bytes. */
   private describeFetched(
     stored: Uint8Array,
-    record: RestoreRecord,
+    record: RecordPlace,
     { at, fetchedAt }: { readonly at: number; readonly fetchedAt: number },
   ): void {
     const start = bufferOf(stored).subarray(fetchedAt, fetchedAt + record.recordBytes);
@@ -94,7 +93,7 @@ export class StoredBodies {
    * record begins at `from` in its file or in the fetched bytes. Throws if it is damaged or gone.
    */
   private describe(
-    record: RestoreRecord,
+    record: RecordPlace,
     {
       at,
       start,
@@ -133,7 +132,7 @@ export class StoredBodies {
    * Returns the header of a record; with its index and the first bytes of its body, if it is encrypted: the index is
    * authenticated, and a body has at least a tag. The next call reuses the memory.
    */
-  private startOf(fd: number, { position, recordBytes }: RestoreRecord): Buffer {
+  private startOf(fd: number, { position, recordBytes }: RecordPlace): Buffer {
     const isKeyed = this.keys !== undefined;
     const start = this.read(fd, position, isKeyed ? RECORD_START_BYTES : RECORD_HEADER_BYTES);
     if (!isKeyed) return start;

@@ -33,7 +33,7 @@ keepBlocksSmall();
 
 const context: JobContext = {
   system: nodeSystem(),
-  recent: SharedDigests.over((workerData as { recent: SharedArrayBuffer }).recent),
+  recent: new SharedDigests((workerData as { recent: SharedArrayBuffer }).recent),
   memory: new JobMemory(),
 };
 /** Time after which the main thread counts as ended or stuck if it allows no chunk. */

@@ -22,10 +22,10 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import { OpenKind, type System } from '../system/index.js';
+import { bytesIn, type WantedPiece } from './compare-file.js';
 
 /** Approximate size of the pieces in which a signature is sent. */
 const SIGNATURE_PIECE_BYTES = 256 << 10;
-const READ_BYTES = 1 << 20;
 /** Number of parts of a delta requested ahead, which hides the round trips. */
 const PARTS_AHEAD = 3;
 
@@ -36,11 +36,6 @@ interface OlderFile {
   readonly directoryFd: number;
   readonly name: Buffer;
   readonly wantedBytes: number;
-}
-
-interface WantedBytes {
-  readonly digest: Uint8Array;
-  readonly sizeBytes: number;
 }
 
 export class FileUpdate {
@@ -83,17 +78,16 @@ export class FileUpdate {
     if (blockBytes === undefined) return false;
     const { source, signature, sizeBytes } = this;
     const maker = new SignatureMaker(this.system.native, blockBytes, SIGNATURE_PIECE_BYTES);
-    const buffer = Buffer.allocUnsafe(READ_BYTES);
+    let signedBytes = 0;
     try {
-      for (let at = 0; at < sizeBytes; ) {
-        const bytes = Math.min(READ_BYTES, sizeBytes - at);
-        if (this.system.files.read(this.fd, buffer, 0, bytes, at) !== bytes) return false;
-        maker.push(buffer.subarray(0, bytes));
-        at += bytes;
+      for (const part of bytesIn(this.system.files, this.fd, 0, sizeBytes)) {
+        maker.push(part);
+        signedBytes += part.length;
         if (maker.madeBytes >= SIGNATURE_PIECE_BYTES) {
           await source.sign(signature, sizeBytes, Uint8Array.from(maker.take()), false);
         }
       }
+      if (signedBytes < sizeBytes) return false;
       await source.sign(signature, sizeBytes, Uint8Array.from(maker.finish()), true);
       return true;
     } finally {
@@ -105,7 +99,7 @@ export class FileUpdate {
    * True if a delta of a piece is useful. If it is not useful, or if that is unknown, the caller reads the whole
    * piece.
    */
-  async isOfUse({ digest }: WantedBytes): Promise<boolean> {
+  async isOfUse({ digest }: WantedPiece): Promise<boolean> {
     this.parts = new DeltaParts(this.source, this.signature, digest);
     try {
       return !(await this.parts.isUseless());
@@ -119,7 +113,7 @@ export class FileUpdate {
    * Yields the bytes of the piece that was last passed to `isOfUse`. Each part is valid until the next one is
    * requested, and must only be read. Throws CONTENT_DAMAGED at the end if the bytes are wrong.
    */
-  async *pieceBytes(piece: WantedBytes): AsyncGenerator<Buffer> {
+  async *pieceBytes(piece: WantedPiece): AsyncGenerator<Buffer> {
     const basis = {
       sizeBytes: this.sizeBytes,
       read: (position: number, target: Buffer, at: number, bytes: number): Promise<void> =>

@@ -3,7 +3,7 @@
  * settled, and gets a skip hash, only if no entry in it changed in the two seconds before it was read.
  */
 import { createHash } from 'node:crypto';
-import { systemCode } from '../errors/index.js';
+import { requireSystemCode } from '../errors/index.js';
 import {
   Excluder,
   filterListing,
@@ -268,8 +268,7 @@ class Walk {
   }
 
   private fail(task: DirectoryTask, error: unknown): void {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     const isGone = (code === 'ENOENT' || code === 'ENOTDIR') && !this.isThere(task.path);
     this.failAt(task, isGone ? 'vanished' : 'unreadable', code);
   }
@@ -290,8 +289,7 @@ class Walk {
       const row = this.system.native.statRow(path, path, true);
       return new RowReader(row).type(0) === EntryType.directory;
     } catch (error) {
-      const code = systemCode(error);
-      if (code === undefined) throw error;
+      const code = requireSystemCode(error);
       return code !== 'ENOENT' && code !== 'ENOTDIR';
     }
   }

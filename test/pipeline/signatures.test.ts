@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { sparseHeadBytes } from '../../src/contents/index.js';
+import { SPARSE_START_BYTES } from '../../src/contents/index.js';
 import { blockBytesFor, MAX_BLOCKS, signatureBytesFor } from '../../src/delta/index.js';
 import { signatureOf } from '../helpers/deltas.js';
 import { FakePeer } from '../helpers/fake-peer.js';
@@ -65,7 +65,7 @@ test('a file of mostly holes has the signature of its sparse form, and one that 
   await startPipeline(folder, peer, { sendSignatures: true }).done;
   t.true(peer.rows.has('/hollow') && peer.rows.has('/changing'));
   t.deepEqual([...peer.signatures.keys()], peer.digestsOf('/hollow'));
-  const formBytes = 2 * MIB + sparseHeadBytes(undefined) + 16;
+  const formBytes = 2 * MIB + SPARSE_START_BYTES + 16;
   const blockBytes = blockBytesFor(formBytes)!;
   t.is([...peer.signatures.values()][0]?.length, signatureBytesFor(formBytes, blockBytes));
 });

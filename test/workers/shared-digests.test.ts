@@ -23,7 +23,7 @@ function digestOf(series: string, number: number): Buffer {
 
 test('a digest is known once it was added, in every thread that shares the memory', (t) => {
   const digests = SharedDigests.create(64);
-  const other = SharedDigests.over(digests.buffer);
+  const other = new SharedDigests(digests.buffer);
   t.false(digests.has(digestOf('a', 1)));
   digests.add(digestOf('a', 1));
   t.true(digests.has(digestOf('a', 1)));
@@ -97,7 +97,7 @@ test('threads that add side by side never make a digest that was not added', asy
       new Worker(
         `const { parentPort, workerData } = require('node:worker_threads');
          import(workerData.url).then(({ SharedDigests }) => {
-           const digests = SharedDigests.over(workerData.buffer);
+           const digests = new SharedDigests(workerData.buffer);
            let wrong = 0;
            for (let number = 0; number < 20000; number += 1) {
              const digest = Buffer.alloc(32, number % 251 + 1);

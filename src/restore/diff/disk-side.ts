@@ -1,6 +1,6 @@
 /** One side of a comparison: the current files on the disk. */
 import fs from 'node:fs';
-import { errnoText, systemCode, TardisError } from '../../errors/index.js';
+import { errnoText, requireSystemCode, systemCode, TardisError } from '../../errors/index.js';
 import {
   decodeRow,
   deviceOf,
@@ -178,8 +178,7 @@ export function directoryOf(path: Buffer): Buffer {
 
 /** Returns SOURCE_UNREADABLE for a system error. Throws any other error unchanged. */
 export function unreadable(path: Buffer, error: unknown): TardisError {
-  const code = systemCode(error);
-  if (code === undefined) throw error;
+  const code = requireSystemCode(error);
   const text = `"${displayName(path)}" cannot be read: ${errnoText(code)}`;
   return new TardisError('SOURCE_UNREADABLE', text, { cause: code }, error);
 }

@@ -1,6 +1,6 @@
 /** The directory at which the page mounts a client. */
 import fs from 'node:fs';
-import { systemCode, systemReason, TardisError } from '../../errors/index.js';
+import { requireSystemCode, systemReason, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import { foreignHand, runtimePath, textBytes } from '../../system/index.js';
 
@@ -30,8 +30,7 @@ export function madeMountPoint(directory: string): () => void {
       if (made !== undefined) fs.rmdir(directory, () => undefined); // a mount that has stayed keeps it
     };
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     if (LOST_MOUNT.includes(code)) return () => undefined;
     throw mountFailed(directory, systemReason(error), error);
   }

@@ -7,7 +7,12 @@
  * The file is a sequence of blocks, so that each change only appends. If a crash has cut a block short, that block is the
  * last one and is ignored.
  */
-import { asTardisError, systemCode, TardisError } from '../../../errors/index.js';
+import {
+  asTardisError,
+  requireSystemCode,
+  systemCode,
+  TardisError,
+} from '../../../errors/index.js';
 import { crc32, type Files, readStart } from '../../../system/index.js';
 import { CatalogPages, headOf } from './catalog-pages.js';
 
@@ -430,8 +435,7 @@ function removed(files: Files, file: string): boolean {
     files.unlink(file);
     return true;
   } catch (error) {
-    const code = systemCode(error);
-    if (code === undefined) throw error;
+    const code = requireSystemCode(error);
     return code === 'ENOENT';
   }
 }
