@@ -13,7 +13,7 @@ import type {
   ParitySummary,
   ReadRequest,
   RepairOptions,
-  RepairResult,
+  RepairOutcome,
 } from '../check/index.js';
 import type {
   ClientSetting,
@@ -50,16 +50,6 @@ export interface CheckRequest {
    * since a server has no keys.
    */
   readonly withListings?: boolean;
-}
-
-/** The result of a repair. */
-export interface RepairOutcome extends ParitySummary {
-  readonly repair: RepairResult;
-  /**
-   * False if objects of a bucket without parity may be damaged, so that a check must read their contents. Undefined in
-   * a directory.
-   */
-  readonly isProven?: boolean;
 }
 
 export interface CheckHooks extends WorkHooks {

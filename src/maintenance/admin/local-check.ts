@@ -14,10 +14,11 @@ import {
   repairCopies,
   repairInBucket,
   type RepairOptions,
+  type RepairOutcome,
   type SealFinding,
   withOwner,
 } from '../check/index.js';
-import type { CheckHooks, CheckOutcome, CheckRequest, RepairOutcome } from './admin.js';
+import type { CheckHooks, CheckOutcome, CheckRequest } from './admin.js';
 import type { LocalAdminOptions } from './local-admin.js';
 import { type ClientDirectory, mendNotes, reopenClient } from '../../store/index.js';
 import { catchUp, type StoreLimits } from '../../store/writer/index.js';

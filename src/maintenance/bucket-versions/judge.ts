@@ -2,6 +2,7 @@
 import { asTardisError } from '../../errors/index.js';
 import { isOfLog } from '../../store/index.js';
 import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
+import { BoundedCache, keepLoading } from '../../system/index.js';
 import { beginsAsCommit, type LogFacts, readLogFacts } from './log-facts.js';
 import { type VersionedName, versionedNames } from './names.js';
 
@@ -54,7 +55,7 @@ export async function* judged(
 
 class Judge {
   /** Facts from the logs that were read last. Names are sorted, so the packs of a generation follow each other. */
-  private readonly logs = new Map<string, Promise<LogFacts>>();
+  private readonly logs = new BoundedCache<string, LogFacts | Promise<LogFacts>>(MOST_LOGS);
 
   constructor(
     private readonly versions: ObjectVersions,
@@ -137,15 +138,16 @@ class Judge {
     }
   }
 
-  private factsOf({ client, generation }: VersionedName): Promise<LogFacts> {
+  private factsOf({ client, generation }: VersionedName): LogFacts | Promise<LogFacts> {
     const key = `${client}/${generation ?? ''}`;
-    let facts = this.logs.get(key);
-    if (facts === undefined) {
-      facts = readLogFacts(this.versions, { client, generation }, this.options.untilMs);
-      for (const old of this.logs.keys()) if (this.logs.size >= MOST_LOGS) this.logs.delete(old);
-      this.logs.set(key, facts);
-    }
-    return facts;
+    const known = this.logs.get(key);
+    if (known !== undefined) return known;
+    const { untilMs } = this.options;
+    return keepLoading(
+      this.logs,
+      key,
+      readLogFacts(this.versions, { client, generation }, untilMs),
+    );
   }
 }
 

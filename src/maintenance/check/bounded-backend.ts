@@ -1,4 +1,4 @@
-/** A read-only view of a store as it was at a commit. Later data is hidden. */
+/** Read-only views of a store. One ends at a commit, and hides later data. */
 import type { PackNumber } from '../../model/index.js';
 import {
   type CommitLog,
@@ -7,102 +7,69 @@ import {
   type ListedCommit,
 } from '../../store/catalog/index.js';
 import { noSuchObject, TardisError } from '../../errors/index.js';
-import { type Backend, type ObjectWriter, packName, packNumber } from '../../store/index.js';
+import { type Backend, packName, packNumber } from '../../store/index.js';
 
 /** Returns a view of a backend that ends at `point`; if that is undefined, it shows the whole store. */
 export function boundedBackend(backend: Backend, point: CommitPoint | undefined): Backend {
-  return hasLog(backend) ? new BoundedLog(backend, point) : new BoundedBackend(backend, point);
-}
-
-class BoundedBackend implements Backend {
-  constructor(
-    private readonly backend: Backend,
-    private readonly point: CommitPoint | undefined,
-  ) {}
-
-  async read(name: string, position: number, target: Uint8Array, bytes: number): Promise<number> {
-    const end = this.endOf(name);
-    if (end === 0) throw noSuchObject(name);
-    const most = end - position;
-    return most <= 0 ? 0 : this.backend.read(name, position, target, Math.min(bytes, most));
-  }
-
-  async size(name: string): Promise<number | undefined> {
-    const sizeBytes = await this.backend.size(name);
-    const end = this.endOf(name);
-    return sizeBytes === undefined || end === 0 ? undefined : Math.min(sizeBytes, end);
-  }
-
-  owner(): string | undefined {
-    return this.backend.owner();
-  }
-
-  async list(prefix: string): Promise<string[]> {
-    return (await this.backend.list(prefix)).filter((name) => this.endOf(name) > 0);
-  }
-
-  /** Does nothing, since no data made from this view needs to be durable. */
-  async sync(): Promise<void> {
-    return undefined;
-  }
-
-  create(): ObjectWriter {
-    throw readOnly();
-  }
-
-  stage(): ObjectWriter {
-    throw readOnly();
-  }
-
-  async shorten(): Promise<void> {
-    throw readOnly();
-  }
-
-  async remove(): Promise<void> {
-    throw readOnly();
-  }
-
-  close(): void {
-    this.backend.close();
-  }
-
-  [Symbol.dispose](): void {
-    this.close();
-  }
-
-  private endOf(name: string): number {
+  if (point === undefined) return viewOf(backend, {});
+  const endOf = (name: string): number => {
     const pack = packNumber(name);
-    if (this.point === undefined || pack === undefined || pack < this.point.pack) return Infinity;
-    return name === packName(this.point.pack) ? this.point.position : 0;
-  }
+    if (pack === undefined || pack < point.pack) return Infinity;
+    return name === packName(point.pack) ? point.position : 0;
+  };
+  const bounds: Pick<Backend, 'read' | 'size' | 'list'> = {
+    read: async (name, position, target, bytes) => {
+      const end = endOf(name);
+      if (end === 0) throw noSuchObject(name);
+      const most = end - position;
+      return most <= 0 ? 0 : backend.read(name, position, target, Math.min(bytes, most));
+    },
+    size: async (name) => {
+      const sizeBytes = await backend.size(name);
+      const end = endOf(name);
+      return sizeBytes === undefined || end === 0 ? undefined : Math.min(sizeBytes, end);
+    },
+    list: async (prefix) => (await backend.list(prefix)).filter((name) => endOf(name) > 0),
+  };
+  return viewOf(backend, bounds, point.commit);
 }
 
-class BoundedLog extends BoundedBackend implements CommitLog {
-  private readonly log: CommitLog;
-  private readonly last: number;
-
-  constructor(backend: Backend & CommitLog, point: CommitPoint | undefined) {
-    super(backend, point);
-    this.log = backend;
-    this.last = point?.commit ?? Infinity;
-  }
-
-  async commitObject(commit: number): Promise<Buffer | undefined> {
-    return commit > this.last ? undefined : this.log.commitObject(commit);
-  }
-
-  async *commitsAfter(commit: number): AsyncGenerator<ListedCommit> {
-    for await (const listed of this.log.commitsAfter(commit)) {
-      if (listed.commit > this.last) return;
-      yield listed;
-    }
-  }
-
-  removablePacks(): Promise<ReadonlyMap<PackNumber, number>> {
-    return this.log.removablePacks();
-  }
+/** Returns a view of a backend with other methods of reading, and with the commits up to the last one. It refuses writes. */
+export function viewOf(
+  backend: Backend,
+  reading: Partial<Pick<Backend, 'read' | 'size' | 'list'>>,
+  lastCommit = Infinity,
+): Backend {
+  return {
+    read: (...range) => backend.read(...range),
+    size: (name) => backend.size(name),
+    list: (prefix) => backend.list(prefix),
+    ...reading,
+    owner: () => backend.owner(),
+    sync: async () => undefined, // no data made from a view needs to be durable
+    create: refuseWrite,
+    stage: refuseWrite,
+    shorten: async () => refuseWrite(),
+    remove: async () => refuseWrite(),
+    close: () => backend.close(),
+    [Symbol.dispose]: () => backend.close(),
+    ...(hasLog(backend) ? logUpTo(backend, lastCommit) : {}),
+  };
 }
 
-function readOnly(): TardisError {
-  return new TardisError('INTERNAL', 'a check writes nothing into a store');
+function logUpTo(log: CommitLog, last: number): CommitLog {
+  return {
+    commitObject: async (commit) => (commit > last ? undefined : log.commitObject(commit)),
+    async *commitsAfter(commit): AsyncGenerator<ListedCommit> {
+      for await (const listed of log.commitsAfter(commit)) {
+        if (listed.commit > last) return;
+        yield listed;
+      }
+    },
+    removablePacks: (): Promise<ReadonlyMap<PackNumber, number>> => log.removablePacks(),
+  };
+}
+
+function refuseWrite(): never {
+  throw new TardisError('INTERNAL', 'a check writes nothing into a store');
 }

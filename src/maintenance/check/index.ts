@@ -5,6 +5,6 @@ export { strangePacksOf, withOwner } from './pack-owners.js';
 export type { ReadData, ReadRequest } from './read-plan.js';
 export { VersionNames } from './versions.js';
 export { parityOf, type ParitySummary } from './parity-summary.js';
-export { type BucketRepair, repairInBucket } from './repair-bucket.js';
+export { repairInBucket } from './repair-bucket.js';
 export { repairCopies } from './repair-copies.js';
 export * from './repair.js';

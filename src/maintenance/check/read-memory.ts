@@ -6,6 +6,7 @@
 import path from 'node:path';
 import { fromSystem, isDiskFull, systemCode } from '../../errors/index.js';
 import { CHECKED_FILE, PACKS_PREFIX } from '../../store/index.js';
+import { removeDatabase } from '../../store/writer/index.js';
 import type { SqlDatabase, SqlQuery, SqlValue, System } from '../../system/index.js';
 
 /** Number of rows written in one transaction. */
@@ -141,9 +142,7 @@ function isDamage(error: unknown): boolean {
 /** Creates the file anew. Returns undefined if that fails, for example on a full disk. Then nothing is remembered. */
 function openAnew(system: System, file: string): SqlDatabase | undefined {
   try {
-    for (const suffix of ['', '-journal', '-wal', '-shm']) {
-      if (system.files.status(file + suffix) !== undefined) system.files.unlink(file + suffix);
-    }
+    removeDatabase(system, file);
     return openFile(system, file);
   } catch {
     return undefined; // the file only saves reading: without it, a check reads everything

@@ -11,17 +11,10 @@ import {
   withClient,
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
-import type { ParitySummary } from './parity-summary.js';
-import { type RepairOptions, type RepairResult, repairWithoutBlocks } from './repair.js';
+import { type RepairOptions, type RepairOutcome, repairWithoutBlocks } from './repair.js';
 
 /** Errors that concern only one object. Any other error would also occur for the next object. */
 const OF_ONE_OBJECT: ReadonlySet<string> = new Set(['OBJECT_DAMAGED', 'BUCKET_ANSWER_INVALID']);
-
-export interface BucketRepair extends ParitySummary {
-  readonly repair: RepairResult;
-  /** False if stored bytes may have damage that only their records show, so that the check must read these bytes. */
-  readonly isProven: boolean;
-}
 
 /**
  * Takes the lock of a client on this machine, and repairs the client. It needs neither the client's catalog nor its
@@ -32,7 +25,7 @@ export async function repairInBucket(
   system: System,
   directory: ClientDirectory,
   options: Omit<RepairOptions, 'percent'>,
-): Promise<BucketRepair> {
+): Promise<RepairOutcome> {
   return withClient(system, directory, async () => {
     mediumOf(system, directory).clearStaged();
     const breathe = yieldRegularly(options.signal);
@@ -55,7 +48,7 @@ class Repair {
     private readonly options: Omit<RepairOptions, 'percent'>,
   ) {}
 
-  async run(): Promise<BucketRepair> {
+  async run(): Promise<RepairOutcome> {
     let [ofBytes, doneBytes] = [0, 0];
     for await (const { sizeBytes } of this.healer.objects()) ofBytes += sizeBytes;
     for await (const { name, sizeBytes } of this.healer.objects()) {

@@ -20,6 +20,7 @@ import {
   withClient,
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
+import type { ParitySummary } from './parity-summary.js';
 
 /** A file that a repair has changed, or could not restore. */
 export interface RepairFinding {
@@ -69,6 +70,16 @@ export interface RepairResult {
   readonly parityMade: number;
   /** Number of parity files made because they were damaged. */
   readonly parityRebuilt: number;
+}
+
+/** The result of a repair. */
+export interface RepairOutcome extends ParitySummary {
+  readonly repair: RepairResult;
+  /**
+   * False if objects of a bucket without parity may be damaged, so that a check must read their contents. Undefined in
+   * a directory.
+   */
+  readonly isProven?: boolean;
 }
 
 /**

@@ -2,9 +2,9 @@
  * Places of a store that cannot be read. A check reports each such file once, and continues as if it contained
  * zeros there.
  */
-import { type CommitLog, hasLog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { type Backend, unreadableObject } from '../../store/index.js';
+import { viewOf } from './bounded-backend.js';
 import type { UnreadableFinding } from './findings.js';
 
 /**
@@ -35,14 +35,15 @@ export class UnreadablePlaces {
 
   /** Returns a backend that reports unreadable places, and rejects reads of them. */
   reporting(backend: Backend): Backend {
-    return withRead(backend, async (name, position, target, bytes) => {
+    const read: Backend['read'] = async (...range) => {
       try {
-        return await backend.read(name, position, target, bytes);
+        return await backend.read(...range);
       } catch (error) {
         this.note(error);
         throw error;
       }
-    });
+    };
+    return viewOf(backend, { read });
   }
 
   /** Returns a backend that reports unreadable places, and returns zeros for them. */
@@ -59,7 +60,7 @@ export class UnreadablePlaces {
       target.fill(0, 0, got);
       return got;
     };
-    return withRead(backend, read);
+    return viewOf(backend, { read });
   }
 
   private isGivenUp(name: string): boolean {
@@ -104,30 +105,4 @@ async function inPieces(
     if (got < most) break;
   }
   return done;
-}
-
-/** Returns the methods of a backend's log, for a backend that wraps it. */
-function logOf(log: CommitLog): CommitLog {
-  return {
-    commitObject: (commit) => log.commitObject(commit),
-    commitsAfter: (commit) => log.commitsAfter(commit),
-    removablePacks: () => log.removablePacks(),
-  };
-}
-
-function withRead(backend: Backend, read: Backend['read']): Backend {
-  return {
-    read,
-    create: (name) => backend.create(name),
-    stage: () => backend.stage(),
-    sync: (name) => backend.sync(name),
-    size: (name) => backend.size(name),
-    owner: () => backend.owner(),
-    list: (prefix) => backend.list(prefix),
-    shorten: (name, sizeBytes) => backend.shorten(name, sizeBytes),
-    remove: (name) => backend.remove(name),
-    close: () => backend.close(),
-    [Symbol.dispose]: () => backend.close(),
-    ...(hasLog(backend) ? logOf(backend) : {}),
-  };
 }

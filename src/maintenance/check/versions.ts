@@ -15,6 +15,7 @@ import {
   SLASH_BYTES,
   splitRoot,
 } from '../../model/index.js';
+import { BoundedCache } from '../../system/index.js';
 import type { VersionFinding } from './findings.js';
 
 /** A path, and the first and the last set in which it leads to an entry. */
@@ -43,7 +44,7 @@ const MAX_KNOWN = 4096;
 export class VersionNames {
   private readonly sets: readonly BackupSet[];
   private readonly roots = new Map<RootNumber, { path: Buffer; sets: Set<SetNumber> }>();
-  private readonly known = new Map<DirectoryId, readonly Way[]>();
+  private readonly known = new BoundedCache<DirectoryId, readonly Way[]>(MAX_KNOWN);
 
   /**
    * Creates the search in a catalog. `names` opens the names of a client that encrypts. Without it, names are returned
@@ -136,7 +137,7 @@ export class VersionNames {
         stack.pop();
         open.delete(step.directory);
         found = step;
-        this.keep(step);
+        this.known.set(step.directory, step.ways);
         continue;
       }
       const above = entry.directory;
@@ -152,11 +153,6 @@ export class VersionNames {
     }
     for (const each of cut) this.known.delete(each); // a path from outside the circle may also lead to it
     return found!.ways;
-  }
-
-  private keep({ directory, ways }: Step): void {
-    if (this.known.size >= MAX_KNOWN) this.known.clear();
-    this.known.set(directory, ways);
   }
 
   private openedName(name: Buffer): Buffer {

@@ -81,12 +81,12 @@ export async function makeLogCatalog(
   const replayed = await replay(system, file, log, options.signal);
   const { lost } = replayed.walk;
   using known = options.packsOnly ? undefined : await knownTo(system, directory, log, lost);
-  const fit = known === undefined ? undefined : await fitOf(known.history, replayed, log, file);
+  const fit = known === undefined ? undefined : await fitOf(known, replayed, log, file);
   if (known !== undefined && fit === undefined) {
     const what = 'the bucket has other commits than this machine knows';
     throw new TardisError('STORE_FORKED', `${what}: --packs-only goes on with those in the bucket`);
   }
-  const knownCommit = known?.history.point.commit ?? 0;
+  const knownCommit = known?.point.commit ?? 0;
   const last = Math.max(replayed.walk.lastCommit, knownCommit);
   const isShort = knownCommit > replayed.point.commit;
   const isHelpful = isShort || (lost[0]?.commit ?? 0) <= knownCommit;
@@ -178,10 +178,6 @@ async function findRoots(system: System, file: string, log: SalvagedLog): Promis
   });
 }
 
-interface Known extends Disposable {
-  readonly history: KnownHistory;
-}
-
 /**
  * Opens the catalog of this machine. If it ends before the first lost commit, it is replaced by the newest usable copy
  * in the bucket, which may reach further. Returns undefined and throws as `openKnown` does.
@@ -191,11 +187,11 @@ async function knownTo(
   directory: ClientDirectory,
   log: SalvagedLog,
   [lost]: readonly LostCommit[],
-): Promise<Known | undefined> {
+): Promise<KnownHistory | undefined> {
   const { catalogPath } = directory;
   const known = await openKnown(system, catalogPath);
-  if (lost === undefined || (known?.history.point.commit ?? 0) >= lost.commit) return known;
-  known?.history.close();
+  if (lost === undefined || (known?.point.commit ?? 0) >= lost.commit) return known;
+  known?.close();
   await takeSnapshot(system, directory, log);
   return openKnown(system, catalogPath);
 }
@@ -204,12 +200,12 @@ async function knownTo(
  * Opens the catalog of this machine. Returns undefined if there is none, it has no commit, or it is damaged. Throws
  * CATALOG_NEWER if it has a later version.
  */
-async function openKnown(system: System, catalogPath: string): Promise<Known | undefined> {
+async function openKnown(system: System, catalogPath: string): Promise<KnownHistory | undefined> {
   if (system.files.status(catalogPath) === undefined) return undefined;
   try {
     if ((await comparePages(system, catalogPath, false)).kind === 'damaged') return undefined;
     const history = KnownHistory.open(system, catalogPath);
-    if (history.point.commit > 0) return { history, [Symbol.dispose]: () => history.close() };
+    if (history.point.commit > 0) return history;
     history.close();
   } catch (error) {
     const { code } = asTardisError(error);

@@ -27,7 +27,8 @@ import {
 import type { RootRecord } from '../../store/index.js';
 import type { SetJournal, StoreWriter } from '../../store/writer/index.js';
 import { yieldRegularly } from '../../system/index.js';
-import { type CopiedSeals, CopiedHistory } from './history.js';
+import { type CopiedDigests, CopiedHistory, type CopiedSeals } from './history.js';
+import { NewKeys } from './new-keys.js';
 import type { OldStore } from './old-generation.js';
 
 /** Flags in which two versions of an entry must agree. Other flags may have changed since the version was stored. */
@@ -90,6 +91,11 @@ function* each<T>(pages: Iterable<readonly T[]>): Generator<T> {
 }
 
 export class CopiedSets extends CopiedHistory {
+  constructor(old: OldStore, store: StoreWriter, contents: CopiedDigests) {
+    const keys = new NewKeys(old.source.native, undefined);
+    super(old, store, { keys, contents, seals: new SealsAsTheyAre(old, store) });
+  }
+
   /**
    * Copies sets whose contents are already at the target. Each set is durable before the next one begins. Throws
    * CATALOG_DAMAGED for an entry that no writer stores, DISK_FULL if the target's disk is full, and INTERRUPTED if it
@@ -180,14 +186,15 @@ function areSame(mine: CatalogEntry, theirs: CatalogEntry): boolean {
   );
 }
 
-function lasting(metadata: Buffer): Buffer {
+/** Returns the metadata of a version without the flags that may have changed since the version was stored. */
+export function lasting(metadata: Buffer): Buffer {
   const copy = Buffer.from(metadata);
   if (copy.length > METADATA_FLAGS_AT) copy[METADATA_FLAGS_AT]! &= LASTING_FLAGS;
   return copy;
 }
 
 /** Copies the seals of a client that encrypts, without any change. */
-export class SealsAsTheyAre implements CopiedSeals {
+class SealsAsTheyAre implements CopiedSeals {
   private readonly old: Catalog;
 
   constructor(

@@ -16,12 +16,11 @@ import {
 import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
 import { collectGarbage, lacksParity, protectStore } from '../gc/index.js';
 import { RecordCopier } from './copied-records.js';
-import { CopiedSets, findNeeded, SealsAsTheyAre } from './copied-sets.js';
+import { CopiedSets, findNeeded } from './copied-sets.js';
 import { readOrigin, requireSameHistory, writeOrigin } from './copy-origin.js';
 import { lookAtTarget, pointText, setsAt } from './copy-known.js';
 import type { CopySource, TakenSource } from './copy-source.js';
 import { type CopyTarget, openTarget } from './copy-target.js';
-import { NewKeys } from './new-keys.js';
 import type { OldStore } from './old-generation.js';
 
 /** Maximum number of times that a copy begins again because garbage collection or a rebuild has moved its source. */
@@ -234,9 +233,7 @@ class Run implements Disposable {
       if (isNeeded) onProgress('contents', (done += 1), all);
     });
     if (copier.hasLost && !isLast && (await this.taken.isStale())) return undefined;
-    const keys = new NewKeys(system.native, undefined);
-    const seals = new SealsAsTheyAre(old, store);
-    const sets = new CopiedSets(old, store, { keys, contents: copier, seals });
+    const sets = new CopiedSets(old, store, copier);
     if (isFirst) sets.bringSettings();
     this.settle();
     await sets.copy(wanted, signal, (count) => {

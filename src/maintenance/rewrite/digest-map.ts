@@ -4,6 +4,7 @@
  */
 import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
+import { removeDatabase } from '../../store/writer/index.js';
 import type { SqlDatabase, System } from '../../system/index.js';
 
 const MAP_FILE = 'rekey.db';
@@ -64,9 +65,6 @@ export class DigestMap {
 }
 
 /** Deletes the map, since it reveals which contents are equal under both sets of keys. */
-export function removeMap({ files }: System, directory: string): void {
-  for (const suffix of ['-wal', '-shm', '-journal', '']) {
-    const file = path.join(directory, MAP_FILE + suffix);
-    if (files.status(file) !== undefined) files.unlink(file);
-  }
+export function removeMap(system: System, directory: string): void {
+  removeDatabase(system, path.join(directory, MAP_FILE));
 }

@@ -163,7 +163,9 @@ async function recover(system: System, directory: ClientDirectory): Promise<numb
 
 /** Resources that a run holds open. */
 interface Parts {
+  /** The part of the first generation that is to be copied. */
   readonly old: OldGeneration;
+  /** The whole first generation. */
   readonly whole: OldGeneration;
   readonly left: ForgettingCopy | undefined;
   readonly oldHistory: History;
@@ -172,14 +174,6 @@ interface Parts {
 }
 
 class Run {
-  /** The part of the first generation that is to be copied. */
-  private readonly old: OldGeneration;
-  /** The whole first generation. */
-  private readonly whole: OldGeneration;
-  private readonly left: ForgettingCopy | undefined;
-  private readonly oldHistory: History;
-  private readonly store: StoreWriter;
-  private readonly map: DigestMap;
   /** The parts that are still open. */
   private opened: Opened = new Opened();
   private readonly mover: ContentMover;
@@ -193,17 +187,11 @@ class Run {
   private constructor(
     private readonly system: System,
     private readonly request: RewriteRequest,
-    parts: Parts,
+    private readonly parts: Parts,
   ) {
     const { old, whole, left, oldHistory, store, map } = parts;
     const { keyring, generations } = request;
     const { native } = system;
-    this.old = old;
-    this.oldHistory = oldHistory;
-    this.store = store;
-    this.map = map;
-    this.whole = whole;
-    this.left = left;
     const keys = new NewKeys(native, keyring);
     this.mover = new ContentMover(native, old, { store, keys, map, needed: left?.needed });
     const seals =
@@ -258,28 +246,30 @@ class Run {
 
   /** Copies data that the second generation lacks. Unless `isAlone`, sets that may still change are left for later. */
   async catchUp(isAlone: boolean): Promise<void> {
-    const { mover, history, request, old, store } = this;
+    const { mover, history, request } = this;
+    const { old, store, left } = this.parts;
     const { signal, onProgress, verify } = request;
     store.raiseCounters(old.catalog);
-    if (this.left !== undefined) this.requireContents(old.catalog); // checked before anything is copied
+    if (left !== undefined) this.requireContents(old.catalog); // checked before anything is copied
     const all = old.catalog.history.contentCount;
     await mover.copyNew(signal, () => {
       this.contents += 1;
       onProgress('contents', Math.min(this.contents, all), all);
     });
     // If paths are left out, sets are copied only when the first generation cannot change any more.
-    if (isAlone || this.left === undefined) {
+    if (isAlone || left === undefined) {
       await history.replayNew(isAlone, signal, (set, of) => onProgress('sets', set, of));
-      this.requireContents(this.store.catalog);
+      this.requireContents(store.catalog);
     }
     if (!verify) return;
-    const fresh = this.store.catalog.history.contentCount;
+    const fresh = store.catalog.history.contentCount;
     await this.verifier.readNewContents(signal, (done) => onProgress('verify', done, fresh));
   }
 
   /** Copies the remaining data, with the client's lock held. The second generation is then complete and closed. */
   async finish(): Promise<RewriteResult> {
-    const { system, request, store, map, history, verifier } = this;
+    const { system, request, history, verifier } = this;
+    const { store, old } = this.parts;
     const { generations, signal, onProgress } = request;
     this.requireSame();
     await this.catchUp(true);
@@ -289,7 +279,7 @@ class Run {
     store.catalog.state.writeWaste({ versions: true, contents: true });
     history.copyFlags();
     history.bringDoubt();
-    store.raiseCounters(this.old.catalog);
+    store.raiseCounters(old.catalog);
     await store.checkpoint();
     await store.parity.protectAll();
     onProgress('compare', 0, undefined);
@@ -306,32 +296,22 @@ class Run {
       lostVersions: store.catalog.history.lostVersions,
       storedBytes: store.catalog.history.recordBytes,
     };
-    this.closeReading();
-    map.close();
     store.close();
-    this.opened.move(); // all parts are closed now
+    this.abandon();
     return result;
   }
 
   /** Throws CLIENT_BUSY if the keys were changed or the catalog was rebuilt since this run began. */
   private requireSame(): void {
     const number = newestKeys(this.system, this.request.generations.first.path)?.number ?? 0;
-    if (number === this.keysNumber && this.whole.isCurrent) return;
+    if (number === this.keysNumber && this.parts.whole.isCurrent) return;
     const what = 'the keys were changed or the catalog was rebuilt meanwhile';
     throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
   }
 
-  /** Closes all files without finishing; a later run continues from the last checkpoint. Never throws. */
+  /** Closes all files that are open; a later run continues from the last checkpoint. Never throws. */
   abandon(): void {
     this.opened[Symbol.dispose]();
-  }
-
-  private closeReading(): void {
-    const { oldHistory, old, whole, left } = this;
-    oldHistory.close();
-    if (old !== whole) old.close();
-    whole.close();
-    left?.close();
   }
 
   private requireContents({ history }: Catalog): void {

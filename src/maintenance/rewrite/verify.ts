@@ -12,10 +12,8 @@ import {
   type ContentId,
   type DirectoryId,
   mappedMarks,
-  METADATA_FLAGS_AT,
   NO_CONTENT,
   type RootNumber,
-  RowFlag,
   SEAL_BYTES,
   type SetNumber,
 } from '../../model/index.js';
@@ -23,6 +21,7 @@ import type { StoreWriter } from '../../store/writer/index.js';
 import { RecordKind } from '../../store/index.js';
 import { yieldRegularly, type NativeCalls } from '../../system/index.js';
 import type { ContentMover } from './contents.js';
+import { lasting } from './copied-sets.js';
 import { sumOf } from './history-seals.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
@@ -133,13 +132,10 @@ export class Verifier {
   }
 
   private described(entry: CatalogEntry, isNew: boolean): string {
-    const metadata = Buffer.from(entry.metadata);
-    // Other flags may have changed since the version was stored.
-    metadata[METADATA_FLAGS_AT]! &= RowFlag.sparse | RowFlag.hasAttributes | RowFlag.otherDevice;
-    const { digest, lastSet, childId } = entry;
+    const { metadata, digest, lastSet, childId } = entry;
     const moved = isNew || digest === undefined ? digest : this.mover.digestFor(digest);
     const numbers = [lastSet ?? 0, childId ?? 0, moved?.toString('hex') ?? ''];
-    return `${numbers.join('/')}/${metadata.toString('latin1')}`;
+    return `${numbers.join('/')}/${lasting(metadata).toString('latin1')}`;
   }
 
   private async compareSets(oldHistory: History, signal: AbortSignal): Promise<void> {

@@ -7,8 +7,7 @@ import { type StoreLimits, type StoreWriter, withWriter } from '../../store/writ
 import type { SetNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { RecordCopier } from './copied-records.js';
-import { CopiedSets, findNeeded, SealsAsTheyAre } from './copied-sets.js';
-import { NewKeys } from './new-keys.js';
+import { CopiedSets, findNeeded } from './copied-sets.js';
 import { OldGeneration } from './old-generation.js';
 
 interface WholeCopy {
@@ -54,9 +53,7 @@ async function copyFrom(
   await copier.copyNew(signal, (isNeeded) => {
     if (isNeeded) onProgress((done += 1), wanted.neededCount);
   });
-  const keys = new NewKeys(old.source.native, undefined);
-  const seals = new SealsAsTheyAre(old, store);
-  const sets = new CopiedSets(old, store, { keys, contents: copier, seals });
+  const sets = new CopiedSets(old, store, copier);
   sets.bringSettings();
   await sets.copy(wanted, signal, () => undefined);
   sets.bringForgets([]);

@@ -2,8 +2,8 @@
 import { configInvalid } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
-import type { Admin, RepairOutcome } from '../../maintenance/admin/index.js';
-import type { RepairFinding } from '../../maintenance/check/index.js';
+import type { Admin } from '../../maintenance/admin/index.js';
+import type { RepairFinding, RepairOutcome } from '../../maintenance/check/index.js';
 import type { ProgressLine } from '../output/progress-line.js';
 import { printJson } from '../output/json-text.js';
 import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';

@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../../src/errors/index.js';
 import {
-  type BucketRepair,
+  type RepairOutcome,
   repairInBucket,
   type RepairFinding,
 } from '../../../src/maintenance/check/index.js';
@@ -135,7 +135,7 @@ function spoil(objects: Objects, name: string): void {
   objects.set(name, { ...stored, bytes });
 }
 
-interface Repaired extends BucketRepair {
+interface Repaired extends RepairOutcome {
   readonly findings: readonly RepairFinding[];
 }
 

@@ -18,7 +18,7 @@ import { imagePieces } from './image-pieces.js';
 import { hasNewestVersion } from '../open.js';
 import type { CommitPoint } from '../tables/state.js';
 
-export class KnownHistory implements HistoryStart {
+export class KnownHistory implements HistoryStart, Disposable {
   readonly records = [];
   readonly later = [];
   readonly point: CommitPoint;
@@ -86,5 +86,9 @@ export class KnownHistory implements HistoryStart {
 
   close(): void {
     this.audit.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
