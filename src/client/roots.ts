@@ -1,6 +1,6 @@
 /** Reads the directories and files to back up, before anything else is started. */
 import fs from 'node:fs';
-import { errnoText, failedTo, requireSystemCode, TardisError } from '../errors/index.js';
+import { errnoText, failedTo, requireSystemCode, usageError } from '../errors/index.js';
 import {
   displayName,
   fileRootPath,
@@ -108,10 +108,7 @@ export function readRoots(
         const root = readFileRoot(system, bytes) ?? readRoot(system, bytes);
         roots.set(key, { ...root, givenPath: given?.[index] });
       } else if (given !== undefined) {
-        throw new TardisError(
-          'USAGE',
-          `${displayName(bytes)} cannot be stored under two paths at once`,
-        );
+        throw usageError(`${displayName(bytes)} cannot be stored under two paths at once`);
       }
     } catch (error) {
       const reason = requireSystemCode(error);
@@ -147,7 +144,7 @@ function givenPaths(
   keptAs: readonly Buffer[],
 ): Buffer[] {
   const wrong = (why: string): never => {
-    throw new TardisError('USAGE', `--kept-as (KeptAs): ${why}`);
+    throw usageError(`--kept-as (KeptAs): ${why}`);
   };
   if (basePath !== 'full') wrong('it cannot be used with --basepath');
   if (keptAs.length !== directories.length) {
@@ -200,7 +197,7 @@ function withKeptPaths(
     if (other !== undefined) {
       const [one, two] = [displayName(other), displayName(namedPath(root))];
       const both = `${one} and ${two} would both be stored as ${displayName(keptPath)}`;
-      throw new TardisError('USAGE', `${both}: use --basepath full or common`);
+      throw usageError(`${both}: use --basepath full or common`);
     }
     taken.set(keptPath.toString('latin1'), namedPath(root));
     return { ...root, keptPath };
@@ -225,8 +222,7 @@ function keptPathOf(root: NamedRoot, wanted: Buffer): Buffer {
   const names = splitPath(wanted);
   if (names.at(-1)?.equals(file) !== true) {
     const [shown, name] = [displayName(namedPath(root)), displayName(file)];
-    throw new TardisError(
-      'USAGE',
+    throw usageError(
       `--kept-as (KeptAs): the file ${shown} keeps its name: give a path that ends in /${name}`,
     );
   }

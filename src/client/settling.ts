@@ -1,6 +1,6 @@
 /** Waits for the server's work after a set: purging sets and freeing space. */
 import { asTardisError, TardisError } from '../errors/index.js';
-import { displayName, type SetNumber } from '../model/index.js';
+import { displayLine, type SetNumber } from '../model/index.js';
 import { within } from '../system/index.js';
 import { type Head, NOTHING_SETTLED } from '../transport/index.js';
 
@@ -54,6 +54,6 @@ export async function untilSettled(
 }
 
 function settledFrom({ inDoubt, cautious, failure, ...rest }: Head<'settled'>): Settled {
-  const why = failure === '' ? {} : { failure: displayName(Buffer.from(failure)) };
+  const why = failure === '' ? {} : { failure: displayLine(failure) };
   return { ...rest, isCautious: cautious, isClockInDoubt: inDoubt, ...why };
 }

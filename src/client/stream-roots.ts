@@ -1,5 +1,5 @@
 /** Files of a backup that are no files of this machine: what commands write, and standard input. Each is a root. */
-import { TardisError } from '../errors/index.js';
+import { usageError } from '../errors/index.js';
 import {
   displayName,
   EntryType,
@@ -59,7 +59,7 @@ export function streamRoots(
     const keptPath = fileRootPath(DIRECTORY, name);
     const shown = shownRoot(keptPath);
     if (taken.has(shown.toString('latin1'))) {
-      throw new TardisError('USAGE', `two sources would both be stored as ${displayName(shown)}`);
+      throw usageError(`two sources would both be stored as ${displayName(shown)}`);
     }
     taken.add(shown.toString('latin1'));
     const slot = others.length + roots.length;

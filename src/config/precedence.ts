@@ -3,7 +3,7 @@
  * system.defaults, the environment, the configuration file, the command line. An invalid value is an error
  * even if a source of higher priority overrides it.
  */
-import { TardisError } from '../errors/index.js';
+import { usageError } from '../errors/index.js';
 import { displayText } from '../model/index.js';
 import { configPath, isThere, type Machine, textBytes, thisMachine } from '../system/index.js';
 import {
@@ -152,7 +152,7 @@ function clientFiles(rows: Rows, named: Layer): Layer[] {
   const files = given.length === 0 ? usualClientFiles(named) : given;
   const job = named.get('job')!;
   if (files.length === 0 && job.source === 'command line') {
-    throw new TardisError('USAGE', '--job needs a configuration file (--config)');
+    throw usageError('--job needs a configuration file (--config)');
   }
   return files.length === 0 ? [] : [clientFilesLayer(rows, files, job.value as string)];
 }

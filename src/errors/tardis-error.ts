@@ -172,6 +172,11 @@ function firstError(error: unknown): unknown {
   return first;
 }
 
+/** Returns USAGE, the error of a command line that is not possible. */
+export function usageError(message: string): TardisError {
+  return new TardisError('USAGE', message);
+}
+
 /** True if a stored content or its record is damaged. */
 export function isDamage(error: unknown): boolean {
   const code = error instanceof TardisError ? error.code : undefined;

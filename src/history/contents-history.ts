@@ -1,5 +1,5 @@
 /** Shows contents as files of one directory, named by their digests. `regenerate --checksum` restores these files. */
-import { TardisError } from '../errors/index.js';
+import { TardisError, usageError } from '../errors/index.js';
 import { encodeRow, EntryType, metadataOf, RowReader } from '../model/index.js';
 import type { History, HistoryEntry, FoundContent } from './history.js';
 
@@ -38,8 +38,7 @@ export async function contentsAsFiles(
 async function findOne(history: History, text: string): Promise<FoundContent> {
   const isDigest = new RegExp(`^[0-9a-f]{${LEAST_DIGITS},${MOST_DIGITS}}$`).test(text);
   if (!isDigest || text.length % 2 !== 0) {
-    throw new TardisError(
-      'USAGE',
+    throw usageError(
       `"${text.slice(0, MOST_DIGITS)}" is no digest: give 16 to 64 hexadecimal digits, an even number`,
     );
   }
@@ -49,7 +48,7 @@ async function findOne(history: History, text: string): Promise<FoundContent> {
     throw new TardisError('NO_SUCH_PATH', `no content has the digest ${text}`);
   }
   if (another !== undefined) {
-    throw new TardisError('USAGE', `more than one digest begins with ${text}; give more digits`);
+    throw usageError(`more than one digest begins with ${text}; give more digits`);
   }
   // An empty content has no stored bytes, so nothing would prove its digest.
   if (!found.digest.subarray(0, prefix.length).equals(prefix) || found.sizeBytes === 0) {

@@ -3,8 +3,8 @@
  * makes them, numbered ones, as rsnapshot does, or tar files.
  */
 import fs from 'node:fs';
-import { failedTo, TardisError } from '../errors/index.js';
-import { displayName, joinPath } from '../model/index.js';
+import { failedTo, TardisError, usageError } from '../errors/index.js';
+import { displayLine, displayName, joinPath } from '../model/index.js';
 
 /** A directory as it was at a moment. */
 export interface DatedState {
@@ -71,7 +71,7 @@ function requireFields(text: string): void {
     (field) => field !== '*' && field !== '%' && FIELDS[field] === undefined,
   );
   if (unknown !== undefined) {
-    throw wrong(`"%${displayName(Buffer.from(unknown))}" is none of %Y, %m, %d, %H, %M, %S and %%`);
+    throw wrong(`"%${displayLine(unknown)}" is none of %Y, %m, %d, %H, %M, %S and %%`);
   }
   const named = fields.filter((field) => FIELDS[field] !== undefined);
   if (new Set(named).size < named.length) throw wrong('a part of the date is given twice');
@@ -157,5 +157,5 @@ function namesIn(directory: Buffer): string[] {
 }
 
 function wrong(why: string): TardisError {
-  return new TardisError('USAGE', `--sets: ${why}`);
+  return usageError(`--sets: ${why}`);
 }

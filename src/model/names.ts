@@ -27,10 +27,14 @@ export function displayName(name: Uint8Array): string {
   return isCut ? `${shown}…` : shown;
 }
 
-/** Returns a text that may come from a peer or a store, escaped for a terminal or log. Line breaks are kept. */
+/** Returns a text that may come from a peer or a store as one line, escaped as a name is. */
+export function displayLine(text: string): string {
+  return displayName(Buffer.from(text));
+}
+
+/** Returns such a text, escaped for a terminal or log. Line breaks are kept. */
 export function displayText(text: string): string {
-  const lines = text.split('\n').map((line) => displayName(Buffer.from(line)));
-  return lines.join('\n');
+  return text.split('\n').map(displayLine).join('\n');
 }
 
 function escapeHighBytes(buffer: Buffer): string {

@@ -4,7 +4,7 @@
  */
 import { TardisError } from '../errors/index.js';
 import type { SetNumber } from './ids.js';
-import { displayName } from './names.js';
+import { displayLine } from './names.js';
 
 /** The name that stands for the newest complete set, unless the user configures another word. */
 export const RECENT_SET = 'Current';
@@ -100,7 +100,7 @@ const SHOWN_ID_CHARS = 8;
 export function machineName(machine: SetMachine | undefined): string {
   if (machine === undefined) return '';
   const { id, host } = machine;
-  const shown = isSealedTag(host) ? 'sealed' : displayName(Buffer.from(host));
+  const shown = isSealedTag(host) ? 'sealed' : displayLine(host);
   return `${shown} (${id.slice(0, SHOWN_ID_CHARS)})`;
 }
 

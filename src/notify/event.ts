@@ -1,6 +1,6 @@
 /** An event that is reported to hooks, to URLs and by mail. It contains no secrets. */
 import { HOOK_VARIABLES } from '../config/index.js';
-import { displayName, type SetNumber } from '../model/index.js';
+import { displayLine, type SetNumber } from '../model/index.js';
 
 export interface HookEvent {
   readonly event: 'start' | 'before' | 'after' | 'success' | 'warning' | 'failure' | 'overdue';
@@ -50,6 +50,6 @@ function fieldsOf(event: HookEvent): [keyof HookEvent, string][] {
   return (Object.keys(HOOK_VARIABLES) as (keyof HookEvent)[]).flatMap((field) => {
     const value = event[field];
     if (value === undefined) return [];
-    return [[field, displayName(Buffer.from(String(value).slice(0, MAX_VALUE_CHARS)))]];
+    return [[field, displayLine(String(value).slice(0, MAX_VALUE_CHARS))]];
   });
 }

@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { configInvalid } from '../config/index.js';
-import { displayName } from '../model/index.js';
+import { displayLine } from '../model/index.js';
 import { runCommand } from './run-command.js';
 
 const MAIL_TIMEOUT_MS = 60_000;
@@ -38,7 +38,7 @@ export function checkMailSettings({ mailTo, mailFrom, mailCommand }: MailSetting
     ['MailFrom', mailFrom] as const,
   ]) {
     if (ADDRESS.test(address)) continue;
-    const shown = displayName(Buffer.from(address.slice(0, 80)));
+    const shown = displayLine(address.slice(0, 80));
     throw configInvalid(`${what}: "${shown}" is not a mail address`);
   }
   if (mailCommand.length === 0) throw configInvalid('MailCommand is empty');
@@ -66,7 +66,7 @@ export function mailText({ mailTo, mailFrom }: MailSettings, mail: Mail): string
     'Content-Type: text/plain; charset=utf-8',
     'Content-Transfer-Encoding: 8bit',
   ];
-  const body = mail.lines.flatMap((line) => folded(displayName(Buffer.from(line))));
+  const body = mail.lines.flatMap((line) => folded(displayLine(line)));
   return `${[...head, '', ...body].join('\n')}\n`;
 }
 
@@ -75,7 +75,7 @@ export function mailText({ mailTo, mailFrom }: MailSettings, mail: Mail): string
  * consists of encoded words of RFC 2047, one on each line.
  */
 function headerText(text: string): string {
-  const line = displayName(Buffer.from(Array.from(text).slice(0, MAX_SUBJECT_CHARS).join('')));
+  const line = displayLine(Array.from(text).slice(0, MAX_SUBJECT_CHARS).join(''));
   if (/^[\x20-\x7e]*$/.test(line)) return line;
   // 11 characters of 4 bytes are a word of 72; RFC 2047 allows 75.
   const words = [...line.matchAll(/.{1,11}/gsu)].map(

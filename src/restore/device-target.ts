@@ -1,7 +1,7 @@
 /** Writes one content onto a block device (`regenerate --to-device`). */
 import fs from 'node:fs';
 import { zeros } from '../contents/index.js';
-import { failedTo, systemCode, TardisError } from '../errors/index.js';
+import { failedTo, systemCode, TardisError, usageError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { absolutePath, type System } from '../system/index.js';
 import { pathWithoutLinks } from './output-path.js';
@@ -31,7 +31,7 @@ export class DeviceTarget implements Disposable {
     const name = displayName(device);
     const path = pathWithoutLinks(absolutePath(device));
     const isDevice = fs.lstatSync(path, { throwIfNoEntry: false })?.isBlockDevice() === true;
-    if (!isDevice) throw new TardisError('USAGE', `${name} is not a block device`);
+    if (!isDevice) throw usageError(`${name} is not a block device`);
     const target = new DeviceTarget(system, name, openUnused(path, name));
     try {
       target.requireRoom(sizeBytes);
@@ -45,11 +45,11 @@ export class DeviceTarget implements Disposable {
   private requireRoom(sizeBytes: number): void {
     const { name, fd, system } = this;
     if (!fs.fstatSync(fd).isBlockDevice()) {
-      throw new TardisError('USAGE', `${name} is not a block device any more`);
+      throw usageError(`${name} is not a block device any more`);
     }
     const roomBytes = system.native.deviceBytes(fd);
     if (roomBytes >= sizeBytes) return;
-    throw new TardisError('USAGE', `${name} has ${roomBytes} bytes, the content ${sizeBytes}`);
+    throw usageError(`${name} has ${roomBytes} bytes, the content ${sizeBytes}`);
   }
 
   async write(bytes: Buffer): Promise<void> {

@@ -10,6 +10,7 @@ import {
   systemCode,
   TardisError,
   type WireError,
+  usageError,
 } from '../errors/index.js';
 import {
   displayName,
@@ -73,7 +74,7 @@ function makeDirectories(directory: Buffer): boolean {
   if (stat?.isDirectory() === true) return false;
   if (stat !== undefined) {
     const what = `${displayName(directory)} is no directory, so nothing can be restored into it: name a directory`;
-    throw new TardisError('USAGE', what);
+    throw usageError(what);
   }
   const parent = Buffer.from(path.posix.dirname(directory.toString('latin1')), 'latin1');
   if (!parent.equals(directory)) makeDirectories(parent);

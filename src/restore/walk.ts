@@ -12,7 +12,13 @@ import {
   rootAbove,
   Unsaved,
 } from '../history/index.js';
-import { TardisError, toWire, type WireError, throwIfAborted } from '../errors/index.js';
+import {
+  TardisError,
+  toWire,
+  type WireError,
+  throwIfAborted,
+  usageError,
+} from '../errors/index.js';
 import {
   displayName,
   EntryType,
@@ -418,8 +424,7 @@ export function requireDistinctNames(paths: readonly Buffer[]): void {
     const name = lastComponent(path);
     const other = names.get(name.toString('latin1'));
     if (other?.equals(path) === false) {
-      throw new TardisError(
-        'USAGE',
+      throw usageError(
         `"${displayName(other)}" and "${displayName(path)}" would both become ` +
           `"${displayName(name)}"; --hierarchy keeps their whole paths`,
       );

@@ -1,6 +1,6 @@
 /** Parses retention rules and name formats from the words of settings. */
 import { TardisError } from '../errors/index.js';
-import { DAY_MS, displayName, HOUR_MS, tagFault } from '../model/index.js';
+import { DAY_MS, displayLine, HOUR_MS, tagFault } from '../model/index.js';
 import { formatFault, type NameFormat } from './names.js';
 import { hasRules, type PriorityPeriod, type RetentionRules } from './rules.js';
 
@@ -162,16 +162,13 @@ export function lackOfEffect(settings: ReadonlyMap<string, string>): string | un
 
 function requireFormat(format: string): void {
   const fault = formatFault(format);
-  if (fault !== undefined) throw invalid(`Formats: a name made with "${shown(format)}" ${fault}`);
+  if (fault !== undefined)
+    throw invalid(`Formats: a name made with "${displayLine(format)}" ${fault}`);
 }
 
 function requireTag(tag: string): void {
   const fault = tagFault(tag);
   if (fault !== undefined) throw invalid(`a tag to keep ${fault}`);
-}
-
-function shown(text: string): string {
-  return displayName(Buffer.from(text));
 }
 
 function periodsOf(priorities: readonly string[], days: readonly string[]): PriorityPeriod[] {
@@ -195,7 +192,7 @@ function wordsOf(list: readonly string[]): string[] {
 function numbersOf(list: readonly string[], where: string): number[] {
   return wordsOf(list).map((word) => {
     if (!/^-?\d{1,7}$/.test(word))
-      throw invalid(`${where}: "${shown(word)}" is not a whole number`);
+      throw invalid(`${where}: "${displayLine(word)}" is not a whole number`);
     return Number(word);
   });
 }
@@ -208,7 +205,7 @@ export function spanOf(text: string, what = '--keep-within'): number {
   const found = /^(\d{1,6})(h|d|w|mo?|y)$/i.exec(text);
   if (found === null) {
     throw invalid(
-      `${what} is "${shown(text)}", but must be a time such as 12h, 30d, 8w, 6mo or 2y`,
+      `${what} is "${displayLine(text)}", but must be a time such as 12h, 30d, 8w, 6mo or 2y`,
     );
   }
   return Number(found[1]) * UNITS_MS[found[2]!.toLowerCase()]!;

@@ -169,7 +169,7 @@ export const STANDARD_INPUT = '-';
  * EFBIG if the file is larger, EISDIR for a directory, and CONFIG_INVALID for UTF-16.
  */
 export function readSmallFile(file: Uint8Array, maxBytes: number): Buffer {
-  return withoutMark(readWhole(file, maxBytes), displayName(Buffer.from(file)));
+  return withoutMark(readWhole(file, maxBytes), displayName(file));
 }
 
 function readWhole(file: Uint8Array, maxBytes: number): Buffer {

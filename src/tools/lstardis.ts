@@ -1,6 +1,6 @@
 /** Implements `lstardis`: lists backup sets, directories as of a set, and versions of files. */
 import type { Settings } from '../config/index.js';
-import { ERROR_TABLE, TardisError } from '../errors/index.js';
+import { ERROR_TABLE, TardisError, usageError } from '../errors/index.js';
 import {
   type BackupSet,
   circleAt,
@@ -66,7 +66,7 @@ function withPattern<S extends Pick<Settings<'lstardis'>, 'findFirst' | 'findPat
   if (!settings.findFirst) return settings;
   const [findPattern, ...paths] = settings.paths;
   if (findPattern === undefined) {
-    throw new TardisError('USAGE', 'give a pattern of names: tardis find PATTERN [PATH…]');
+    throw usageError('give a pattern of names: tardis find PATTERN [PATH…]');
   }
   return { ...settings, findPattern, paths };
 }
@@ -84,7 +84,7 @@ async function list(history: History, options: LsSettings): Promise<number> {
   const isOneSet = options.backup !== undefined || options.date !== undefined;
   const nowMs = Date.now();
   if (isOneSet && hasRange(options)) {
-    throw new TardisError('USAGE', 'give one set (--backup, --date) or a range of them, not both');
+    throw usageError('give one set (--backup, --date) or a range of them, not both');
   }
   const all = await history.sets();
   const sets = await setsWithin(history, all, options, nowMs);

@@ -1,6 +1,6 @@
 /** Implements `regenerate`: restores files and trees, or writes them to a stream. */
 import { parseDate } from '../config/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
+import { asTardisError, TardisError, usageError } from '../errors/index.js';
 import { type BackupSet, contentsAsFiles, type History, provenHistory } from '../history/index.js';
 import { displayName, type SetNumber, shownRoot } from '../model/index.js';
 import {
@@ -290,10 +290,7 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
   const archive = archiveOf(options);
   if (archive !== undefined) {
     if (batches.length > 1) {
-      throw new TardisError(
-        'USAGE',
-        'the newest versions are in several sets: write one archive for each',
-      );
+      throw usageError('the newest versions are in several sets: write one archive for each');
     }
     const { isZip } = archive;
     const output = {

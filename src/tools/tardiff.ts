@@ -9,7 +9,7 @@ import {
   type LineDifference,
   lineDifference,
 } from '../restore/diff/index.js';
-import { TardisError } from '../errors/index.js';
+import { TardisError, usageError } from '../errors/index.js';
 import { displayName, displayText, EntryType } from '../model/index.js';
 import { nodeSystem, type System } from '../system/index.js';
 import { showsColors, styled } from './output/colors.js';
@@ -77,7 +77,7 @@ function checkUsage(settings: DiffSettings): void {
   const { unifiedLines, contextLines, ndiff, sideBySide, listOnly } = settings;
   const styles = [unifiedLines !== undefined, contextLines !== undefined, ndiff, sideBySide];
   if ([...styles, listOnly].filter(Boolean).length > 1) {
-    throw new TardisError('USAGE', 'give one of -u, -c, -n, -y and -l');
+    throw usageError('give one of -u, -c, -n, -y and -l');
   }
 }
 

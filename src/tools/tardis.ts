@@ -6,8 +6,8 @@ import { fileURLToPath } from 'node:url';
 import { CommanderError } from 'commander';
 import type { LocalServerOnDemand } from '../client/index.js';
 import { isSetAbove, type Settings } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
-import { displayName, setNameFault } from '../model/index.js';
+import { usageError } from '../errors/index.js';
+import { displayLine, displayName, setNameFault } from '../model/index.js';
 import { checkClientName } from '../store/layout/client-name.js';
 import { realPathOf } from '../system/index.js';
 import { interruptSignal } from './shared/signals.js';
@@ -95,14 +95,13 @@ function requireOtherStores({ database, otherStores }: Settings<'tardis'>, isLoc
   if (!isLocal) {
     const why =
       'copies are made of a store of this machine: give --local, or copy there with `sonic copy`';
-    throw new TardisError('USAGE', `--also-to: ${why}`);
+    throw usageError(`--also-to: ${why}`);
   }
   const first = realPathOf(database);
   for (const other of otherStores) {
     const isFirst =
       other.equals(database) || (first !== undefined && realPathOf(other)?.equals(first) === true);
-    if (isFirst)
-      throw new TardisError('USAGE', `--also-to: ${displayName(other)} is the first store`);
+    if (isFirst) throw usageError(`--also-to: ${displayName(other)} is the first store`);
   }
 }
 
@@ -114,8 +113,8 @@ function checkSetName({ setName, recentSet }: Settings<'tardis'>): void {
   if (setName === '') return;
   const fault = setName === recentSet ? 'stands for the newest set' : setNameFault(setName);
   if (fault === undefined) return;
-  const shown = displayName(Buffer.from(setName.slice(0, MAX_SHOWN_CHARS)));
-  throw new TardisError('USAGE', `--name: "${shown}" ${fault}`);
+  const shown = displayLine(setName.slice(0, MAX_SHOWN_CHARS));
+  throw usageError(`--name: "${shown}" ${fault}`);
 }
 
 const MAX_SHOWN_CHARS = 80;

@@ -1,6 +1,6 @@
 /** Implements `tardisfs`: mounts the backup sets of a client as a read-only file system. */
 import type { Found, Settings } from '../config/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
+import { asTardisError, usageError } from '../errors/index.js';
 import {
   isInBackground,
   secretOfStarter,
@@ -65,7 +65,7 @@ async function start(given: MountSettings): Promise<number> {
 function placesOf(settings: MountSettings): { settings: MountSettings; mountPoint: Buffer } {
   const [first, second, ...others] = settings.mountPaths;
   if (first === undefined || others.length > 0) {
-    throw new TardisError('USAGE', 'give the directory to mount at');
+    throw usageError('give the directory to mount at');
   }
   if (second === undefined) return { settings, mountPoint: first };
   const isStore = first[0] === SLASH && settings.sources.get('database')?.source !== 'command line';

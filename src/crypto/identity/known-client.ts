@@ -5,7 +5,7 @@
  */
 import { formerIds, type KeyRecord, type MasterKey } from '../index.js';
 import { TardisError } from '../../errors/index.js';
-import { displayName, jsonFields } from '../../model/index.js';
+import { displayLine, jsonFields } from '../../model/index.js';
 import { cachePath, readState, stateName, statePath, writeState } from '../../system/index.js';
 
 /** The place of a client, as the user names it. */
@@ -203,7 +203,7 @@ export class KnownClient {
 
   private get name(): string {
     const { places, client } = this.at;
-    return `the client "${client}" (${displayName(Buffer.from(places[0]))})`;
+    return `the client "${client}" (${displayLine(places[0])})`;
   }
 
   /** Warns the user about this client. */

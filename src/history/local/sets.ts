@@ -1,7 +1,7 @@
 /** Finds one of a client's sets by number, name or time. */
 import type { BackupSet } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
+import { displayLine } from '../../model/index.js';
 
 /**
  * Returns a set by number, name or tag; if `text` is undefined, the newest complete set. Throws NO_SUCH_SET if there is
@@ -22,19 +22,14 @@ export function setNamed(
   }
   if (found !== undefined) return found;
   const what =
-    text === undefined
-      ? 'no complete backup set'
-      : `no backup set "${displayName(Buffer.from(text))}"`;
+    text === undefined ? 'no complete backup set' : `no backup set "${displayLine(text)}"`;
   throw new TardisError('NO_SUCH_SET', `the client "${client}" has ${what}`);
 }
 
 function onlyOne(named: readonly BackupSet[]): BackupSet | undefined {
   if (named.length <= 1) return named[0];
   const numbers = named.map(({ set }) => set).join(', ');
-  throw new TardisError(
-    'USAGE',
-    `several backup sets have this name or tag: give one of ${numbers}`,
-  );
+  throw usageError(`several backup sets have this name or tag: give one of ${numbers}`);
 }
 
 /** Returns the time at which a set began by the clock of the server. */

@@ -8,7 +8,7 @@
  */
 import path from 'node:path';
 import { parseKeyRecord } from '../../crypto/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError, usageError } from '../../errors/index.js';
 import { jsonFields } from '../../model/index.js';
 import {
   addKeys,
@@ -83,7 +83,7 @@ export class Generations {
     this.store = path.dirname(first.path);
     if (this.files.isLink(first.path)) {
       const what = `${first.path} is a link: name the client by the directory it leads to`;
-      throw new TardisError('USAGE', what);
+      throw usageError(what);
     }
     this.second = mediumOf(system, first).second();
   }

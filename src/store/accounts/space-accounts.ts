@@ -6,7 +6,7 @@
  */
 import path from 'node:path';
 import { configInvalid, formatSize, parseSize } from '../../config/index.js';
-import { asTardisError, failedTo, TardisError } from '../../errors/index.js';
+import { asTardisError, failedTo, TardisError, usageError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { guardDirectory, readStart, replaceFile, type System } from '../../system/index.js';
 import { accountFilesHere, MAX_ACCOUNT_FILES } from '../bucket/account-files.js';
@@ -237,7 +237,7 @@ export async function changeQuota(
 ): Promise<QuotaChange> {
   if (bucketAt(store) !== undefined) {
     const what = 'the quotas of a bucket are changed together: `sonic bucket --accounts DIR`';
-    throw new TardisError('USAGE', what);
+    throw usageError(what);
   }
   const { name, targets, quotaBytes: beforeBytes } = ownerOf(system, store, client);
   const line = quotaBytes === 0 ? '' : `SpaceQuota: ${quotaText(quotaBytes)}\n`;

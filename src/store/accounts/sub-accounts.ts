@@ -5,7 +5,7 @@
  * (src/store/bucket/account-objects.ts), and this machine has a copy of it.
  */
 import path from 'node:path';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError, usageError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
 import { failedStoreWrite, readStart, replaceFile, type System } from '../../system/index.js';
 import { accountsHere, changeAccounts, MAX_ACCOUNTS } from '../bucket/account-objects.js';
@@ -236,7 +236,7 @@ async function putInBucket(
 
 /** Returns the error for a new account whose name is in use. */
 export function accountExists(name: string): TardisError {
-  return new TardisError('USAGE', `the client already has an account "${name}"`);
+  return usageError(`the client already has an account "${name}"`);
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import path from 'node:path';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import { failedStoreWrite, readStart, replaceFile, type System } from '../../system/index.js';
 import { accountsHere, changeAccounts } from '../bucket/account-objects.js';
 import { isClientName } from '../layout/client-name.js';
@@ -117,7 +117,7 @@ export async function putToken(
 ): Promise<void> {
   const { files } = system;
   if (isAccount(system, client, name)) {
-    throw new TardisError('USAGE', `the account "${name}" has a password: choose another name`);
+    throw usageError(`the account "${name}" has a password: choose another name`);
   }
   const directory = accountDirectory(client, name);
   try {

@@ -2,7 +2,7 @@
  * Checks of client names. A client's name becomes the name of a directory, so only harmless characters are allowed.
  */
 import { TardisError } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { displayLine } from '../../model/index.js';
 
 const MAX_SHOWN_CHARS = 140;
 const CLIENT_NAME = /^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/;
@@ -20,5 +20,5 @@ export function checkClientName(client: string): void {
 
 /** Returns any name in a form for error messages: without control characters, and shortened. */
 export function shownName(name: string): string {
-  return displayName(Buffer.from(name.slice(0, MAX_SHOWN_CHARS)));
+  return displayLine(name.slice(0, MAX_SHOWN_CHARS));
 }

@@ -3,7 +3,7 @@
  * made the request; its time is that of the file. The client finds out when its timer looks the next time.
  */
 import path from 'node:path';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { isRequester } from '../../model/index.js';
 import {
   failedStoreWrite,
@@ -27,7 +27,7 @@ export async function requestBackup(
   { client, by }: { readonly client: string; readonly by: string },
 ): Promise<void> {
   if (bucketAt(store) !== undefined) {
-    throw new TardisError('USAGE', 'backups are requested in a store of a directory only');
+    throw usageError('backups are requested in a store of a directory only');
   }
   await putFile(system.files, path.join(folderOf(store), client), `${by}\n`);
 }

@@ -6,7 +6,7 @@
  */
 import { createHash, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto';
 import path from 'node:path';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import {
   failedStoreWrite,
   type Files,
@@ -71,14 +71,14 @@ export async function makeJoinCode(
   const { files, clock } = system;
   checkClientName(client);
   if (bucketAt(store) !== undefined) {
-    throw new TardisError('USAGE', 'a code is for a store in a directory, not in a bucket');
+    throw usageError('a code is for a store in a directory, not in a bucket');
   }
   if (isClientDirectory(system, path.join(store, client))) throw clientExists(client);
   const secret = randomBytes(SECRET_BYTES).toString('base64url');
   const code = { client, server, fingerprint: fingerprintOf(certificate), secret };
   const text = joinText(code);
   if (parseJoinCode(text) === undefined) {
-    throw new TardisError('USAGE', `"${shownName(server)}" is no server: name HOST or HOST:PORT`);
+    throw usageError(`"${shownName(server)}" is no server: name HOST or HOST:PORT`);
   }
   const untilMs = clock.nowMs() + LASTING_MS;
   const file = fileOf(store, client);

@@ -3,7 +3,7 @@
  * is due.
  */
 import { Catalog, ForgettingCopy, isUnusedClient } from '../catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import {
   type ForgetReport,
   type ForgetRequest,
@@ -62,7 +62,7 @@ export async function requestForgets(
     const before = catalog.forgets.all();
     if (before.length + paths.length > MAX_FORGET_REQUESTS) {
       const what = `"${directory.client}" has ${before.length} requests to forget already`;
-      throw new TardisError('USAGE', `${what}: there may be ${MAX_FORGET_REQUESTS}`);
+      throw usageError(`${what}: there may be ${MAX_FORGET_REQUESTS}`);
     }
     const first = (before.at(-1)?.id ?? 0) + 1;
     const lastSet = catalog.sets.all().at(-1)?.set ?? 0;
@@ -75,7 +75,7 @@ export async function requestForgets(
       dueAtMs,
     }));
     if (!added.every(isForgetRequest)) {
-      throw new TardisError('USAGE', 'there are no sets yet, or the undo period is too long');
+      throw usageError('there are no sets yet, or the undo period is too long');
     }
     return added.map((request) => ({ type: 'forget-requested', ...request }));
   });

@@ -1,7 +1,7 @@
 /** Selects the sets within a range of sets or of dates: `--range first:last`, `--dates from..to`. */
 import { type BackupSet, type History, setNamed } from '../../history/index.js';
 import { parseDate } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
 
 interface RangeOptions {
@@ -22,7 +22,7 @@ export async function setsWithin(
   nowMs: number,
 ): Promise<BackupSet[]> {
   if (setRange !== undefined && dateRange !== undefined) {
-    throw new TardisError('USAGE', '--range and --dates cannot be used together');
+    throw usageError('--range and --dates cannot be used together');
   }
   if (setRange !== undefined) {
     const [first, last] = halvesOf(setRange, /^([^:]*):([^:]*)$/, '--range', 'first:last');
@@ -42,6 +42,6 @@ export async function setsWithin(
 
 function halvesOf(text: string, pattern: RegExp, option: string, form: string): [string, string] {
   const match = pattern.exec(text.trim());
-  if (match === null) throw new TardisError('USAGE', `${option} takes ${form}`);
+  if (match === null) throw usageError(`${option} takes ${form}`);
   return [match[1]!.trim(), match[2]!.trim()];
 }

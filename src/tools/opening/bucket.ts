@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { isSetAbove, parsePlace, type Tool, type Sourced } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
-import { displayName } from '../../model/index.js';
+import { displayLine, displayName } from '../../model/index.js';
 import { type BucketAccess, useBucket } from '../../store/index.js';
 import { addressOf, shownBucket } from '../../store/objects/index.js';
 import { byteText, cachePath, processEnvironment, readSmallFile } from '../../system/index.js';
@@ -114,7 +114,7 @@ function makeCache({ cache }: BucketAccess): void {
     const mark = `${cache}/${SKIP_FILE_NAME}`;
     if (!fs.existsSync(mark)) fs.writeFileSync(mark, '');
   } catch (error) {
-    throw failedTo(`create the cache ${displayName(Buffer.from(cache))}`, error, 'useCache');
+    throw failedTo(`create the cache ${displayLine(cache)}`, error, 'useCache');
   }
 }
 

@@ -46,17 +46,11 @@ function followingAt(
   access: BucketAccess,
   options: { readonly catalogFile: string; readonly everyMs: number; warn(line: string): void },
 ): Promise<Following> {
-  const there = known.get(access.cache);
-  if (there !== undefined) return there;
-  const opening = open(access, options);
-  known.set(access.cache, opening);
-  return opening;
-}
-
-async function open(
-  access: BucketAccess,
-  options: { readonly catalogFile: string; readonly everyMs: number; warn(line: string): void },
-): Promise<Following> {
-  const { CACHE_UMASK, Following: Class } = await import('../../store/writer/index.js'); // directories need none
-  return new Class({ ...options, system: nodeSystem(CACHE_UMASK), access });
+  const opened = known.get(access.cache) ?? open();
+  known.set(access.cache, opened);
+  return opened;
+  async function open(): Promise<Following> {
+    const { CACHE_UMASK, Following: Class } = await import('../../store/writer/index.js'); // directories need none
+    return new Class({ ...options, system: nodeSystem(CACHE_UMASK), access });
+  }
 }

@@ -1,7 +1,7 @@
 /** Opens the history that a reading tool uses, in a store on this machine or on a server, and selects one of its sets. */
 import { isSetAbove, parseDate, type Sourced } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import {
   Access,
   type BackupSet,
@@ -14,7 +14,7 @@ import type { RemotePlace } from '../../remote/index.js';
 import { Catalog, comparePages } from '../../store/catalog/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { donePartly } from '../output/exit-status.js';
-import { printAbove } from '../output/progress-line.js';
+import { printWarning } from '../output/progress-line.js';
 import { formatTime } from '../output/units.js';
 import { unlockClient } from './keys.js';
 import { clientPlace } from './local-store.js';
@@ -88,7 +88,7 @@ async function warnOfDamage(system: System, catalogPath: string, mostBytes: numb
   }
   if (what === undefined) return;
   const then = 'entries may be missing or wrong; `sonic rebuild` rebuilds it';
-  printAbove(`warning: ${what}: ${then} [CATALOG_DAMAGED]`);
+  printWarning(`${what}: ${then} [CATALOG_DAMAGED]`);
   donePartly();
 }
 
@@ -133,9 +133,13 @@ interface Reach {
 async function openAt(
   system: System,
   settings: KeyedSettings,
-  { host, more = {}, most = COMPARED_AT_ONCE_BYTES }: Reach,
+  { host, more, most = COMPARED_AT_ONCE_BYTES }: Reach,
 ): Promise<History> {
-  const history = await openKeyed(system, settings, { host, more });
+  const { unlock = unlockClient } = settings;
+  const history =
+    host === undefined
+      ? openUnlocked(system, clientPlace(settings), await unlock(system, settings))
+      : await openThere(system, { ...(await remotePlace(host, settings)), ...more });
   const { directory } = history;
   try {
     history.acceptOlder?.(warnOlder);
@@ -150,18 +154,6 @@ async function openAt(
   }
 }
 
-async function openKeyed(
-  system: System,
-  settings: KeyedSettings,
-  { host, more = {} }: Reach,
-): Promise<History> {
-  if (host === undefined) {
-    const { unlock = unlockClient } = settings;
-    return openUnlocked(system, clientPlace(settings), await unlock(system, settings));
-  }
-  return openThere(system, { ...(await remotePlace(host, settings)), ...more });
-}
-
 /** Opens the history of a client on a server. Throws the errors of logging in. */
 export async function openThere(system: System, place: RemotePlace): Promise<History> {
   const { openRemoteHistory } = await import('../../remote/index.js'); // most runs need no connection
@@ -170,7 +162,7 @@ export async function openThere(system: System, place: RemotePlace): Promise<His
 
 /** Warns that a store was rolled back. It can still be read, but the run ends with status 3. */
 export function warnOlder(what: string): void {
-  printAbove(`warning: ${displayText(what)} [STORE_ROLLED_BACK]`);
+  printWarning(`${displayText(what)} [STORE_ROLLED_BACK]`);
   donePartly();
 }
 
@@ -226,7 +218,7 @@ export async function chooseSet(
 ): Promise<BackupSet> {
   if (date === undefined) return history.findSet(backup === recentSet ? undefined : backup);
   if (backup !== undefined) {
-    throw new TardisError('USAGE', '--backup and --date both choose a set: give one of them');
+    throw usageError('--backup and --date both choose a set: give one of them');
   }
   const momentMs = await parseDate(date, nowMs);
   try {

@@ -18,7 +18,7 @@ import { identityAt, type IdentitySettings, trustOlder } from './known-state.js'
 import { clientPlace } from './local-store.js';
 import { openThere, warnOlder } from './history.js';
 import { donePartly } from '../output/exit-status.js';
-import { printAbove } from '../output/progress-line.js';
+import { printWarning } from '../output/progress-line.js';
 import { isWithoutKeys, keysOf, refuseInClear } from './keys.js';
 
 type PlaceSettings = Parameters<typeof clientPlace>[0];
@@ -73,7 +73,7 @@ function warnOfOtherKeys(system: System, settings: PlaceSettings & IdentitySetti
   if (record?.isEncrypting !== true) return;
   const what = identityAt(settings, undefined).unprovenKeys(record);
   if (what === undefined) return;
-  printAbove(`warning: ${what} [KEYS_CHANGED]`);
+  printWarning(`${what} [KEYS_CHANGED]`);
   donePartly();
 }
 
@@ -134,7 +134,7 @@ export function noteStored(
   record: KeyRecord,
 ): void {
   const failure = noteKeys(record, { trustsOlder: trustStore });
-  if (failure !== undefined) printAbove(`warning: ${failure}`);
+  if (failure !== undefined) printWarning(failure);
 }
 
 /**

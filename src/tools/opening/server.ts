@@ -1,7 +1,7 @@
 /** Determines the address of a server, the TLS options for it, and the credentials to log in to it. */
-import { isSshText, parseSshPlace, type SshPlace } from '../../config/index.js';
+import { configInvalid, isSshText, parseSshPlace, type SshPlace } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { displayLine } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
 import {
   type Address,
@@ -22,6 +22,7 @@ import { identityAt, type IdentitySettings } from './known-state.js';
 import { givenPassword, type PasswordSettings, promptUnlessNever } from './password.js';
 import tty from 'node:tty';
 import { hasTerminal } from '../output/terminal.js';
+import { printWarning } from '../output/progress-line.js';
 
 export interface ServerSettings {
   readonly port: number;
@@ -45,7 +46,7 @@ interface ServerPlace {
 export function retryText({ reason, waitMs, forMs }: Retry): string {
   const isSilent = reason.code === 'TIMED_OUT' && reason.context['isUnanswered'] !== true;
   const isLost = reason.code === 'CONNECTION_LOST' || isSilent;
-  const what = isLost ? 'connection lost' : displayName(Buffer.from(reason.message));
+  const what = isLost ? 'connection lost' : displayLine(reason.message);
   const next = `${what}, trying again in ${Math.max(1, Math.round(waitMs / 1000))} s`;
   return forMs === undefined
     ? next
@@ -110,7 +111,7 @@ const MAX_SERVERS = 16;
 function hostsIn(text: string, port: number): TcpPlace[] {
   const parts = text.split(',').map((part) => part.trim());
   if (parts.length > MAX_SERVERS) {
-    throw new TardisError('CONFIG_INVALID', `more than ${MAX_SERVERS} servers are named`);
+    throw configInvalid(`more than ${MAX_SERVERS} servers are named`);
   }
   return parts.map((part) => {
     const place = hostAndPort(part);
@@ -121,7 +122,7 @@ function hostsIn(text: string, port: number): TcpPlace[] {
 function requirePort(port: number): void {
   if (port > 0 && port <= MAX_PORT) return;
   const what = port === 0 ? 'the port must not be 0' : `a port is at most ${MAX_PORT}`;
-  throw new TardisError('CONFIG_INVALID', what);
+  throw configInvalid(what);
 }
 
 /**
@@ -140,25 +141,19 @@ function tlsTo(
     const { host, port } = far ?? places[0]!;
     throw new TardisError(
       'INSECURE_TCP_REFUSED',
-      `refusing plain TCP to ${hostInUrl(displayName(Buffer.from(host)))}:${port}`,
+      `refusing plain TCP to ${hostInUrl(displayLine(host))}:${port}`,
     );
   }
   if (far !== undefined) {
-    process.stderr.write(
-      'warning: the connection is plain TCP: everything sent can be read and changed on its way\n',
-    );
+    printWarning('the connection is plain TCP: everything sent can be read and changed on its way');
   }
   return undefined;
 }
 
+/** Matches the URL of an HTTP interface (tardisremote). */
 const HTTP = /^https?:\/\//i;
 const HAS_PORT = /^https:\/\/[^/]*:\d+(?:\/|$)/i;
 const HTTPS_PORT = 443;
-
-/** True if a server is named by the URL of its HTTP interface (tardisremote). */
-function isWebServer(host: string): boolean {
-  return HTTP.test(host);
-}
 
 /** Returns the address of an HTTP interface by its URL. Throws CONFIG_INVALID. */
 function webPlace(
@@ -166,18 +161,17 @@ function webPlace(
   { validateCerts, remoteUrlPort }: ServerSettings,
   isProven: boolean,
 ): ServerPlace {
-  const shown = displayName(Buffer.from(text));
-  if (!URL.canParse(text)) throw new TardisError('CONFIG_INVALID', `"${shown}" is no URL`);
+  const shown = displayLine(text);
+  if (!URL.canParse(text)) throw configInvalid(`"${shown}" is no URL`);
   const { protocol, hostname, port, pathname, username, search, hash } = new URL(text);
   if (protocol !== 'https:') {
-    throw new TardisError(
-      'CONFIG_INVALID',
+    throw configInvalid(
       `"${shown}" is plain HTTP, which no tool reads: give https://, and start tardisremote with a certificate`,
     );
   }
   if (username !== '' || search !== '' || hash !== '' || hostname === '') {
     const what = `"${shown}": the URL of a tardisremote is https://HOST:PORT/`;
-    throw new TardisError('CONFIG_INVALID', what);
+    throw configInvalid(what);
   }
   const address: Address = {
     kind: 'tcp',
@@ -192,18 +186,18 @@ function webPlace(
 
 /** Throws CONFIG_INVALID for the URL of an HTTP interface, in a command that changes a store. */
 export function requireNoWeb(host: string): void {
-  if (!isWebServer(host)) return;
+  if (!HTTP.test(host)) return;
   const what = 'an HTTP interface (tardisremote) is for reading: name the host of a tardisd';
-  throw new TardisError('CONFIG_INVALID', what);
+  throw configInvalid(what);
 }
 
 /** Throws CONFIG_INVALID for text that is not a host. */
 function requireHost(host: string): void {
   if (isHost(host)) return;
-  const shown = displayName(Buffer.from(host));
+  const shown = displayLine(host);
   const what =
     'Server is a host name or an IP address (with a port: HOST:PORT), ssh://[USER@]HOST[:PORT]/PLACE, or the absolute path of a unix socket';
-  throw new TardisError('CONFIG_INVALID', `"${shown}" is not a host: ${what}`);
+  throw configInvalid(`"${shown}" is not a host: ${what}`);
 }
 
 export type ServerLoginSettings = PasswordSettings &

@@ -18,6 +18,11 @@ export function printAbove(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** Prints a warning to standard error, above the progress line if one is shown. */
+export function printWarning(text: string): void {
+  printAbove(`warning: ${text}`);
+}
+
 export class ProgressLine implements Disposable {
   private timer: NodeJS.Timeout | undefined;
   private isSilent = false;

@@ -1,7 +1,7 @@
 /** Checks the options of `regenerate` for conflicts, and converts them for a restore. */
 import type { PolicyOptions } from '../../restore/index.js';
 import type { SettingName, Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { absolutePath } from '../../system/index.js';
 
@@ -43,7 +43,7 @@ const WRITTEN: Readonly<Partial<Record<SettingName, string>>> = {
 /** Throws USAGE for options that exclude each other, or if an option is missing. */
 export function checkUsage(settings: RegenerateSettings): void {
   const wrong = (text: string): never => {
-    throw new TardisError('USAGE', text);
+    throw usageError(text);
   };
   const isGiven = (name: SettingName): boolean =>
     settings.sources.get(name)?.source === 'command line';

@@ -10,7 +10,7 @@ import {
   writeTar,
   writeZip,
 } from '../../restore/index.js';
-import { TardisError, throwIfAborted, toWire } from '../../errors/index.js';
+import { TardisError, throwIfAborted, toWire, usageError } from '../../errors/index.js';
 import { displayName, EntryType, isSparse, type SetNumber, sizeIn } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { writeWholeFile } from '../shared/whole-file.js';
@@ -66,7 +66,7 @@ export async function writeContent(
   const shown = displayName(wanted);
   if (entry === undefined) throw await noSuchPath(history, set, wanted);
   if (!history.access.mayRead(entry)) throw noAccess(wanted);
-  if (entry.type !== EntryType.file) throw new TardisError('USAGE', `"${shown}" is not a file`);
+  if (entry.type !== EntryType.file) throw usageError(`"${shown}" is not a file`);
   const [pieces] = entry.contentId === undefined ? [[]] : await history.locate([entry]);
   if (pieces === undefined) {
     throw new TardisError('CONTENT_DAMAGED', `the content of "${shown}" is not in the store`);

@@ -1,7 +1,7 @@
 /** Copies a client to another store, for `sonic copy` and for backups to several stores. */
 import path from 'node:path';
 import { isBucketText } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import {
   copyClient,
   type CopyFeed,
@@ -129,7 +129,7 @@ export async function copyTo(
     if (!isNew) return result;
     return { ...result, created: newPlace(target.store, path.join(target.store, as), sources) };
   };
-  return withCopyProgress(system, choice.progress, work);
+  return withStepProgress(system, choice.progress, STEPS, work);
 }
 
 /** Settings of a copy to a server. */
@@ -161,7 +161,7 @@ export async function copyOut(
   const { copyToServer } = await import('../../remote/index.js'); // most runs need no connection
   using own =
     feed === undefined ? localFeed(system, clientPlace({ ...settings, client })) : undefined;
-  return await withCopyProgress(system, progress, (onProgress) =>
+  return await withStepProgress(system, progress, STEPS, (onProgress) =>
     copyToServer(
       system,
       { ...place, ...retrying(settings) },
@@ -180,15 +180,6 @@ export function retrying({
   };
 }
 
-/** Runs a copy with a progress line. If `isRequested` is undefined, the line is shown only on a terminal. */
-function withCopyProgress<R extends CopyResult>(
-  system: System,
-  isRequested: boolean | undefined,
-  work: (onProgress: CopyProgress) => Promise<R>,
-): Promise<R> {
-  return withStepProgress(system, isRequested, STEPS, work);
-}
-
 /** Throws USAGE if the source and the target are one directory. */
 function requireOther(
   source: ReturnType<typeof clientPlace>,
@@ -198,7 +189,7 @@ function requireOther(
     realPathOf(textBytes(path.join(store, client))),
   );
   if (from === undefined || to === undefined || !from.equals(to)) return;
-  throw new TardisError('USAGE', 'the target is the source: give another directory');
+  throw usageError('the target is the source: give another directory');
 }
 
 /** Returns the lines that report a copy. */

@@ -3,8 +3,8 @@
  * only if that word can be its value.
  */
 import { Command, type Option } from 'commander';
-import { TardisError } from '../../errors/index.js';
-import { displayName, tagFault } from '../../model/index.js';
+import { usageError } from '../../errors/index.js';
+import { displayLine, tagFault } from '../../model/index.js';
 
 const MAX_SHOWN_CHARS = 80;
 
@@ -85,8 +85,7 @@ function lastOption(options: readonly Option[], word: string): LastOption {
 function isTaken(option: Option, attached: string, next: string | undefined): boolean {
   const taking = takings.get(option);
   if (taking === 'attached' && attached !== '') {
-    throw new TardisError(
-      'USAGE',
+    throw usageError(
       `${option.short} takes no value and prompts for it on the terminal; to give a value, use ${option.long}=…`,
     );
   }
@@ -101,9 +100,8 @@ export function requireTags(tags: readonly string[]): void {
   for (const word of tags) {
     const fault = tagFault(word);
     if (fault === undefined) continue;
-    throw new TardisError(
-      'USAGE',
-      `"${displayName(Buffer.from(word.slice(0, MAX_SHOWN_CHARS)))}" is not a valid tag: it ${fault}`,
+    throw usageError(
+      `"${displayLine(word.slice(0, MAX_SHOWN_CHARS))}" is not a valid tag: it ${fault}`,
     );
   }
 }

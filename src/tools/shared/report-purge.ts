@@ -7,15 +7,15 @@ import { counted } from '../output/units.js';
 /** Maximum number of ranges of sets that are listed. */
 const MOST_RANGES = 40;
 
-/** Returns numbers of sets as `1-3, 7`. */
-export function setRanges(sets: readonly SetNumber[]): string {
+/** Returns numbers of sets as `1-3, 7`: at most some ranges of them. */
+export function setRanges(sets: readonly SetNumber[], mostRanges = MOST_RANGES): string {
   const ranges: [SetNumber, SetNumber][] = [];
   for (const set of [...sets].sort((one, other) => one - other)) {
     const last = ranges.at(-1);
     if (last?.[1] === set - 1) last[1] = set;
     else ranges.push([set, set]);
   }
-  const named = ranges.slice(0, MOST_RANGES);
+  const named = ranges.slice(0, mostRanges);
   const texts = named.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`));
   return texts.join(', ') + (ranges.length > named.length ? ', …' : '');
 }

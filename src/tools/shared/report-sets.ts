@@ -1,6 +1,7 @@
 /** Prints a list of backup sets. */
 import type { History, BackupSet } from '../../history/index.js';
 import {
+  displayLine,
   displayName,
   jsonName,
   machineName,
@@ -33,7 +34,7 @@ function stateText(set: BackupSet): string {
 
 /** Returns a set in one line. */
 export function setText({ set, name }: BackupSet, beganMs: number): string {
-  return `${set} ${displayName(Buffer.from(name))} (${formatTime(beganMs)})`;
+  return `${set} ${displayLine(name)} (${formatTime(beganMs)})`;
 }
 
 /** Maximum number of roots of a set in the table. */
@@ -86,7 +87,7 @@ export async function printSets(
     const isComplete = set.state === 'complete';
     rows.push([
       String(set.set),
-      displayName(Buffer.from(set.name)),
+      displayLine(set.name),
       formatTime(history.beganMs(set)),
       took,
       isComplete ? formatCount(stat('entries')) : '',

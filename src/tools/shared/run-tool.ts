@@ -10,7 +10,7 @@ import {
   type Sourced,
   type Tool,
 } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import {
   isThere,
   keepBlocksSmall,
@@ -111,8 +111,7 @@ export async function runTool(
   } catch (error) {
     const isUnknown = error instanceof CommanderError && error.code === 'commander.unknownOption';
     const meant = isUnknown ? inOurWords(command.name(), words) : undefined;
-    const failure =
-      meant === undefined ? inKnownTerms(error, command, words) : new TardisError('USAGE', meant);
+    const failure = meant === undefined ? inKnownTerms(error, command, words) : usageError(meant);
     process.exitCode = printError(command.name(), failure, printsJson);
   }
   done();

@@ -1,8 +1,8 @@
 /** Errors of commands: in the terms of our table, and with one line and advice, or with the stack of a bug. */
 import { type Command, CommanderError } from 'commander';
 import { refuseAbsent, rowsOf, type Tool, TOOLS } from '../../config/index.js';
-import { asTardisError, TardisError, toWire } from '../../errors/index.js';
-import { displayName, displayText } from '../../model/index.js';
+import { asTardisError, TardisError, toWire, usageError } from '../../errors/index.js';
+import { displayLine, displayText } from '../../model/index.js';
 import { complain, inFrontWords } from '../output/command-names.js';
 import { jsonText } from '../output/json-text.js';
 import { failedStatus } from '../output/exit-status.js';
@@ -44,7 +44,7 @@ export function inKnownTerms(error: unknown, command: Command, words: readonly s
   }
   const { options } = sub ?? command;
   const isFlag = options.some(({ long, short }) => long === option || short === option);
-  return equals === '=' && isFlag ? new TardisError('USAGE', `${option} takes no value`) : error;
+  return equals === '=' && isFlag ? usageError(`${option} takes no value`) : error;
 }
 
 /** Returns the error for a word that no option takes. The word may be a secret, so it is not shown. */
@@ -54,17 +54,14 @@ function onlyOptions(tool: Tool): TardisError {
     .find(({ tools, flags }) => tools.length === 1 && flags?.endsWith('>') === true);
   const such = [own?.flags, '-D <dir>'].filter((flags) => flags !== undefined).join(' or ');
   const name = tool.split(' ').at(-1)!;
-  return new TardisError(
-    'USAGE',
-    `"${name}" takes only options, such as ${such}, and no other word`,
-  );
+  return usageError(`"${name}" takes only options, such as ${such}, and no other word`);
 }
 
 /**
  * Returns the TardisError for an error of commander: CAPABILITY_MISSING for a rejected command of a predecessor,
  * otherwise USAGE.
  */
-function usageError(name: string, error: CommanderError): TardisError {
+function inOurTerms(name: string, error: CommanderError): TardisError {
   // If the option is mistyped, the text after it may be a secret, so it is removed.
   const text = error.message
     .replace(/^error: /, '')
@@ -77,7 +74,7 @@ function usageError(name: string, error: CommanderError): TardisError {
   } catch (refusal) {
     return asTardisError(refusal);
   }
-  return new TardisError('USAGE', text);
+  return usageError(text);
 }
 
 /** Prints an error and returns its exit status. */
@@ -85,7 +82,7 @@ export function printError(name: string, error: unknown, printsJson: boolean): n
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return 0; // help or the version was printed
     if (error.code === 'commander.help') return failedStatus(1); // help was printed, since no command was given
-    return printError(name, usageError(name, error), printsJson);
+    return printError(name, inOurTerms(name, error), printsJson);
   }
   const failure = asTardisError(error);
   const { kind, exitStatus, guidance } = failure.row;
@@ -96,7 +93,7 @@ export function printError(name: string, error: unknown, printsJson: boolean): n
     return failedStatus(exitStatus);
   }
   // A message may contain text of a peer or a store, which must not control the terminal.
-  const shown = displayName(Buffer.from(failure.message));
+  const shown = displayLine(failure.message);
   complain(name, `${shown} [${failure.code}]`);
   complain(name, guidance);
   if (kind === 'bug') {

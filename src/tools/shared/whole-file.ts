@@ -1,6 +1,6 @@
 /** Writes a file that gets its name only when it is complete, and on the disk. */
 import path from 'node:path';
-import { during, failedTo, TardisError } from '../../errors/index.js';
+import { during, failedTo, TardisError, usageError } from '../../errors/index.js';
 import { ByteSink } from '../../restore/index.js';
 import type { FileStatus, System } from '../../system/index.js';
 import { targetFull, temporaryName } from '../../workers/index.js';
@@ -24,7 +24,7 @@ function requireFree({ files }: System, file: string, mayReplace: boolean): void
     throw notCreated(file, error);
   }
   if (taken !== undefined && !taken.isFile) {
-    throw new TardisError('USAGE', `${file} is no plain file: name a new file, or - for a pipe`);
+    throw usageError(`${file} is no plain file: name a new file, or - for a pipe`);
   }
   if (taken !== undefined && !mayReplace) {
     throw new TardisError('TARGET_EXISTS', `${file} exists already`);

@@ -6,7 +6,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Settings } from '../../config/index.js';
 import { type KeyRecord, newAccountRecord } from '../../crypto/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import type { RightName } from '../../model/index.js';
 import {
   accountDirectory,
@@ -43,14 +43,11 @@ export async function account(options: Options): Promise<void> {
   const { addAccount, changeAccount, removeAccount: gone, accountRights } = options;
   const names = [addAccount, changeAccount, gone].filter((name) => name !== undefined);
   if (names.length > 1) {
-    throw new TardisError('USAGE', 'give one of --add, --change and --remove');
+    throw usageError('give one of --add, --change and --remove');
   }
   const takesRights = addAccount !== undefined || changeAccount !== undefined;
   if (takesRights !== (accountRights !== undefined)) {
-    throw new TardisError(
-      'USAGE',
-      '--rights must be used with --add or --change, and they need --rights',
-    );
+    throw usageError('--rights must be used with --add or --change, and they need --rights');
   }
   const system = storeSystem(options.umask);
   const { path: client } = openClientDirectory(system, clientPlace(options));
@@ -58,7 +55,7 @@ export async function account(options: Options): Promise<void> {
   await bringAccounts(system, options);
   const [name] = names;
   if (options.accountQuota !== undefined) {
-    if (name !== undefined) throw new TardisError('USAGE', '--quota is given alone');
+    if (name !== undefined) throw usageError('--quota is given alone');
     await setQuota(options, system, options.accountQuota);
     return;
   }
@@ -68,7 +65,7 @@ export async function account(options: Options): Promise<void> {
   }
   accountDirectory(client, name); // checks the name before the user is prompted for a password
   if (options.accountToken && addAccount === undefined) {
-    throw new TardisError('USAGE', '--token must be used with --add');
+    throw usageError('--token must be used with --add');
   }
   if (addAccount !== undefined) {
     if (options.accountToken) await addToken(options, system, addAccount, rightsIn(options));
@@ -105,7 +102,7 @@ async function add(options: Options, system: System, name: string): Promise<void
   const { client } = options;
   const rights = rightsIn(options);
   if (isTokenAccount(system, openClientDirectory(system, clientPlace(options)).path, name)) {
-    throw new TardisError('USAGE', `the client "${client}" already has an account "${name}"`);
+    throw usageError(`the client "${client}" already has an account "${name}"`);
   }
   const owner = requireOne(keysOfKnown(system, options), client);
   if (!owner.hasKeys) {
@@ -128,7 +125,7 @@ async function add(options: Options, system: System, name: string): Promise<void
     await mediumOf(system, directory).refreshKeys();
     requireSameKeys(owner, keysOf(system, clientPlace(options)), client);
     if (isAccount(system, directory.path, name)) {
-      throw new TardisError('USAGE', `the client "${client}" already has an account "${name}"`);
+      throw usageError(`the client "${client}" already has an account "${name}"`);
     }
     await putAccount(system, directory.path, { name, rights }, made.record.bytes);
   });

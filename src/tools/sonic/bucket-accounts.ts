@@ -4,7 +4,6 @@
  */
 import path from 'node:path';
 import { configInvalid, type Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import {
   isClientName,
@@ -76,7 +75,7 @@ function filesIn({ files }: System, directory: string): Map<string, string> {
   }
   const texts = names.map((name): [string, string] => {
     const bytes = readStart(files, path.join(directory, name), MAX_ACCOUNT_BYTES + 1);
-    if (bytes === undefined) throw new TardisError('CONFIG_INVALID', `${name} is gone`);
+    if (bytes === undefined) throw configInvalid(`${name} is gone`);
     if (bytes.length > MAX_ACCOUNT_BYTES) {
       throw configInvalid(`the file of "${name}" has more than ${MAX_ACCOUNT_BYTES >> 10} KiB`);
     }

@@ -1,6 +1,6 @@
 /** Implements `sonic bucket --extend`: extends locks of objects before they end. */
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { extendLocks, type ExtendReport } from '../../maintenance/bucket-versions/index.js';
 import { DAY_MS } from '../../store/objects/index.js';
 import { printJson } from '../output/json-text.js';
@@ -18,7 +18,7 @@ export async function runExtend(
   { bucket: { versions } }: OpenedPlace,
 ): Promise<void> {
   if (lockDays === 0) {
-    throw new TardisError('USAGE', '--extend needs the days of a lock: --lock-days or LockDays');
+    throw usageError('--extend needs the days of a lock: --lock-days or LockDays');
   }
   const signal = interruptSignal('sonic bucket --extend', 'the same command continues it');
   let seen = 0;

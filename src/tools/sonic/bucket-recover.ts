@@ -2,7 +2,7 @@
  * Implements `sonic bucket --recover`: restores objects that were overwritten or deleted in a bucket with versions.
  */
 import { parseDate, type Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import {
   recover,
   type RecoverReport,
@@ -45,14 +45,14 @@ export async function runRecover(
   const { recoverTo: to, recoverBefore: before, previewRecover, json } = options;
   if (before !== undefined && to === undefined) {
     const why = 'an object that was created later stays where it is, and no commit may be removed';
-    throw new TardisError('USAGE', `--before needs --to: ${why}`);
+    throw usageError(`--before needs --to: ${why}`);
   }
   const untilMs =
     before === undefined ? Infinity : await parseDate(before, system.clock.nowMs(), 'start');
   const signal = interruptSignal('sonic bucket --recover', 'the same command continues it');
   const named: Named[] = [];
   let seen = 0;
-  const line = new ProgressLine(options.progress, () => `objects looked at: ${formatCount(seen)}`);
+  using line = new ProgressLine(options.progress, () => `objects looked at: ${formatCount(seen)}`);
   const how = {
     isPreview: previewRecover,
     signal,
@@ -69,23 +69,20 @@ export async function runRecover(
   };
   line.start();
   let report: RecoverReport;
-  try {
-    if (to === undefined) report = await recover(versions, how);
-    else {
-      const other = await openPlace(system, options, to);
-      try {
-        if (shownBucket(other.place) === shownBucket(place)) {
-          throw new TardisError('USAGE', '--to must be another place than -D');
-        }
-        if (!previewRecover) await other.bucket.writers();
-        report = await recoverTo(versions, { ...how, target: other.bucket.store, untilMs });
-      } finally {
-        other.bucket.store.close();
+  if (to === undefined) report = await recover(versions, how);
+  else {
+    const other = await openPlace(system, options, to);
+    try {
+      if (shownBucket(other.place) === shownBucket(place)) {
+        throw usageError('--to must be another place than -D');
       }
+      if (!previewRecover) await other.bucket.writers();
+      report = await recoverTo(versions, { ...how, target: other.bucket.store, untilMs });
+    } finally {
+      other.bucket.store.close();
     }
-  } finally {
-    line.stop();
   }
+  line.stop();
   // A copy leaves out objects that no program of this package made.
   if (report.lost > 0 || (to === undefined && report.strange > 0)) donePartly();
   if (json) printJson({ ...report, objects: named });

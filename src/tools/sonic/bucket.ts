@@ -1,6 +1,6 @@
 /** Implements `sonic bucket`: examines a bucket before it is used as a store, and recovers or locks one that is. */
 import type { BucketPlace, Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import {
   type Bucket,
   type BucketAbilities,
@@ -39,10 +39,10 @@ export async function bucket(options: Options): Promise<void> {
   const isPart = previewRecover || recoverTo !== undefined || recoverBefore !== undefined;
   if ((recoverVersions && extendLocks) || (isPart && !recoverVersions)) {
     const what = '--dry-run, --to and --before belong to --recover, which goes without --extend';
-    throw new TardisError('USAGE', what);
+    throw usageError(what);
   }
   if (accountFiles !== undefined && (recoverVersions || extendLocks)) {
-    throw new TardisError('USAGE', '--accounts goes without --recover and --extend');
+    throw usageError('--accounts goes without --recover and --extend');
   }
   const system = nodeSystem();
   const isExamined = accountFiles === undefined && !recoverVersions && !extendLocks;

@@ -61,15 +61,16 @@ export async function check(options: Options): Promise<number> {
   const { result, parity } = await checked(task, repaired);
   const source = options.againstSource ? await checkSource(options, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
-  if (options.json) printJson(options, result, elapsedMs, { source, parity });
+  const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
+  const isClean = !isDamaged(result) && !isSourceWrong(source) && !isUnrepaired;
+  if (options.json) printJson(options, result, elapsedMs, { isClean, source, parity });
   else {
     const read = repaired?.isProven === true ? ALL : task.request.read.data;
     printText(options, result, elapsedMs, { data: read, shown: reporter });
     if (parity !== undefined) parityLines(parity).forEach(print);
     if (source !== undefined) sourceLines(source).forEach(print);
   }
-  const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
-  return isDamaged(result) || isSourceWrong(source) || isUnrepaired ? PARTLY : 0;
+  return isClean ? 0 : PARTLY;
 }
 
 /**

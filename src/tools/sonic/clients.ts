@@ -12,7 +12,7 @@ import { differencesFromKnown } from '../opening/rollback.js';
 import { donePartly } from '../output/exit-status.js';
 import { printJson } from '../output/json-text.js';
 import { print } from '../output/output.js';
-import { printAbove } from '../output/progress-line.js';
+import { printWarning } from '../output/progress-line.js';
 import { remotePlace } from '../opening/server.js';
 import { formatBytes, formatTable, formatTime } from '../output/units.js';
 
@@ -63,7 +63,7 @@ function warnOfOther(
   for (const { code, message } of differencesFromKnown(system, settings)) {
     if (code === fault) continue; // the table shows this fault
     const name = message.includes(`"${client}"`) ? '' : `the client "${client}": `;
-    printAbove(`warning: ${name}${displayText(message)} [${code}]`);
+    printWarning(`${name}${displayText(message)} [${code}]`);
     donePartly();
   }
 }

@@ -3,10 +3,10 @@
  * it.
  */
 import { keptKey, type Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { lackOfEffect } from '../../retention/index.js';
 import { requireSetting } from '../../store/writer/index.js';
-import { displayName } from '../../model/index.js';
+import { displayLine } from '../../model/index.js';
 import { openAdmin } from '../opening/admin.js';
 import { unlockIfGiven } from '../opening/keys.js';
 import { withReports } from '../opening/history.js';
@@ -20,7 +20,7 @@ export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
   const keys = options.keysToShow.map(keptKey);
   return withReports({ ...options, unlock: unlockIfGiven }, async (history) => {
     await history.sets(); // compares the sets with this machine's memory
-    const kept = new Map((await history.reports.settings())?.map(({ key, value }) => [key, value]));
+    const kept = new Map((await history.reports.settings()).map(({ key, value }) => [key, value]));
     const shown = keys.length === 0 ? [...kept.keys()] : keys;
     if (options.json) {
       const settings = Object.fromEntries(shown.map((key) => [key, kept.get(key) ?? null]));
@@ -29,7 +29,7 @@ export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
     }
     const rows = shown.map((key) => {
       const value = kept.get(key);
-      return [key, value === undefined ? '(not set)' : displayName(Buffer.from(value))];
+      return [key, value === undefined ? '(not set)' : displayLine(value)];
     });
     if (rows.length > 0) print(formatTable(rows, []));
   });
@@ -41,7 +41,7 @@ export async function setConfig(options: Settings<'sonic setconfig'>): Promise<v
   const [given, value, ...others] = settingToKeep;
   const isWhole = removeSetting ? value === undefined : value !== undefined;
   if (given === undefined || !isWhole || others.length > 0) {
-    throw new TardisError('USAGE', 'give a key and its value, or a key and --remove');
+    throw usageError('give a key and its value, or a key and --remove');
   }
   const key = requireSetting(given, value);
   using there = await openAdmin(storeSystem(options.umask), options, unlockIfGiven);
@@ -59,8 +59,6 @@ export async function setConfig(options: Settings<'sonic setconfig'>): Promise<v
   if (value === undefined) {
     print(`${key} of "${client}" ${rehearse ? 'would no longer be' : 'is no longer'} set.`);
   } else {
-    print(
-      `${key} of "${client}" ${rehearse ? 'would be' : 'is now'} ${displayName(Buffer.from(value))}.`,
-    );
+    print(`${key} of "${client}" ${rehearse ? 'would be' : 'is now'} ${displayLine(value)}.`);
   }
 }

@@ -1,7 +1,7 @@
 /** Implements `sonic delete` and `sonic orphans`: deletes sets, and frees the space that only they used. */
 import type { BackupSet } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import type { GcReport } from '../../maintenance/gc/index.js';
 import type { SetNumber } from '../../model/index.js';
 import { CLEARED_LATER, clearUpAfter, freeUnneeded, gcSummary } from '../shared/clear-up.js';
@@ -20,9 +20,9 @@ import { printJson } from '../output/json-text.js';
 
 type DeleteOptions = Settings<'sonic delete'>;
 type OrphanOptions = Settings<'sonic orphans'>;
-export async function deleteSets(options: DeleteOptions): Promise<number> {
+export async function deleteSets(options: DeleteOptions): Promise<void> {
   if (options.setsToDelete.length === 0) {
-    throw new TardisError('USAGE', 'give the backup sets to delete, by number, name or range');
+    throw usageError('give the backup sets to delete, by number, name or range');
   }
   const system = storeSystem(options.umask);
   using there = await openAdmin(system, options, unlockForNames);
@@ -34,17 +34,16 @@ export async function deleteSets(options: DeleteOptions): Promise<number> {
   );
   const numbers = sets.map(({ set }) => set);
   await there.previewDelete(numbers); // reports errors before the user is prompted
-  if (!mayGo(options, sets)) return 0;
+  if (!mayGo(options, sets)) return;
   const signal = interruptSignal('sonic delete', CLEARED_LATER); // until here a signal ends the process at once
   await there.deleteSets(numbers);
   await clearUpAfter({ system, there, options, signal }, (freed) =>
     printDeleted(options, numbers, freed),
   );
-  return 0;
 }
 
 /** Collects the garbage of the whole client, even if nothing indicates that there is any. */
-export async function orphans(options: OrphanOptions): Promise<number> {
+export async function orphans(options: OrphanOptions): Promise<void> {
   if (options.rehearse) return orphansRehearsed(options);
   const system = storeSystem(options.umask);
   const isHere = options.throughServer === undefined;
@@ -56,22 +55,20 @@ export async function orphans(options: OrphanOptions): Promise<number> {
   const report = await freeUnneeded(system, there, options, signal);
   if (options.json) printJson({ client: options.client, ...report });
   else print(`"${options.client}": ${gcSummary(report)}`);
-  return 0;
 }
 
 /**
  * Prints the size of contents that are known to be unused. Unused data of deleted sets becomes known only by a garbage
  * collection.
  */
-async function orphansRehearsed(options: OrphanOptions): Promise<number> {
+async function orphansRehearsed(options: OrphanOptions): Promise<void> {
   const { client, json } = options;
   await withReports({ ...options, unlock: unlockIfGiven }, async (history) => {
-    const deadBytes = (await history.reports.figures())?.numbers.deadBytes ?? 0;
+    const { deadBytes } = (await history.reports.figures()).numbers;
     if (json) printJson({ client, isPreview: true, deadBytes });
     else
       print(`"${client}": about ${formatBytes(deadBytes)} of unneeded contents would be deleted.`);
   });
-  return 0;
 }
 
 /** True if the sets are to be deleted; false for a dry run. Prompts the user if needed. Throws CONFIRMATION_NEEDED. */

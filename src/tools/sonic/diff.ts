@@ -1,6 +1,6 @@
 /** Implements `sonic diff`: lists the differences between two backup sets of a client. */
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import type { BackupSet, History } from '../../history/index.js';
 import { displayName, displayText, type SetNumber } from '../../model/index.js';
 import {
@@ -52,7 +52,7 @@ interface Count {
 
 export async function diffSets(options: DiffSettings): Promise<number> {
   const { compared, json } = options;
-  if (compared.length < 2) throw new TardisError('USAGE', 'give two backup sets to compare');
+  if (compared.length < 2) throw usageError('give two backup sets to compare');
   const system = nodeSystem();
   const warn = (text: string): void => {
     if (!json) complain('sonic', displayText(text));
@@ -72,7 +72,7 @@ export async function diffSets(options: DiffSettings): Promise<number> {
 function wordOf(bytes: Buffer): string {
   const text = byteText(bytes);
   if (!hasStrayBytes(text)) return text;
-  throw new TardisError('USAGE', `"${displayName(bytes)}" is not a backup set`);
+  throw usageError(`"${displayName(bytes)}" is not a backup set`);
 }
 
 /** Two sets of a history. */

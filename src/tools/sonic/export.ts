@@ -1,6 +1,6 @@
 /** Implements `sonic export`: writes sets as trees with shared files, as tar archives, or into a repository of restic. */
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import type { BackupSet, History } from '../../history/index.js';
 import { displayText } from '../../model/index.js';
 import {
@@ -87,7 +87,7 @@ export async function exportSets(options: Options): Promise<number> {
 /** Throws USAGE unless one target is given. */
 function requireFitting({ exportTo, exportTar, exportRestic }: Options): void {
   const wrong = (why: string): never => {
-    throw new TardisError('USAGE', why);
+    throw usageError(why);
   };
   if (exportTo === undefined && exportRestic === undefined) {
     wrong('give the target: --to DIR, or --restic REPOSITORY');
@@ -108,7 +108,7 @@ async function setsToWrite(history: History, options: Options): Promise<BackupSe
   const unfinished = chosen.find((set) => !isComplete(set));
   if (unfinished === undefined) return chosen;
   const what = `set ${unfinished.set} is unfinished: \`regenerate -b ${unfinished.set}\` restores what it has`;
-  throw new TardisError('USAGE', what);
+  throw usageError(what);
 }
 
 async function openTarget(

@@ -7,7 +7,7 @@ import {
   setNamed,
 } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import {
   type DirectoryId,
   displayName,
@@ -41,7 +41,7 @@ interface Change {
 
 export function files(options: FilesOptions): Promise<void> {
   return withReports(options, async (history) => {
-    const sets = (await history.sets()) ?? [];
+    const sets = await history.sets();
     for (const [index, [set, before]] of setsToCompare(options, sets).entries()) {
       if (index > 0 && !options.json) print('');
       await new FileReport(history, set, before, options).print();
@@ -65,7 +65,7 @@ function setsToCompare(
   const before = setNamed(client, sets, since === recentSet ? undefined : since);
   return chosen.map((set) => {
     if (before.set < set.set) return [set, before];
-    throw new TardisError('USAGE', `--since: set ${before.set} is not before set ${set.set}`);
+    throw usageError(`--since: set ${before.set} is not before set ${set.set}`);
   });
 }
 

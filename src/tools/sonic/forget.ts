@@ -5,14 +5,20 @@
  */
 import type { Settings } from '../../config/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import {
   dueForgets,
   forgetRequestsOf,
   previewForget,
   requireRequests,
 } from '../../store/writer/index.js';
-import { displayName, type ForgetReport, type ForgetRequest, jsonName } from '../../model/index.js';
+import {
+  displayLine,
+  displayName,
+  type ForgetReport,
+  type ForgetRequest,
+  jsonName,
+} from '../../model/index.js';
 import { finishSwitched, forgetHere } from '../../maintenance/rewrite/index.js';
 import { spanOf } from '../../retention/index.js';
 import { newestKeys, openClientDirectory } from '../../store/index.js';
@@ -40,9 +46,10 @@ export async function forgetPath(options: Options): Promise<number> {
   if (options.finishForgets) return finish(options, system);
   using there = await openAdmin(system, options);
   await there.sets(); // refuses a store that was rolled back
-  if (options.undoForgets.length > 0) return await undo(options, there);
-  if (options.pathsToForget.length === 0) return await list(options, there);
-  return await request(options, there, system.clock.nowMs());
+  if (options.undoForgets.length > 0) await undo(options, there);
+  else if (options.pathsToForget.length === 0) await list(options, there);
+  else await request(options, there, system.clock.nowMs());
+  return 0;
 }
 
 /** Throws USAGE unless exactly one action is selected, with options that fit it. */
@@ -57,16 +64,16 @@ function requireOneRequest(options: Options): void {
   ].filter(Boolean).length;
   if (requests !== 1) {
     const what = 'give the paths to forget, or one of --list, --undo, --finish and --abort';
-    throw new TardisError('USAGE', what);
+    throw usageError(what);
   }
   if (
     (options.previewForget && undoForgets.length > 0) ||
     ((options.previewForget || options.rehearse) && (listForgets || abort))
   ) {
     const what = '--preview can be used with paths or --finish, --dry-run also with --undo';
-    throw new TardisError('USAGE', what);
+    throw usageError(what);
   }
-  if (forgetNow && !finishForgets) throw new TardisError('USAGE', '--now needs --finish');
+  if (forgetNow && !finishForgets) throw usageError('--now needs --finish');
   if (finishForgets && options.throughServer !== undefined) {
     throw new TardisError(
       'CAPABILITY_MISSING',
@@ -77,37 +84,32 @@ function requireOneRequest(options: Options): void {
 
 // --- requesting ----------------------------------------------------------------------------------
 
-async function request(options: Options, there: Admin, nowMs: number): Promise<number> {
+async function request(options: Options, there: Admin, nowMs: number): Promise<void> {
   const { client, json } = options;
   const undoMs = spanOf(options.undoPeriod, '--undo-period');
   const paths = options.pathsToForget.map(absolutePath);
+  const what = paths.map(displayName).join(', ');
   const report = await there.previewForget(paths);
   if (report.rootsBelow > 0) {
-    const what = paths.map((path) => displayName(path)).join(', ');
-    throw new TardisError(
-      'USAGE',
+    throw usageError(
       `${what} is a root or contains one; give paths below the root, or delete the sets that have it`,
     );
   }
   if (report.versions === 0) {
-    const what = paths.map((path) => displayName(path)).join(', ');
     throw new TardisError('NO_SUCH_PATH', `no set of "${client}" has ${what} below a root`);
   }
   if (options.previewForget || options.rehearse) {
     if (json) printJson({ client, isPreview: true, ...report });
-    else for (const line of described(report, 'would')) print(line);
-    return 0;
+    else described(report, 'would').forEach(print);
+    return;
   }
   const before = (await there.forgets()).filter((one) =>
     paths.some((path) => path.equals(one.path)),
   );
   if (!options.deleteYes) requireForgetting(client, paths, report, nowMs + undoMs);
   const requests = await there.requestForgets(paths, undoMs);
-  if (json) {
-    printJson({ client, requests: requests.map(reported), ...report });
-    return 0;
-  }
-  for (const line of described(report, 'will')) print(line);
+  if (json) return printJson({ client, requests: requests.map(reported), ...report });
+  described(report, 'will').forEach(print);
   for (const { id, path, dueAtMs } of before) {
     print(
       `${id}: ${displayName(path)} was already requested: it will be deleted at ${formatTime(dueAtMs)}.`,
@@ -117,7 +119,6 @@ async function request(options: Options, there: Admin, nowMs: number): Promise<n
     const undoing = `\`sonic forget-path --undo ${id}\` undoes this until then`;
     print(`${id}: ${displayName(path)} will be deleted at ${formatTime(dueAtMs)}; ${undoing}.`);
   }
-  return 0;
 }
 
 /** Prompts for confirmation of a request. Throws CONFIRMATION_NEEDED. */
@@ -156,16 +157,10 @@ function described(report: ForgetReport, will: 'will' | 'would'): string[] {
 
 // --- pending requests ----------------------------------------------------------------------------
 
-async function list({ client, json }: Options, there: Admin): Promise<number> {
+async function list({ client, json }: Options, there: Admin): Promise<void> {
   const requests = await there.forgets();
-  if (json) {
-    printJson({ client, requests: requests.map(reported) });
-    return 0;
-  }
-  if (requests.length === 0) {
-    print(`No paths of "${client}" are to be forgotten.`);
-    return 0;
-  }
+  if (json) return printJson({ client, requests: requests.map(reported) });
+  if (requests.length === 0) return print(`No paths of "${client}" are to be forgotten.`);
   const rows = requests.map(({ id, path, lastSet, requestedAtMs, dueAtMs }) => [
     String(id),
     formatTime(requestedAtMs),
@@ -174,21 +169,17 @@ async function list({ client, json }: Options, there: Admin): Promise<number> {
     displayName(path),
   ]);
   print(formatTable([['number', 'requested', 'due', 'up to set', 'path'], ...rows], [0, 3]));
-  return 0;
 }
 
 function reported({ path, ...rest }: ForgetRequest): object {
   return { ...rest, ...jsonName(path) };
 }
 
-async function undo(options: Options, there: Admin): Promise<number> {
+async function undo(options: Options, there: Admin): Promise<void> {
   const { client, json, undoForgets, rehearse } = options;
   const ids = undoForgets.map((text) => {
     if (/^[1-9]\d{0,9}$/.test(text)) return Number(text);
-    throw new TardisError(
-      'USAGE',
-      `"${displayName(Buffer.from(text))}" is not the number of a request`,
-    );
+    throw usageError(`"${displayLine(text)}" is not the number of a request`);
   });
   if (rehearse) requireRequests(client, await there.forgets(), ids);
   else await there.withdrawForget(ids);
@@ -196,7 +187,6 @@ async function undo(options: Options, there: Admin): Promise<number> {
   if (json) printJson({ client, ...reported });
   else if (rehearse) print(`would undo: ${ids.join(', ')}`);
   else print(`Undone: ${ids.join(', ')}. Nothing of "${client}" was changed.`);
-  return 0;
 }
 
 // --- executing -----------------------------------------------------------------------------------
@@ -222,7 +212,7 @@ async function finish(options: Options, system: System): Promise<number> {
       due.map(({ path }) => path),
     );
     if (json) printJson({ client, isPreview: true, requests: due.length, ...report });
-    else for (const line of described(report, 'would')) print(line);
+    else described(report, 'would').forEach(print);
     return 0;
   }
   const keys = newestKeys(system, directory.path);

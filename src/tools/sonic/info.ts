@@ -3,6 +3,7 @@ import { type BackupSet, type History, type PlacedNote, placedNotes } from '../.
 import type { Settings } from '../../config/index.js';
 import {
   type ClientConfig,
+  displayLine,
   displayName,
   jsonName,
   machineName,
@@ -32,7 +33,7 @@ interface SetInfo {
 export function info(options: Settings<'sonic info'>): Promise<void> {
   const { client, setsToShow, recentSet, json } = options;
   return withReports(options, async (history) => {
-    const sets = (await history.sets()) ?? [];
+    const sets = await history.sets();
     const words = setsToShow.length === 0 ? [recentSet] : setsToShow;
     const chosen = chosenSets(client, sets, words, recentSet);
     const reported: unknown[] = [];
@@ -88,8 +89,8 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   };
   const { marks } = set;
   add('set', String(set.set));
-  add('name', shown(set.name));
-  if (set.name !== set.firstName) add('made as', shown(set.firstName));
+  add('name', displayLine(set.name));
+  if (set.name !== set.firstName) add('made as', displayLine(set.firstName));
   add('state', `${set.state}${set.isDoubtful ? ', may lack entries (damage)' : ''}`);
   add('begun', `${formatTime(set.openedAtMs)} (server)`);
   add('', `${formatTime(set.clientTimeMs)} (client)`);
@@ -104,7 +105,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   if (marks.priority !== 0) add('priority', String(marks.priority));
   add('tags', marks.tags.join(' '));
   add('machine', machineName(marks.machine));
-  add('requested by', shown(marks.requestedBy ?? ''));
+  add('requested by', displayLine(marks.requestedBy ?? ''));
   add('seal', SEALS[seal]);
   roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
   for (const [name, value] of Object.entries(set.stats)) {
@@ -113,7 +114,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   }
   for (const [index, { path, what, reason }] of notes.slice(0, MAX_NOTES_SHOWN).entries()) {
     const why = reason === '' ? what : `${what}, ${reason}`;
-    add(index === 0 ? 'notes' : '', `${displayName(path)} (${shown(why)})`);
+    add(index === 0 ? 'notes' : '', `${displayName(path)} (${displayLine(why)})`);
   }
   const more = notes.length - MAX_NOTES_SHOWN;
   if (more > 0) add('', `… and ${formatCount(more)} more (--json has all)`);
@@ -134,21 +135,16 @@ function configLines(config: ClientConfig, add: (label: string, value: string) =
   }
   const { settings, software, node, platform, arch } = config;
   for (const [name, value] of Object.entries({ software, node, platform, arch })) {
-    add(name, shown(value));
+    add(name, displayLine(value));
   }
   settings.forEach(({ name, value }, index) => {
-    add(index === 0 ? 'settings' : '', `${shown(name)} = ${shown(value)}`);
+    add(index === 0 ? 'settings' : '', `${displayLine(name)} = ${displayLine(value)}`);
   });
-}
-
-/** Returns any text as one line that can safely be printed on a terminal. */
-function shown(text: string): string {
-  return displayName(Buffer.from(text));
 }
 
 /** Converts `sentBytes` to `sent`, `filesRead` to `files read`. */
 function wordsOf(name: string): string {
-  const words = shown(name)
+  const words = displayLine(name)
     .replace(/Bytes$/, '')
     .replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return words.slice(0, LABEL_CHARS);

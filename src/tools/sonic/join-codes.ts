@@ -2,8 +2,8 @@
 import { X509Certificate } from 'node:crypto';
 import type { KeysRequest } from '../../client/index.js';
 import type { Settings } from '../../config/index.js';
-import { failedTo, systemReason, TardisError } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { failedTo, systemReason, TardisError, usageError } from '../../errors/index.js';
+import { displayLine, displayName } from '../../model/index.js';
 import { type JoinCode, makeJoinCode, parseJoinCode } from '../../store/index.js';
 import { byteText, configPath, readSmallFile, type System, textBytes } from '../../system/index.js';
 import { printJson } from '../output/json-text.js';
@@ -38,7 +38,7 @@ function certificateIn(file: Buffer): Buffer {
     return bytes;
   } catch (error) {
     const what = `${displayName(file)} has no certificate that can be read: ${systemReason(error)}`;
-    throw new TardisError('USAGE', `${what}; give the CertFile of tardisd with --certfile`);
+    throw usageError(`${what}; give the CertFile of tardisd with --certfile`);
   }
 }
 
@@ -47,7 +47,7 @@ export function joinCodeIn(file: Buffer): JoinCode {
   if (byteText(file).startsWith('join:')) {
     // The message does not repeat the code, since messages are kept in logs.
     const what = '--join takes a file that has the code (-: standard input), not the code itself';
-    throw new TardisError('USAGE', what);
+    throw usageError(what);
   }
   let text: string;
   try {
@@ -65,13 +65,13 @@ export function joinCodeIn(file: Buffer): JoinCode {
 export function requireClientOf(code: JoinCode, client: string): void {
   if (code.client === client) return;
   const what = `the code makes the client "${code.client}" and no other`;
-  throw new TardisError('USAGE', `${what}, so -C "${displayName(Buffer.from(client))}" cannot be`);
+  throw usageError(`${what}, so -C "${displayLine(client)}" cannot be`);
 }
 
 /** Returns a request that makes the client of a code, at the server with the certificate in the code only. */
 export function joiningBy({ secret, fingerprint }: JoinCode, request: KeysRequest): KeysRequest {
   if (request.tls === undefined) {
-    throw new TardisError('USAGE', 'a machine joins over TLS only: leave out --insecure-tcp');
+    throw usageError('a machine joins over TLS only: leave out --insecure-tcp');
   }
   const { credentials } = request;
   if (credentials.password === undefined) {

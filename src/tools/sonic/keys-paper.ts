@@ -3,8 +3,8 @@
  * are the key file byte for byte. The keys stay wrapped by the password.
  */
 import type PDFKit from 'pdfkit';
-import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { asTardisError, systemCode, usageError } from '../../errors/index.js';
+import { displayLine, displayName } from '../../model/index.js';
 import {
   absolutePath,
   byteText,
@@ -53,7 +53,7 @@ export async function writePaper(system: System, file: Buffer, paper: Paper): Pr
   } catch (error) {
     if (systemCode(error) === 'EEXIST') {
       const what = `${displayName(absolutePath(file))} exists already: give another file, or remove it`;
-      throw new TardisError('USAGE', what);
+      throw usageError(what);
     }
     throw asTardisError(error, `writing ${path}`);
   }
@@ -65,7 +65,7 @@ function piecesOf(text: Buffer): Buffer[] {
     pieces.push(text.subarray(at, at + CODE_BYTES));
   }
   if (pieces.length > MAX_CODES) {
-    throw new TardisError('USAGE', 'these keys are too long to print: use a key file');
+    throw usageError('these keys are too long to print: use a key file');
   }
   return pieces;
 }
@@ -76,7 +76,7 @@ async function pdfOf({ client, text, words }: Paper, nowMs: number): Promise<Buf
     import('qrcode'),
   ]);
   const pieces = piecesOf(text);
-  const name = displayName(Buffer.from(client));
+  const name = displayLine(client);
   const document = new PDFDocument({
     size: 'A4',
     margin: MARGIN,

@@ -12,7 +12,7 @@ import {
   unlockKeyRecord,
   wholeRecord,
 } from '../../crypto/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import {
   openClientDirectory,
   removeOlderKeys,
@@ -50,7 +50,7 @@ export async function moveKeys(options: KeysOptions): Promise<void> {
   const file = keyFileOf(options);
   const isPaper = printKeys !== undefined || showKeys;
   if ([extractKeys, insertKeys, isPaper].filter(Boolean).length !== 1) {
-    throw new TardisError('USAGE', 'give one of --extract and --insert, or --pdf and --qr');
+    throw usageError('give one of --extract and --insert, or --pdf and --qr');
   }
   if (isPaper) {
     const system = storeSystem(options.umask);
@@ -58,8 +58,8 @@ export async function moveKeys(options: KeysOptions): Promise<void> {
     const password = await requirePassword(options, promptFor(client));
     return putOnPaper(system, options, file, password);
   }
-  if (removeKeys && !extractKeys) throw new TardisError('USAGE', '--remove needs --extract');
-  if (file === undefined) throw new TardisError('USAGE', 'give the key file with --keys');
+  if (removeKeys && !extractKeys) throw usageError('--remove needs --extract');
+  if (file === undefined) throw usageError('give the key file with --keys');
   if (insertKeys) file.read(); // reports errors before the user is prompted for a password
   const system = storeSystem(options.umask);
   const isLocal = options.throughServer === undefined;

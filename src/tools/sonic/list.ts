@@ -7,6 +7,6 @@ import { printSets } from '../shared/report-sets.js';
 export async function list(options: Settings<'sonic list'>): Promise<void> {
   const { json, longReport: long } = options;
   await withReports({ ...options, unlock: unlockForNames }, async (history) => {
-    await printSets(history, (await history.sets()) ?? [], { json, long });
+    await printSets(history, await history.sets(), { json, long });
   });
 }

@@ -1,9 +1,9 @@
 /** Implements `sonic tag`, `lock`, `priority`, `rename` and `expendable`, which mark backup sets. */
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import {
   areSameMarks,
-  displayName,
+  displayLine,
   marksAfter,
   type SetChange,
   setNameFault,
@@ -19,40 +19,37 @@ import { storeSystem } from '../opening/local-store.js';
 import { printJson } from '../output/json-text.js';
 
 type Common = Omit<Settings<'sonic lock'>, 'unlock'>;
-export function tag(options: Settings<'sonic tag'>): Promise<number> {
+export function tag(options: Settings<'sonic tag'>): Promise<void> {
   const { addTags, removeTags } = options;
   if (addTags.length + removeTags.length === 0) {
-    throw new TardisError('USAGE', 'give the tags: --add <word> or --remove <word>');
+    throw usageError('give the tags: --add <word> or --remove <word>');
   }
   requireTags(addTags);
   return mark(options, { addTags, removeTags }, { done: 'tagged' });
 }
 
-export function lock(options: Settings<'sonic lock'>): Promise<number> {
+export function lock(options: Settings<'sonic lock'>): Promise<void> {
   const isLocked = !options.unlock;
   return mark(options, { isLocked }, { done: isLocked ? 'locked' : 'unlocked' });
 }
 
-export function prioritise(options: Settings<'sonic priority'>): Promise<number> {
+export function prioritise(options: Settings<'sonic priority'>): Promise<void> {
   const { toPriority: priority } = options;
-  if (priority === undefined) throw new TardisError('USAGE', 'give the priority: --to <n>');
+  if (priority === undefined) throw usageError('give the priority: --to <n>');
   return mark(options, { priority }, { done: `given priority ${priority}` });
 }
 
-export function rename(options: Settings<'sonic rename'>): Promise<number> {
+export function rename(options: Settings<'sonic rename'>): Promise<void> {
   const { toName: title, recentSet } = options;
-  if (title === undefined) throw new TardisError('USAGE', 'give the name: --to <name>');
+  if (title === undefined) throw usageError('give the name: --to <name>');
   const fault = title === recentSet ? 'stands for the newest set' : setNameFault(title);
   if (title !== '' && fault !== undefined) {
-    throw new TardisError(
-      'USAGE',
-      `--to: "${displayName(Buffer.from(title.slice(0, 80)))}" ${fault}`,
-    );
+    throw usageError(`--to: "${displayLine(title.slice(0, 80))}" ${fault}`);
   }
   return mark(options, { title }, { done: 'renamed', mostSets: 1 });
 }
 
-export function expend(options: Settings<'sonic expendable'>): Promise<number> {
+export function expend(options: Settings<'sonic expendable'>): Promise<void> {
   const isExpendable = !options.notExpendable;
   const done = isExpendable ? 'marked as expendable' : 'marked as not expendable';
   return mark(options, { isExpendable }, { done });
@@ -62,17 +59,17 @@ async function mark(
   options: Common,
   change: SetChange,
   { done, mostSets = Infinity }: { readonly done: string; readonly mostSets?: number },
-): Promise<number> {
+): Promise<void> {
   const { client, setsToMark, rehearse, json } = options;
   if (setsToMark.length === 0) {
-    throw new TardisError('USAGE', 'give the backup sets, by number, name or range');
+    throw usageError('give the backup sets, by number, name or range');
   }
   // Only texts are sealed.
   const hasTexts = change.title !== undefined || change.addTags !== undefined;
   const unlock = hasTexts ? unlockClient : unlockIfGiven;
   using there = await openAdmin(storeSystem(options.umask), options, unlock);
   const sets = chosenSets(client, await there.sets(), setsToMark, options.recentSet);
-  if (sets.length > mostSets) throw new TardisError('USAGE', 'give one backup set at a time');
+  if (sets.length > mostSets) throw usageError('give one backup set at a time');
   const numbers = sets.map(({ set }) => set);
   const isChanged = (one: (typeof sets)[number]): boolean =>
     !areSameMarks(one.marks, marksAfter(client, one, change));
@@ -86,7 +83,6 @@ async function mark(
     printMarked(client, changed, `${rehearse ? 'would be ' : ''}${done}`);
     printMarked(client, unchanged, 'unchanged');
   }
-  return 0;
 }
 
 function printMarked(client: string, sets: readonly SetNumber[], done: string): void {

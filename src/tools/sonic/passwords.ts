@@ -16,7 +16,7 @@ import {
   withNewKeys,
   withoutKeys,
 } from '../../crypto/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import { changeKeys } from '../../server/index.js';
 import {
   bucketAt,
@@ -240,10 +240,7 @@ export function requireOne(record: KeyRecord | undefined, client: string): KeyRe
 export function requireEncrypting(record: KeyRecord | undefined, client: string): KeyRecord {
   const found = requireOne(record, client);
   if (found.isEncrypting) return found;
-  throw new TardisError(
-    'USAGE',
-    `the client "${client}" does not encrypt: there is no key to change`,
-  );
+  throw usageError(`the client "${client}" does not encrypt: there is no key to change`);
 }
 
 type RecordSettings =

@@ -4,9 +4,9 @@
  */
 import type { BackupSet, Verdicts } from '../../history/index.js';
 import { parseDate, type Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import type { PurgeRequest, GcReport } from '../../maintenance/gc/index.js';
-import { displayName, type SetNumber } from '../../model/index.js';
+import { displayLine, type SetNumber } from '../../model/index.js';
 import { hasRules, type Reason, rulesOf } from '../../retention/index.js';
 import { CLEARED_LATER, clearUpAfter, gcSummary } from '../shared/clear-up.js';
 import type { Admin } from '../../maintenance/admin/index.js';
@@ -19,6 +19,7 @@ import { print } from '../output/output.js';
 import { counted, formatTable, formatTime } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
 import { printJson } from '../output/json-text.js';
+import { printWarning } from '../output/progress-line.js';
 
 type PurgeOptions = Settings<'sonic purge'>;
 
@@ -42,8 +43,7 @@ const WORDS: Readonly<Record<Reason['why'], string>> = {
   year: 'of the year',
 };
 
-export async function purge(options: PurgeOptions): Promise<number> {
-  const { client } = options;
+export async function purge(options: PurgeOptions): Promise<void> {
   const given = await requestOf(options);
   const system = storeSystem(options.umask);
   // Tags to keep are compared with those of the sets, which may be sealed.
@@ -55,23 +55,16 @@ export async function purge(options: PurgeOptions): Promise<number> {
   const answer = await there.previewPurge(request);
   requireTags(options, answer, sets);
   const gone = goneIn(answer);
-  if (options.previewPurge || options.rehearse) {
-    printPreview(options, sets, answer);
-    return 0;
-  }
+  if (options.previewPurge || options.rehearse) return printPreview(options, sets, answer);
   if (answer.isClockInDoubt && !options.trustClock) printDoubt();
-  if (gone.length === 0) {
-    printPurged(options, [], undefined);
-    return 0;
-  }
+  if (gone.length === 0) return printPurged(options, [], undefined);
   const going = sets.filter(({ set }) => gone.includes(set));
-  if (!options.deleteYes) requireYesToDelete(client, going);
+  if (!options.deleteYes) requireYesToDelete(options.client, going);
   const signal = interruptSignal('sonic purge', CLEARED_LATER);
   const done = await purged(there, gone);
   await clearUpAfter({ system, there, options, signal }, (freed) =>
     printPurged(options, done, freed),
   );
-  return 0;
 }
 
 /**
@@ -89,7 +82,7 @@ function requireTags(
   const has = there === '' ? 'its sets have no tags' : `its sets have the tags ${there}`;
   const what = `no set of "${client}" has the tag ${unused}, which is to be kept: ${has}`;
   if (keepTags.length > 0) throw new TardisError('NO_SUCH_TAG', what);
-  process.stderr.write(`warning: ${what}\n`);
+  printWarning(what);
 }
 
 /** Warns of tags stored with the client that keep no set, since rules that are given replace all stored ones. */
@@ -98,8 +91,8 @@ async function warnOfTags({ keepTags, throughServer }: PurgeOptions, there: Admi
   const stored = (await there.settings()).find(({ key }) => key === 'KeepTags')?.value ?? '';
   const dropped = stored.split(/[,\s]+/).filter((tag) => tag !== '' && !keepTags.includes(tag));
   if (dropped.length === 0) return;
-  process.stderr.write(
-    `warning: the rules that are given replace the stored KeepTags, so these tags keep nothing: ${shownTags(dropped)}; add --keep-tag for each\n`,
+  printWarning(
+    `the rules that are given replace the stored KeepTags, so these tags keep nothing: ${shownTags(dropped)}; add --keep-tag for each`,
   );
 }
 
@@ -107,7 +100,7 @@ const MOST_TAGS_SHOWN = 20;
 
 function shownTags(tags: readonly string[]): string {
   const different = [...new Set(tags)].sort();
-  const shown = different.slice(0, MOST_TAGS_SHOWN).map((tag) => displayName(Buffer.from(tag)));
+  const shown = different.slice(0, MOST_TAGS_SHOWN).map((tag) => displayLine(tag));
   return [...shown, ...(different.length > shown.length ? ['…'] : [])].join(', ');
 }
 
@@ -135,10 +128,7 @@ async function requestOf(options: PurgeOptions): Promise<PurgeRequest> {
       hasRules(rules) ||
       options.sources.get('priorities')?.source === 'command line';
     if (isOwn)
-      throw new TardisError(
-        'USAGE',
-        'a server purges by its own rules: do not give rules with --server',
-      );
+      throw usageError('a server purges by its own rules: do not give rules with --server');
   }
   const beforeMs =
     beforeDate === undefined ? Infinity : await parseDate(beforeDate, Date.now(), 'start');
@@ -159,16 +149,13 @@ function withKeptRules(request: PurgeRequest, options: PurgeOptions, there: Admi
   if (options.throughServer !== undefined || isLimited || hasRules(request.rules)) return request;
   const rules = there.keptRules(options);
   if (rules !== undefined) return { ...request, rules };
-  throw new TardisError(
-    'USAGE',
+  throw usageError(
     'give rules for what to keep (a tag only adds to other rules): --keep-daily 7, --keep-periods 0,180,30, --before "3 months ago", …; or store rules with the client (`sonic setconfig`)',
   );
 }
 
 function printDoubt(): void {
-  process.stderr.write(
-    `warning: ${CLOCK_IN_DOUBT}; see --preview, and use --trust-clock if the clock is right\n`,
-  );
+  printWarning(`${CLOCK_IN_DOUBT}; see --preview, and use --trust-clock if the clock is right`);
 }
 
 function printPreview(options: PurgeOptions, sets: readonly BackupSet[], answer: Verdicts): void {
@@ -181,7 +168,7 @@ function printPreview(options: PurgeOptions, sets: readonly BackupSet[], answer:
     const known = byNumber.get(set);
     return [
       String(set),
-      displayName(Buffer.from(known?.name ?? '')),
+      displayLine(known?.name ?? ''),
       known === undefined ? '' : formatTime(known.openedAtMs),
       reasons.length === 0 ? 'delete' : 'keep',
       reasons.map(reasonText).join(', '),
@@ -194,7 +181,7 @@ function printPreview(options: PurgeOptions, sets: readonly BackupSet[], answer:
 
 function reasonText({ why, what, which }: Reason): string {
   const reason = which === undefined ? WORDS[why] : `${which} ${WORDS[why]}`;
-  return what === undefined ? reason : `${reason} ${displayName(Buffer.from(what))}`;
+  return what === undefined ? reason : `${reason} ${displayLine(what)}`;
 }
 
 function printPurged(

@@ -8,13 +8,12 @@ import {
   type Keyring,
   type KeyRecord,
   keyringOf,
-  type MasterKey,
   parseKeyRecord,
   replaceKeys,
   type StretchParameters,
   unlockKeyRecord,
 } from '../../crypto/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError, usageError } from '../../errors/index.js';
 import type { ForgetRequest } from '../../model/index.js';
 import {
   Generations,
@@ -45,14 +44,13 @@ import { PARTLY } from '../output/exit-status.js';
 
 type Forgetting = Settings<'sonic forget-path'> & { readonly yes: boolean };
 type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'> | Forgetting;
-/** Keys of the second generation. */
-interface Keys {
-  /** Keys of the first generation; undefined if it does not encrypt. */
-  readonly oldKeyring: Keyring | undefined;
-  readonly record: KeyRecord;
-  readonly masters: readonly MasterKey[];
-  /** The new password; undefined if the password stays the same. */
-  readonly newPassword: Buffer | undefined;
+/** The keys that are replaced, and the password of the new ones. */
+interface Unlocked {
+  /** Undefined if the client had none. */
+  readonly former: FormerKeys | undefined;
+  readonly password: Buffer;
+  /** The password if it is a new one; otherwise undefined. */
+  readonly newPassword?: Buffer | undefined;
 }
 
 const DONE = {
@@ -68,12 +66,7 @@ export async function rekey(options: Settings<'sonic rekey'>): Promise<number> {
     const { password, former } = await ownKeys(system, generations, options);
     const askNew = { prompt: `New password of ${client}`, isNew: true };
     const next = await givenNewPassword(options, askNew);
-    const fresh = await freshKeys(system, generations, next ?? password, {
-      former,
-      without: '',
-      stretch: stretchFor(options),
-    });
-    return { ...fresh, oldKeyring: openKeyring(system, former), newPassword: next };
+    return { former, password: next ?? password, newPassword: next };
   });
 }
 
@@ -93,12 +86,7 @@ export async function encrypt(options: Settings<'sonic encrypt'>): Promise<numbe
     const password = await requirePassword(options, ask);
     if (before === undefined) identityAt(options, undefined).requirePlain();
     const former = before && (await unlocked(options, before, password));
-    const fresh = await freshKeys(system, generations, password, {
-      former,
-      without: '',
-      stretch: stretchFor(options),
-    });
-    return { ...fresh, oldKeyring: undefined, newPassword: isNew ? password : undefined };
+    return { former, password, newPassword: isNew ? password : undefined };
   });
 }
 
@@ -107,16 +95,9 @@ export async function rewriteWithout(
   options: Forgetting,
   requests: readonly ForgetRequest[],
 ): Promise<number> {
-  const without = requestsDigest(requests);
-  return withGenerations('sonic forget-path', options, requests, async (system, generations) => {
-    const { password, former } = await ownKeys(system, generations, options);
-    const fresh = await freshKeys(system, generations, password, {
-      former,
-      without,
-      stretch: stretchFor(options),
-    });
-    return { ...fresh, oldKeyring: openKeyring(system, former), newPassword: undefined };
-  });
+  return withGenerations('sonic forget-path', options, requests, (system, generations) =>
+    ownKeys(system, generations, options),
+  );
 }
 
 /** Unlocks the keys of an encrypting client with its password. */
@@ -124,13 +105,13 @@ async function ownKeys(
   system: System,
   generations: Generations,
   options: Settings<'sonic rekey'> | Forgetting,
-): Promise<{ password: Buffer; former: FormerKeys }> {
+): Promise<Unlocked & { readonly former: FormerKeys }> {
   const { client } = options;
   const before = recordIn(system, generations.first.path);
   if (before === undefined || !before.isEncrypting) {
     identityAt(options, undefined).requirePlain();
     const what = `the client "${client}" does not encrypt`;
-    throw new TardisError('USAGE', `${what}: use \`sonic encrypt\``);
+    throw usageError(`${what}: use \`sonic encrypt\``);
   }
   const password = await requirePassword(options, promptFor(client));
   return { password, former: await unlocked(options, before, password) };
@@ -148,7 +129,7 @@ async function withGenerations(
   tool: keyof typeof DONE,
   options: Options,
   requests: readonly ForgetRequest[],
-  keysFor: (system: System, generations: Generations) => Promise<Keys>,
+  keysFor: (system: System, generations: Generations) => Promise<Unlocked>,
 ): Promise<number> {
   const system = storeSystem(options.umask);
   const generations = new Generations(system, openClientDirectory(system, clientPlace(options)));
@@ -162,7 +143,7 @@ interface Rewrite {
   readonly tool: keyof typeof DONE;
   readonly options: Options;
   readonly requests: readonly ForgetRequest[];
-  readonly keysFor: (system: System, generations: Generations) => Promise<Keys>;
+  readonly keysFor: (system: System, generations: Generations) => Promise<Unlocked>;
 }
 
 async function run(
@@ -185,17 +166,20 @@ async function run(
     return 0;
   }
   if (stage === 'begun') await generations.removeSecond();
-  const keys = await keysFor(system, generations);
+  const { former, password, newPassword } = await keysFor(system, generations);
+  const without = requestsDigest(requests);
+  const stretch = stretchFor(options);
+  const fresh = await freshKeys(system, generations, password, { former, without, stretch });
   // This comes after the keys: if keys and format file are missing, all packs look foreign.
   await requireOwnPacks(system, generations.first);
   await confirm(options, system, generations);
-  if (stage !== 'making')
-    await begin(generations, keys.record, options.storeSkipFile, requestsDigest(requests));
-  const keyring = openKeyring(system, { record: keys.record, keys: keys.masters });
+  if (stage !== 'making') await begin(generations, fresh.record, options.storeSkipFile, without);
+  const oldKeyring = former?.record.isEncrypting === true ? openKeyring(system, former) : undefined;
+  const keyring = openKeyring(system, fresh);
   const result = await withRewriteProgress(system, options.progress, (onProgress) =>
     rewriteClient(system, {
       generations,
-      oldKeyring: keys.oldKeyring,
+      oldKeyring,
       keyring,
       forgotten: requests,
       limits: storeLimits(options),
@@ -208,13 +192,12 @@ async function run(
     await generations.removeUnwritten(); // a run that wrote nothing must not block the next one
     throw error;
   });
-  rememberOpened(options, keys.record, keys.masters);
+  rememberOpened(options, fresh.record, fresh.keys);
   const { sets, contents, storedBytes, lostVersions } = result;
   const what = DONE[tool];
   const amount = `${formatCount(sets)} sets, ${formatCount(contents)} contents, ${formatBytes(storedBytes)}`;
   printResult(options, 'done', result, `The client "${client}" ${what}: ${amount}.`);
-  if (keys.newPassword !== undefined && !options.json)
-    print(strengthLine(keys.newPassword, options));
+  if (newPassword !== undefined && !options.json) print(strengthLine(newPassword, options));
   if (lostVersions === 0) return 0;
   if (!options.json)
     print(`The contents of ${formatCount(lostVersions)} versions of files had already been lost.`);
@@ -225,13 +208,12 @@ async function giveUp(options: Options, generations: Generations): Promise<numbe
   const { client } = options;
   const stage = generations.stage();
   if (stage === 'switched') {
-    throw new TardisError(
-      'USAGE',
+    throw usageError(
       `the new generation of "${client}" is already in use: run this without --abort to finish`,
     );
   }
   if (stage === 'none' && !(await generations.isBuiltElsewhere())) {
-    throw new TardisError('USAGE', `the client "${client}" has no unfinished generation`);
+    throw usageError(`the client "${client}" has no unfinished generation`);
   }
   await generations.removeSecond();
   printResult(
@@ -270,7 +252,6 @@ async function begin(
 }
 
 interface FreshKeysOptions {
-  /** The keys that are replaced; undefined if the client had none. */
   readonly former: FormerKeys | undefined;
   /** Digest of the requests to forget paths; empty without them. */
   readonly without: string;
@@ -286,11 +267,10 @@ async function freshKeys(
   generations: Generations,
   password: Buffer,
   { former, without, stretch }: FreshKeysOptions,
-): Promise<Pick<Keys, 'record' | 'masters'>> {
+): Promise<FormerKeys> {
   if (generations.stage() !== 'making') {
     const { record } = await replaceKeys(system.native.modPow, password, former, stretch);
-    const { keys: masters } = await unlockKeyRecord(record, password);
-    return { record, masters };
+    return { record, keys: (await unlockKeyRecord(record, password)).keys };
   }
   const record = recordIn(system, generations.second.path);
   const marker = generations.marker();
@@ -306,8 +286,7 @@ async function freshKeys(
     throw new TardisError('KEYS_DAMAGED', `${what}: remove it with --abort`);
   }
   try {
-    const { keys: masters } = await unlockKeyRecord(record, password);
-    return { record, masters };
+    return { record, keys: (await unlockKeyRecord(record, password)).keys };
   } catch (error) {
     if (asTardisError(error).code !== 'LOGIN_FAILED') throw error;
     const what = 'the unfinished run was started with another new password';

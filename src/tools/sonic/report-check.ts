@@ -10,7 +10,8 @@ import type {
   SealFinding,
   StrayFinding,
 } from '../../maintenance/check/index.js';
-import { isSourceWrong, type SourceResult } from './check-source.js';
+import { setRanges } from '../shared/report-purge.js';
+import type { SourceResult } from './check-source.js';
 import type { ParityReport } from './check-parity.js';
 import type { ProgressLine } from '../output/progress-line.js';
 import { print } from '../output/output.js';
@@ -164,25 +165,17 @@ function sealText({ set, directories }: SealFinding): string {
 
 /** Returns `set 3`, or `sets 1-4, 7`. */
 function setsText(sets: readonly SetNumber[]): string {
-  const runs: [from: SetNumber, to: SetNumber][] = [];
-  for (const set of sets) {
-    const last = runs.at(-1);
-    if (last !== undefined && last[1] === set - 1) last[1] = set;
-    else runs.push([set, set]);
-  }
-  const text = runs.map(([from, to]) => (from === to ? `${from}` : `${from}-${to}`)).join(', ');
-  return `${sets.length === 1 ? 'set' : 'sets'} ${text}`;
+  return `${sets.length === 1 ? 'set' : 'sets'} ${setRanges(sets, Infinity)}`;
 }
 
 export function printJson(
   { client }: ReportOptions,
   result: CheckOutcome,
   elapsedMs: number,
-  { source, parity }: { source: SourceResult | undefined; parity: ParityReport | undefined },
+  also: { isClean: boolean; source: SourceResult | undefined; parity: ParityReport | undefined },
 ): void {
   const { notMarked, omitted, ...counts } = result;
-  const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
-  const isClean = !isDamaged(result) && !isSourceWrong(source) && !isUnrepaired;
+  const { isClean, source, parity } = also;
   print(
     jsonText({
       finding: 'end',

@@ -1,7 +1,8 @@
 /** Finds disks for a store, and large directories that need no backup, for `tardis setup`. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
+import { configInvalid } from '../../config/index.js';
+import { asTardisError, systemCode } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import {
   diskOf,
@@ -59,14 +60,13 @@ export function requirePlace({ store, sources, mayShareDisk }: Plan): void {
   const above = path.dirname(store);
   if (!fs.existsSync(textBytes(above))) {
     const why = `there is no directory ${displayText(above)}: mount its disk, or make the directory`;
-    throw new TardisError('CONFIG_INVALID', `the store cannot be ${shown}: ${why}`);
+    throw configInvalid(`the store cannot be ${shown}: ${why}`);
   }
   if (mayShareDisk) return;
   const at = fs.existsSync(textBytes(store)) ? store : above;
   const source = inside ?? newPlace(store, at, sources.map(textBytes)).sharedWith;
   if (source === undefined) return;
-  throw new TardisError(
-    'CONFIG_INVALID',
+  throw configInvalid(
     `${shown} is on the disk of ${displayText(source)}: its loss would take both (SameDisk = yes allows it)`,
   );
 }

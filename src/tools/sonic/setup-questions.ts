@@ -1,6 +1,6 @@
 /** Prompts for the plan of `tardis setup` on the terminal: three questions, then a summary whose lines can be changed. */
 import { configInvalid, defaultOf } from '../../config/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError, usageError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import { isThere } from '../../system/index.js';
 import { askPassword, strengthLine } from '../opening/password.js';
@@ -25,7 +25,7 @@ const MOST_TRIES = 100;
 export async function askPlan(start: Plan, isWritten: boolean): Promise<Chosen | undefined> {
   if (!hasTerminal()) {
     const why = 'there is no terminal for questions: give --answers FILE, or --yes with -D';
-    throw new TardisError('USAGE', why);
+    throw usageError(why);
   }
   let chosen: Chosen = { plan: start };
   if (!isWritten) {

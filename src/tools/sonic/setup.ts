@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { defaultOf, isBucketText, type Settings, usualClientFile } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import { hasDesktop } from '../../notify/index.js';
 import { isClientDirectory } from '../../store/index.js';
@@ -18,6 +18,7 @@ import { askYes } from '../output/terminal.js';
 import { requireYes } from './confirm.js';
 import { joinCodeIn } from './join-codes.js';
 import { isForeign, isSetUp, tardisCommand } from '../shared/own-files.js';
+import { printWarning } from '../output/progress-line.js';
 import {
   remove,
   removeConfig,
@@ -66,13 +67,15 @@ export async function setup(options: Options): Promise<number> {
   requireOwnFiles(system, plan);
   const joined = await joinServer(system, chosen, earlier, options);
   if (joined !== 0) {
-    warn('nothing was set up: run `tardis setup` again, with a new code if this one was refused');
+    printWarning(
+      'nothing was set up: run `tardis setup` again, with a new code if this one was refused',
+    );
     return joined;
   }
   await write(system, chosen, options);
   const status = options.setupOnly ? 0 : await firstBackup(system, plan, options);
   if (![0, PARTLY].includes(status)) {
-    warn(
+    printWarning(
       'the set-up is written, but there is no backup yet: run `tardis setup` again when it can be made',
     );
     return status;
@@ -90,7 +93,7 @@ async function choose(
   isWritten: boolean,
 ): Promise<Chosen | undefined> {
   if ([joinFile, answersFile].every((file) => file !== undefined && byteText(file) === '-')) {
-    throw new TardisError('USAGE', '--join and --answers cannot both read standard input (-)');
+    throw usageError('--join and --answers cannot both read standard input (-)');
   }
   let plan = start;
   if (sources.get('database')?.source === 'command line') {
@@ -105,7 +108,7 @@ async function choose(
   plan = { ...plan, bucket };
   if (sources.get('client')?.source === 'command line') plan = answered(plan, 'Client', client);
   const isInteractive = answersFile === undefined && !setupYes;
-  if (isInteractive && json) throw new TardisError('USAGE', '--json needs --answers FILE or --yes');
+  if (isInteractive && json) throw usageError('--json needs --answers FILE or --yes');
   if (isInteractive) return askPlan(plan, isWritten);
   const answers = answersFile === undefined ? [] : answersIn(answersFile);
   for (const [key, text] of answers) plan = answered(plan, key, text);
@@ -137,20 +140,17 @@ async function usualPlan(): Promise<Plan> {
 function requireUsable(plan: Plan, password: Buffer | undefined): void {
   const { store, server, code, passwordFile, scope, time } = plan;
   if (store === undefined && server === undefined) {
-    throw new TardisError('USAGE', 'there is no place for the backups: answer Place, or give -D');
+    throw usageError('there is no place for the backups: answer Place, or give -D');
   }
   if (code !== undefined && passwordFile === undefined) {
-    throw new TardisError(
-      'USAGE',
-      'a machine that joins by a code needs a password: Encrypt = yes',
-    );
+    throw usageError('a machine that joins by a code needs a password: Encrypt = yes');
   }
   if (passwordFile !== undefined && password === undefined && !isThere(passwordFile)) {
     const why = `there is no password in ${displayText(passwordFile)}`;
-    throw new TardisError('USAGE', `${why}: name its file (PasswordFile), or answer Encrypt = no`);
+    throw usageError(`${why}: name its file (PasswordFile), or answer Encrypt = no`);
   }
   if (time !== undefined && scope === 'system' && process.geteuid?.() !== 0) {
-    throw new TardisError('USAGE', 'only root can make a timer of the system (Timer = user)');
+    throw usageError('only root can make a timer of the system (Timer = user)');
   }
   requirePlace(plan);
 }
@@ -203,7 +203,7 @@ async function write(system: System, { plan, password }: Chosen, options: Option
     show(`Written: ${unitPath(plan.scope, 'timer')}${when}`);
     if (!isStarted) {
       donePartly();
-      warn(
+      printWarning(
         `systemd did not start the timer: start \`tardis backup\` by cron, or enable ${unitPath(plan.scope, 'timer')}`,
       );
     }
@@ -211,15 +211,11 @@ async function write(system: System, { plan, password }: Chosen, options: Option
   if (!['mail', 'desktop'].includes(plan.report.kind)) return;
   if ((await runWith('tardis', ['--test-mail'], options)) === 0) return;
   donePartly();
-  warn('failures would not be reported');
+  printWarning('failures would not be reported');
 }
 
 function otherScope({ scope }: Plan): Plan['scope'] {
   return scope === 'user' ? 'system' : 'user';
-}
-
-function warn(text: string): void {
-  process.stderr.write(`warning: ${text}\n`);
 }
 
 /** Runs a command with the configuration, if there is one, and an input, its output on this terminal; returns its exit status. */
@@ -289,7 +285,7 @@ function keepBy({ keep = {}, server }: Plan): void {
     );
     if (status === 0) continue;
     donePartly();
-    warn(`the rule ${key} could not be stored: ${displayText(stderr.trim())}`);
+    printWarning(`the rule ${key} could not be stored: ${displayText(stderr.trim())}`);
   }
 }
 

@@ -2,7 +2,7 @@
 import type { History, BackupSet } from '../../history/index.js';
 import { DiskSide, type Seen, SetSide, type Side } from '../../restore/diff/index.js';
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { displayName, pathBelow, splitPath } from '../../model/index.js';
 import { absolutePath, type System } from '../../system/index.js';
 import { chooseSet } from '../opening/history.js';
@@ -61,7 +61,7 @@ async function chooseSets(
     ...comparedDates.map((date) => ({ backup: undefined, date })),
   ];
   if (choices.length > MOST_VERSIONS) {
-    throw new TardisError('USAGE', 'at most two versions can be compared (-b, -d)');
+    throw usageError('at most two versions can be compared (-b, -d)');
   }
   const sets: BackupSet[] = [];
   for (const choice of choices)
@@ -89,7 +89,7 @@ export async function comparedPaths(
   { before, after }: Versions,
   { paths, reducePath }: DiffSettings,
 ): Promise<{ before: Buffer; after: Buffer }[]> {
-  if (paths.length === 0) throw new TardisError('USAGE', 'give one or more paths to compare');
+  if (paths.length === 0) throw usageError('give one or more paths to compare');
   const count = reducePath === undefined ? 0 : countIn(reducePath);
   const found: { before: Buffer; after: Buffer }[] = [];
   for (const given of paths) {
@@ -106,7 +106,7 @@ export async function comparedPaths(
 function countIn(text: string): number | undefined {
   if (text === 'smart') return undefined;
   if (/^\d{1,4}$/.test(text)) return Number(text);
-  throw new TardisError('USAGE', '--reduce-path takes a number of directories, or nothing');
+  throw usageError('--reduce-path takes a number of directories, or nothing');
 }
 
 /**

@@ -3,7 +3,7 @@
  * the sets of the store are read first.
  */
 import { resolveSettings, type Settings } from '../../config/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, usageError } from '../../errors/index.js';
 import type { BackupSet } from '../../history/index.js';
 import { displayText, setNameFault } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
@@ -94,7 +94,7 @@ async function importState(
 function requireFitting(options: Options): void {
   const { importedSource, importedSets, keptAs, verifySets, dryRun } = options;
   const wrong = (why: string): never => {
-    throw new TardisError('USAGE', why);
+    throw usageError(why);
   };
   if (importedSource === undefined && importedSets === undefined) {
     wrong('give a source: a directory, restic:REPOSITORY, borg:REPOSITORY, or --sets');
@@ -180,13 +180,13 @@ function planOf(
     const { name, dateMs, shown } = state;
     const fault = setNameFault(name);
     if (fault !== undefined) {
-      throw new TardisError('USAGE', `the name of a set, "${displayText(name)}", ${fault}`);
+      throw usageError(`the name of a set, "${displayText(name)}", ${fault}`);
     }
     if (names.has(name)) return { state, place: 'there' };
     if (complete.length === 0 || dateMs > newestMs) return { state, place: 'new' };
     if (!mayBeLate) {
       const why = `is not newer than the newest set (${formatTime(newestMs)}): import into a client of its own (-C NAME --create)`;
-      throw new TardisError('USAGE', `${shown} (${formatTime(dateMs)}) ${why}`);
+      throw usageError(`${shown} (${formatTime(dateMs)}) ${why}`);
     }
     return { state, place: 'late' };
   });

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import os from 'node:os';
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import {
   type DatedState,
   datedTrees,
@@ -99,7 +99,7 @@ function datedSource(
   const states = datedTrees(pattern, Date.now());
   if (keptAs === undefined && states.some(({ isTar }) => !isTar)) {
     const why = 'give the path that the directory had, by one --kept-as';
-    throw new TardisError('USAGE', why);
+    throw usageError(why);
   }
   const unpacked = states.some(({ isTar }) => isTar) ? new StatePlace(os.tmpdir()) : undefined;
   const rootsOf = async ({ place, isTar }: DatedState): Promise<StateRoot[]> => {

@@ -6,7 +6,7 @@ import {
   startLocalServer,
 } from '../../client/local-server.js';
 import type { SettingName, Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { absolutePath, byteText, isThere } from '../../system/index.js';
 import { bucketSettings } from '../opening/bucket-settings.js';
 import { innerSettings, startInnerServer } from './inner-server.js';
@@ -49,7 +49,7 @@ function startServer(settings: Settings<'tardis'>, kind: ServerKind): LocalServe
   if (here !== undefined) return here;
   if (!('daemon' in kind)) {
     const why = 'the settings of the local server need a process of its own, which dates no sets';
-    throw new TardisError('USAGE', `${why}: omit User, Group and a strict umask`);
+    throw usageError(`${why}: omit User, Group and a strict umask`);
   }
   return startLocalServer(
     [process.execPath, ...process.execArgv, kind.daemon],

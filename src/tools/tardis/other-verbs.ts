@@ -1,6 +1,6 @@
 /** First words of command lines that are no command of `tardis`: those of other programs and of `sonic`, and mistyped ones. */
 import { nearest, type Settings, TOOLS } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import { byteText, isThere, processArguments } from '../../system/index.js';
 import { PROGRAM_OF } from '../output/command-names.js';
@@ -59,7 +59,7 @@ export function refuseVerb({ directories, sources }: Settings<'tardis'>): void {
   const line = meant === undefined ? undefined : lineOf(meant, isFirstWord);
   if (line === undefined) return;
   const why = `there is no file "${displayText(word)}" to back up; if you meant a command, use`;
-  throw new TardisError('USAGE', `${why}: ${line}`);
+  throw usageError(`${why}: ${line}`);
 }
 
 /** Throws USAGE if the help of a command is requested that is none. A path has the help of a backup. */
@@ -67,7 +67,7 @@ export function refuseHelpOf(word: string): void {
   if (word === '' || /^[-.]|\//.test(word) || isThere(word)) return;
   const meant = meantBy(word);
   const hint = meant === undefined ? '`tardis --help` lists them' : `use: ${lineOf(meant, true)}`;
-  throw new TardisError('USAGE', `there is no command "${displayText(word)}"; ${hint}`);
+  throw usageError(`there is no command "${displayText(word)}"; ${hint}`);
 }
 
 /** Returns the word, or the known one that is most similar. */

@@ -2,7 +2,7 @@
 import type { BackupResult } from '../../client/index.js';
 import type { BackupProgress } from '../../pipeline/index.js';
 import { isBucket, type Settings, usualClientFile } from '../../config/index.js';
-import { displayName } from '../../model/index.js';
+import { displayLine, displayName } from '../../model/index.js';
 import { byteText } from '../../system/index.js';
 import { settledLines } from '../shared/report-purge.js';
 import { print } from '../output/output.js';
@@ -22,7 +22,7 @@ export function backupLines(result: BackupResult, client: string, isPurge: boole
   const lines: string[] = [];
   const print = (line: string): void => void lines.push(line);
   const { entries, directories, scannedBytes, filesRead, readBytes, contentsSent } = progress;
-  print(`Backup set ${result.set} (${displayName(Buffer.from(result.setName))}) is complete.`);
+  print(`Backup set ${result.set} (${displayLine(result.setName)}) is complete.`);
   print(
     `${counted(entries, 'entry', 'entries')} in ` +
       `${counted(directories, 'directory', 'directories')}, ` +

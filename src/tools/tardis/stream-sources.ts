@@ -1,7 +1,7 @@
 /** The files of a backup that `--stdin`, `--source` and the section [Sources] request. */
 import type { StreamSource } from '../../client/index.js';
 import { type Settings, type SourceCommand, sourceCommand } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import { runCommand, TakenStream } from '../../notify/index.js';
 import { idsOf } from '../../system/index.js';
 
@@ -97,10 +97,7 @@ function runAs(name: string, command: readonly string[], user: string | undefine
 /** Returns standard input as a stream. It can be read once, so a session that is started over lacks it. */
 function standardInput(name: string): StreamSource {
   if (process.stdin.isTTY) {
-    throw new TardisError(
-      'USAGE',
-      '--stdin reads a pipe or a file, and standard input is a terminal',
-    );
+    throw usageError('--stdin reads a pipe or a file, and standard input is a terminal');
   }
   let isRead = false;
   return {

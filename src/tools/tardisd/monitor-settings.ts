@@ -1,7 +1,7 @@
 /** Converts the server's settings for alerts and metrics. */
 import net from 'node:net';
 import { configInvalid, type Settings } from '../../config/index.js';
-import { displayName } from '../../model/index.js';
+import { displayLine } from '../../model/index.js';
 import { checkMailSettings } from '../../notify/index.js';
 import type { WatchPlan } from '../../server/index.js';
 import { isClientName } from '../../store/index.js';
@@ -46,6 +46,6 @@ export function watchPlan(settings: Settings<'tardisd'>): WatchPlan | undefined 
 function parseOverdueFor(text: string): [client: string, afterMs: number] {
   const [, client = '', seconds] = /^([^=]*)=(\d{1,9})$/.exec(text) ?? [];
   if (seconds !== undefined && isClientName(client)) return [client, Number(seconds) * 1000];
-  const shown = displayName(Buffer.from(text.slice(0, 80)));
+  const shown = displayLine(text.slice(0, 80));
   throw configInvalid(`OverdueFor: "${shown}" is not of the form client=seconds`);
 }

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import type { Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { JoinedPipes } from '../../system/index.js';
 import type { PipedPlace } from '../../transport/index.js';
 
@@ -15,7 +15,7 @@ const [INPUT, OUTPUT] = [0, 1];
  */
 export function pipedSettings(settings: Settings<'tardisd'>): Settings<'tardisd'> {
   if (settings.localSocket !== undefined) {
-    throw new TardisError('USAGE', '--stdio excludes --local');
+    throw usageError('--stdio excludes --local');
   }
   const isLogNamed = settings.sources.get('logFile')?.source === 'command line';
   const { user, group, logFile } = settings;
@@ -35,7 +35,7 @@ export function pipedSettings(settings: Settings<'tardisd'>): Settings<'tardisd'
 export function pipedPlace(): PipedPlace {
   if (!isPipe(INPUT) || !isPipe(OUTPUT)) {
     const what = '--stdio is for ssh, which connects standard input and output with a client';
-    throw new TardisError('USAGE', `${what}: --server ssh://HOST/PLACE of a client starts it`);
+    throw usageError(`${what}: --server ssh://HOST/PLACE of a client starts it`);
   }
   // `process.stdout` would wait for a slow reader in its write calls.
   const input = new net.Socket({ fd: INPUT, readable: true, writable: false });

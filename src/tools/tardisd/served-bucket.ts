@@ -17,7 +17,7 @@ import {
 } from '../../store/index.js';
 import { Following, isBehind } from '../../store/writer/index.js';
 import { byteText, placeIn, type System, type TcpPlace } from '../../system/index.js';
-import { displayName } from '../../model/index.js';
+import { displayLine } from '../../model/index.js';
 import { enterBucket } from '../opening/bucket.js';
 import type { ServedBucket } from './served-store.js';
 
@@ -104,7 +104,7 @@ const NODE_BYTES = 16;
 function nodePlace(text: string): Partial<TcpPlace> {
   const place = placeIn(text);
   if (place === undefined) {
-    const shown = displayName(Buffer.from(text));
+    const shown = displayLine(text);
     throw configInvalid(`NodeAddress is HOST or HOST:PORT, not "${shown}"`);
   }
   const { host, port } = place;

@@ -1,6 +1,6 @@
 /** The store of a server: its directory, which it may create, or its parts of a bucket. */
 import type { Settings } from '../../config/index.js';
-import { failedTo, TardisError } from '../../errors/index.js';
+import { failedTo, usageError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { SharedClients } from '../../server/index.js';
 import type { ClientsOfBucket } from '../../web/remote/index.js';
@@ -31,11 +31,11 @@ export async function createStore(
   isInBucket: boolean,
 ): Promise<boolean> {
   if (!settings.create) return false;
-  if (isInBucket) throw new TardisError('USAGE', 'a store in a bucket needs no --create');
+  if (isInBucket) throw usageError('a store in a bucket needs no --create');
   const bytes = absolutePath(settings.database);
   const store = byteText(bytes);
   if (isStore(files, store)) {
-    throw new TardisError('USAGE', `there is a store at ${store} already: omit --create`);
+    throw usageError(`there is a store at ${store} already: omit --create`);
   }
   const mark = Buffer.concat([bytes, Buffer.from(`/${STORE_MARK}`)]);
   try {

@@ -1,7 +1,7 @@
 /** Prints the address of `tardisd` when it listens, and the commands to type next. */
 import os from 'node:os';
 import type { Settings } from '../../config/index.js';
-import { displayName, displayText } from '../../model/index.js';
+import { displayLine, displayText } from '../../model/index.js';
 import type { Visit } from '../../server/index.js';
 import { bucketAt, listClients, shownStore } from '../../store/index.js';
 import {
@@ -33,9 +33,7 @@ export function printReady(
     address.kind === 'unix' ? address.path : `${hostInUrl(address.host)}:${address.port}`;
   if (settings.json) return printJson({ ready: shown, store, isStoreNew });
   const [place, clients] = [shellWord(store), clientsOf(system, directory)];
-  print(
-    `Ready: ${displayName(Buffer.from(shown))}, ${kindOf(settings, address)}, store ${displayName(Buffer.from(store))}.`,
-  );
+  print(`Ready: ${displayLine(shown)}, ${kindOf(settings, address)}, store ${displayLine(store)}.`);
   if (isStoreNew) print(`The store is new: ${newPlaceText(newPlace(directory, directory, []))}.`);
   const known = clients.find((name) => name !== '');
   if (known === undefined && bucketAt(directory) !== undefined) {

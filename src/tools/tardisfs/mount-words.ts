@@ -1,6 +1,6 @@
 /** Translates the options of a mount (`-o name=value,…`) to long options, which are in the table of settings. */
 import { isBucketText, refuseAbsent, rowsOf, type Settings } from '../../config/index.js';
-import { TardisError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { absolutePath, byteText, textBytes } from '../../system/index.js';
 import { isPasswordUrl } from '../opening/password.js';
 
@@ -42,7 +42,7 @@ export function mountWords(words: readonly string[]): string[] {
     else if (word === '-o' || word === '--options') {
       index += 1;
       const next = words[index];
-      if (next === undefined) throw new TardisError('USAGE', `${word} needs options`);
+      if (next === undefined) throw usageError(`${word} needs options`);
       translated.push(...listWords(next));
     } else if (word === '-help')
       translated.push('--help'); // as the predecessor and other mounts by libfuse take it
@@ -81,16 +81,16 @@ function optionWords(option: string, hasClient: boolean): string[] {
   if (flags === undefined && isNegated && value === undefined) return [`--no-${negated!}`];
   if (flags === undefined || long === 'options') {
     refuseAbsent('mount option', name, '-o');
-    throw new TardisError('USAGE', `there is no mount option "${name}"`);
+    throw usageError(`there is no mount option "${name}"`);
   }
   const isFlag = flags.type === 'bool' || flags.type === 'count';
   if (isFlag) {
-    if (value !== undefined) throw new TardisError('USAGE', `option "${name}" takes no value`);
+    if (value !== undefined) throw usageError(`option "${name}" takes no value`);
     return [`--${long}`];
   }
   if (value === undefined || (value === '' && OPTIONAL_VALUE.has(long))) {
     if (OPTIONAL_VALUE.has(long)) return [`--${long}`];
-    throw new TardisError('USAGE', `option "${name}" needs a value: ${name}=…`);
+    throw usageError(`option "${name}" needs a value: ${name}=…`);
   }
   return [`--${long}=${value}`];
 }
@@ -98,7 +98,7 @@ function optionWords(option: string, hasClient: boolean): string[] {
 /** Returns the options that `path=STORE/CLIENT` means, a form of the first releases of the predecessor. */
 function clientDirectoryWords(place: string): string[] {
   const [, store, client] = /^(.*[^/])\/+([^/]+)\/*$/.exec(place) ?? [];
-  if (store === undefined) throw new TardisError('USAGE', 'option "path" needs STORE/CLIENT');
+  if (store === undefined) throw usageError('option "path" needs STORE/CLIENT');
   return [`--database=${store}`, `--client=${client}`];
 }
 

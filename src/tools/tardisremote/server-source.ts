@@ -2,7 +2,7 @@
 import { X509Certificate } from 'node:crypto';
 import { configInvalid, DEFAULT_PORT } from '../../config/index.js';
 import { TardisError, systemReason } from '../../errors/index.js';
-import { displayName } from '../../model/index.js';
+import { displayLine, displayName } from '../../model/index.js';
 import { type Address, placeIn, readSmallFile } from '../../system/index.js';
 import { linkWith, type TlsOptions } from '../../transport/index.js';
 import type { ReachedPlace } from '../../web/remote/index.js';
@@ -50,7 +50,7 @@ function addressIn(text: string): Address {
   const place = placeIn(text);
   if (place !== undefined)
     return { kind: 'tcp', host: place.host, port: place.port ?? DEFAULT_PORT };
-  const shown = displayName(Buffer.from(text));
+  const shown = displayLine(text);
   throw configInvalid(`"${shown}": the server of tardisremote is HOST[:PORT] or a unix socket`);
 }
 

@@ -23,7 +23,7 @@ import {
   withNewKeys,
   withoutKeys,
 } from '../../crypto/index.js';
-import { TardisError } from '../../errors/index.js';
+import { TardisError, usageError } from '../../errors/index.js';
 import type { KnownClient } from '../../crypto/identity/index.js';
 import { programVersion, type System } from '../../system/index.js';
 import {
@@ -334,7 +334,7 @@ function firstRecord(
 export function checkKeysOfNew({ password, encrypts, keyFile }: Omit<Credentials, 'ask'>): void {
   if (keyFile === undefined) return;
   if (encrypts === false) {
-    throw new TardisError('USAGE', 'a client that does not encrypt has no keys for a key file');
+    throw usageError('a client that does not encrypt has no keys for a key file');
   }
   if (password !== undefined) return;
   throw new TardisError('PASSWORD_NEEDED', 'the keys in a key file are wrapped by a password');
