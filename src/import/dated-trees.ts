@@ -3,7 +3,7 @@
  * makes them, numbered ones, as rsnapshot does, or tar files.
  */
 import fs from 'node:fs';
-import { failedTo, TardisError, usageError } from '../errors/index.js';
+import { failedTo, type TardisError, usageError } from '../errors/index.js';
 import { displayLine, displayName, joinPath } from '../model/index.js';
 
 /** A directory as it was at a moment. */

@@ -1,6 +1,6 @@
 /** Implements `lstardis`: lists backup sets, directories as of a set, and versions of files. */
 import type { Settings } from '../config/index.js';
-import { ERROR_TABLE, TardisError, usageError } from '../errors/index.js';
+import { ERROR_TABLE, type TardisError, usageError } from '../errors/index.js';
 import {
   type BackupSet,
   circleAt,

@@ -4,7 +4,6 @@
  */
 import type { PackNumber } from '../../model/index.js';
 import type { AuditedContent, AuditedRecord, CatalogAudit } from '../../store/catalog/index.js';
-import { throwIfAborted } from '../../errors/index.js';
 import {
   type Backend,
   hasLabel,
@@ -51,9 +50,11 @@ interface Stretch {
 }
 
 export class StoreWalk {
-  private readonly breathe = yieldRegularly();
+  private readonly breathe: () => Promise<void> | undefined;
 
-  constructor(private readonly parts: WalkParts) {}
+  constructor(private readonly parts: WalkParts) {
+    this.breathe = yieldRegularly(parts.signal);
+  }
 
   async run(): Promise<void> {
     const { audit, committed } = this.parts;
@@ -67,7 +68,7 @@ export class StoreWalk {
 
   private async objects(): Promise<void> {
     for (const record of this.parts.audit.recordsIn(NO_PACK)) {
-      await this.step();
+      await this.breathe();
       const contents = this.parts.audit.contentsOf(record.recordId);
       // Without a content the file's name is unknown, and nothing needs the record.
       if (contents.length > 0) await this.record(objectOf(record, contents), record, contents);
@@ -82,7 +83,7 @@ export class StoreWalk {
     const gaps: Stretch[] = [];
     let end = 0;
     for await (const scanned of scanPack(backend, pack, 0, true)) {
-      await this.step();
+      await this.breathe();
       const { position, header } = scanned;
       if (position > end) gaps.push({ from: end, to: position });
       end = position + recordBytes(header);
@@ -96,7 +97,7 @@ export class StoreWalk {
     if (last > end) gaps.push({ from: end, to: last });
     const left = [...records.values()];
     for (const record of left) {
-      await this.step();
+      await this.breathe();
       await this.known(object, record);
     }
     for (const gap of gaps) await this.gap(pack, gap, left);
@@ -239,10 +240,5 @@ export class StoreWalk {
     else if (role === 'parity') counts.damagedParity += 1;
     else counts.unneededDamaged += 1;
     onFinding({ finding: 'record', object, position, bytes, role, why });
-  }
-
-  private async step(): Promise<void> {
-    throwIfAborted(this.parts.signal);
-    await this.breathe();
   }
 }

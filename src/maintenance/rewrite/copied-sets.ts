@@ -62,9 +62,8 @@ export async function findNeeded(
   const changed = sets.map((): DirectoryId[] => []);
   let neededCount = 0;
   const numbers = sets.map(({ set }) => set);
-  const breathe = yieldRegularly();
+  const breathe = yieldRegularly(signal);
   for (const directory of each(catalog.history.directories())) {
-    throwIfAborted(signal);
     await breathe();
     const where = new Set<number>();
     for (const { firstSet, lastSet, contentId } of each(catalog.history.versionsIn(directory))) {

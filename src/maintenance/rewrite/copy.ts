@@ -4,7 +4,7 @@
  * and sessions and garbage collection may use it meanwhile.
  */
 import type { BackupSet } from '../../store/catalog/index.js';
-import { Opened, throwIfAborted } from '../../errors/index.js';
+import { Opened } from '../../errors/index.js';
 import { areSameMarks, type ContentId, type SetMarks, type SetNumber } from '../../model/index.js';
 import { type ClientDirectory, mediumOf } from '../../store/index.js';
 import {
@@ -122,7 +122,7 @@ async function copyUsed(
   request: CopyRequest,
   target: ClientDirectory,
 ): Promise<CopyResult> {
-  const turn = yieldRegularly();
+  const breathe = yieldRegularly(request.signal);
   const store = await StoreWriter.open(system, target, request.limits, request.space);
   let result: CopyResult | undefined;
   try {
@@ -131,10 +131,7 @@ async function copyUsed(
       using run = await Run.open(system, request, { target, store }, round > 1);
       result = await run.all(round === MAX_ROUNDS);
     }
-    await protectStore(system, store, async () => {
-      throwIfAborted(request.signal);
-      await turn();
-    });
+    await protectStore(system, store, async () => breathe());
     request.space?.settle(store.packs.appendedBytes + store.parity.bytes);
     store.close();
   } catch (error) {

@@ -197,7 +197,8 @@ class Run {
     const seals =
       keyring && new HistorySeals(native, whole, { history: oldHistory, store, keyring });
     this.history = new CopiedHistory(old, store, { keys, contents: this.mover, seals });
-    this.verifier = new Verifier(native, old, { store, keys, mover: this.mover });
+    const made = { store, keys, mover: this.mover };
+    this.verifier = new Verifier(native, old, made, request.signal);
     this.keysNumber = newestKeys(system, generations.first.path)?.number ?? 0;
   }
 
@@ -234,7 +235,7 @@ class Run {
       store,
       map,
     });
-    run.verifier.goOnAfter(verifiedUpTo);
+    run.verifier.lastContent = verifiedUpTo;
     run.opened = opened.move();
     return run;
   }
@@ -263,14 +264,14 @@ class Run {
     }
     if (!verify) return;
     const fresh = store.catalog.history.contentCount;
-    await this.verifier.readNewContents(signal, (done) => onProgress('verify', done, fresh));
+    await this.verifier.readNewContents((done) => onProgress('verify', done, fresh));
   }
 
   /** Copies the remaining data, with the client's lock held. The second generation is then complete and closed. */
   async finish(): Promise<RewriteResult> {
     const { system, request, history, verifier } = this;
     const { store, old } = this.parts;
-    const { generations, signal, onProgress } = request;
+    const { generations, onProgress } = request;
     this.requireSame();
     await this.catchUp(true);
     history.bringSettings();
@@ -285,7 +286,7 @@ class Run {
     onProgress('compare', 0, undefined);
     const fresh = openHistoryIn(system, generations.second, new Access(undefined), 0);
     try {
-      await verifier.compare(fresh, signal);
+      await verifier.compare(fresh);
     } finally {
       fresh.close();
     }

@@ -7,7 +7,7 @@ import { ReusedBuffers, RecordReader } from '../../contents/index.js';
 import { type History, ProvenSets } from '../../history/index.js';
 import { type CatalogEntry, Locator, type PlacedContent } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { TardisError, throwIfAborted } from '../../errors/index.js';
+import { TardisError } from '../../errors/index.js';
 import {
   type ContentId,
   type DirectoryId,
@@ -26,47 +26,41 @@ import { sumOf } from './history-seals.js';
 import type { NewKeys } from './new-keys.js';
 import type { OldGeneration } from './old-generation.js';
 
+/** The new generation, and what has made it. */
+interface Made {
+  readonly store: StoreWriter;
+  readonly keys: NewKeys;
+  readonly mover: ContentMover;
+}
+
 export class Verifier {
   /** Number of contents that were read and matched their digests. */
   contents = 0;
   /** Id of the last content that was read. */
   lastContent: ContentId = NO_CONTENT;
   private readonly locator = new Locator();
-  private readonly breathe = yieldRegularly();
+  private readonly breathe: () => Promise<void> | undefined;
   private readonly reader: RecordReader;
-  private readonly store: StoreWriter;
-  private readonly keys: NewKeys;
-  private readonly mover: ContentMover;
 
   constructor(
     native: NativeCalls,
     private readonly old: OldGeneration,
-    {
-      store,
-      keys,
-      mover,
-    }: { readonly store: StoreWriter; readonly keys: NewKeys; readonly mover: ContentMover },
+    private readonly made: Made,
+    signal: AbortSignal,
   ) {
-    this.store = store;
-    this.keys = keys;
-    this.mover = mover;
+    const { store, keys } = made;
+    this.breathe = yieldRegularly(signal);
     this.reader = new RecordReader(store.backend, native, new ReusedBuffers(), keys.contents);
-  }
-
-  /** Continues after a content, since an earlier run has read all contents up to it. */
-  goOnAfter(contentId: ContentId): void {
-    this.lastContent = contentId;
   }
 
   /**
    * Reads all contents that were added to the new generation since the last call. Throws RECORD_DAMAGED or
    * CONTENT_DAMAGED for a content that is damaged or incomplete.
    */
-  async readNewContents(signal: AbortSignal, onRead: (done: number) => void): Promise<void> {
-    const { history } = this.store.catalog;
+  async readNewContents(onRead: (done: number) => void): Promise<void> {
+    const { history } = this.made.store.catalog;
     for (const page of history.contents(this.lastContent)) {
       for (const content of page) {
-        throwIfAborted(signal);
         await this.read(content);
         await this.breathe();
         this.lastContent = content.contentId;
@@ -77,7 +71,7 @@ export class Verifier {
   }
 
   private async read({ contentId, kind }: PlacedContent): Promise<void> {
-    const pieces = this.locator.locate(this.store.catalog.contents, contentId);
+    const pieces = this.locator.locate(this.made.store.catalog.contents, contentId);
     if (pieces === undefined) {
       throw new TardisError('CONTENT_DAMAGED', 'a content of the new generation is not whole');
     }
@@ -93,18 +87,17 @@ export class Verifier {
    * keys. No process may write to the old generation meanwhile. Throws CATALOG_DAMAGED if the generations differ, and
    * NOT_AUTHENTIC if a seal is wrong.
    */
-  async compare(oldHistory: History, signal: AbortSignal): Promise<void> {
-    const others = this.store.catalog.history.directories();
+  async compare(oldHistory: History): Promise<void> {
+    const others = this.made.store.catalog.history.directories();
     for (const page of this.old.catalog.history.directories()) {
       if (!same(page, others.next().value ?? [])) throw differs('a directory');
       for (const directory of page) {
-        throwIfAborted(signal);
         this.compareDirectory(directory);
         await this.breathe();
       }
     }
     if (others.next().done !== true) throw differs('a directory');
-    await this.compareSets(oldHistory, signal);
+    await this.compareSets(oldHistory);
   }
 
   private compareDirectory(directory: DirectoryId): void {
@@ -118,10 +111,10 @@ export class Verifier {
 
   /** Returns the facts of each version that must be equal in both generations, by name and set. */
   private versionsOf(directory: DirectoryId, isNew: boolean): Map<string, string> {
-    const { history } = isNew ? this.store.catalog : this.old.catalog;
+    const { history } = isNew ? this.made.store.catalog : this.old.catalog;
     const versions = new Map<string, string>();
     for (const entries of history.versionsIn(directory)) {
-      if (isNew) this.keys.open(entries);
+      if (isNew) this.made.keys.open(entries);
       else this.old.open(entries);
       for (const entry of entries) {
         const key = `${entry.firstSet}/${entry.name.toString('latin1')}`;
@@ -133,26 +126,26 @@ export class Verifier {
 
   private described(entry: CatalogEntry, isNew: boolean): string {
     const { metadata, digest, lastSet, childId } = entry;
-    const moved = isNew || digest === undefined ? digest : this.mover.digestFor(digest);
+    const moved = isNew || digest === undefined ? digest : this.made.mover.digestFor(digest);
     const numbers = [lastSet ?? 0, childId ?? 0, moved?.toString('hex') ?? ''];
     return `${numbers.join('/')}/${lasting(metadata).toString('latin1')}`;
   }
 
-  private async compareSets(oldHistory: History, signal: AbortSignal): Promise<void> {
-    const [old, fresh] = [this.old.catalog, this.store.catalog];
-    const { keyring } = this.keys;
+  private async compareSets(oldHistory: History): Promise<void> {
+    const [old, fresh] = [this.old.catalog, this.made.store.catalog];
+    const { keyring } = this.made.keys;
     const proven = keyring && new ProvenSets(oldHistory, keyring);
     const sets = old.sets.all();
     if (sets.length !== fresh.sets.all().length) throw differs('the number of sets');
     for (const set of sets) {
-      throwIfAborted(signal);
+      await this.breathe();
       const other = fresh.sets.find(set.set);
       const [name, otherName] = [this.old.openText(set.name), other?.name ?? ''];
       const marks = mappedMarks(set.marks, (text) => this.old.openText(text));
-      const otherMarks = other && mappedMarks(other.marks, (text) => this.keys.openText(text));
+      const otherMarks = other && mappedMarks(other.marks, (text) => this.made.keys.openText(text));
       const isSame =
         other !== undefined &&
-        name === this.keys.openText(otherName) &&
+        name === this.made.keys.openText(otherName) &&
         isDeepStrictEqual(marks, otherMarks) &&
         other.state === set.state &&
         other.openedAtMs === set.openedAtMs &&
@@ -167,25 +160,22 @@ export class Verifier {
     }
     const newest = sets.findLast(({ state }) => state === 'complete');
     if (newest !== undefined && keyring !== undefined)
-      await this.proveListings(keyring, newest.set, signal);
+      await this.proveListings(keyring, newest.set);
   }
 
   /**
    * Throws NOT_AUTHENTIC unless the seals that a set covers match the stored listings. Directories that the client
    * never read completely have no seal of their listing, and are skipped.
    */
-  private async proveListings(
-    { tree }: Keyring,
-    set: SetNumber,
-    signal: AbortSignal,
-  ): Promise<void> {
-    const { catalog } = this.store;
+  private async proveListings({ tree }: Keyring, set: SetNumber): Promise<void> {
+    const { catalog } = this.made.store;
     for (const page of catalog.seals.allAsOf(set)) {
       for (const { directory, seal } of page) {
-        throwIfAborted(signal);
         const listing = seal.subarray(SEAL_BYTES);
         if (listing.every((byte) => byte === 0)) continue; // the client never read the directory completely
-        const sum = sumOf(catalog, directory, set, (entries, to) => this.keys.open(entries, to));
+        const sum = sumOf(catalog, directory, set, (entries, to) =>
+          this.made.keys.open(entries, to),
+        );
         if (!tree.listing(sum).equals(listing)) {
           throw new TardisError('NOT_AUTHENTIC', `a directory is not as set ${set} has it`);
         }

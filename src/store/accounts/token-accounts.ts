@@ -5,7 +5,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import path from 'node:path';
-import { TardisError, usageError } from '../../errors/index.js';
+import { usageError } from '../../errors/index.js';
 import { failedStoreWrite, readStart, replaceFile, type System } from '../../system/index.js';
 import { accountsHere, changeAccounts } from '../bucket/account-objects.js';
 import { isClientName } from '../layout/client-name.js';

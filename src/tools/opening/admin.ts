@@ -9,11 +9,11 @@ import type { System } from '../../system/index.js';
 import { openUnlocked, warnOlder } from './history.js';
 import { mayEncrypt, unlockClient } from './keys.js';
 import { trustOlder } from './known-state.js';
-import { clientPlace, storeLimits } from './local-store.js';
+import { clientPlace, storeLimits, type PlaceSettings } from './local-store.js';
 import { remotePlace, requireNoWeb, type ServerLoginSettings } from './server.js';
 
 type AdminSettings = ServerLoginSettings &
-  Parameters<typeof clientPlace>[0] & {
+  PlaceSettings & {
     readonly throughServer: string | undefined;
     readonly parityPercent?: number | undefined;
   };
@@ -39,8 +39,7 @@ export async function openAdmin(
  */
 export function adminHere(
   system: System,
-  settings: Parameters<typeof clientPlace>[0] &
-    Partial<Pick<AdminSettings, 'trustStore' | 'parityPercent'>>,
+  settings: PlaceSettings & Partial<Pick<AdminSettings, 'trustStore' | 'parityPercent'>>,
   keyring: Keyring | undefined,
 ): Admin {
   const place = clientPlace(settings);

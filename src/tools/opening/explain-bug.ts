@@ -3,10 +3,8 @@ import { Catalog } from '../../store/catalog/index.js';
 import type { Sourced } from '../../config/index.js';
 import { openClientDirectory } from '../../store/index.js';
 import { nodeSystem } from '../../system/index.js';
-import { clientPlace } from './local-store.js';
+import { clientPlace, type PlaceSettings } from './local-store.js';
 import { usesServer } from './history.js';
-
-type PlaceSettings = Parameters<typeof clientPlace>[0];
 
 /**
  * Returns CATALOG_DAMAGED if a bug is explained by the client's catalog; otherwise the error itself. For a bug, reads

@@ -17,14 +17,14 @@ import { donePartly } from '../output/exit-status.js';
 import { printWarning } from '../output/progress-line.js';
 import { formatTime } from '../output/units.js';
 import { unlockClient } from './keys.js';
-import { clientPlace } from './local-store.js';
+import { clientPlace, type PlaceSettings } from './local-store.js';
 import { remotePlace, retryText, type ServerLoginSettings } from './server.js';
 
-type PlaceSettings = ServerLoginSettings & Parameters<typeof clientPlace>[0];
-type HistorySettings = PlaceSettings & { readonly reconnectSeconds: number };
+type BothSettings = ServerLoginSettings & PlaceSettings;
+type HistorySettings = BothSettings & { readonly reconnectSeconds: number };
 type ReadingSettings = HistorySettings & { readonly server: string };
 type AdministeringSettings = HistorySettings & { readonly throughServer: string | undefined };
-type KeyedSettings = PlaceSettings & {
+type KeyedSettings = BothSettings & {
   /** Returns the keys for a store on this machine; by default as `unlockClient` does. */
   readonly unlock?: typeof unlockClient;
 };

@@ -25,11 +25,12 @@ import {
 import { nodeSystem, type System } from '../../system/index.js';
 import { identityAt, type IdentitySettings } from './known-state.js';
 import { printAbove } from '../output/progress-line.js';
-import { clientPlace } from './local-store.js';
+import { clientPlace, type PlaceSettings } from './local-store.js';
 import { type PasswordSettings, requirePassword } from './password.js';
 
-type PlaceSettings = Parameters<typeof clientPlace>[0] & IdentitySettings;
-type UnlockSettings = PasswordSettings & PlaceSettings & KeysSettings;
+/** Settings that locate a client in a store, and compare it with the memory of this machine. */
+export type KnownPlace = PlaceSettings & IdentitySettings;
+type UnlockSettings = PasswordSettings & KnownPlace & KeysSettings;
 
 const NO_PASSWORD = Buffer.alloc(0);
 
@@ -81,7 +82,7 @@ export function mayEncrypt(system: System, place: ReturnType<typeof clientPlace>
  * Returns the key record like `keysOf`. Throws ENCRYPTION_GONE if the client does not encrypt although this machine
  * remembers that it did, MEMORY_DAMAGED. Needs no password, and remembers nothing.
  */
-export function keysOfKnown(system: System, settings: PlaceSettings): KeyRecord | undefined {
+export function keysOfKnown(system: System, settings: KnownPlace): KeyRecord | undefined {
   const shown = keysOf(system, clientPlace(settings));
   if (shown?.isEncrypting !== true) identityAt(settings, undefined).requirePlain();
   return shown;
@@ -91,7 +92,7 @@ export function keysOfKnown(system: System, settings: PlaceSettings): KeyRecord 
  * Throws ENCRYPTION_GONE if a client does not encrypt but did so before. A client with damaged or lost keys is
  * accepted. Throws MEMORY_DAMAGED.
  */
-export function refuseInClear(system: System, settings: PlaceSettings): void {
+export function refuseInClear(system: System, settings: KnownPlace): void {
   if (!mayEncrypt(system, clientPlace(settings))) identityAt(settings, undefined).requirePlain();
 }
 
@@ -186,7 +187,7 @@ const SEALED =
   'no password was given: names and tags that begin with ~ are sealed (--password shows them)';
 
 /** Fetches the accounts of a client in a bucket to this machine. Throws errors of a bucket. */
-export async function bringAccounts(system: System, settings: PlaceSettings): Promise<void> {
+export async function bringAccounts(system: System, settings: KnownPlace): Promise<void> {
   const { store, client } = clientPlace(settings);
   const bucket = bucketAt(store);
   if (bucket !== undefined) await fetchAccounts(system, bucket, client);

@@ -12,12 +12,19 @@ import { byteText, diskOf, nodeSystem, shareHardware, type System } from '../../
 
 const MOST_CLIENTS_NAMED = 6;
 
-/** Returns the location of a client, for tools that read a store. */
-export function clientPlace(settings: {
+/** Settings that locate a client in a store on this machine. */
+export interface PlaceSettings {
   readonly database: Buffer;
   readonly client: string;
   readonly catalogFile: string;
-}): { store: string; client: string; catalogFile: string } {
+}
+
+/** Returns the location of a client, for tools that read a store. */
+export function clientPlace(settings: PlaceSettings): {
+  store: string;
+  client: string;
+  catalogFile: string;
+} {
   const { client, catalogFile } = settings;
   return { store: byteText(settings.database), client, catalogFile };
 }
@@ -26,13 +33,13 @@ export function clientPlace(settings: {
  * Returns the only client of a store, for a command without -C; undefined if the store has the client that the settings
  * name, has several, or cannot be read. The command itself reports the latter.
  */
-export function onlyClient(settings: Parameters<typeof clientPlace>[0]): string | undefined {
+export function onlyClient(settings: PlaceSettings): string | undefined {
   const clients = clientsHere(settings);
   return clients.length === 1 && clients[0] !== settings.client ? clients[0] : undefined;
 }
 
 /** Returns the clients of a store; none if it cannot be read. */
-function clientsHere(settings: Parameters<typeof clientPlace>[0]): readonly string[] {
+function clientsHere(settings: PlaceSettings): readonly string[] {
   try {
     return listClients(nodeSystem(), clientPlace(settings).store);
   } catch (error) {
@@ -42,7 +49,7 @@ function clientsHere(settings: Parameters<typeof clientPlace>[0]): readonly stri
 }
 
 /** Returns ` (its clients: …)` with the names of the clients of a store; an empty text if there are none. */
-export function itsClients(settings: Parameters<typeof clientPlace>[0]): string {
+export function itsClients(settings: PlaceSettings): string {
   const clients = clientsHere(settings);
   const more = clients.length > MOST_CLIENTS_NAMED ? ', …' : '';
   const names = clients.slice(0, MOST_CLIENTS_NAMED).join(', ');
@@ -124,7 +131,7 @@ export function newPlaceText({
  */
 export async function noteDamage(
   system: System,
-  settings: Parameters<typeof clientPlace>[0],
+  settings: PlaceSettings,
   failures: readonly RestoreFailure[],
   { isRemote, warn }: { readonly isRemote: boolean; readonly warn: (line: string) => void },
 ): Promise<void> {

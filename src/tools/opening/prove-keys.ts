@@ -5,12 +5,9 @@
 import { type Keyring, keyringOf } from '../../crypto/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
-import type { IdentitySettings } from './known-state.js';
 import { clientPlace } from './local-store.js';
 import { openUnlocked } from './history.js';
-import { compareOpened, type OpenedKeys } from './keys.js';
-
-type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
+import { compareOpened, type OpenedKeys, type KnownPlace } from './keys.js';
 
 /**
  * Compares unlocked keys with this machine's memory, and decrypts the newest set with them. Remembers nothing.
@@ -18,7 +15,7 @@ type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
  */
 export async function proveOpened(
   system: System,
-  settings: Settings,
+  settings: KnownPlace,
   { record, keys, options }: OpenedKeys,
 ): Promise<void> {
   compareOpened(settings, record, keys, options);
@@ -42,7 +39,11 @@ export async function proveOpened(
  * True if the keys decrypt the names of the newest set's roots. Used for a set that has lost entries or does not fit
  * its seal.
  */
-async function opensRoots(system: System, settings: Settings, keyring: Keyring): Promise<boolean> {
+async function opensRoots(
+  system: System,
+  settings: KnownPlace,
+  keyring: Keyring,
+): Promise<boolean> {
   try {
     return (await openNewest(system, settings, keyring, true)) > 0;
   } catch (error) {
@@ -54,7 +55,7 @@ async function opensRoots(system: System, settings: Settings, keyring: Keyring):
 /** Opens the newest set, and returns the number of its roots. Throws NOT_AUTHENTIC. */
 async function openNewest(
   system: System,
-  settings: Settings,
+  settings: KnownPlace,
   keyring: Keyring,
   acceptsUnproven: boolean,
 ): Promise<number> {

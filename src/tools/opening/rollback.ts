@@ -15,23 +15,18 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import { newestKeys, openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { identityAt, type IdentitySettings, trustOlder } from './known-state.js';
-import { clientPlace } from './local-store.js';
+import { clientPlace, type PlaceSettings } from './local-store.js';
 import { openThere, warnOlder } from './history.js';
 import { donePartly } from '../output/exit-status.js';
 import { printWarning } from '../output/progress-line.js';
-import { isWithoutKeys, keysOf, refuseInClear } from './keys.js';
-
-type PlaceSettings = Parameters<typeof clientPlace>[0];
+import { isWithoutKeys, keysOf, refuseInClear, type KnownPlace } from './keys.js';
 
 /**
  * Returns the error STORE_ROLLED_BACK if a local store is older than this machine's memory of it; otherwise undefined.
  * Needs no password. A key record or catalog that cannot be read is ignored here, since other code reports it. Throws
  * MEMORY_DAMAGED, unless the store is trusted.
  */
-function olderThanKnown(
-  system: System,
-  settings: PlaceSettings & IdentitySettings,
-): TardisError | undefined {
+function olderThanKnown(system: System, settings: KnownPlace): TardisError | undefined {
   try {
     requireNewest(system, settings);
     return undefined;
@@ -49,7 +44,7 @@ function olderThanKnown(
  * the client has other keys or an older state; the run then ends with status 3. Throws ENCRYPTION_GONE if the client
  * encrypted before and does not now, MEMORY_DAMAGED.
  */
-export function compareShown(system: System, settings: PlaceSettings & IdentitySettings): void {
+export function compareShown(system: System, settings: KnownPlace): void {
   refuseInClear(system, settings);
   warnOfOtherKeys(system, settings);
   warnIfOlder(system, settings);
@@ -58,12 +53,12 @@ export function compareShown(system: System, settings: PlaceSettings & IdentityS
 /**
  * Warns if a store is older than this machine's memory of it; the run then ends with status 3. Throws MEMORY_DAMAGED.
  */
-export function warnIfOlder(system: System, settings: PlaceSettings & IdentitySettings): void {
+export function warnIfOlder(system: System, settings: KnownPlace): void {
   const older = olderThanKnown(system, settings);
   if (older !== undefined) warnOlder(older.message);
 }
 
-function warnOfOtherKeys(system: System, settings: PlaceSettings & IdentitySettings): void {
+function warnOfOtherKeys(system: System, settings: KnownPlace): void {
   let record: KeyRecord | undefined;
   try {
     record = keysOf(system, clientPlace(settings));
@@ -82,10 +77,7 @@ function warnOfOtherKeys(system: System, settings: PlaceSettings & IdentitySetti
  * are the errors and warnings of `compareShown`. Opens the catalog only if something is remembered. Needs no password,
  * and remembers nothing.
  */
-export function differencesFromKnown(
-  system: System,
-  settings: PlaceSettings & IdentitySettings,
-): TardisError[] {
+export function differencesFromKnown(system: System, settings: KnownPlace): TardisError[] {
   try {
     const identity = identityAt(settings, undefined);
     const { path } = openClientDirectory(system, clientPlace(settings));

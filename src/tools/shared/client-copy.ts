@@ -25,6 +25,7 @@ import {
   type NewPlace,
   newPlaceText,
   storeLimits,
+  type PlaceSettings,
 } from '../opening/local-store.js';
 import {
   remotePlace,
@@ -134,7 +135,7 @@ export async function copyTo(
 
 /** Settings of a copy to a server. */
 type CopyOutSettings = ServerLoginSettings &
-  Parameters<typeof clientPlace>[0] & {
+  PlaceSettings & {
     readonly create: boolean;
     readonly progress: boolean | undefined;
     readonly reconnectSeconds: number;

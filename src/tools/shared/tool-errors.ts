@@ -1,7 +1,7 @@
 /** Errors of commands: in the terms of our table, and with one line and advice, or with the stack of a bug. */
 import { type Command, CommanderError } from 'commander';
 import { refuseAbsent, rowsOf, type Tool, TOOLS } from '../../config/index.js';
-import { asTardisError, TardisError, toWire, usageError } from '../../errors/index.js';
+import { asTardisError, type TardisError, toWire, usageError } from '../../errors/index.js';
 import { displayLine, displayText } from '../../model/index.js';
 import { complain, inFrontWords } from '../output/command-names.js';
 import { jsonText } from '../output/json-text.js';

@@ -20,24 +20,21 @@ import {
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { isWithoutKeys, keysOf, rememberOpened } from '../opening/keys.js';
+import { isWithoutKeys, keysOf, rememberOpened, type KnownPlace } from '../opening/keys.js';
 import { proveOpened } from '../opening/prove-keys.js';
-import type { IdentitySettings } from '../opening/known-state.js';
 import { clientPlace } from '../opening/local-store.js';
 import { noteStored } from '../opening/rollback.js';
-
-type Settings = IdentitySettings & Parameters<typeof clientPlace>[0];
 
 /**
  * True if the store of a client has lost its keys: it has no intact key record, or in a bucket an older one than the key
  * file. `putKeysBack` then restores them from the key file.
  */
-export function areKeysLost(system: System, settings: Settings, file: KeyFile): boolean {
+export function areKeysLost(system: System, settings: KnownPlace, file: KeyFile): boolean {
   return areKeysMissing(system, settings) || areKeysOlder(system, settings, file);
 }
 
 /** True if the client encrypts, and its store has no intact key record. */
-function areKeysMissing(system: System, settings: Settings): boolean {
+function areKeysMissing(system: System, settings: KnownPlace): boolean {
   const directory = openClientDirectory(system, clientPlace(settings));
   try {
     keysOf(system, clientPlace(settings));
@@ -52,7 +49,7 @@ function areKeysMissing(system: System, settings: Settings): boolean {
  * True if a bucket has a key record with keys, and the key file has a later record of these keys. Then the bucket has
  * lost that record, or was rolled back.
  */
-function areKeysOlder(system: System, settings: Settings, file: KeyFile): boolean {
+function areKeysOlder(system: System, settings: KnownPlace, file: KeyFile): boolean {
   const directory = openClientDirectory(system, clientPlace(settings));
   if (directory.bucket === undefined) return false;
   const shown = keysOf(system, clientPlace(settings));
@@ -66,7 +63,7 @@ function areKeysOlder(system: System, settings: Settings, file: KeyFile): boolea
  */
 export async function putKeysBack(
   system: System,
-  settings: Settings,
+  settings: KnownPlace,
   file: KeyFile,
   password: Buffer,
 ): Promise<void> {
