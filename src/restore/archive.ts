@@ -57,10 +57,6 @@ export interface ArchiveFormat {
   readonly name: string;
   /** True if the bytes of the current file are being written, so that the file can no longer be omitted. */
   isBegun: boolean;
-  /**
-   * True if the format can store a further name of a file as a link. Otherwise each name is stored as a separate file.
-   */
-  readonly hasHardLinks: boolean;
   /** Returns the name of the entry's kind if the archive cannot contain this entry; otherwise undefined. */
   refusal(type: EntryTypeNumber, path: Buffer): string | undefined;
   /** Writes an entry that is neither a regular file nor a further name of one. */
@@ -72,7 +68,8 @@ export interface ArchiveFormat {
     pieces: readonly ContentPiece[],
     reader: ContentReader,
   ): Promise<number>;
-  link(item: ArchiveItem, row: Entry, first: Buffer): Promise<void>;
+  /** Writes a further name of a file. Undefined if the format has no links; each name is then a separate file. */
+  link?(item: ArchiveItem, row: Entry, first: Buffer): Promise<void>;
   /** Writes a text file that is not an entry of the set. */
   text(name: Buffer, content: Buffer, mtimeNs: bigint): Promise<void>;
   /** Writes the end of the archive. */
@@ -213,10 +210,10 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     this.progress.leftOut += 1;
   }
 
-  failed(path: Buffer, error: WireError | Error): void {
+  failed(path: Buffer, error: WireError | Error, digest?: Buffer): void {
     this.endAt(path, error);
     this.progress.failures += 1;
-    this.failures.push({ path, error: toWire(error), digest: undefined });
+    this.failures.push({ path, error: toWire(error), digest });
   }
 
   /** Writes the text about missing entries, if there are any. */
@@ -262,8 +259,8 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     device: string,
   ): void {
     const { files, links } = this.batchOf(directory, path);
-    const { hasHardLinks } = this.format;
-    const isGrouped = hasHardLinks && this.request.hardLinks !== false && entry.linkCount > 1;
+    const hasLinks = this.format.link !== undefined && this.request.hardLinks !== false;
+    const isGrouped = hasLinks && entry.linkCount > 1;
     const key = isGrouped ? keyOf(entry, device) : undefined;
     const isFurther = key !== undefined && this.firstNames.has(key);
     if (key !== undefined && !isFurther) this.firstNames.set(key, path);
@@ -325,9 +322,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
 
   /** Records that a file is not in the archive, so that its further names are omitted too. */
   private miss({ path, key }: ArchiveFile, error: TardisError, digest?: Buffer): void {
-    this.endAt(path, error);
-    this.progress.failures += 1;
-    this.failures.push({ path, error: toWire(error), digest });
+    this.failed(path, error, digest);
     if (key !== undefined) this.firstNames.set(key, undefined);
   }
 
@@ -338,7 +333,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
       this.failed(link.path, new TardisError('CONTENT_DAMAGED', why));
       return;
     }
-    await this.format.link(link, this.row(link), first);
+    await this.format.link!(link, this.row(link), first);
     this.progress.files += 1;
   }
 

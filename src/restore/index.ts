@@ -26,7 +26,6 @@ export {
   deflatedBlocks,
   isWorthDeflating,
   joined,
-  Summed,
 } from './zip-content.js';
 export {
   CentralDirectory,

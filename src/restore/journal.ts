@@ -92,23 +92,14 @@ export function temporaryPrefix(id: string): string {
 export class RestoreJournal {
   readonly resume: Resume | undefined;
   private readonly name: Buffer;
-  private readonly identity: RestoreIdentity;
   private fd: number;
 
   private constructor(
     private readonly system: System,
     private readonly rootFd: number,
-    {
-      identity,
-      fd,
-      resume,
-    }: {
-      readonly identity: RestoreIdentity;
-      readonly fd: number;
-      readonly resume: Resume | undefined;
-    },
+    private readonly identity: RestoreIdentity,
+    { fd, resume }: { readonly fd: number; readonly resume?: Resume },
   ) {
-    this.identity = identity;
     this.name = journalName(identity);
     this.fd = fd;
     this.resume = resume;
@@ -135,7 +126,7 @@ export class RestoreJournal {
         if (systemCode(error) !== 'EEXIST')
           throw failedTo('create files in the output directory', error, 'writeTarget');
         if (isClosed(system, rootFd, name)) return undefined;
-        const earlier = await RestoreJournal.again(system, rootFd, name, identity);
+        const earlier = await RestoreJournal.again(system, rootFd, identity);
         if (earlier !== undefined) return earlier;
       }
     }
@@ -150,7 +141,7 @@ export class RestoreJournal {
       system.native.close(fd);
       throw error;
     }
-    return new RestoreJournal(system, rootFd, { identity, fd, resume: undefined });
+    return new RestoreJournal(system, rootFd, identity, { fd });
   }
 
   /** Returns the state of an earlier run for a dry run, and changes nothing. */
@@ -161,7 +152,7 @@ export class RestoreJournal {
     if (fd === undefined) return undefined;
     try {
       const ownUid = process.geteuid?.() ?? 0;
-      return readResume(system, rootFd, { name, fd, identity, ownUid });
+      return { ...readEarlier(system, rootFd, fd, identity), ownUid };
     } finally {
       system.native.close(fd);
     }
@@ -170,9 +161,9 @@ export class RestoreJournal {
   private static async again(
     system: System,
     rootFd: number,
-    name: Buffer,
     identity: RestoreIdentity,
   ): Promise<RestoreJournal | undefined> {
+    const name = journalName(identity);
     const fd = openExisting(system, rootFd, name);
     if (fd === undefined) return undefined;
     let resume: Resume | undefined;
@@ -183,7 +174,7 @@ export class RestoreJournal {
       const isStill = row?.inode(0) === BigInt.asUintN(64, fs.fstatSync(fd, { bigint: true }).ino);
       if (isStill) {
         const ownUid = newOwner(system, rootFd, identity);
-        resume = readResume(system, rootFd, { name, fd, identity, ownUid });
+        resume = { ...readEarlier(system, rootFd, fd, identity), ownUid };
       }
     } catch (error) {
       system.native.close(fd);
@@ -193,7 +184,7 @@ export class RestoreJournal {
       system.native.close(fd);
       return undefined;
     }
-    const journal = new RestoreJournal(system, rootFd, { identity, fd, resume });
+    const journal = new RestoreJournal(system, rootFd, identity, { fd, resume });
     try {
       // The journal of an interrupted run is not replaced: its creation time is the time at which that run began.
       if (!resume.isBrokenOff) await journal.replace(textOf(system, identity, resume));
@@ -324,26 +315,18 @@ function statExisting({ native }: System, rootFd: number, name: Buffer): RowRead
   }
 }
 
-function readResume(
+/** Returns the state of the run whose journal is open. */
+function readEarlier(
   { files, native }: System,
   rootFd: number,
-  {
-    name,
-    fd,
-    identity,
-    ownUid,
-  }: {
-    readonly name: Buffer;
-    readonly fd: number;
-    readonly identity: RestoreIdentity;
-    readonly ownUid: number;
-  },
-): Resume {
+  fd: number,
+  identity: RestoreIdentity,
+): Omit<Resume, 'ownUid'> {
   const sizeBytes = files.statusOf(fd).sizeBytes;
   const buffer = Buffer.alloc(Math.min(sizeBytes, MAX_JOURNAL_BYTES));
   const text = buffer.toString('utf8', 0, files.read(fd, buffer, 0, buffer.length, 0));
   const { set, boot, isEnded, firstSinceNs, failed } = parseJournal(text);
-  const sinceNs = sinceOf({ native }, rootFd, name);
+  const sinceNs = sinceOf({ native }, rootFd, journalName(identity));
   return {
     sinceNs,
     isBrokenOff: !isEnded,
@@ -351,9 +334,8 @@ function readResume(
     failed,
     set,
     isSameSet: set === identity.set,
-    isSameBoot: boot !== '' && boot === bootIdOf(files),
+    isSameBoot: boot !== '' && boot === bootId(files),
     uid: fs.fstatSync(fd).uid,
-    ownUid,
   };
 }
 
@@ -368,18 +350,14 @@ function sinceOf({ native }: Pick<System, 'native'>, rootFd: number, name: Buffe
 function textOf(system: System, { set }: RestoreIdentity, before: Resume | undefined): JournalText {
   return {
     set,
-    boot: bootId(system),
+    boot: bootId(system.files),
     isEnded: false,
     firstSinceNs: before?.firstSinceNs,
     failed: before?.failed ?? FailedBefore.none,
   };
 }
 
-function bootId(system: System): string {
-  return bootIdOf(system.files);
-}
-
-function bootIdOf(files: System['files']): string {
+function bootId(files: System['files']): string {
   if (files.status(BOOT_ID_FILE) === undefined) return '';
   const fd = files.open(BOOT_ID_FILE, 'read');
   try {

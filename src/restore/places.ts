@@ -49,30 +49,16 @@ export class RestorePlaces {
   /** Existing directories that became writable for this run, with their permissions. */
   private readonly closed = new Map<string, Closed>();
   private readonly flags: FlagsToSet;
-  private readonly policy: RestorePolicy;
-  private readonly progress: RestoreProgress;
   private readonly isDry: boolean;
-  private readonly names: FoldedNames | undefined;
 
   /** Creates the output. `names` detects collisions if the file system of the target treats several names as equal. */
   constructor(
     readonly target: RestoreTarget,
-    {
-      policy,
-      progress,
-      isDry,
-      names,
-    }: {
-      readonly policy: RestorePolicy;
-      readonly progress: RestoreProgress;
-      readonly isDry: boolean;
-      readonly names: FoldedNames | undefined;
-    },
+    private readonly policy: RestorePolicy,
+    private readonly progress: RestoreProgress,
+    private readonly names: FoldedNames | undefined,
   ) {
-    this.names = names;
-    this.policy = policy;
-    this.progress = progress;
-    this.isDry = isDry;
+    this.isDry = target.isDry;
     this.flags = new FlagsToSet(target, policy.setsFlags);
   }
 

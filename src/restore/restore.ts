@@ -165,12 +165,7 @@ class Restore implements WalkVisitor<Place> {
     }
     const names =
       this.journal?.isFolded === true ? (request.foldedNames ?? new FoldedNames()) : undefined;
-    this.places = new RestorePlaces(target, {
-      policy,
-      progress: this.progress,
-      isDry: this.isDry,
-      names,
-    });
+    this.places = new RestorePlaces(target, policy, this.progress, names);
     if (!this.isDry) this.losses = target.losses(policy.requestedLimits);
   }
 

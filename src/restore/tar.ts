@@ -24,16 +24,19 @@ import type { ContentReader } from './content-reader.js';
 import type { RestoreFailure } from './progress.js';
 import type { StreamMeans } from './request.js';
 import { plainContent, sparseContent } from './tar-content.js';
-import { TarType, type TarTypeFlag, tarEnd, tarHeader, tarPadding } from './tar-format.js';
+import {
+  type TarEntry,
+  TarType,
+  type TarTypeFlag,
+  tarEnd,
+  tarHeader,
+  tarPadding,
+} from './tar-format.js';
 
 const EMPTY = Object.freeze({ sizeBytes: 0 });
 
 /** Sizes of an entry in the archive, and the path that a link refers to. */
-interface TarForm {
-  readonly sizeBytes: number;
-  readonly sparseBytes?: number | undefined;
-  readonly linkPath?: Buffer | undefined;
-}
+type TarForm = Pick<TarEntry, 'sizeBytes' | 'sparseBytes' | 'linkPath'>;
 
 const TAR_TYPES: Readonly<Partial<Record<EntryTypeNumber, TarTypeFlag>>> = {
   [EntryType.file]: TarType.file,
@@ -65,7 +68,6 @@ type TarRow = Pick<Entry, 'permissions' | 'uid' | 'gid' | 'mtimeNs' | 'device' |
 
 class TarFormat implements ArchiveFormat {
   readonly name = 'tar';
-  readonly hasHardLinks = true;
   isBegun = false;
   /** Names of owners by `u` (user) or `g` (group) and the number. */
   private readonly owners: ReadonlyMap<string, Buffer>;

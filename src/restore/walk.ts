@@ -150,7 +150,7 @@ export interface WalkVisitor<D extends OutputDirectory> {
    * Returns the visitor's object for a directory of the output. The directory need not be created before an entry in
    * it is.
    */
-  directory(plain: DirectoryFacts, above: D | undefined): D;
+  directory(plain: DirectoryFacts): D;
   /**
    * Handles an entry that the filter includes. `made` is the visitor's object for it, if it is a directory. Returns
    * false to skip the entries of a directory. A directory that is only passed on the way to included entries is not
@@ -192,27 +192,16 @@ export class TreeWalk<D extends OutputDirectory> {
   /** The visited entries, or names in visited directories, that the backup of the set could not save as they were. */
   readonly unsaved: RestoreFailure[] = [];
   private notes: Unsaved | undefined;
-  private readonly visitor: WalkVisitor<D>;
-  private readonly wanted: readonly Wanted[];
-  private readonly roots: readonly RootRecord[];
 
   private constructor(
     private readonly history: History,
     private readonly selection: Selection,
-    {
-      visitor,
-      roots,
-      wanted,
-    }: {
-      readonly visitor: WalkVisitor<D>;
+    private readonly visitor: WalkVisitor<D>,
+    private readonly found: {
       readonly roots: readonly RootRecord[];
       readonly wanted: readonly Wanted[];
     },
-  ) {
-    this.visitor = visitor;
-    this.roots = roots;
-    this.wanted = wanted;
-  }
+  ) {}
 
   /** Looks up the selected paths. Throws NO_SUCH_PATH, NO_ACCESS, USAGE before anything is visited. */
   static async over<D extends OutputDirectory>(
@@ -233,30 +222,27 @@ export class TreeWalk<D extends OutputDirectory> {
       const device = selection.paths.length > 1 ? await devices.above(path) : 'one';
       wanted.push({ entry, path, device });
     }
-    return new TreeWalk(history, selection, { visitor, roots, wanted });
+    return new TreeWalk(history, selection, visitor, { roots, wanted });
   }
 
   /** Visits the entries, and yields after each page of them. */
   async *run(signal?: AbortSignal): AsyncGenerator<void> {
     const { visitor } = this;
-    const top = visitor.directory(
-      {
-        name: NO_BYTES,
-        above: undefined,
-        entry: undefined,
-        source: NO_BYTES,
-        isInside: false,
-        device: '',
-      },
-      undefined,
-    );
+    const top = visitor.directory({
+      name: NO_BYTES,
+      above: undefined,
+      entry: undefined,
+      source: NO_BYTES,
+      isInside: false,
+      device: '',
+    });
     const shared = new Map<string, D>();
     const stack: D[] = [];
     const { set, filter, recurse } = this.selection;
     const isWholeTree = filter === undefined && recurse !== false;
     this.notes = await this.readNotes();
     const listings = new ListingsAhead(this.history, set, isWholeTree);
-    for (const wanted of this.wanted.toReversed()) {
+    for (const wanted of this.found.wanted.toReversed()) {
       const above = this.selection.hierarchy === true ? await this.way(top, wanted, shared) : top;
       const name = lastComponent(wanted.path);
       const onWay = await this.notes?.onWayTo(wanted.path);
@@ -339,17 +325,10 @@ export class TreeWalk<D extends OutputDirectory> {
       const key = source.toString('latin1');
       let directory = shared.get(key);
       if (directory === undefined) {
-        const isKnown = rootAbove(this.roots, source) !== undefined;
+        const isKnown = rootAbove(this.found.roots, source) !== undefined;
         const entry = isKnown ? await this.history.find(source, this.selection.set) : undefined;
-        const plain = {
-          name: component,
-          entry,
-          source,
-          isInside: false,
-          isAbove: true,
-          device,
-        };
-        directory = this.visitor.directory({ ...plain, above }, above);
+        const plain = { name: component, above, entry, source, device };
+        directory = this.visitor.directory({ ...plain, isInside: false, isAbove: true });
         shared.set(key, directory);
       }
       above = directory;
@@ -400,7 +379,7 @@ export class TreeWalk<D extends OutputDirectory> {
     const isInside = verdict === 'in';
     const own = deviceIn(entry, device);
     const plain = { name, above: directory, entry, source, isInside, device: own };
-    const made = this.visitor.directory(plain, directory);
+    const made = this.visitor.directory(plain);
     if (isInside && !this.visitor.visit({ entry, directory, name, device }, made)) return;
     if (entry.childId !== undefined && recurse !== false) stack.push(made);
     else this.visitor.enter?.(made);

@@ -1,8 +1,7 @@
 /** Contents for a zip archive: checksums, holes as zeros, and deflate if it saves space. */
-import { crc32, deflateRaw, deflateRawSync, constants } from 'node:zlib';
+import { deflateRaw, deflateRawSync, constants } from 'node:zlib';
 import { promisify } from 'node:util';
 import { TardisError } from '../errors/index.js';
-import type { ZipContent } from './zip-format.js';
 
 const deflate = promisify(deflateRaw);
 
@@ -30,23 +29,6 @@ export function isWorthDeflating(start: Buffer): boolean {
 /** Returns a whole content in deflated form. */
 export function deflated(content: Buffer): Promise<Buffer> {
   return deflate(content, { level: LEVEL });
-}
-
-/** Computes the size and the checksum of a content, chunk by chunk. */
-export class Summed {
-  crc = 0;
-  sizeBytes = 0;
-
-  add(chunk: Buffer): void {
-    this.crc = crc32(chunk, this.crc);
-    this.sizeBytes += chunk.length;
-  }
-
-  /** Returns the checksum and the sizes of an entry that takes `storedBytes` in the archive. */
-  stored(storedBytes: number): ZipContent {
-    const { crc, sizeBytes } = this;
-    return { crc, sizeBytes, storedBytes };
-  }
 }
 
 /**

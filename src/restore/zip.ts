@@ -1,7 +1,6 @@
 /** Writes the entries of a set as a zip archive. */
 import { withZeros } from '../contents/index.js';
 import type { ContentPiece } from '../history/index.js';
-import { TardisError } from '../errors/index.js';
 import {
   type Entry,
   EntryType,
@@ -11,7 +10,7 @@ import {
   NO_BYTES,
   SLASH_BYTES,
 } from '../model/index.js';
-import type { System } from '../system/index.js';
+import { crc32, type System } from '../system/index.js';
 import {
   type ArchiveFormat,
   type ArchiveItem,
@@ -30,7 +29,6 @@ import {
   deflatedBlocks,
   isWorthDeflating,
   joined,
-  Summed,
 } from './zip-content.js';
 import {
   CentralDirectory,
@@ -86,7 +84,6 @@ interface WaitingFile {
 
 class ZipFormat implements ArchiveFormat {
   readonly name = 'zip';
-  readonly hasHardLinks = false;
   isBegun = false;
   private readonly directory = new CentralDirectory();
   private waiting: WaitingFile[] = [];
@@ -132,10 +129,6 @@ class ZipFormat implements ArchiveFormat {
     return start.length;
   }
 
-  async link(): Promise<void> {
-    throw new TardisError('INTERNAL', 'a zip archive has no hard links');
-  }
-
   async text(name: Buffer, content: Buffer, mtimeNs: bigint): Promise<void> {
     const row = { ...PLAIN_ROW, type: EntryType.file, mtimeNs };
     await this.write({ ...zipEntry(name, row), method: ZipMethod.stored }, content);
@@ -153,15 +146,14 @@ class ZipFormat implements ArchiveFormat {
     const offset = this.sink.bytes;
     await this.sink.write(zipLocalHeader(entry));
     const from = this.sink.bytes;
-    const summed = new Summed();
+    const summed = { crc: 0, sizeBytes: 0 };
     const passing = passed(chunks, summed);
     const stored = entry.method === ZipMethod.stored ? passing : deflatedBlocks(passing);
     for await (const bytes of stored) await this.sink.write(bytes);
-    const { crc, sizeBytes } = summed;
-    const content = { crc, sizeBytes, storedBytes: this.sink.bytes - from };
+    const content = { ...summed, storedBytes: this.sink.bytes - from };
     await this.sink.write(zipDescriptor(entry, content));
     await this.directory.add(entry, content, offset);
-    return sizeBytes;
+    return summed.sizeBytes;
   }
 
   /**
@@ -169,11 +161,9 @@ class ZipFormat implements ArchiveFormat {
    * are written. If too many entries are pending, waits for some of them.
    */
   private async deflate(entry: ZipEntry, content: Buffer): Promise<void> {
-    const summed = new Summed();
-    summed.add(content);
     const bytes = deflated(content);
     bytes.catch(() => undefined); // the error is thrown when the bytes are awaited
-    this.waiting.push({ entry, content: summed.stored(0), bytes });
+    this.waiting.push({ entry, content: summedUp(content, 0), bytes });
     this.waitingBytes += content.length;
     while (this.waiting.length > MAX_WAITING || this.waitingBytes > MAX_WAITING_BYTES) {
       await this.writeWaiting();
@@ -192,9 +182,7 @@ class ZipFormat implements ArchiveFormat {
   }
 
   private async write(entry: ZipEntry, content: Buffer): Promise<void> {
-    const summed = new Summed();
-    summed.add(content);
-    await this.put(entry, summed.stored(content.length), content);
+    await this.put(entry, summedUp(content, content.length), content);
   }
 
   private async put(entry: ZipEntry, content: ZipContent, bytes: Buffer): Promise<void> {
@@ -222,9 +210,19 @@ function zipEntry(
   };
 }
 
-async function* passed(chunks: AsyncIterable<Buffer>, summed: Summed): AsyncGenerator<Buffer> {
+/** Returns the checksum and the sizes of a content that takes `storedBytes` in the archive. */
+function summedUp(content: Buffer, storedBytes: number): ZipContent {
+  return { crc: crc32(content), sizeBytes: content.length, storedBytes };
+}
+
+/** Passes a content on, and computes its size and its checksum meanwhile. */
+async function* passed(
+  chunks: AsyncIterable<Buffer>,
+  summed: { crc: number; sizeBytes: number },
+): AsyncGenerator<Buffer> {
   for await (const chunk of chunks) {
-    summed.add(chunk);
+    summed.crc = crc32(chunk, summed.crc);
+    summed.sizeBytes += chunk.length;
     yield chunk;
   }
 }

@@ -9,7 +9,6 @@ import {
   joined,
   plainContent,
   sparseContent,
-  Summed,
   TAR_BLOCK_BYTES,
 } from '../../src/restore/index.js';
 import { rejectedCode } from '../helpers/codes.js';
@@ -202,10 +201,4 @@ test('more bytes than a content may have are damage, and the reader is closed', 
   const { start, rest } = await begun(endless(), 8, 100);
   t.is(await rejectedCode(allOf(joined(start, rest!, 1000))), 'CONTENT_DAMAGED');
   t.true(isClosed);
-});
-
-test('sums and sizes of a content do not depend on its pieces', (t) => {
-  const summed = new Summed();
-  for (const chunk of ['123', '', '456789']) summed.add(Buffer.from(chunk));
-  t.deepEqual(summed.stored(5), { crc: 0xcbf43926, sizeBytes: 9, storedBytes: 5 });
 });
