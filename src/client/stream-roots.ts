@@ -4,7 +4,6 @@ import {
   displayName,
   EntryType,
   fileRootPath,
-  RowOffset,
   shownRoot,
   UNKNOWN_SIZE_BYTES,
   unseenRow,
@@ -73,9 +72,9 @@ export function streamRoots(
       uid,
       gid,
       linkCount: 1,
+      sizeBytes: UNKNOWN_SIZE_BYTES,
       mtimeNs: timeNs,
     });
-    row.writeBigUInt64LE(BigInt(UNKNOWN_SIZE_BYTES), RowOffset.sizeBytes);
     files.push({
       slot,
       parent: rootParent(slot),

@@ -1,6 +1,7 @@
 /** Shows contents as files of one directory, named by their digests. `regenerate --checksum` restores these files. */
 import { TardisError, usageError } from '../errors/index.js';
-import { encodeRow, EntryType, metadataOf, RowReader } from '../model/index.js';
+import { EntryType, metadataOf, RowReader, unseenRow } from '../model/index.js';
+import { entryOfParts } from '../store/catalog/index.js';
 import type { History, HistoryEntry, FoundContent } from './history.js';
 
 /** Minimum number of hexadecimal digits; the catalog finds digests by their first bytes. */
@@ -59,32 +60,16 @@ async function findOne(history: History, text: string): Promise<FoundContent> {
 
 function entryOf({ contentId, digest, sizeBytes }: FoundContent, nowMs: number): HistoryEntry {
   const name = Buffer.from(digest.toString('hex'));
-  const entry = {
+  const row = unseenRow({
     name,
     type: EntryType.file,
-    flags: 0,
     permissions: PERMISSIONS,
     uid: process.geteuid?.() ?? 0,
     gid: process.getegid?.() ?? 0,
     linkCount: 1,
     sizeBytes,
     mtimeNs: BigInt(nowMs) * 1_000_000n,
-    ctimeNs: 0n,
-    birthTimeNs: 0n,
-    inode: 0n,
-    device: 0n,
-    digest,
-    linkTarget: undefined,
-    attributes: undefined,
-  } as const;
-  const metadata = metadataOf(new RowReader(encodeRow({ ...entry, digest: undefined })), 0);
-  return {
-    ...entry,
-    directory: 0,
-    firstSet: 0,
-    lastSet: undefined,
-    contentId,
-    childId: undefined,
-    metadata,
-  };
+  });
+  const metadata = metadataOf(new RowReader(row), 0);
+  return entryOfParts({ directory: 0, firstSet: 0, name, contentId, digest, metadata });
 }

@@ -8,6 +8,7 @@ import {
   type ContentKeys,
   DIGEST_BYTES,
   type DirectoryId,
+  NO_BYTES,
   SEAL_BYTES,
   type SetNumber,
 } from '../model/index.js';
@@ -170,6 +171,19 @@ export interface History extends Disposable {
   /** Returns a source of deltas made where the store is; undefined if contents are read without deltas. */
   deltas(): DeltaSource | undefined;
   close(): void;
+}
+
+/** Yields the entries of a directory as of a set, in pages of `limit` entries; the last one is shorter. */
+export async function* listedPages(
+  history: Pick<History, 'list'>,
+  listing: Omit<ListingPage, 'after'>,
+): AsyncGenerator<readonly HistoryEntry[]> {
+  for (let after = NO_BYTES; ; ) {
+    const page = await history.list({ ...listing, after });
+    yield page;
+    if (page.length < listing.limit) return;
+    after = page.at(-1)!.name;
+  }
 }
 
 /** True if both have the same content. For an untrusted store, compares the proofs of their contents. */

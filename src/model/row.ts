@@ -301,9 +301,7 @@ const UNSEEN = Object.freeze({
 });
 
 /** Returns the row of an entry that was not read from a file system. */
-export function unseenRow(
-  entry: Omit<Entry, keyof typeof UNSEEN> & Partial<Pick<Entry, 'attributes'>>,
-): Buffer {
+export function unseenRow(entry: Omit<Entry, keyof typeof UNSEEN> & Partial<Entry>): Buffer {
   return encodeRow({ ...UNSEEN, ...entry });
 }
 

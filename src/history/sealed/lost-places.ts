@@ -13,7 +13,7 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
-import type { History, HistoryEntry } from '../history.js';
+import { type History, type HistoryEntry, listedPages } from '../history.js';
 import { FIRST_PLACE } from '../reports.js';
 import { BoundedCache } from '../../system/index.js';
 
@@ -130,12 +130,9 @@ export class LostPlaces {
     directory: DirectoryId,
     known: Set<DirectoryId>,
   ): Promise<void> {
-    for (let after = NO_BYTES; ; ) {
-      const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: false };
-      const entries = await this.sealed.list(page);
-      for (const { childId } of entries) if (childId !== undefined) known.add(childId);
-      if (entries.length < PAGE_ENTRIES) return;
-      after = entries.at(-1)!.name;
+    const listing = { directory, set, limit: PAGE_ENTRIES, withDigests: false };
+    for await (const page of listedPages(this.sealed, listing)) {
+      for (const { childId } of page) if (childId !== undefined) known.add(childId);
     }
   }
 }
@@ -159,10 +156,7 @@ function standIn(
     name,
     firstSet: set,
     lastSet: set,
-    flags: 0,
-    contentId: undefined,
     childId,
     metadata: Buffer.from(metadataOf(new RowReader(row), 0)),
-    digest: undefined,
   });
 }

@@ -71,7 +71,7 @@ export class OpenedPages {
     const found = this.fetch({ directories, set, after, limit });
     if (found.length !== directories.length) return undefined;
     const pages = found.map((page, index) => {
-      if (entriesIn(page) < limit) return this.open(proven, directories[index]!, page);
+      if (entriesIn(page) < limit) return this.openWhole(proven, directories[index]!, page)?.page;
       return isOne ? this.largePage(proven, first, after, limit) : undefined;
     });
     return joinPackedPages(pages);
@@ -94,8 +94,7 @@ export class OpenedPages {
 
   /** True if a directory has so many entries that its listing is opened in several parts. */
   isLarge(set: SetNumber, directory: DirectoryId): boolean {
-    const directories = [directory];
-    const [page] = this.fetch({ directories, set, after: NO_BYTES, limit: PART_ENTRIES });
+    const page = this.fetchPart(set, directory, NO_BYTES);
     return page !== undefined && entriesIn(page) >= PART_ENTRIES;
   }
 
@@ -104,17 +103,13 @@ export class OpenedPages {
     return value === undefined ? [] : packedPagesIn(value);
   }
 
-  private fetchOne(
-    { set }: ProvenSet,
+  /** Returns the part of a large directory after a name; undefined if the store returns none. */
+  private fetchPart(
+    set: SetNumber,
     directory: DirectoryId,
     after: Buffer,
-    limit: number,
   ): FetchedPage | undefined {
-    return this.fetch({ directories: [directory], set, after, limit })[0];
-  }
-
-  private open(proven: ProvenSet, directory: DirectoryId, found: FetchedPage): Buffer | undefined {
-    return this.openWhole(proven, directory, found)?.page;
+    return this.fetch({ directories: [directory], set, after, limit: PART_ENTRIES })[0];
   }
 
   /** Opens the whole listing of a directory, sorted by name. Returns undefined unless it is proven. */
@@ -159,7 +154,7 @@ export class OpenedPages {
   /** Yields all entries of a directory, part by part. Ends early if a part cannot be fetched. */
   private *partsOf(proven: ProvenSet, directory: DirectoryId): Generator<FetchedPage> {
     for (let after: Buffer | undefined = NO_BYTES; after !== undefined; ) {
-      const page = this.fetchOne(proven, directory, after, PART_ENTRIES);
+      const page = this.fetchPart(proven.set, directory, after);
       if (page === undefined) return;
       yield page;
       after = entriesIn(page) < PART_ENTRIES ? undefined : lastNameIn(page);
@@ -245,7 +240,8 @@ export class OpenedPages {
     }
     if (first.length === 0) return undefined;
     const value = joinEntries(first);
-    const page = this.open(proven, directory, { value, from: 0, bytes: value.length });
+    const found = { value, from: 0, bytes: value.length };
+    const page = this.openWhole(proven, directory, found)?.page;
     return page && new LargeListing(place, [page], true);
   }
 }

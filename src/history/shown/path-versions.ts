@@ -1,7 +1,7 @@
 /** Versions of a path as they are shown, and the names that a directory has in the newest set. */
 import type { BackupSet } from '../../store/catalog/index.js';
-import { EntryType, NO_BYTES, splitPath } from '../../model/index.js';
-import { type History, isSameContent, type PathVersion } from '../history.js';
+import { EntryType, splitPath } from '../../model/index.js';
+import { type History, isSameContent, listedPages, type PathVersion } from '../history.js';
 import { noAccess } from '../local/access.js';
 import { type RootNode, rootsOf } from './roots.js';
 import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
@@ -98,11 +98,9 @@ export async function namesIn(history: History, path: Buffer): Promise<Buffer[]>
   const entry = roots?.entry ?? (await history.find(path, set));
   if (entry?.childId === undefined) return [...names.values()];
   if (!history.access.mayRead(entry)) throw noAccess(path);
-  for (let after: Buffer | undefined = NO_BYTES; after !== undefined; ) {
-    const page = { directory: entry.childId, set, after, limit: SHOWN_PAGE_ENTRIES };
-    const found = await history.list({ ...page, withDigests: false });
-    for (const { name } of found) names.set(name.toString('latin1'), name);
-    after = found.length < SHOWN_PAGE_ENTRIES ? undefined : found.at(-1)!.name;
+  const listing = { directory: entry.childId, set, limit: SHOWN_PAGE_ENTRIES };
+  for await (const page of listedPages(history, { ...listing, withDigests: false })) {
+    for (const { name } of page) names.set(name.toString('latin1'), name);
   }
   return [...names.values()].sort((one, other) => Buffer.compare(one, other));
 }

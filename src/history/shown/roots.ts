@@ -2,8 +2,8 @@
 import { crc32 } from 'node:zlib';
 import type { BackupSet } from '../../store/catalog/index.js';
 import { asTardisError } from '../../errors/index.js';
-import { EntryType, NO_BYTES, pathBelow, splitPath, splitRoot } from '../../model/index.js';
-import type { History, HistoryEntry } from '../history.js';
+import { EntryType, pathBelow, splitPath, splitRoot } from '../../model/index.js';
+import { type History, type HistoryEntry, listedPages } from '../history.js';
 import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
 import { virtualDirectory } from './virtual.js';
 
@@ -77,11 +77,9 @@ export async function entriesAround(
   }: { readonly id: number; readonly node: RootNode; readonly withDigests?: boolean | undefined },
 ): Promise<HistoryEntry[]> {
   const entries = new Map<string, HistoryEntry>();
-  for (let start: Buffer | undefined = id < 0 ? undefined : NO_BYTES; start !== undefined; ) {
-    const page = { directory: id, set, after: start, limit: SHOWN_PAGE_ENTRIES };
-    const found = await history.list({ ...page, withDigests });
-    for (const entry of found) entries.set(entry.name.toString('latin1'), entry);
-    start = found.length < SHOWN_PAGE_ENTRIES ? undefined : found.at(-1)!.name;
+  const listing = { directory: id, set, limit: SHOWN_PAGE_ENTRIES, withDigests };
+  for await (const page of id < 0 ? [] : listedPages(history, listing)) {
+    for (const entry of page) entries.set(entry.name.toString('latin1'), entry);
   }
   for (const [key, child] of node.children) {
     const there = entries.get(key);

@@ -2,12 +2,13 @@
  * Makes entries that are in no backup: directories of the top level and above the roots of a set, and links to sets.
  */
 import {
-  encodeRow,
   EntryType,
   type EntryTypeNumber,
   metadataOf,
   RowReader,
+  unseenRow,
 } from '../../model/index.js';
+import { entryOfParts } from '../../store/catalog/index.js';
 import type { HistoryEntry } from '../history.js';
 
 const NS_PER_MS = 1_000_000n;
@@ -28,27 +29,24 @@ function virtualEntry(
   },
 ): HistoryEntry {
   const timeNs = BigInt(Math.trunc(timeMs)) * NS_PER_MS;
-  const entry = {
+  const row = unseenRow({
     name,
     type,
-    flags: 0,
     permissions,
     uid,
     gid: 0,
     linkCount: 1, // a directory of 2 would have no directories in it
-    sizeBytes: 0,
     mtimeNs: timeNs,
     ctimeNs: timeNs,
     birthTimeNs: timeNs,
-    inode: 0n,
-    device: 0n,
-    digest: undefined,
     linkTarget,
-    attributes: undefined,
-  } as const;
-  const metadata = Buffer.from(metadataOf(new RowReader(encodeRow(entry)), 0));
-  const place = { directory: 0, firstSet: 0, lastSet: undefined };
-  return { ...entry, ...place, contentId: undefined, childId: undefined, metadata };
+  });
+  return entryOfParts({
+    directory: 0,
+    firstSet: 0,
+    name,
+    metadata: metadataOf(new RowReader(row), 0),
+  });
 }
 
 /** Returns a directory that all users may enter. */

@@ -1,15 +1,8 @@
 /** Expands a pattern to paths of a set, component by component, as a shell does on a disk. */
-import type { History, HistoryEntry } from '../../history/index.js';
+import { type History, type HistoryEntry, listedPages } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { compileGlob } from '../../excludes/index.js';
-import {
-  displayName,
-  joinPath,
-  NO_BYTES,
-  type SetNumber,
-  shownRoot,
-  splitPath,
-} from '../../model/index.js';
+import { displayName, joinPath, type SetNumber, shownRoot, splitPath } from '../../model/index.js';
 
 const PAGE_ENTRIES = 1024;
 const WILD = /[*?[\\]/;
@@ -79,15 +72,13 @@ async function within(
   }
   if (!history.access.mayRead(entry)) return [];
   const found: Found[] = [];
-  for (let after: Buffer = NO_BYTES; ; ) {
-    const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: false };
-    const entries = await history.list(page);
-    for (const one of entries) {
+  const listing = { directory, set, limit: PAGE_ENTRIES, withDigests: false };
+  for await (const page of listedPages(history, listing)) {
+    for (const one of page) {
       if (isMatch(part, one.name)) found.push({ path: joinPath(path, one.name), entry: one });
     }
-    if (entries.length < PAGE_ENTRIES) return found;
-    after = entries.at(-1)!.name;
   }
+  return found;
 }
 
 /** True if a name matches a component. A wildcard does not match a dot at the beginning of a name. */

@@ -8,10 +8,11 @@ import {
   type HistoryEntry,
   type BackupSet,
   isSameContent,
+  listedPages,
   type PathVersion,
   rootAbove,
 } from '../../history/index.js';
-import { type DirectoryId, listAt, NO_BYTES, type SetNumber } from '../../model/index.js';
+import { type DirectoryId, listAt, type SetNumber } from '../../model/index.js';
 import { isOfOneListing, PAGE_ENTRIES } from '../../restore/index.js';
 import type { FoundPath } from './find-names.js';
 
@@ -206,15 +207,13 @@ async function entriesNamed(
   names: ReadonlyMap<string, unknown>,
 ): Promise<Map<string, HistoryEntry>> {
   const found = new Map<string, HistoryEntry>();
-  for (let after: Buffer = NO_BYTES; ; ) {
-    const page = { directory, set, after, limit: PAGE_ENTRIES, withDigests: true };
-    const entries = await history.list(page);
-    for (const entry of entries) {
+  const listing = { directory, set, limit: PAGE_ENTRIES, withDigests: true };
+  for await (const page of listedPages(history, listing)) {
+    for (const entry of page) {
       if (names.has(keyOf(entry.name))) found.set(keyOf(entry.name), entry);
     }
-    if (entries.length < PAGE_ENTRIES) return found;
-    after = entries.at(-1)!.name;
   }
+  return found;
 }
 
 function holdsIn(shown: Shown, { path, version }: Claim): boolean {

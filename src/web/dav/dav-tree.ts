@@ -20,6 +20,7 @@ import {
   rootAt,
   type RootNode,
   rootsOf,
+  listedPages,
   SHOWN_PAGE_ENTRIES,
   type ShownSet,
   versionName,
@@ -28,7 +29,7 @@ import {
   virtualDirectory,
 } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { EntryType, NO_BYTES, pathBelow, SLASH_BYTES } from '../../model/index.js';
+import { EntryType, pathBelow, SLASH_BYTES } from '../../model/index.js';
 
 /** The resource at a path of the tree. */
 export interface DavNode {
@@ -162,12 +163,8 @@ async function* pagesOf(
     return;
   }
   if (childId === undefined) return;
-  for (let after: Buffer | undefined = NO_BYTES; after !== undefined; ) {
-    const place = { directory: childId, set: set.set, after, limit: SHOWN_PAGE_ENTRIES };
-    const page: readonly HistoryEntry[] = await history.list({ ...place, withDigests: true });
-    yield page;
-    after = page.length < SHOWN_PAGE_ENTRIES ? undefined : page.at(-1)!.name;
-  }
+  const listing = { directory: childId, set: set.set, limit: SHOWN_PAGE_ENTRIES };
+  yield* listedPages(history, { ...listing, withDigests: true });
 }
 
 async function versionsNode(

@@ -119,7 +119,6 @@ export function entriesOfPacked(
         contentId: content === undefined ? undefined : contentIdOf(content),
         childId,
         metadata,
-        digest: undefined,
         proof: hashes && { hashes, at: index * SEAL_BYTES },
       }),
     );

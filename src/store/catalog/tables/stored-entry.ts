@@ -71,15 +71,15 @@ export function entryOfParts(parts: {
   readonly directory: DirectoryId;
   readonly name: Buffer;
   readonly firstSet: SetNumber;
-  readonly lastSet: SetNumber | undefined;
-  readonly flags: number;
-  readonly contentId: ContentId | undefined;
-  readonly childId: DirectoryId | undefined;
+  readonly lastSet?: SetNumber | undefined;
+  readonly flags?: number;
+  readonly contentId?: ContentId | undefined;
+  readonly childId?: DirectoryId | undefined;
   readonly metadata: Buffer;
-  readonly digest: Buffer | undefined;
+  readonly digest?: Buffer | undefined;
   readonly proof?: ContentProof | undefined;
 }): CatalogEntry {
-  const { directory, name, firstSet, flags, metadata } = parts;
+  const { directory, name, firstSet, flags = 0, metadata } = parts;
   const { lastSet = null, contentId = null, childId = null, digest = null } = parts;
   const columns: EntryColumns = [
     directory,
@@ -229,11 +229,7 @@ export function damagedEntry(
     name: shownName,
     firstSet,
     lastSet,
-    flags: 0,
-    contentId: undefined,
-    childId: undefined,
     metadata: blankMetadata(),
-    digest: undefined,
   });
   entry.damage = damage;
   return entry;
