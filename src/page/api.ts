@@ -3,23 +3,28 @@
  */
 import type {
   BackupSet,
-  Change,
+  ChangesPage,
   Client,
   DeletedPage,
   Directory,
   Entry,
   Found,
-  Note,
-  SizedDirectory,
-  Sizes,
+  FoundPage,
+  NotesFound,
+  PurgePreview,
+  RootsFound,
+  Session,
+  SizesFound,
+  Space,
   Store,
   Version,
 } from '../web/api/schemas.js';
 import type { JobState, RestoreBody, SetupAnswers } from '../web/local/schemas.js';
 import type { Order, Place, Sort } from './logic/place.js';
+import { DAY_MS } from './logic/shown.js';
 
-export type { BackupSet, Change, Client, Entry, Found, JobState, RestoreBody, Store, Version };
-export type { SetupAnswers };
+export type { BackupSet, Client, Entry, Found, JobState, PurgePreview, RestoreBody };
+export type { SetupAnswers, SizesFound, Store, Version };
 export type Deleted = DeletedPage['deleted'][number];
 
 /** Path of the interface. It is beside the page, also where a proxy serves both below a path of its own. */
@@ -36,7 +41,6 @@ const MAX_DELETED = 10_000;
 const MAX_HREF_CHARS = 8000;
 /** Number of results in one page of a search. It is small, since the first results must come quickly. */
 const PAGE_FOUND = 200;
-const DAY_MS = 86_400_000;
 
 /** An error of the API. `code` is one of docs/damage/errors.md; `UNREACHABLE` if there was no answer. */
 export class ApiError extends Error {
@@ -149,19 +153,6 @@ function setPath(client: string, set: number | undefined): string {
   return `${clientPath(client)}/sets/${set ?? 'latest'}`;
 }
 
-interface SessionReply {
-  readonly program: string;
-  readonly rights: readonly string[];
-  readonly client?: string;
-  readonly canRestore: boolean;
-  /** Acts that the program offers. */
-  readonly offers?: readonly string[];
-  readonly storeWords?: string;
-  /** Directory at which the client is mounted unless another one is named. */
-  readonly mountPoint?: string;
-  readonly doubts?: readonly string[];
-}
-
 /** The pattern of a search, and its limits. */
 interface Wanted extends Pick<Place, 'kind' | 'leastBytes' | 'sinceDays'> {
   readonly pattern: string;
@@ -204,41 +195,6 @@ export type ActKind =
   | 'setup'
   | 'test-reports';
 
-interface SpaceReply {
-  readonly sets: readonly { set: number; openedAtMs: number; storedBytes: number }[];
-}
-
-interface ChangesReply {
-  /** Number of the earlier set; absent if there is none. */
-  readonly from?: number;
-  readonly changes: readonly Change[];
-  readonly unread: readonly string[];
-  readonly next?: string;
-}
-
-export interface SizesReply {
-  /** False if the reader may not see every entry. */
-  readonly isCounted: boolean;
-  readonly sizes?: Sizes;
-  readonly directories: readonly SizedDirectory[];
-  /** Number of directories that are left out. */
-  readonly more: number;
-}
-
-/** Decision of a purge about a set, with the reasons to keep the set. */
-interface Decision {
-  readonly set: number;
-  readonly isDeleted: boolean;
-  readonly reasons: readonly { readonly why: string; readonly what?: string }[];
-}
-
-interface PurgeReply {
-  readonly sets: readonly Decision[];
-  readonly freedBytes?: number;
-  /** Settings that are stored with the client, by their keys. */
-  readonly stored: Readonly<Record<string, string>>;
-}
-
 export const api = {
   signInTo: (signal: AbortSignal) => json<{ program: string }>('/sign-in', { signal }),
   signIn: (secret: string) => json('/sign-in', { method: 'POST', body: { secret } }),
@@ -246,7 +202,7 @@ export const api = {
   /** Returns what the program offers for a client; without one, for the first. */
   session: (client: string | undefined, signal: AbortSignal) => {
     const query = client === undefined ? '' : `?client=${encodeURIComponent(client)}`;
-    return json<SessionReply>(`/session${query}`, { signal });
+    return json<Session>(`/session${query}`, { signal });
   },
   /** Opens a client by its password. */
   unlock: (client: string, password: string) =>
@@ -262,12 +218,10 @@ export const api = {
   setup: (client: string, before: News<SetupAnswers> | undefined, signal: AbortSignal) =>
     news(`${clientPath(client)}/setup`, before, signal),
   notes: (client: string, set: number, signal: AbortSignal) =>
-    json<{ notes: Note[]; total: number }>(`${setPath(client, set)}/notes`, { signal }),
+    json<NotesFound>(`${setPath(client, set)}/notes`, { signal }),
   set: (client: string, set: number) => json<BackupSet>(setPath(client, set)),
   roots: (client: string, set: number, signal: AbortSignal) =>
-    json<{ roots: { path: string; pathBytes?: string }[] }>(`${setPath(client, set)}/roots`, {
-      signal,
-    }),
+    json<RootsFound>(`${setPath(client, set)}/roots`, { signal }),
   entry: (client: string, set: number, path: string, signal: AbortSignal) =>
     json<Entry>(`${setPath(client, set)}/entry?path=${path}`, { signal }),
   directory: (requested: DirectoryRequest, signal: AbortSignal) => {
@@ -295,7 +249,7 @@ export const api = {
   ) => {
     const from = since === undefined ? '' : `&from=${since}`;
     const query = `to=${set}${from}&limit=${PAGE_CHANGES}${cursor(after)}`;
-    return json<ChangesReply>(`${clientPath(client)}/changes?${query}`, { signal });
+    return json<ChangesPage>(`${clientPath(client)}/changes?${query}`, { signal });
   },
   /** Returns the largest directories in a directory, and what came since another set. */
   sizes: (
@@ -313,7 +267,7 @@ export const api = {
   ) => {
     const from = since === undefined ? '' : `&since=${since}`;
     const query = `path=${path}&by=${measure}${from}`;
-    return json<SizesReply>(`${setPath(client, set)}/sizes?${query}`, { signal });
+    return json<SizesFound>(`${setPath(client, set)}/sizes?${query}`, { signal });
   },
   versions: (client: string, path: string, signal: AbortSignal) =>
     json<{ versions: Version[] }>(`${clientPath(client)}/versions?path=${path}`, { signal }),
@@ -327,7 +281,7 @@ export const api = {
       ['below', below],
     ].flatMap(([name, value]) => (value === undefined ? [] : [`&${name}=${value}`]));
     const query = `pattern=${encodeURIComponent(pattern)}${limits.join('')}&limit=${PAGE_FOUND}${cursor(after)}`;
-    return json<{ found: Found[]; next?: string }>(`${clientPath(client)}/search?${query}`, {
+    return json<FoundPage>(`${clientPath(client)}/search?${query}`, {
       signal,
     });
   },
@@ -338,7 +292,7 @@ export const api = {
     return new Uint8Array(await response.arrayBuffer());
   },
   space: async (client: string, signal: AbortSignal): Promise<SpacePoint[]> => {
-    const { sets } = await json<SpaceReply>(`${clientPath(client)}/space`, { signal });
+    const { sets } = await json<Space>(`${clientPath(client)}/space`, { signal });
     let bytes = 0;
     return sets.map(({ set, openedAtMs, storedBytes }) => {
       bytes += storedBytes;
@@ -349,7 +303,7 @@ export const api = {
     const kept = Object.entries(rules).filter(([, words]) => words !== '');
     const query = kept.map(([rule, words]) => `${rule}=${encodeURIComponent(words)}`).join('&');
     const path = `${clientPath(client)}/purge${query === '' ? '' : `?${query}`}`;
-    return json<PurgeReply>(path, { signal });
+    return json<PurgePreview>(path, { signal });
   },
   restore: (requested: RestoreBody) =>
     json<JobState>('/restores', { method: 'POST', body: requested }),

@@ -1,7 +1,6 @@
 /** A list whose length is known with its first page. Further pages are loaded where the list is looked at. */
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import type { ApiError } from './api.js';
-import { asApiError, MAX_ITEMS } from './hooks.js';
+import { MAX_ITEMS, useSteps } from './hooks.js';
 
 /** Number of items in a page, which must come quickly, and in one of those that make the list whole. */
 const PAGE_ITEMS = 1000;
@@ -40,8 +39,6 @@ interface Slots<T> {
   total: number | undefined;
   wanted: readonly [first: number, end: number];
   loadsAll: boolean;
-  isLoading: boolean;
-  error: ApiError | undefined;
 }
 
 function noSlots<T>(): Slots<T> {
@@ -51,8 +48,6 @@ function noSlots<T>(): Slots<T> {
     total: undefined,
     wanted: [0, PAGE_ITEMS],
     loadsAll: false,
-    isLoading: false,
-    error: undefined,
   };
 }
 
@@ -102,48 +97,20 @@ export function useCounted<T>(
   key: string,
   request: (range: Range, signal: AbortSignal) => Promise<CountedPage<T>>,
 ): Counted<T> {
-  const [, setTurn] = useState(0);
-  const held = useRef({ key, slots: noSlots<T>() });
-  const load = useRef<() => void>(() => undefined);
-  if (held.current.key !== key) {
-    held.current = { key, slots: noSlots<T>() };
-    load.current = () => undefined;
-  }
-  useEffect(() => {
-    const controller = new AbortController();
-    const { slots } = held.current;
-    const next = (): void => {
-      const range = missingRange(slots);
-      if (slots.isLoading || range === undefined) return;
-      slots.isLoading = true;
-      slots.error = undefined;
-      request(range, controller.signal)
-        .then((page) => takePage(slots, range, page))
-        .catch((error: unknown) => {
-          if (!controller.signal.aborted) slots.error = asApiError(error);
-        })
-        .finally(() => {
-          slots.isLoading = false;
-          if (controller.signal.aborted) return;
-          setTurn((before) => before + 1);
-          if (slots.error === undefined) next();
-        });
-    };
-    load.current = next;
-    next();
-    return () => controller.abort();
-  }, [key]);
-  const show = useCallback((first: number, end: number) => {
-    held.current.slots.wanted = [first, end];
-    load.current();
-  }, []);
-  const all = useCallback(() => {
-    held.current.slots.loadsAll = true;
-    load.current();
-  }, []);
-  const again = useCallback(() => load.current(), []);
-  const { items, loaded, total, error } = held.current.slots;
+  const { state, load } = useSteps(key, noSlots<T>, (slots, signal) => {
+    const range = missingRange(slots);
+    return range && request(range, signal).then((page) => takePage(slots, range, page));
+  });
+  const { items, loaded, total, error } = state;
   const isCounted = total !== undefined;
   const isFull = isCounted && total > MAX_ITEMS;
-  return { items, loaded, isCounted, isFull, error, show, all, again };
+  const show = (first: number, end: number): void => {
+    state.wanted = [first, end];
+    load();
+  };
+  const all = (): void => {
+    state.loadsAll = true;
+    load();
+  };
+  return { items, loaded, isCounted, isFull, error, show, all, again: load };
 }

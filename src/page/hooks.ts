@@ -164,6 +164,75 @@ export function asApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : new ApiError('INTERNAL', String(error), '');
 }
 
+/** Makes an attempt to change something, and calls `done` with its result. Resolves when it has ended or failed. */
+export type Attempt = <T>(work: Promise<T>, done?: (value: T) => void) => Promise<void>;
+
+/** Returns why the last attempt has failed, and the function that makes one. */
+export function useAttempt(): [error: ApiError | undefined, attempt: Attempt] {
+  const [error, setError] = useState<ApiError>();
+  const attempt: Attempt = async (work, done) => {
+    setError(undefined);
+    try {
+      const value = await work;
+      done?.(value);
+    } catch (problem) {
+      setError(asApiError(problem));
+    }
+  };
+  return [error, attempt];
+}
+
+interface Steps {
+  isLoading: boolean;
+  /** Why the last step failed. */
+  error: ApiError | undefined;
+}
+
+/**
+ * Loads something step by step. `step` begins the next step, which changes the state; it returns undefined if nothing
+ * that is wanted is missing. A step that fails is the last one until `load` is called. If `key` changes, `begin` makes a
+ * new state.
+ */
+export function useSteps<S extends object>(
+  key: string,
+  begin: () => S,
+  step: (state: S, signal: AbortSignal) => Promise<void> | undefined,
+): { readonly state: S & Readonly<Steps>; readonly load: () => void } {
+  const [, setTurn] = useState(0);
+  const held = useRef<{ readonly key: string; readonly state: S & Steps }>(undefined);
+  const load = useRef<() => void>(() => undefined);
+  if (held.current?.key !== key) {
+    held.current = { key, state: { ...begin(), isLoading: false, error: undefined } };
+    load.current = () => undefined;
+  }
+  const { state } = held.current;
+  useEffect(() => {
+    const controller = new AbortController();
+    const draw = (): void => setTurn((before) => before + 1);
+    const next = (): void => {
+      const work = state.isLoading ? undefined : step(state, controller.signal);
+      if (work === undefined) return;
+      state.isLoading = true;
+      state.error = undefined;
+      work
+        .catch((error: unknown) => {
+          if (!controller.signal.aborted) state.error = asApiError(error);
+        })
+        .finally(() => {
+          state.isLoading = false;
+          if (controller.signal.aborted) return;
+          draw();
+          if (state.error === undefined) next();
+        });
+      draw();
+    };
+    load.current = next;
+    next();
+    return () => controller.abort();
+  }, [key]);
+  return { state, load: useCallback(() => load.current(), []) };
+}
+
 interface Page<T> {
   readonly items: readonly T[];
   readonly next: string | undefined;
@@ -183,91 +252,45 @@ export interface Paged<T> {
 /** Maximum number of items of a list that the page keeps. */
 export const MAX_ITEMS = 250_000;
 
-/**
- * State of a list that is loaded page by page. Each page is appended to one array, since copying the array would take
- * longer with each page.
- */
+/** A list that grows. Each page is appended to one array, since copying the array would take longer with each page. */
 interface Growing<T> {
   readonly items: T[];
   next: string | undefined;
   isWhole: boolean;
-  isLoading: boolean;
-  loadsAll: boolean;
-  error: ApiError | undefined;
+  /** Number of items that are wanted. A page may have none without being the last one. */
+  wanted: number;
 }
 
-/** Loads a list page by page. If `key` changes, a new list begins. If `key` is undefined, there is no list. */
+function newList<T>(): Growing<T> {
+  return { items: [], next: undefined, isWhole: false, wanted: 1 };
+}
+
+/** Loads a list page by page. If `key` changes, a new list begins. */
 export function usePages<T>(
-  key: string | undefined,
+  key: string,
   request: (after: string | undefined, signal: AbortSignal) => Promise<Page<T>>,
 ): Paged<T> {
-  const [, setTurn] = useState(0);
-  const list = useRef<Growing<T>>(newList());
-  const listKey = useRef<string | undefined>(undefined);
-  const load = useRef<() => void>(() => undefined);
-  if (listKey.current !== key) {
-    listKey.current = key;
-    list.current = newList();
-    load.current = () => undefined;
-  }
-  useEffect(() => {
-    if (key === undefined) return undefined;
-    const controller = new AbortController();
-    const growing = list.current;
-    const next = (): void => {
-      if (growing.isLoading || growing.isWhole || growing.items.length >= MAX_ITEMS) return;
-      const before = growing.items.length;
-      growing.isLoading = true;
-      growing.error = undefined;
-      request(growing.next, controller.signal)
-        .then((page) => {
-          for (const item of page.items) growing.items.push(item);
-          growing.next = page.next;
-          growing.isWhole = page.next === undefined;
-        })
-        .catch((error: unknown) => {
-          growing.error = controller.signal.aborted ? undefined : asApiError(error);
-          growing.loadsAll = false;
-        })
-        .finally(() => {
-          growing.isLoading = false;
-          if (controller.signal.aborted) return;
-          setTurn((before) => before + 1);
-          // A page may be empty without being the last one.
-          const isEmpty = growing.items.length === before && growing.error === undefined;
-          if (growing.loadsAll || isEmpty) next();
-        });
-      setTurn((before) => before + 1);
-    };
-    load.current = next;
-    next();
-    return () => controller.abort();
-  }, [key]);
-  const { items, isWhole, isLoading, error } = list.current;
-  const more = useCallback(() => load.current(), []);
-  const all = useCallback(() => {
-    list.current.loadsAll = true;
-    load.current();
-  }, []);
-  const isWaiting = isLoading || (key !== undefined && !isWhole && items.length === 0);
+  const { state, load } = useSteps(key, newList<T>, (growing, signal) => {
+    if (growing.isWhole || growing.items.length >= growing.wanted) return undefined;
+    return request(growing.next, signal).then((page) => {
+      for (const item of page.items) growing.items.push(item);
+      growing.next = page.next;
+      growing.isWhole = page.next === undefined;
+    });
+  });
+  const { items, isWhole, error } = state;
+  const want = (count: number): void => {
+    state.wanted = Math.min(MAX_ITEMS, Math.max(state.wanted, count));
+    load();
+  };
+  const isWaiting = state.isLoading || (!isWhole && items.length === 0);
   return {
     items,
     isWhole,
     isLoading: isWaiting && error === undefined,
     error,
-    more,
-    all,
-  };
-}
-
-function newList<T>(): Growing<T> {
-  return {
-    items: [],
-    next: undefined,
-    isWhole: false,
-    isLoading: false,
-    loadsAll: false,
-    error: undefined,
+    more: () => want(items.length + 1),
+    all: () => want(MAX_ITEMS),
   };
 }
 

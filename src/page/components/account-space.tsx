@@ -4,6 +4,7 @@ import type { Client } from '../api.js';
 import { LOCALE, t } from '../language.js';
 import { shownBytes, shownName } from '../logic/shown.js';
 import { ActButton, Acting } from './acts.js';
+import { TextField } from './fields.js';
 
 const GIGABYTE = 1e9;
 /** Largest quota that can be typed, in gigabytes. */
@@ -44,17 +45,15 @@ export function AccountSpace({ client, onChanged }: AccountSpaceProps) {
           }}
         >
           <p>{t('actQuotaText', { client: shownName(client.name) })}</p>
-          <label class="field">
-            {t('quotaField')}
-            <input
-              type="number"
-              min={0}
-              max={MAX_GIGABYTES}
-              step="any"
-              value={typed ?? before}
-              onInput={({ currentTarget }) => setTyped(currentTarget.value)}
-            />
-          </label>
+          <TextField
+            label={t('quotaField')}
+            type="number"
+            min={0}
+            max={MAX_GIGABYTES}
+            step="any"
+            value={typed ?? before}
+            onText={setTyped}
+          />
           {isLess ? <p class="notice">{t('quotaLess')}</p> : null}
         </ActButton>
       </div>

@@ -1,12 +1,13 @@
 /** Buttons that change something. Each shows a dialog once, and begins a job that the strip shows. */
 import { type ComponentChildren, createContext } from 'preact';
 import { useContext, useState } from 'preact/hooks';
-import { api, type ActKind, type ApiError, type BackupSet, type PurgeRules } from '../api.js';
-import { asApiError } from '../hooks.js';
+import { api, type ActKind, type BackupSet, type PurgeRules } from '../api.js';
+import { useAttempt } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
+import { nameOf } from '../logic/paths.js';
 import { shownBytes, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
-import { nameOf } from './files-view.js';
+import { Check, TextField } from './fields.js';
 import { Notice } from './notice.js';
 import { Words } from './words.js';
 
@@ -58,18 +59,12 @@ export function ActButton(props: ActProps) {
   const { kind, label, title, body, isFinal = false, isReady = true, onDone, children } = props;
   const { client, offers, onBegun } = useContext(Acting);
   const [isOpen, setOpen] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const [error, attempt] = useAttempt();
   if (!offers.includes(OFFERS[kind] ?? 'change')) return null;
-  const begin = (): void => {
-    setError(undefined);
-    api.act(client, kind, body).then(
-      () => {
-        setOpen(false);
-        onBegun();
-        onDone?.();
-      },
-      (problem: unknown) => setError(asApiError(problem)),
-    );
+  const begun = (): void => {
+    setOpen(false);
+    onBegun();
+    onDone?.();
   };
   return (
     <>
@@ -82,11 +77,11 @@ export function ActButton(props: ActProps) {
             class="act"
             onSubmit={(event) => {
               event.preventDefault();
-              if (isReady) begin();
+              if (isReady) void attempt(api.act(client, kind, body), begun);
             }}
           >
             {children}
-            {error === undefined ? null : <Notice error={error} />}
+            <Notice error={error} />
             <div class="actions">
               <button type="button" onClick={() => setOpen(false)}>
                 {t('cancel')}
@@ -114,14 +109,7 @@ export function ClientActs() {
       </ActButton>
       <ActButton kind="checks" label={t('actCheck')} title={t('actCheckTitle')} body={{ readsAll }}>
         <p>{t('actCheckText')}</p>
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={readsAll}
-            onChange={({ currentTarget }) => setReadsAll(currentTarget.checked)}
-          />
-          {t('actCheckAll')}
-        </label>
+        <Check label={t('actCheckAll')} isOn={readsAll} onChange={setReadsAll} />
       </ActButton>
     </div>
   );
@@ -131,30 +119,20 @@ export function ClientActs() {
 export function MountAct() {
   const { client, offers, mountPoint, onBegun } = useContext(Acting);
   const [typed, setTyped] = useState<string>();
-  const [error, setError] = useState<ApiError>();
+  const [error, attempt] = useAttempt();
   const directory = typed ?? mountPoint;
   if (!offers.includes('mount')) return null;
   const begin = (event: Event): void => {
     event.preventDefault();
-    setError(undefined);
-    api
-      .act(client, 'mounts', { directory })
-      .then(onBegun, (problem: unknown) => setError(asApiError(problem)));
+    void attempt(api.act(client, 'mounts', { directory }), onBegun);
   };
   return (
     <form class="act" onSubmit={begin}>
-      <label class="field">
-        {t('actMountAt')}
-        <input
-          type="text"
-          value={directory}
-          onInput={({ currentTarget }) => setTyped(currentTarget.value)}
-        />
-      </label>
+      <TextField label={t('actMountAt')} value={directory} onText={setTyped} />
       <button type="submit" disabled={!directory.startsWith('/')}>
         {t('actMount')}
       </button>
-      {error === undefined ? null : <Notice error={error} />}
+      <Notice error={error} />
     </form>
   );
 }
@@ -210,14 +188,7 @@ function TagAct({ sets, tags, when }: TagProps) {
       body={{ sets, addTags, removeTags }}
       isReady={addTags.length + removeTags.length > 0}
     >
-      <label class="field">
-        {t('actTagWords')}
-        <input
-          type="text"
-          value={text ?? tags.join(' ')}
-          onInput={({ currentTarget }) => setText(currentTarget.value)}
-        />
-      </label>
+      <TextField label={t('actTagWords')} value={text ?? tags.join(' ')} onText={setText} />
     </ActButton>
   );
 }
@@ -247,14 +218,7 @@ export function PurgeAct({ rules, gone, freedBytes }: PurgeProps) {
       isReady={gone > 0 || saves}
     >
       <p>{t('actPurgeText', { n: gone, bytes: shownBytes(freedBytes ?? 0, LOCALE) })}</p>
-      <label class="check">
-        <input
-          type="checkbox"
-          checked={saves}
-          onChange={({ currentTarget }) => setSaves(currentTarget.checked)}
-        />
-        {t('actPurgeSaves')}
-      </label>
+      <Check label={t('actPurgeSaves')} isOn={saves} onChange={setSaves} />
     </ActButton>
   );
 }

@@ -1,10 +1,11 @@
 /** Shows requests for backups, and the form for codes of new machines, to an administrator of a server. */
 import { createContext } from 'preact';
 import { useContext, useState } from 'preact/hooks';
-import { api, type ApiError, type Client } from '../api.js';
-import { asApiError } from '../hooks.js';
+import { api, type Client } from '../api.js';
+import { useAttempt } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
 import { shownAgo, shownName, shownTime } from '../logic/shown.js';
+import { TextField } from './fields.js';
 import { Notice } from './notice.js';
 import { Command } from './purge-preview.js';
 import { Words } from './words.js';
@@ -16,18 +17,14 @@ export const Administering = createContext<(() => void) | undefined>(undefined);
 export function BackupRequest({ client }: { readonly client: Client }) {
   const again = useContext(Administering);
   const [isSent, setSent] = useState(false);
-  const [error, setError] = useState<ApiError>();
+  const [error, attempt] = useAttempt();
   const { name, state, requestedAtMs, requestedBy = '\u2013' } = client;
   const isOpen = requestedAtMs !== undefined;
   const ago = isOpen ? shownAgo(requestedAtMs, Date.now(), LOCALE) : '';
   const label = t(isOpen ? 'requestWithdraw' : 'actBackup');
   const send = (): void => {
     setSent(true);
-    setError(undefined);
-    api
-      .requestBackup(name, isOpen)
-      .then(again, (problem: unknown) => setError(asApiError(problem)))
-      .finally(() => setSent(false));
+    void attempt(api.requestBackup(name, isOpen), again).then(() => setSent(false));
   };
   return (
     <>
@@ -41,7 +38,7 @@ export function BackupRequest({ client }: { readonly client: Client }) {
           {label}
         </button>
       )}
-      {error === undefined ? null : <Notice error={error} />}
+      <Notice error={error} />
     </>
   );
 }
@@ -52,45 +49,30 @@ export function JoinMachine() {
   const [name, setName] = useState('');
   const [server, setServer] = useState(location.hostname);
   const [made, setMade] = useState<{ code: string; untilMs: number }>();
-  const [error, setError] = useState<ApiError>();
+  const [error, attempt] = useAttempt();
   if (again === undefined) return null;
-  const send = async (event: Event): Promise<void> => {
+  const send = (event: Event): void => {
     event.preventDefault();
-    setError(undefined);
     setMade(undefined);
-    try {
-      setMade(await api.joinCode(name.trim(), server.trim()));
-    } catch (problem) {
-      setError(asApiError(problem));
-    }
+    void attempt(api.joinCode(name.trim(), server.trim()), setMade);
   };
   return (
     <section class="card">
       <h2>{t('join')}</h2>
-      <form class="sign-in" onSubmit={(event) => void send(event)}>
-        <label>
-          {t('joinName')}
-          <input
-            required
-            maxLength={128}
-            value={name}
-            onInput={({ currentTarget }) => setName(currentTarget.value)}
-          />
-        </label>
-        <label>
-          {t('joinServer')}
-          <input
-            required
-            maxLength={255}
-            value={server}
-            onInput={({ currentTarget }) => setServer(currentTarget.value)}
-          />
-        </label>
+      <form class="sign-in" onSubmit={send}>
+        <TextField label={t('joinName')} required maxLength={128} value={name} onText={setName} />
+        <TextField
+          label={t('joinServer')}
+          required
+          maxLength={255}
+          value={server}
+          onText={setServer}
+        />
         <button type="submit" class="primary">
           {t('joinMake')}
         </button>
       </form>
-      {error === undefined ? null : <Notice error={error} />}
+      <Notice error={error} />
       {made === undefined ? null : (
         <div role="status">
           <p>

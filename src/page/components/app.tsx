@@ -4,7 +4,7 @@ import { api, type ApiError, type BackupSet, type Client } from '../api.js';
 import { type Go, useAnswer, useJobs, useNews, usePlace } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
-import { lastSegment, textOf } from '../logic/paths.js';
+import { nameOf } from '../logic/paths.js';
 import { setTimes, shownClient, shownName } from '../logic/shown.js';
 import { Acting } from './acts.js';
 import { Administering } from './administer.js';
@@ -134,7 +134,7 @@ function Page(props: PageProps) {
         clients={isRemote ? [] : (clients.value ?? [])}
         onKeys={() => setShowsKeys(true)}
       />
-      {lost === undefined ? null : <Notice error={lost} />}
+      <Notice error={lost} />
       <GoneSet sets={sets} wanted={place.set} />
       <Doubts client={client} />
       {place.view === 'overview' ? (
@@ -194,12 +194,7 @@ function GoneSet({ sets, wanted }: GoneProps) {
 
 /** Names the tab of the browser by what is shown. */
 function useTitle({ view, path, file, search }: Place, client: string): void {
-  const shown =
-    view === 'overview'
-      ? t('overview')
-      : search === ''
-        ? textOf(lastSegment(file ?? path))
-        : search;
+  const shown = view === 'overview' ? t('overview') : search || nameOf(file ?? path);
   const words = [shown, shownClient(client), t('product')].filter((word) => word !== '');
   const title = shownName(words.join(' – '));
   useEffect(() => {

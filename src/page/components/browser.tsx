@@ -6,21 +6,14 @@ import { t } from '../language.js';
 import { parentOf } from '../logic/paths.js';
 import type { Place } from '../logic/place.js';
 import { changedRow, foundRows, type Row } from '../logic/rows.js';
-import {
-  MAX_SELECTED,
-  NOTHING,
-  ofOneSet,
-  type Selection,
-  toggled,
-  withPaths,
-} from '../logic/selection.js';
+import { MAX_SELECTED, NOTHING, ofOneSet, toggled, withPaths } from '../logic/selection.js';
 import { shownName } from '../logic/shown.js';
 import { Details } from './details.js';
-import type { EntryRow, Rows } from './entry-grid.js';
+import type { EntryRow, ListProps, Rows } from './entry-grid.js';
 import { FilesView } from './files-view.js';
 import { Icon } from './icons.js';
 import { PathBar } from './path-bar.js';
-import { type PathsProps, PathsView } from './paths-view.js';
+import { PathsView } from './paths-view.js';
 import { RestoreDialog } from './restore-dialog.js';
 import { setWords, SinceChoice } from './set-list.js';
 import { SearchFilters } from './search-filters.js';
@@ -49,7 +42,6 @@ export function Browser(props: BrowserProps) {
   const { selection, selectedSet, toggle, clear, canSelect } = useSelection(props);
   const [restoring, setRestoring] = useState<Restoring>();
   const [isSideOpen, setSideOpen] = useState(false);
-  const open = (row: EntryRow): void => go(openedPlace(row));
   const details = place.file;
   return (
     <main id="main" class={`browser ${details === undefined ? '' : 'has-details'}`}>
@@ -81,12 +73,11 @@ export function Browser(props: BrowserProps) {
       />
       <Listed
         {...props}
-        selection={selection}
-        selectedSet={selectedSet}
-        canSelect={canSelect}
+        {...{ selection, selectedSet, canSelect }}
+        openFile={details}
         onClear={clear}
         onRestore={setRestoring}
-        onOpen={open}
+        onOpen={(row) => go(openedPlace(row))}
         onToggle={toggle}
       />
       {details === undefined ? null : (
@@ -158,21 +149,13 @@ function openedPlace({ path, entry, inSet }: EntryRow): Partial<Place> {
   return { ...set, path: parentOf(path) ?? '/', file: path };
 }
 
-interface ListedProps extends BrowserProps {
-  readonly selection: Selection;
+interface ListedProps extends BrowserProps, ListProps {
   readonly selectedSet: number;
-  readonly canSelect: (row: EntryRow) => boolean;
-  readonly onClear: () => void;
   readonly onRestore: (restoring: Restoring) => void;
-  readonly onOpen: (row: EntryRow) => void;
-  readonly onToggle: (rows: Rows) => void;
 }
 
 function Listed(props: ListedProps) {
-  const { place, go, client, chosen, timeOf, selection, selectedSet, canSelect } = props;
-  const { onOpen, onToggle, onClear } = props;
-  const openFile = place.file;
-  const rowProps = { client, selection, timeOf, canSelect, openFile, onOpen, onToggle, onClear };
+  const { place, go, chosen, selection, selectedSet } = props;
   const toolBar = (
     <ToolBar
       {...props}
@@ -184,18 +167,7 @@ function Listed(props: ListedProps) {
     return (
       <div class="listed">
         {selection.size === 0 ? null : toolBar}
-        {place.search === '' ? (
-          <ChangesView
-            {...rowProps}
-            {...{ place, go }}
-            sets={props.sets}
-            clockOf={props.clockOf}
-            set={chosen}
-            onEnd={() => go({ showsChanges: false })}
-          />
-        ) : (
-          <SearchView {...rowProps} {...{ place, go }} onEnd={() => go({ search: '' })} />
-        )}
+        {place.search === '' ? <ChangesView {...props} set={chosen} /> : <SearchView {...props} />}
       </div>
     );
   }
@@ -203,15 +175,18 @@ function Listed(props: ListedProps) {
     <div class="listed">
       <PathBar path={place.path} onGo={(path) => go({ path, file: undefined })} />
       {toolBar}
-      <FilesView {...rowProps} {...{ place, go }} set={chosen} />
+      <FilesView {...props} set={chosen} />
     </div>
   );
 }
 
-interface ChangesProps extends PathsProps {
+interface SearchProps extends ListProps {
   readonly client: string;
   readonly place: Place;
   readonly go: Go;
+}
+
+interface ChangesProps extends SearchProps {
   readonly sets: readonly BackupSet[];
   readonly set: BackupSet;
   readonly clockOf: (set: number) => string;
@@ -244,16 +219,11 @@ function ChangesView({ client, place, go, sets, set, clockOf, ...paths }: Change
       }
       title={t('changesOf', { time: paths.timeOf(set.set) })}
       back={t('changesEnd')}
+      onEnd={() => go({ showsChanges: false })}
       empty={t(isFirst ? 'changesFirst' : 'changesNone')}
       status={`${list.isLoading ? t('loading') : count}${lacking}`}
     />
   );
-}
-
-interface SearchProps extends PathsProps {
-  readonly client: string;
-  readonly place: Place;
-  readonly go: Go;
 }
 
 /** Shows the results of a search over all backups, which is updated while the user types. */
@@ -278,6 +248,7 @@ function SearchView({ client, place, go, ...paths }: SearchProps) {
       filters={<SearchFilters {...{ place, go }} />}
       title={t('searchResults', shown)}
       back={t('endSearch')}
+      onEnd={() => go({ search: '' })}
       empty={t('searchNone', shown)}
       status={list.isLoading ? t('searching') : t(count, { n: rows.length })}
     />

@@ -18,7 +18,7 @@ interface CalendarProps {
   readonly sets: readonly BackupSet[];
   readonly month: Month;
   /** Number of the chosen set. */
-  readonly chosen: number | undefined;
+  readonly chosen: number;
   readonly onMonth: (month: Month) => void;
   readonly onChoose: (set: number) => void;
 }
@@ -88,12 +88,11 @@ function DayCell({ day, month, chosen, onChoose }: DayProps) {
   if (sets.length === 0) return <span class="day">{day.day}</span>;
   const date = shownDay(new Date(month.year, month.month, day.day).getTime(), LOCALE);
   const spoken = t('dayWith', { day: date, n: sets.length });
-  const isChosen = chosen !== undefined && sets.includes(chosen);
   return (
     <button
       type="button"
       class={`day has-sets ${isTroubled ? 'troubled' : ''}`}
-      aria-pressed={isChosen}
+      aria-pressed={sets.includes(chosen)}
       aria-label={isTroubled ? t('dayTroubled', { day: spoken }) : spoken}
       onClick={() => onChoose(newest)}
     >

@@ -33,7 +33,7 @@ export function Comparison(props: ComparisonProps) {
   );
   return (
     <Dialog title={t('diffOf', { name: shownName(name) })} isWide onClose={onClose}>
-      {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
+      <Notice error={answer.error} again={answer.again} />
       {answer.isLoading ? <p role="status">{t('loading')}</p> : null}
       {answer.value === undefined ? null : (
         <Differences rows={answer.value} before={before.time} after={after.time} />

@@ -3,11 +3,10 @@ import { useEffect, useRef } from 'preact/hooks';
 import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
-import { parentOf } from '../logic/paths.js';
+import { nameOf, parentOf } from '../logic/paths.js';
 import { msOfNs, shownBytes, shownMode, shownName, shownTime } from '../logic/shown.js';
 import { ForgetAct } from './acts.js';
 import { ContentPreview } from './content-preview.js';
-import { nameOf } from './files-view.js';
 import { Icon } from './icons.js';
 import { Name, PathName } from './name.js';
 import { Notice } from './notice.js';
@@ -51,7 +50,7 @@ export function Details(props: DetailsProps) {
       >
         <PathName path={parentOf(path) ?? '/'} />
       </button>
-      {entry.error === undefined ? null : <Notice error={entry.error} again={entry.again} />}
+      <Notice error={entry.error} again={entry.again} />
       {entry.value === undefined ? null : <Facts {...props} entry={entry.value} />}
       <Versions {...props} name={name} />
       {entry.value?.type === 'file' ? (

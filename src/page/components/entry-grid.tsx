@@ -15,7 +15,21 @@ import { AwaitedRow, GridRow } from './grid-row.js';
 export type EntryRow = Row<Entry>;
 export type Rows = readonly (EntryRow | undefined)[];
 
-interface GridProps {
+/** Properties that a list gets from the view around it. */
+export interface ListProps {
+  readonly selection: Selection;
+  /** Path of the file whose details are shown; its row is marked. */
+  readonly openFile: string | undefined;
+  readonly timeOf: (set: number) => string;
+  /** True if a row may be selected together with the selected rows. */
+  readonly canSelect: (row: EntryRow) => boolean;
+  readonly onOpen: (row: EntryRow) => void;
+  readonly onToggle: (rows: Rows) => void;
+  /** Ends the selection. */
+  readonly onClear: () => void;
+}
+
+interface GridProps extends ListProps {
   readonly label: string;
   /** The rows, undefined where they are not loaded yet. */
   readonly rows: Rows;
@@ -23,24 +37,14 @@ interface GridProps {
   readonly isCounted: boolean;
   /** True if all rows are loaded. */
   readonly isWhole: boolean;
-  readonly selection: Selection;
   readonly sort: Sort | undefined;
   readonly order: Order;
   /** True if each row has its whole path. */
   readonly hasPaths?: boolean;
-  /** Path of the file whose details are shown; its row is marked. */
-  readonly openFile: string | undefined;
   /** Path of the row that is active at first. */
   readonly startAt?: string | undefined;
-  readonly timeOf: (set: number) => string;
-  /** True if a row may be selected together with the selected rows. */
-  readonly canSelect: (row: EntryRow) => boolean;
-  readonly onSort: (sort: Sort) => void;
-  readonly onOpen: (row: EntryRow) => void;
+  readonly onSort?: (sort: Sort) => void;
   readonly onUp?: () => void;
-  readonly onToggle: (rows: Rows) => void;
-  /** Ends the selection. */
-  readonly onClear: () => void;
   /** Called with the rows that come into view, by their indexes. */
   readonly onView: (first: number, end: number) => void;
   /** Loads all rows. */
@@ -291,7 +295,7 @@ function GridHead(props: GridProps & { readonly selectAll: () => void }) {
                 type="button"
                 class="plain"
                 title={t('sortBy', { column: t(column) })}
-                onClick={() => onSort(column)}
+                onClick={() => onSort?.(column)}
               >
                 {t(column)}
                 <span class="arrow" aria-hidden="true">

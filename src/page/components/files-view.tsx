@@ -4,27 +4,18 @@ import { api, type BackupSet, type Deleted, type Entry } from '../api.js';
 import { type Counted, useCounted } from '../counted-list.js';
 import { type Go, useAnswer } from '../hooks.js';
 import { t } from '../language.js';
-import { aboveRoots, lastSegment, parentOf, pathOf, startingPath, textOf } from '../logic/paths.js';
+import { aboveRoots, parentOf, pathOf, startingPath, textOf } from '../logic/paths.js';
 import type { Place, Sort } from '../logic/place.js';
 import { comparison, deletedBefore, type Row, rowOf, withDeleted } from '../logic/rows.js';
 import { shownName } from '../logic/shown.js';
-import type { Selection } from '../logic/selection.js';
-import { EntryGrid, type EntryRow, type Rows } from './entry-grid.js';
+import { EntryGrid, type EntryRow, type ListProps, type Rows } from './entry-grid.js';
 import { Notice } from './notice.js';
 
-interface FilesProps {
+interface FilesProps extends ListProps {
   readonly client: string;
   readonly set: BackupSet;
   readonly place: Place;
   readonly go: Go;
-  readonly selection: Selection;
-  readonly timeOf: (set: number) => string;
-  readonly canSelect: (row: EntryRow) => boolean;
-  readonly onOpen: (row: EntryRow) => void;
-  /** Path of the file whose details are shown. */
-  readonly openFile: string | undefined;
-  readonly onToggle: (rows: Rows) => void;
-  readonly onClear: () => void;
 }
 
 export function FilesView(props: FilesProps) {
@@ -87,7 +78,7 @@ function DirectoryView(props: FilesProps) {
   const error = list.error ?? deleted.error;
   return (
     <>
-      {error === undefined ? null : <Notice error={error} again={list.again} />}
+      <Notice error={error} again={list.again} />
       <Listing {...props} rows={rows} list={list} deletedCount={gone.length} />
     </>
   );
@@ -105,8 +96,8 @@ interface ListingProps extends FilesProps {
   readonly deletedCount: number;
 }
 
-function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
-  const { place, go, selection, timeOf } = props;
+function Listing({ list, deletedCount, ...props }: ListingProps) {
+  const { rows, place, go } = props;
   const { isCounted = true } = list ?? {};
   const isWhole = list === undefined || (isCounted && list.loaded === list.items.length);
   const sortBy = (sort: Sort): void => {
@@ -119,23 +110,15 @@ function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
   return (
     <>
       <EntryGrid
+        {...{ ...props, isCounted, isWhole }}
         label={t('filesIn', { path: shownName(textOf(place.path)) })}
-        rows={rows}
-        {...{ isCounted, isWhole }}
-        selection={selection}
         sort={list === undefined ? undefined : place.sort}
         order={place.order}
         startAt={place.file}
-        timeOf={timeOf}
-        canSelect={props.canSelect}
         onSort={sortBy}
-        onOpen={props.onOpen}
         onUp={() => {
           if (above !== undefined) go({ path: above, file: undefined });
         }}
-        openFile={props.openFile}
-        onToggle={props.onToggle}
-        onClear={props.onClear}
         onView={(first, end) =>
           list?.show(first - deletedBefore(rows, first), end - deletedBefore(rows, end))
         }
@@ -152,9 +135,4 @@ function Listing({ rows, list, deletedCount, ...props }: ListingProps) {
 function statusOf(count: number, list: Counted<Row<Entry>> | undefined): string {
   if (list?.isFull === true) return t('tooMany', { n: count });
   return list?.isCounted === false ? t('loading') : t('entries', { n: count });
-}
-
-/** Returns the name of a path's last part, as text. */
-export function nameOf(path: string): string {
-  return textOf(lastSegment(path));
 }

@@ -76,8 +76,8 @@ export function JobProgress({ job }: { readonly job: JobState }) {
 }
 
 function progressText(job: JobState): string {
-  const { progress, totalBytes, latest, command } = job;
-  if (command !== undefined) return commandProgress(latest ?? '');
+  const { progress, totalBytes, command } = job;
+  if (command !== undefined) return commandProgress(job);
   const bytes = shownBytes(progress.bytes, LOCALE);
   const words = [
     totalBytes === undefined
@@ -92,13 +92,13 @@ function progressText(job: JobState): string {
 }
 
 /** Returns the progress that a command prints: entries looked at, or the share that is done. */
-function commandProgress(latest: string): string {
-  const scanned = /^scanned ([\d,]+)/.exec(latest)?.[1];
+function commandProgress(job: JobState): string {
+  const scanned = /^scanned ([\d,]+)/.exec(job.latest ?? '')?.[1];
   if (scanned !== undefined) return t('scanned', { n: Number(scanned.replaceAll(',', '')) });
-  const percent = /(\d{1,3}) %/.exec(latest)?.[1];
-  if (percent === undefined) return '';
-  const share = new Intl.NumberFormat(LOCALE, { style: 'percent' }).format(Number(percent) / 100);
-  return t('percentDone', { percent: share });
+  const share = shareOf(job);
+  if (share === undefined) return '';
+  const percent = new Intl.NumberFormat(LOCALE, { style: 'percent' }).format(share);
+  return t('percentDone', { percent });
 }
 
 const RESULTS = {

@@ -1,10 +1,10 @@
 /** Shows the jobs at the bottom of the page: those that run, and those whose results were not dismissed. */
 import { useState } from 'preact/hooks';
-import { api, type ApiError, type BackupSet, type Client, type JobState } from '../api.js';
-import { asApiError, type JobList } from '../hooks.js';
+import { api, type BackupSet, type Client, type JobState } from '../api.js';
+import { type JobList, useAttempt } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
 import { causeText } from './clients.js';
-import { lastSegment, pathOf, textOf } from '../logic/paths.js';
+import { nameOf, pathOf } from '../logic/paths.js';
 import { isMounted, shownBytes, shownClient, shownEntryName, shownName } from '../logic/shown.js';
 import { Dialog } from './dialog.js';
 import { hasLosses, headingOf, JobOutcome, JobProgress, resultText } from './job-outcome.js';
@@ -23,7 +23,7 @@ interface StripProps {
 
 export function JobStrip({ client, jobs, sets, own, timeOf }: StripProps) {
   const [shownId, setShownId] = useState<string>();
-  const [error, setError] = useState<ApiError>();
+  const [error, attempt] = useAttempt();
   // A preview belongs to the dialog that began it.
   const listed = (jobs.value ?? []).filter(({ kind }) => kind !== 'preview');
   const shown = listed.find(({ id }) => id === shownId);
@@ -36,13 +36,9 @@ export function JobStrip({ client, jobs, sets, own, timeOf }: StripProps) {
   };
   const isBackup = own?.state === 'running' && !isOwn;
   if (listed.length === 0 && !isBackup) return null;
-  const change = (request: Promise<JobState>): void => {
-    setError(undefined);
-    request.then(jobs.again, (problem: unknown) => setError(asApiError(problem)));
-  };
   return (
     <section class="jobs" aria-label={t('jobs')}>
-      {error === undefined ? null : <Notice error={error} />}
+      <Notice error={error} />
       <ul>
         {isBackup ? <RunningBackup reason={causeText(own.cause)} set={sets[0]} /> : null}
         {listed.map((job) => (
@@ -52,8 +48,8 @@ export function JobStrip({ client, jobs, sets, own, timeOf }: StripProps) {
             of={job.client === client ? undefined : shownClient(job.client)}
             time={timeIn(job)}
             onShow={() => setShownId(job.id)}
-            onEnd={() => change(api.endJob(job.id))}
-            onUndo={() => change(api.undoJob(job.id))}
+            onEnd={() => void attempt(api.endJob(job.id), jobs.again)}
+            onUndo={() => void attempt(api.undoJob(job.id), jobs.again)}
           />
         ))}
       </ul>
@@ -163,9 +159,7 @@ const TITLES = {
 
 /** Returns the subject of a job, such as `Restore: letter.txt, plan.txt and 3 more → /tmp/out`. */
 function titleOf({ kind, paths, pathCount, output }: JobState): string {
-  const names = paths.map(({ path, pathBytes }) =>
-    shownEntryName(textOf(lastSegment(pathOf(path, pathBytes)))),
-  );
+  const names = paths.map(({ path, pathBytes }) => shownEntryName(nameOf(pathOf(path, pathBytes))));
   const more = pathCount > names.length ? [t('moreFailures', { n: pathCount - names.length })] : [];
   const of = [...names, ...more].join(', ');
   const what = of === '' ? t(TITLES[kind]) : labelled(t(TITLES[kind]), of);

@@ -6,7 +6,8 @@ import { English, Words } from './words.js';
 import { Icon } from './icons.js';
 
 interface NoticeProps {
-  readonly error: ApiError;
+  /** The error; nothing is shown without one. */
+  readonly error: ApiError | undefined;
   readonly again?: () => void;
 }
 
@@ -52,6 +53,7 @@ export function ErrorWords({ error }: { readonly error: Pick<ApiError, 'code' | 
 }
 
 export function Notice({ error, again }: NoticeProps) {
+  if (error === undefined) return null;
   const { code, message, guidance } = error;
   const own = ownText(code);
   return (

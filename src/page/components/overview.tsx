@@ -3,7 +3,7 @@ import { api, type BackupSet, type Client, type Store } from '../api.js';
 import { useNews } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
-import { shownBytes, shownTime } from '../logic/shown.js';
+import { DAY_MS, shownBytes, shownTime } from '../logic/shown.js';
 import { AccountSpace } from './account-space.js';
 import { ClientActs, MountAct } from './acts.js';
 import { JoinMachine } from './administer.js';
@@ -32,9 +32,7 @@ export function Overview(props: OverviewProps) {
     <div class="overview">
       <section class="card">
         <h2>{t('clients')}</h2>
-        {clients.error === undefined ? null : (
-          <Notice error={clients.error} again={clients.again} />
-        )}
+        <Notice error={clients.error} again={clients.again} />
         {clients.value === undefined ? null : (
           <Clients clients={clients.value} place={isRemote ? undefined : place} />
         )}
@@ -68,7 +66,7 @@ function StoreFacts({ client, own }: FactsProps) {
   const { value, error, again } = useNews<Store>(`store/${client}`, (before, signal) =>
     api.store(client, before, signal),
   );
-  if (value === undefined) return error === undefined ? null : <Notice {...{ error, again }} />;
+  if (value === undefined) return <Notice {...{ error, again }} />;
   const { availableBytes, totalBytes, certificateEndsAtMs } = value;
   return (
     <ul class="store-facts">
@@ -100,7 +98,7 @@ function StoreFacts({ client, own }: FactsProps) {
 }
 
 /** Time before its end from which a certificate is marked, as in the log of the server. */
-const SOON_MS = 21 * 86_400_000;
+const SOON_MS = 21 * DAY_MS;
 
 function isSoon(endMs: number): boolean {
   return endMs - Date.now() < SOON_MS;

@@ -9,35 +9,25 @@ import { keptBy } from '../logic/causes.js';
 import { shownBytes, shownClient, shownName, shownTime } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
 import { keyOfRule, PurgeAct, RulesAct } from './acts.js';
+import { TextField } from './fields.js';
 import { Notice } from './notice.js';
 
-/** Rules that are numbers of sets, and those that are words. The last ones are shown on request. */
-const COUNTS = [
-  'keepLast',
-  'keepHourly',
-  'keepDaily',
-  'keepWeekly',
-  'keepMonthly',
-  'keepYearly',
-] as const;
-const WORDS = ['keepWithin', 'keepTags'] as const;
-const RARE = ['endedAfter', 'keepPeriods', 'priorities'] as const;
-const RULES = [...COUNTS, ...WORDS, ...RARE];
-type Rule = (typeof RULES)[number];
-
-const TEXTS: Readonly<Record<Rule, TextKey>> = {
+/** Rules that are numbers of sets, and those that are words, with their texts. The last ones are shown on request. */
+const COUNTS = {
   keepLast: 'keepLastRule',
   keepHourly: 'keepHourly',
   keepDaily: 'keepDaily',
   keepWeekly: 'keepWeekly',
   keepMonthly: 'keepMonthly',
   keepYearly: 'keepYearly',
-  keepWithin: 'keepWithinRule',
-  keepTags: 'keepTagsRule',
+} as const;
+const WORDS = { keepWithin: 'keepWithinRule', keepTags: 'keepTagsRule' } as const;
+const RARE = {
   endedAfter: 'endedAfterRule',
   keepPeriods: 'keepPeriodsRule',
   priorities: 'prioritiesRule',
-};
+} as const;
+const RULES = Object.keys({ ...COUNTS, ...WORDS, ...RARE });
 
 /** Rules for a client that has none: those that `tardis setup` proposes. */
 const USUAL: PurgeRules = { keepWithin: '2d', keepDaily: '14', keepWeekly: '8', keepMonthly: '12' };
@@ -103,36 +93,35 @@ function PurgeForm({ client, sets, storeWords, start, onEdit, onKept }: FormProp
     api.purge(client, settledRules, signal),
   );
   const times = new Map(sets.map(({ set, openedAtMs }) => [set, openedAtMs]));
-  const field = (rule: Rule, isCount: boolean) => (
-    <label key={rule} class="field">
-      {t(TEXTS[rule])}
-      <input
-        {...(isCount ? { type: 'number', min: 0, max: MAX_KEPT } : { type: 'text' })}
-        value={rules[rule] ?? ''}
-        spellcheck={false}
-        onInput={({ currentTarget: { value } }) => {
-          onEdit();
-          setRules({ ...rules, [rule]: isCount ? boundedCount(value) : value.trim() });
-        }}
-      />
-    </label>
+  const field = ([rule, text]: [string, TextKey], isCount = false) => (
+    <TextField
+      key={rule}
+      label={t(text)}
+      {...(isCount ? ({ type: 'number', min: 0, max: MAX_KEPT } as const) : {})}
+      value={rules[rule] ?? ''}
+      spellcheck={false}
+      onText={(words) => {
+        onEdit();
+        setRules({ ...rules, [rule]: isCount ? boundedCount(words) : words.trim() });
+      }}
+    />
   );
   return (
     <>
       {storeWords === '' ? null : <p class="faint">{t('purgeHint')}</p>}
       <fieldset class="rules">
         <legend>{t('purgeKeep')}</legend>
-        {COUNTS.map((rule) => field(rule, true))}
-        {WORDS.map((rule) => field(rule, false))}
+        {Object.entries(COUNTS).map((rule) => field(rule, true))}
+        {Object.entries(WORDS).map((rule) => field(rule))}
       </fieldset>
       <details>
         <summary>{t('rulesMore')}</summary>
-        <div class="rules">{RARE.map((rule) => field(rule, false))}</div>
+        <div class="rules">{Object.entries(RARE).map((rule) => field(rule))}</div>
       </details>
       {storeWords === '' ? null : (
         <Command text={commandOf(`${storeWords} -C ${shownClient(client)}`, settledRules)} />
       )}
-      {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
+      <Notice error={answer.error} again={answer.again} />
       {answer.value === undefined ? null : (
         <>
           <Decisions {...answer.value} times={times} />

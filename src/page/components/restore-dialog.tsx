@@ -3,11 +3,13 @@
  * goes on without the dialog, in the strip of jobs.
  */
 import { useState } from 'preact/hooks';
-import { api, type ApiError, type JobState, type RestoreBody } from '../api.js';
-import { asApiError, type JobList } from '../hooks.js';
+import { api, type JobState, type RestoreBody } from '../api.js';
+import { type JobList, useAttempt } from '../hooks.js';
 import { t } from '../language.js';
 import { pathFromText, textOf } from '../logic/paths.js';
+import type { TextKey } from '../logic/texts.js';
 import { Dialog } from './dialog.js';
+import { Check, Select } from './fields.js';
 import { JobOutcome } from './job-outcome.js';
 import { PathName } from './name.js';
 import { Notice } from './notice.js';
@@ -21,22 +23,20 @@ interface RestoreProps {
   readonly onClose: () => void;
 }
 
-const POLICIES = ['refuse', 'never', 'newer', 'older', 'always'] as const;
-type Policy = (typeof POLICIES)[number];
-const POLICY_TEXTS = {
-  refuse: 'policyRefuse',
-  never: 'policyNever',
-  newer: 'policyNewer',
-  older: 'policyOlder',
-  always: 'policyAlways',
-} as const;
+const POLICIES: readonly (readonly [policy: RestoreBody['overwrite'], text: TextKey])[] = [
+  ['refuse', 'policyRefuse'],
+  ['never', 'policyNever'],
+  ['newer', 'policyNewer'],
+  ['older', 'policyOlder'],
+  ['always', 'policyAlways'],
+];
 
 const SHOWN_PATHS = 5;
 
 export function RestoreDialog({ client, set, time, paths, jobs, onClose }: RestoreProps) {
   const [isInPlace, setInPlace] = useState(true);
   const [output, setOutput] = useState('');
-  const [overwrite, setOverwrite] = useState<Policy>('refuse');
+  const [overwrite, setOverwrite] = useState<RestoreBody['overwrite']>('refuse');
   const [comparesContents, setComparesContents] = useState(false);
   const { job, error, start, stop } = useRestore(jobs);
   const isRunning = job?.state === 'running';
@@ -62,17 +62,22 @@ export function RestoreDialog({ client, set, time, paths, jobs, onClose }: Resto
         }}
       >
         <Where {...{ isInPlace, setInPlace, output, setOutput, isRunning }} />
-        <Policies {...{ overwrite, setOverwrite, isRunning }} />
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={comparesContents}
-            disabled={isRunning}
-            onChange={({ currentTarget }) => setComparesContents(currentTarget.checked)}
+        <label class="field">
+          {t('restorePolicy')}
+          <Select
+            value={overwrite}
+            options={POLICIES.map(([policy, text]) => [policy, t(text)])}
+            isDisabled={isRunning}
+            onChoose={setOverwrite}
           />
-          {t('compareContents')}
         </label>
-        {error === undefined ? null : <Notice error={error} />}
+        <Check
+          label={t('compareContents')}
+          isOn={comparesContents}
+          isDisabled={isRunning}
+          onChange={setComparesContents}
+        />
+        <Notice error={error} />
         <div aria-live="polite">{job === undefined ? null : <JobOutcome job={job} />}</div>
         <div class="actions end">
           {isRunning ? (
@@ -157,49 +162,20 @@ function isRelative(output: string): boolean {
   return output !== '' && !output.startsWith('/');
 }
 
-interface PoliciesProps {
-  readonly overwrite: Policy;
-  readonly setOverwrite: (policy: Policy) => void;
-  readonly isRunning: boolean;
-}
-
-function Policies({ overwrite, setOverwrite, isRunning }: PoliciesProps) {
-  return (
-    <label class="field">
-      {t('restorePolicy')}
-      <select
-        value={overwrite}
-        disabled={isRunning}
-        onChange={({ currentTarget }) =>
-          setOverwrite(POLICIES.find((one) => one === currentTarget.value) ?? 'refuse')
-        }
-      >
-        {POLICIES.map((policy) => (
-          <option key={policy} value={policy}>
-            {t(POLICY_TEXTS[policy])}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
-}
-
 /** Follows the job that the dialog began, and begins and stops it. */
 function useRestore(jobs: JobList) {
   const [begun, setBegun] = useState<JobState>();
-  const [error, setError] = useState<ApiError>();
-  const fail = (problem: unknown): void => setError(asApiError(problem));
+  const [error, attempt] = useAttempt();
   const job = jobs.value?.find(({ id }) => id === begun?.id) ?? begun;
   const start = (body: RestoreBody): void => {
-    setError(undefined);
     setBegun(undefined);
-    api.restore(body).then((state) => {
+    void attempt(api.restore(body), (state) => {
       setBegun(state);
       jobs.again();
-    }, fail);
+    });
   };
   const stop = (): void => {
-    if (job !== undefined) api.endJob(job.id).then(jobs.again, fail);
+    if (job !== undefined) void attempt(api.endJob(job.id), jobs.again);
   };
   return { job, error, start, stop };
 }

@@ -7,6 +7,7 @@ import { hasText, LOCALE, t } from '../language.js';
 import { pathOf } from '../logic/paths.js';
 import { shownBytes, shownCount, shownDay, shownName } from '../logic/shown.js';
 import { SetActs } from './acts.js';
+import { Select } from './fields.js';
 import { English } from './words.js';
 import { PathName } from './name.js';
 import { Notice } from './notice.js';
@@ -16,7 +17,7 @@ interface SetListProps {
   readonly sets: readonly BackupSet[];
   /** Number of days without a backup before a set, by the set's number. */
   readonly late: ReadonlyMap<number, number>;
-  readonly chosen: number | undefined;
+  readonly chosen: number;
   /** Number of the set that a backup is writing; undefined if none runs. */
   readonly running: number | undefined;
   readonly clockOf: (set: number) => string;
@@ -69,7 +70,7 @@ function Unread({ client, set }: { readonly client: string; readonly set: number
   return (
     <details class="changes" onToggle={({ currentTarget }) => setOpen(currentTarget.open)}>
       <summary>{t('unreadList')}</summary>
-      {error === undefined ? null : <Notice {...{ error, again }} />}
+      <Notice {...{ error, again }} />
       {value !== undefined && total === 0 ? <p>{t('unreadNotNamed')}</p> : null}
       <ul>
         {notes.map(({ path, pathBytes, reason }, index) => (
@@ -154,19 +155,14 @@ export function SinceChoice({ sets, set, since, none, clockOf, go }: SinceProps)
   return (
     <label class="field since">
       {t('since')}
-      <select
-        value={since ?? ''}
-        onChange={({ currentTarget: { value } }) =>
-          go({ since: value === '' ? undefined : Number(value) }, 'replace')
-        }
-      >
-        <option value="">{none}</option>
-        {earlier.map((one) => (
-          <option key={one.set} value={one.set}>
-            {setWords(one, clockOf(one.set))}
-          </option>
-        ))}
-      </select>
+      <Select
+        value={since}
+        options={[
+          [undefined, none],
+          ...earlier.map((one) => [one.set, setWords(one, clockOf(one.set))] as const),
+        ]}
+        onChoose={(chosen) => go({ since: chosen }, 'replace')}
+      />
     </label>
   );
 }

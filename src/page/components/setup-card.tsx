@@ -7,6 +7,7 @@ import { pathFromText } from '../logic/paths.js';
 import { shownBytes, shownName } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
 import { ActButton, Acting } from './acts.js';
+import { Select, TextField } from './fields.js';
 import { Notice } from './notice.js';
 import { Words } from './words.js';
 
@@ -21,7 +22,6 @@ const FIELDS: readonly (readonly [key: Key, text: TextKey])[] = [
   ['HookBefore', 'setupBefore'],
   ['HookAfter', 'setupAfter'],
 ];
-const TIMES = ['hourly', 'daily', 'weekly', 'never'] as const;
 const TIME_TEXTS = {
   hourly: 'setupHourly',
   daily: 'setupDaily',
@@ -47,7 +47,7 @@ export function SetupCard({ client }: { readonly client: string }) {
           <Words text={t('setupNone')} />
         </p>
       )}
-      {error === undefined ? null : <Notice {...{ error, again }} />}
+      <Notice {...{ error, again }} />
       {value === undefined ? null : (
         <>
           <dl class="setup">
@@ -95,19 +95,18 @@ function SetupAct({ client, value }: SetupProps) {
       {FIELDS.map(([key, text]) => {
         const shown = typed[key] ?? value[key];
         if (shown === undefined) return null;
+        const field = { label: t(text), value: shown };
+        const onText = (words: string): void => change(key, words);
+        if (key !== 'When')
+          return <TextField key={key} {...{ ...field, onText }} spellcheck={false} />;
         return (
           <label key={key} class="field">
             {t(text)}
-            {key === 'When' ? (
-              <TimeChoice value={shown} onChange={(time) => change(key, time)} />
-            ) : (
-              <input
-                type="text"
-                value={shown}
-                spellcheck={false}
-                onInput={({ currentTarget }) => change(key, currentTarget.value)}
-              />
-            )}
+            <Select
+              value={shown}
+              options={Object.entries(TIME_TEXTS).map(([time, name]) => [time, t(name)])}
+              onChoose={(time) => change(key, time)}
+            />
           </label>
         );
       })}
@@ -132,23 +131,6 @@ const ANSWERS: Readonly<Record<string, TextKey>> = {
 function shownAnswer(value: string): string {
   const key = Object.hasOwn(ANSWERS, value) ? ANSWERS[value] : undefined;
   return key === undefined ? shownName(value) : t(key);
-}
-
-interface TimeProps {
-  readonly value: string;
-  readonly onChange: (time: string) => void;
-}
-
-function TimeChoice({ value, onChange }: TimeProps) {
-  return (
-    <select value={value} onChange={({ currentTarget }) => onChange(currentTarget.value)}>
-      {TIMES.map((time) => (
-        <option key={time} value={time}>
-          {t(TIME_TEXTS[time])}
-        </option>
-      ))}
-    </select>
-  );
 }
 
 /** Shows how much of the newest backup each excluded directory has, so that a rule is weighed before it is saved. */

@@ -12,7 +12,7 @@ interface SideBarProps {
   readonly sets: readonly BackupSet[];
   /** The client with its state; undefined until that is known. */
   readonly own: Client | undefined;
-  readonly chosen: BackupSet | undefined;
+  readonly chosen: BackupSet;
   readonly isOpen: boolean;
   readonly clockOf: (set: number) => string;
   readonly onChoose: (set: number | undefined) => void;
@@ -22,7 +22,7 @@ interface SideBarProps {
 
 export function SideBar(props: SideBarProps) {
   const { client, sets, own, chosen, isOpen, clockOf, onChoose, onChanges } = props;
-  const shownMs = chosen?.openedAtMs ?? sets[0]?.openedAtMs ?? Date.now();
+  const shownMs = chosen.openedAtMs;
   const [month, setMonth] = useState(() => monthOf(shownMs));
   useEffect(() => setMonth(monthOf(shownMs)), [shownMs]);
   const lateAfterMs = own?.lateAfterMs ?? 0;
@@ -45,11 +45,11 @@ export function SideBar(props: SideBarProps) {
       <Calendar
         sets={judged}
         month={month}
-        chosen={chosen?.set}
+        chosen={chosen.set}
         onMonth={setMonth}
         onChoose={onChoose}
       />
-      {newest === undefined || chosen === undefined || chosen.set >= newest.set ? null : (
+      {newest === undefined || chosen.set >= newest.set ? null : (
         <button type="button" class="newest" onClick={() => onChoose(undefined)}>
           {t('newestSet')}
         </button>
@@ -57,7 +57,7 @@ export function SideBar(props: SideBarProps) {
       <SetList
         sets={inMonth}
         late={late}
-        chosen={chosen?.set}
+        chosen={chosen.set}
         {...{ client, running, clockOf, onChoose, onChanges }}
       />
     </nav>

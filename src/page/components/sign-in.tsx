@@ -1,7 +1,7 @@
 /** The forms that take a secret: by one a browser signs in, by the other a client is opened. */
 import { useState } from 'preact/hooks';
-import { api, type ApiError } from '../api.js';
-import { asApiError, useAnswer } from '../hooks.js';
+import { api } from '../api.js';
+import { useAnswer, useAttempt } from '../hooks.js';
 import { t } from '../language.js';
 import { shownClient } from '../logic/shown.js';
 import { errorText, Notice } from './notice.js';
@@ -22,7 +22,7 @@ export function SignIn({ onDone }: SignInProps) {
         <h1>{t('product')}</h1>
         <LanguageChoice />
       </div>
-      {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
+      <Notice error={answer.error} again={answer.again} />
       <p>
         <Words text={t(isRemote ? 'signInRemote' : 'signInLocal')} />
       </p>
@@ -67,18 +67,13 @@ interface SecretProps extends SignInProps {
 
 function SecretForm({ label, button, wrong, send, onDone }: SecretProps) {
   const [secret, setSecret] = useState('');
-  const [error, setError] = useState<ApiError | undefined>(undefined);
+  const [error, attempt] = useAttempt();
   const [isWaiting, setWaiting] = useState(false);
   const submit = async (event: Event): Promise<void> => {
     event.preventDefault();
     setWaiting(true);
-    try {
-      await send(secret);
-      onDone();
-    } catch (failed) {
-      setError(asApiError(failed));
-      setSecret('');
-    }
+    await attempt(send(secret), onDone);
+    setSecret('');
     setWaiting(false);
   };
   return (

@@ -1,11 +1,12 @@
 /** Shows which directories are large, and which have grown since an earlier backup, as bars that lead into them. */
-import { api, type BackupSet, type SizesReply } from '../api.js';
+import { api, type BackupSet, type SizesFound } from '../api.js';
 import { type Go, useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { pathOf, textOf } from '../logic/paths.js';
 import { type Measure, MEASURES, type Place } from '../logic/place.js';
 import { shownBytes } from '../logic/shown.js';
 import type { TextKey } from '../logic/texts.js';
+import { Select } from './fields.js';
 import { Name } from './name.js';
 import { Notice } from './notice.js';
 import { PathBar } from './path-bar.js';
@@ -39,13 +40,22 @@ export function SizesView({ client, place, go, sets, chosen, clockOf }: SizesPro
       <PathBar path={path} onGo={(to) => go({ path: to })} />
       <div class="tool-bar">
         <SinceChoice {...{ sets, set, since, clockOf, go }} none={t('sinceNever')} />
-        {since === undefined ? null : <MeasureChoice {...{ measure, go }} />}
+        {since === undefined ? null : (
+          <label class="field">
+            {t('sizesBy')}
+            <Select
+              value={measure}
+              options={MEASURES.map((one) => [one, t(MEASURE_TEXTS[one])])}
+              onChoose={(chosen) => go({ measure: chosen }, 'replace')}
+            />
+          </label>
+        )}
         <span class="space" />
         <button type="button" onClick={() => go({ view: 'files' })}>
           {t('sizesFiles')}
         </button>
       </div>
-      {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
+      <Notice error={answer.error} again={answer.again} />
       {answer.isLoading ? <p role="status">{t('loading')}</p> : null}
       {answer.value === undefined ? null : (
         <Bars reply={answer.value} {...{ path, measure, go }} hasSince={since !== undefined} />
@@ -54,30 +64,9 @@ export function SizesView({ client, place, go, sets, chosen, clockOf }: SizesPro
   );
 }
 
-function MeasureChoice({ measure, go }: { readonly measure: Measure; readonly go: Go }) {
-  return (
-    <label class="field">
-      {t('sizesBy')}
-      <select
-        value={measure}
-        onChange={({ currentTarget }) => {
-          const chosen = MEASURES.find((one) => one === currentTarget.value);
-          if (chosen !== undefined) go({ measure: chosen }, 'replace');
-        }}
-      >
-        {MEASURES.map((one) => (
-          <option key={one} value={one}>
-            {t(MEASURE_TEXTS[one])}
-          </option>
-        ))}
-      </select>
-    </label>
-  );
-}
-
 interface BarsProps {
   readonly path: string;
-  readonly reply: SizesReply;
+  readonly reply: SizesFound;
   readonly measure: Measure;
   readonly hasSince: boolean;
   readonly go: Go;
@@ -132,7 +121,7 @@ function Bars({ reply, path, measure, hasSince, go }: BarsProps) {
   );
 }
 
-type Counted = NonNullable<SizesReply['sizes']>;
+type Counted = NonNullable<SizesFound['sizes']>;
 
 function amountOf(sizes: Counted, measure: Measure): number {
   const { bytes, earlierBytes } = sizes;

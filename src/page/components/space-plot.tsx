@@ -3,12 +3,12 @@ import { api, type SpacePoint } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
 import { type Box, type Plot, plotOf } from '../logic/plot.js';
-import { shownBytes, shownDay, shownTime } from '../logic/shown.js';
+import { DAY_MS, shownBytes, shownDay, shownTime } from '../logic/shown.js';
 import { Notice } from './notice.js';
 
 const BOX: Box = { width: 640, height: 220, left: 64, right: 16, top: 12, bottom: 28 };
 /** Span of time below which times are shown as hours. */
-const SHORT_MS = 2 * 86_400_000;
+const SHORT_MS = 2 * DAY_MS;
 const CLOCK = { hour: '2-digit', minute: '2-digit' } as const;
 const DAY = { day: 'numeric', month: 'short' } as const;
 /** Maximum number of points that are drawn as dots. With more points, only the line is drawn. */

@@ -1,10 +1,10 @@
 /** Buttons for the selection, and the choice to show deleted entries. */
-import { useState } from 'preact/hooks';
-import { api, type ApiError, archiveHref, keptArchiveHref } from '../api.js';
-import { asApiError, type Go } from '../hooks.js';
+import { api, archiveHref, keptArchiveHref } from '../api.js';
+import { type Attempt, type Go, useAttempt } from '../hooks.js';
 import { t } from '../language.js';
 import type { Place } from '../logic/place.js';
 import { MAX_SELECTED, type Selection } from '../logic/selection.js';
+import { Check } from './fields.js';
 import { Notice } from './notice.js';
 
 interface ToolBarProps {
@@ -20,7 +20,7 @@ interface ToolBarProps {
 
 export function ToolBar(props: ToolBarProps) {
   const { client, set, place, go, selection, canRestore, onClear, onRestore } = props;
-  const [error, setError] = useState<ApiError>();
+  const [error, attempt] = useAttempt();
   const isSelected = selection.size > 0;
   const paths = isSelected ? [...selection] : [place.path];
   return (
@@ -33,18 +33,15 @@ export function ToolBar(props: ToolBarProps) {
           </button>
         </>
       ) : (
-        <label class="check">
-          <input
-            type="checkbox"
-            checked={place.showsDeleted}
-            onChange={({ currentTarget }) => go({ showsDeleted: currentTarget.checked }, 'replace')}
-          />
-          {t('showDeleted')}
-        </label>
+        <Check
+          label={t('showDeleted')}
+          isOn={place.showsDeleted}
+          onChange={(isOn) => go({ showsDeleted: isOn }, 'replace')}
+        />
       )}
       <span class="space" />
-      <ArchiveButton {...{ client, set, paths }} format="zip" onError={setError} />
-      <ArchiveButton {...{ client, set, paths }} format="tar" onError={setError} />
+      <ArchiveButton {...{ client, set, paths }} format="zip" attempt={attempt} />
+      <ArchiveButton {...{ client, set, paths }} format="tar" attempt={attempt} />
       {canRestore ? (
         <button
           type="button"
@@ -55,7 +52,7 @@ export function ToolBar(props: ToolBarProps) {
           {t('restore')}
         </button>
       ) : null}
-      {error === undefined ? null : <Notice error={error} />}
+      <Notice error={error} />
     </div>
   );
 }
@@ -73,20 +70,16 @@ const ARCHIVE_TEXTS = {
 interface ArchiveProps extends Pick<ToolBarProps, 'client' | 'set'> {
   readonly paths: readonly string[];
   readonly format: 'zip' | 'tar';
-  readonly onError: (error: ApiError | undefined) => void;
+  readonly attempt: Attempt;
 }
 
 /** Shows a link to an archive, or a button if the paths are too long for an address. */
-function ArchiveButton({ client, set, paths, format, onError }: ArchiveProps) {
+function ArchiveButton({ client, set, paths, format, attempt }: ArchiveProps) {
   const [short, long] = ARCHIVE_TEXTS[format];
   const href = archiveHref(client, set, paths, format);
   // A browser reports only that a download failed, so the set is looked up first.
   const start = (address: () => Promise<string>): void => {
-    onError(undefined);
-    api
-      .set(client, set)
-      .then(address)
-      .then(download, (problem: unknown) => onError(asApiError(problem)));
+    void attempt(api.set(client, set).then(address), download);
   };
   if (href !== undefined) {
     return (

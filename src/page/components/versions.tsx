@@ -46,7 +46,7 @@ export function Versions(props: VersionsProps) {
           </button>
         )}
       </div>
-      {answer.error === undefined ? null : <Notice error={answer.error} again={answer.again} />}
+      <Notice error={answer.error} again={answer.again} />
       <ol class="timeline" tabIndex={0} aria-label={t('versions')}>
         {versions.map((version) => (
           <VersionItem

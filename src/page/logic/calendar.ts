@@ -1,7 +1,9 @@
 /** Arranges backup sets in months and days, and finds the times without a backup. */
 
+import { DAY_MS } from './shown.js';
+
 /** The part of a set that a calendar needs. */
-export interface Timed {
+interface Timed {
   readonly set: number;
   readonly state: string;
   readonly openedAtMs: number;
@@ -21,7 +23,6 @@ export interface Day {
 }
 
 const DAYS_A_WEEK = 7;
-const DAY_MS = 86_400_000;
 
 export function monthOf(ms: number): Month {
   const date = new Date(ms);
@@ -73,28 +74,14 @@ export function weeksOf(
  */
 export function lateSets(sets: readonly Timed[], lateAfterMs: number): Map<number, number> {
   if (lateAfterMs === 0) return new Map();
-  const late = gapsOf(sets).filter(({ gapMs }) => gapMs > lateAfterMs);
-  return new Map(late.map(({ set, gapMs }) => [set, Math.floor(gapMs / DAY_MS)]));
-}
-
-/** Returns the complete sets, oldest first. */
-function completeOf<S extends Timed>(sets: readonly S[]): S[] {
-  return sets
+  const complete = sets
     .filter(({ state }) => state === 'complete')
     .toSorted((a, b) => a.openedAtMs - b.openedAtMs);
-}
-
-interface Gap {
-  readonly set: number;
-  readonly gapMs: number;
-}
-
-function gapsOf(sets: readonly Timed[]): Gap[] {
-  const complete = completeOf(sets);
-  return complete.slice(1).map(({ set, openedAtMs }, index) => ({
-    set,
-    gapMs: openedAtMs - complete[index]!.openedAtMs,
-  }));
+  const gaps = complete.slice(1).map(({ set, openedAtMs }, index) => {
+    return { set, gapMs: openedAtMs - complete[index]!.openedAtMs };
+  });
+  const late = gaps.filter(({ gapMs }) => gapMs > lateAfterMs);
+  return new Map(late.map(({ set, gapMs }) => [set, Math.floor(gapMs / DAY_MS)]));
 }
 
 /** Returns the first day of the week of a language: 0 for Sunday. */

@@ -45,6 +45,11 @@ export function lastSegment(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);
 }
 
+/** Returns the name of a path's last part, as text. */
+export function nameOf(path: string): string {
+  return textOf(lastSegment(path));
+}
+
 /** Returns a path and every directory above it, from `/` down, each with its own last segment (empty for `/`). */
 export function crumbsOf(path: string): { readonly path: string; readonly segment: string }[] {
   const crumbs = [{ path: '/', segment: '' }];

@@ -1,5 +1,5 @@
 /** The rows of the list of entries: of a directory with its deleted entries, or of a search. */
-import { joinPath, lastSegment, type Named, pathOf, segmentOf, textOf } from './paths.js';
+import { joinPath, type Named, nameOf, pathOf, segmentOf } from './paths.js';
 import type { Order, Sort } from './place.js';
 
 /** The part of an entry that rows need. */
@@ -155,7 +155,7 @@ export function changedRow<E extends RowEntry>(
   return {
     path,
     entry: after ?? before,
-    name: textOf(lastSegment(path)),
+    name: nameOf(path),
     inSet: isDeleted ? from : undefined,
     isDeleted,
     change: kind,

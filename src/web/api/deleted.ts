@@ -59,7 +59,7 @@ export const DELETED_ROUTE = addedRoute(
       if (found !== undefined) deleted.push({ entry: entryJson(history, found, name), lastSet });
     }
     const after = next ?? nextDirectory(directories, from.directory);
-    return { deleted, ...(after === undefined ? {} : { next: cursorOf(after) }) };
+    return { deleted, next: after === undefined ? undefined : cursorOf(after) };
   },
 );
 

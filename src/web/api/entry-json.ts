@@ -4,24 +4,23 @@ import { type BackupSet, type History, type HistoryEntry, restBelow } from '../.
 import { countErrors, EntryType, isSparse, type SetNumber } from '../../model/index.js';
 import { type BackupSet as SetJson, type Entry, ENTRY_TYPES } from './schemas.js';
 
-/** Returns a name or path as text, and its bytes only if it is not UTF-8. */
-function textAndBytes(bytes: Buffer): { text: string; bytes?: string } {
-  const text = bytes.toString('utf8');
-  return isUtf8(bytes) ? { text } : { text, bytes: bytes.toString('base64') };
+/** Returns a name or path as text, and its bytes only if it is not UTF-8. An answer leaves out what is undefined. */
+function textAndBytes(bytes: Buffer): [text: string, bytes: string | undefined] {
+  return [bytes.toString('utf8'), isUtf8(bytes) ? undefined : bytes.toString('base64')];
 }
 
 /** Returns the fields `path` and `pathBytes`. */
-export function pathJson(path: Buffer): { path: string; pathBytes?: string } {
-  const { text, bytes } = textAndBytes(path);
-  return bytes === undefined ? { path: text } : { path: text, pathBytes: bytes };
+export function pathJson(bytes: Buffer): { path: string; pathBytes: string | undefined } {
+  const [path, pathBytes] = textAndBytes(bytes);
+  return { path, pathBytes };
 }
 
 /** Returns an entry as JSON. A root is not in a directory and so has no name of its own; `name` gives one. */
 export function entryJson(history: History, entry: HistoryEntry, name = entry.name): Entry {
-  const { text, bytes } = textAndBytes(name);
+  const [shownName, nameBytes] = textAndBytes(name);
   const shown: Entry = {
-    name: text,
-    ...(bytes === undefined ? {} : { nameBytes: bytes }),
+    name: shownName,
+    nameBytes,
     type: ENTRY_TYPES[entry.type - 1] ?? 'file',
     sizeBytes: 0,
     modifiedNs: '0',
@@ -29,9 +28,11 @@ export function entryJson(history: History, entry: HistoryEntry, name = entry.na
     uid: 0,
     gid: 0,
     firstSet: entry.firstSet,
-    ...(entry.lastSet === undefined ? {} : { lastSet: entry.lastSet }),
+    lastSet: entry.lastSet,
   };
   if (entry.damage !== undefined) return { ...shown, damage: entry.damage.message };
+  const [target, targetBytes] =
+    entry.linkTarget === undefined ? [] : textAndBytes(entry.linkTarget);
   return {
     ...shown,
     sizeBytes: entry.type === EntryType.directory ? 0 : entry.sizeBytes,
@@ -39,17 +40,12 @@ export function entryJson(history: History, entry: HistoryEntry, name = entry.na
     permissions: entry.permissions,
     uid: entry.uid,
     gid: entry.gid,
-    ...(entry.digest === undefined ? {} : { digest: entry.digest.toString('hex') }),
-    ...targetJson(entry.linkTarget),
-    ...(isSparse(entry.metadata) ? { isSparse: true } : {}),
-    ...(history.access.mayRead(entry) ? {} : { isReadable: false }),
+    digest: entry.digest?.toString('hex'),
+    target,
+    targetBytes,
+    isSparse: isSparse(entry.metadata) || undefined,
+    isReadable: history.access.mayRead(entry) ? undefined : false,
   };
-}
-
-function targetJson(target: Buffer | undefined): Pick<Entry, 'target' | 'targetBytes'> {
-  if (target === undefined) return {};
-  const { text, bytes } = textAndBytes(target);
-  return bytes === undefined ? { target: text } : { target: text, targetBytes: bytes };
 }
 
 /** Returns a set as JSON. */
@@ -61,13 +57,13 @@ export function setJson(set: BackupSet): SetJson {
     name: set.name,
     state: set.state === 'complete' ? 'complete' : 'unfinished',
     openedAtMs: set.openedAtMs,
-    ...(set.closedAtMs === undefined ? {} : { closedAtMs: set.closedAtMs }),
+    closedAtMs: set.closedAtMs,
     stats: { ...stats },
     tags: [...marks.tags],
     isLocked: marks.isLocked,
     priority: marks.priority,
     unread: countErrors(set.stats),
-    ...(marks.requestedBy === undefined ? {} : { requestedBy: marks.requestedBy }),
+    requestedBy: marks.requestedBy,
     isDoubtful: set.isDoubtful,
     changed: { filesRead, sentBytes },
   };

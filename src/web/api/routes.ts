@@ -7,21 +7,22 @@ import { SIZE_ORDERS } from '../../history/index.js';
 import type { RouteRow } from './route-row.js';
 import {
   BackupSet,
-  Change,
+  ChangesPage,
   Client,
   Cursor,
   Directory,
   Entry,
   ENTRY_TYPES,
-  Found,
+  FoundPage,
   LIMIT,
   MAX_PATH_CHARS,
-  Note,
+  NotesFound,
   PathQuery,
-  Root,
+  PurgePreview,
+  RootsFound,
   Session,
-  SizedDirectory,
-  Sizes,
+  SizesFound,
+  Space,
   Store,
   Version,
 } from './schemas.js';
@@ -81,7 +82,7 @@ export const ROUTES = {
     right: 'list',
     isClear: true,
     summary: 'Lists the paths that the set is a backup of.',
-    reply: Type.Object({ roots: Type.Array(Root) }),
+    reply: RootsFound,
   },
   notes: {
     method: 'GET',
@@ -90,7 +91,7 @@ export const ROUTES = {
     isClear: true,
     summary:
       'Lists what the backup could not read, or read only in part. At most 1,000 are listed.',
-    reply: Type.Object({ notes: Type.Array(Note), total: Type.Integer() }),
+    reply: NotesFound,
   },
   entry: {
     method: 'GET',
@@ -164,7 +165,7 @@ export const ROUTES = {
       limit: LIMIT,
       after: Type.Optional(Cursor),
     }),
-    reply: Type.Object({ found: Type.Array(Found), next: Type.Optional(Type.String()) }),
+    reply: FoundPage,
   },
   changes: {
     method: 'GET',
@@ -180,14 +181,7 @@ export const ROUTES = {
       limit: LIMIT,
       after: Type.Optional(Type.String({ pattern: String.raw`^\d{1,9}$` })),
     }),
-    reply: Type.Object({
-      from: Type.Optional(
-        Type.Integer({ description: 'The earlier set; absent if there is none before.' }),
-      ),
-      changes: Type.Array(Change),
-      unread: Type.Array(Type.String(), { description: 'Paths that could not be compared.' }),
-      next: Type.Optional(Type.String()),
-    }),
+    reply: ChangesPage,
   },
   sizes: {
     method: 'GET',
@@ -202,15 +196,7 @@ export const ROUTES = {
       by: Type.Enum([...SIZE_ORDERS], { default: 'bytes' }),
       limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
     }),
-    reply: Type.Object({
-      isCounted: Type.Boolean({
-        description: 'False if the reader may not see every entry.',
-      }),
-      since: Type.Optional(Type.Integer({ description: 'The earlier set.' })),
-      sizes: Type.Optional(Sizes),
-      directories: Type.Array(SizedDirectory),
-      more: Type.Integer({ description: 'Number of directories that are left out.' }),
-    }),
+    reply: SizesFound,
   },
   space: {
     method: 'GET',
@@ -218,21 +204,7 @@ export const ROUTES = {
     right: 'list',
     summary:
       'Returns the bytes that each set read, sent and stored, and figures of the whole client.',
-    reply: Type.Object({
-      sets: Type.Array(
-        Type.Object({
-          set: Type.Integer(),
-          openedAtMs: Type.Number(),
-          closedAtMs: Type.Optional(Type.Number()),
-          scannedBytes: Type.Number(),
-          storedBytes: Type.Number(),
-          sentBytes: Type.Number(),
-        }),
-      ),
-      figures: Type.Record(Type.String(), Type.Number(), {
-        description: 'The figures of `sonic stats --json`.',
-      }),
-    }),
+    reply: Space,
   },
   store: {
     method: 'GET',
@@ -261,33 +233,7 @@ export const ROUTES = {
       priorities: RULE_WORDS,
       keepTags: RULE_WORDS,
     }),
-    reply: Type.Object({
-      isClockInDoubt: Type.Boolean(),
-      freedBytes: Type.Optional(
-        Type.Number({
-          description:
-            'Bytes of contents that only these sets need. Absent if the catalog is elsewhere, or nothing would be deleted.',
-        }),
-      ),
-      unusedTags: Type.Array(Type.String()),
-      stored: Type.Record(Type.String(), Type.String(), {
-        description:
-          'The settings that are stored with the client, rules among them, by their keys.',
-      }),
-      sets: Type.Array(
-        Type.Object({
-          set: Type.Integer(),
-          isDeleted: Type.Boolean(),
-          reasons: Type.Array(
-            Type.Object({
-              why: Type.String(),
-              what: Type.Optional(Type.String()),
-              which: Type.Optional(Type.String()),
-            }),
-          ),
-        }),
-      ),
-    }),
+    reply: PurgePreview,
   },
 } as const satisfies Record<string, RouteRow>;
 

@@ -208,13 +208,16 @@ export const Store = Type.Object({
 export type Store = Static<typeof Store>;
 
 export const Root = Type.Object({ path, pathBytes });
+export const RootsFound = Type.Object({ roots: Type.Array(Root) });
+export type RootsFound = Static<typeof RootsFound>;
 export const Note = Type.Object({
   path,
   pathBytes,
   what: Type.String({ description: 'What happened, such as `unreadable`.' }),
   reason: Type.String({ description: 'The code of the error of the system, or a short reason.' }),
 });
-export type Note = Static<typeof Note>;
+export const NotesFound = Type.Object({ notes: Type.Array(Note), total: Type.Integer() });
+export type NotesFound = Static<typeof NotesFound>;
 export const Directory = Type.Object({
   entries: Type.Array(Entry),
   next: Type.Optional(Type.String({ description: 'Give it as `after` for the next page.' })),
@@ -245,6 +248,11 @@ export const Found = Type.Object({
   set: Type.Integer({ description: 'The newest listed set that has it.' }),
 });
 export type Found = Static<typeof Found>;
+export const FoundPage = Type.Object({
+  found: Type.Array(Found),
+  next: Type.Optional(Type.String()),
+});
+export type FoundPage = Static<typeof FoundPage>;
 
 export const Change = Type.Object({
   path,
@@ -255,6 +263,15 @@ export const Change = Type.Object({
   aspects: Type.Optional(Type.Array(Type.String())),
 });
 export type Change = Static<typeof Change>;
+export const ChangesPage = Type.Object({
+  from: Type.Optional(
+    Type.Integer({ description: 'The earlier set; absent if there is none before.' }),
+  ),
+  changes: Type.Array(Change),
+  unread: Type.Array(Type.String(), { description: 'Paths that could not be compared.' }),
+  next: Type.Optional(Type.String()),
+});
+export type ChangesPage = Static<typeof ChangesPage>;
 
 export const Sizes = Type.Object({
   files: Type.Integer({ description: 'Number of files below.' }),
@@ -268,6 +285,59 @@ export type Sizes = Static<typeof Sizes>;
 
 export const SizedDirectory = Type.Object({ path, pathBytes, ...Sizes.properties });
 export type SizedDirectory = Static<typeof SizedDirectory>;
+export const SizesFound = Type.Object({
+  isCounted: Type.Boolean({ description: 'False if the reader may not see every entry.' }),
+  since: Type.Optional(Type.Integer({ description: 'The earlier set.' })),
+  sizes: Type.Optional(Sizes),
+  directories: Type.Array(SizedDirectory),
+  more: Type.Integer({ description: 'Number of directories that are left out.' }),
+});
+export type SizesFound = Static<typeof SizesFound>;
+
+export const Space = Type.Object({
+  sets: Type.Array(
+    Type.Object({
+      set: Type.Integer(),
+      openedAtMs: Type.Number(),
+      closedAtMs: Type.Optional(Type.Number()),
+      scannedBytes: Type.Number(),
+      storedBytes: Type.Number(),
+      sentBytes: Type.Number(),
+    }),
+  ),
+  figures: Type.Record(Type.String(), Type.Number(), {
+    description: 'The figures of `sonic stats --json`.',
+  }),
+});
+export type Space = Static<typeof Space>;
+
+export const PurgePreview = Type.Object({
+  isClockInDoubt: Type.Boolean(),
+  freedBytes: Type.Optional(
+    Type.Number({
+      description:
+        'Bytes of contents that only these sets need. Absent if the catalog is elsewhere, or nothing would be deleted.',
+    }),
+  ),
+  unusedTags: Type.Array(Type.String()),
+  stored: Type.Record(Type.String(), Type.String(), {
+    description: 'The settings that are stored with the client, rules among them, by their keys.',
+  }),
+  sets: Type.Array(
+    Type.Object({
+      set: Type.Integer(),
+      isDeleted: Type.Boolean(),
+      reasons: Type.Array(
+        Type.Object({
+          why: Type.String(),
+          what: Type.Optional(Type.String()),
+          which: Type.Optional(Type.String()),
+        }),
+      ),
+    }),
+  ),
+});
+export type PurgePreview = Static<typeof PurgePreview>;
 
 export const Session = Type.Object({
   program: Type.Enum(['tardisremote', 'tardis-web']),

@@ -13,7 +13,7 @@ import { type NamePattern, wordsPattern } from '../../excludes/index.js';
 import { lastComponent, liesBelow, type SetNumber, shownRoots } from '../../model/index.js';
 import { entryJson, pathJson } from './entry-json.js';
 import { invalidRequest } from './problem.js';
-import type { Entry, Found } from './schemas.js';
+import type { Entry, Found, FoundPage } from './schemas.js';
 
 /** Time limit of a page. After it, the page ends with the results so far. */
 const PAGE_MS = 400;
@@ -51,18 +51,12 @@ interface SearchQuery {
   readonly limits: SearchLimits;
 }
 
-interface SearchPage {
-  readonly found: Found[];
-  /** The cursor of the next page; undefined if this is the last one. */
-  readonly next: string | undefined;
-}
-
 /** A place in the store's order of names, and the number of matching names after it that were already returned. */
 type Cursor = typeof FIRST_PLACE & { readonly skipped: number };
 type Named = Parameters<NamePlaces['place']>[0][number];
 
 /** Returns a page of the names that match. An empty page need not be the last page. Throws REQUEST_INVALID. */
-export async function searchPage(history: History, query: SearchQuery): Promise<SearchPage> {
+export async function searchPage(history: History, query: SearchQuery): Promise<FoundPage> {
   const { pattern: text, sets, limit, after, limits } = query;
   if (text.length === 0 || text.length > MAX_PATTERN_BYTES || text.includes(0)) {
     throw invalidRequest('the pattern is empty, too long, or has a NUL');
@@ -126,13 +120,7 @@ async function shown(history: History, placed: readonly PlacedName<Named>[]): Pr
       const entry = entries[index];
       if (entry === undefined) continue;
       const { firstSet, lastSet } = version;
-      found.push({
-        ...pathJson(path),
-        entry: entryJson(history, entry),
-        firstSet,
-        ...(lastSet === undefined ? {} : { lastSet }),
-        set,
-      });
+      found.push({ ...pathJson(path), entry: entryJson(history, entry), firstSet, lastSet, set });
     }
   }
   return found;
@@ -154,11 +142,13 @@ async function rootsFound(
       const name = lastComponent(path);
       const key = path.toString('latin1');
       if (found.has(key) || !pattern.isMatch(name) || !pattern.isPathMatch(path)) continue;
-      const entry = isBelow(limits, path) ? await history.find(path, set) : undefined;
-      if (entry === undefined || !isWithin(limits, entryJson(history, entry, name))) continue;
-      const { firstSet, lastSet } = entry;
-      const span = lastSet === undefined ? { firstSet } : { firstSet, lastSet };
-      found.set(key, { ...pathJson(path), entry: entryJson(history, entry, name), ...span, set });
+      const at = isBelow(limits, path) ? await history.find(path, set) : undefined;
+      if (at === undefined) continue;
+      const entry = entryJson(history, at, name);
+      const { firstSet, lastSet } = at;
+      if (isWithin(limits, entry)) {
+        found.set(key, { ...pathJson(path), entry, firstSet, lastSet, set });
+      }
     }
   }
   return [...found.values()];

@@ -39,11 +39,7 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
     const { limit, after, sort, order } = query;
     const requested = { limit, after, sort, isDescending: order === 'desc' };
     const { entries, next, total } = await directoryPage(history, shown, requested, orders);
-    return {
-      entries: entries.map((entry) => entryJson(history, entry)),
-      ...(next === undefined ? {} : { next }),
-      ...(total === undefined ? {} : { total }),
-    };
+    return { entries: entries.map((entry) => entryJson(history, entry)), next, total };
   },
   content: async ({ door, lease, setText, params, query, request, reply }) => {
     const path = pathIn(query.path);
@@ -82,12 +78,7 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
       (one, next) => one.set !== undefined && isRestoredAlike(one, next),
     ).map(({ firstSet, lastSet, entry }): Version => {
       const set = newestSet({ firstSet, lastSet });
-      return {
-        firstSet,
-        ...(lastSet === undefined ? {} : { lastSet }),
-        ...(set === undefined ? {} : { set }),
-        entry: entryJson(history, entry, name),
-      };
+      return { firstSet, lastSet, set, entry: entryJson(history, entry, name) };
     });
     return { versions };
   },

@@ -17,7 +17,7 @@ import { entryJson, pathJson } from '../entry-json.js';
 import { invalidRequest } from '../problem.js';
 import { pathIn } from '../raw-query.js';
 import type { Handlers } from '../register.js';
-import type { Change, Entry } from '../schemas.js';
+import type { Change, ChangesPage, Entry } from '../schemas.js';
 import { searchPage } from '../search.js';
 import { setOf } from '../set-of.js';
 
@@ -31,14 +31,7 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
     const { limit, after, kind, leastBytes, mostBytes, fromMs, untilMs } = query;
     const below = query.below === undefined ? undefined : pathIn(query.below);
     const limits = { kind, leastBytes, mostBytes, fromMs, untilMs, below };
-    const { found, next } = await searchPage(history, {
-      pattern,
-      sets,
-      limit,
-      after,
-      limits,
-    });
-    return { found, ...(next === undefined ? {} : { next }) };
+    return searchPage(history, { pattern, sets, limit, after, limits });
   },
   changes: async ({ door: { system }, lease: { history }, query }) => {
     const to = await setOf(history, query.to);
@@ -58,7 +51,7 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
     const shown = sets.map(({ set, openedAtMs, closedAtMs, stats }) => ({
       set,
       openedAtMs,
-      ...(closedAtMs === undefined ? {} : { closedAtMs }),
+      closedAtMs,
       scannedBytes: stats['scannedBytes'] ?? 0,
       storedBytes: stats['storedBytes'] ?? 0,
       sentBytes: stats['sentBytes'] ?? 0,
@@ -73,7 +66,7 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
       ...(blocks === 0
         ? {} // a bucket has no size
         : { availableBytes: availableBlocks * blockBytes, totalBytes: blocks * blockBytes }),
-      ...(certificateEndsAtMs === undefined ? {} : { certificateEndsAtMs }),
+      certificateEndsAtMs,
     };
   },
   purge: async ({ door: { system }, lease: { history }, query }) => {
@@ -95,7 +88,7 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
     const { isClockInDoubt, unusedTags } = decision;
     return {
       isClockInDoubt,
-      ...(freedBytes === undefined ? {} : { freedBytes }),
+      freedBytes,
       unusedTags: [...unusedTags],
       stored: Object.fromEntries(
         (await history.reports.settings()).map(({ key, value }) => [key, value]),
@@ -164,7 +157,7 @@ async function changesPage(
   system: System,
   history: History,
   { from, to, path, skipped, limit }: ChangesRequest,
-): Promise<{ changes: Change[]; unread: string[]; next?: string }> {
+): Promise<ChangesPage> {
   const changes: Change[] = [];
   const unread: string[] = [];
   const compared = compareTrees({
@@ -192,13 +185,8 @@ async function changesPage(
     const kind = before === undefined ? 'new' : after === undefined ? 'gone' : 'changed';
     const of = (seen: Seen | undefined): Entry | undefined =>
       seen?.stored === undefined ? undefined : entryJson(history, seen.stored);
-    changes.push({
-      ...pathJson(one.path),
-      kind,
-      ...(before === undefined ? {} : { before: of(before) }),
-      ...(after === undefined ? {} : { after: of(after) }),
-      aspects: [...aspects],
-    });
+    const sides = { before: of(before), after: of(after) };
+    changes.push({ ...pathJson(one.path), kind, ...sides, aspects: [...aspects] });
   }
   return { changes, unread };
 }

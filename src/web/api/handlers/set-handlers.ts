@@ -29,7 +29,7 @@ export const SET_HANDLERS: Pick<
     const { client, account, rights } = visitor;
     return {
       program: door.program,
-      ...(client === undefined ? {} : { client }),
+      client,
       ...door.about?.(query.client),
       ...(account === '' ? {} : { account }),
       canRestore: door.program === 'tardis-web',
@@ -45,7 +45,7 @@ export const SET_HANDLERS: Pick<
       const { quotaBytes, accountBytes, usedBytes } = one;
       return {
         name: client,
-        ...(place === undefined ? {} : { place }),
+        place,
         completeSets,
         ...(newestSet === 0 ? {} : { lastSet: newestSet, lastCompletedMs: newestAtMs }),
         ...(one.isClosed === true ? CLOSED : stateOf(one, facts)),

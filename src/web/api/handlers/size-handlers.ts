@@ -30,13 +30,7 @@ export const SIZE_HANDLERS: Pick<Handlers, 'sizes'> = {
       const one = paths[index];
       return one === undefined ? [] : [{ ...pathJson(one), ...sizes }];
     });
-    return {
-      isCounted,
-      ...(earlier === undefined ? {} : { since: earlier }),
-      ...(sums === undefined ? {} : { sizes: sums }),
-      directories,
-      more,
-    };
+    return { isCounted, since: earlier, sizes: sums, directories, more };
   },
 };
 
