@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { classOf, failedTo, systemCode, TardisError } from '../errors/index.js';
 import { joinPath, RowReader, type SetNumber, splitPath } from '../model/index.js';
-import { flockPatiently, OpenKind, type System } from '../system/index.js';
+import { flockPatiently, OpenFd, OpenKind, type System } from '../system/index.js';
 import { moveOver, temporaryName } from '../workers/index.js';
 import { foldsCase } from './folded-names.js';
 import {
@@ -359,11 +359,7 @@ function textOf(system: System, { set }: RestoreIdentity, before: Resume | undef
 
 function bootId(files: System['files']): string {
   if (files.status(BOOT_ID_FILE) === undefined) return '';
-  const fd = files.open(BOOT_ID_FILE, 'read');
-  try {
-    const buffer = Buffer.alloc(64);
-    return buffer.toString('latin1', 0, files.read(fd, buffer, 0, buffer.length, 0)).trim();
-  } finally {
-    files.close(fd);
-  }
+  using opened = new OpenFd(files, files.open(BOOT_ID_FILE, 'read'));
+  const buffer = Buffer.alloc(64);
+  return buffer.toString('latin1', 0, files.read(opened.fd, buffer, 0, buffer.length, 0)).trim();
 }

@@ -30,6 +30,7 @@ import {
   failedAttributes,
   freeSpaceText,
   MetadataOption,
+  OpenFd,
   OpenKind,
   type System,
 } from '../system/index.js';
@@ -279,13 +280,12 @@ export class RestoreTarget {
     decide: (status: DirectoryStatus) => number | undefined,
   ): void {
     const { native } = this.system;
-    const fd = native.openBeneath(this.rootFd, directory, OpenKind.directory);
-    try {
-      const permissions = decide(fs.fstatSync(fd));
-      if (permissions !== undefined) fs.fchmodSync(fd, permissions);
-    } finally {
-      native.close(fd);
-    }
+    using opened = new OpenFd(
+      native,
+      native.openBeneath(this.rootFd, directory, OpenKind.directory),
+    );
+    const permissions = decide(fs.fstatSync(opened.fd));
+    if (permissions !== undefined) fs.fchmodSync(opened.fd, permissions);
   }
 
   /** Removes the temporary files of an interrupted run from a directory. */
@@ -342,28 +342,26 @@ export class RestoreTarget {
    */
   isBeginning({ directory, name }: TargetName, whole: TargetName, isTorn: boolean): boolean {
     const { native } = this.system;
-    const other = native.openBeneath(this.rootFd, whole.directory, OpenKind.directory);
-    try {
-      const one = { directoryFd: this.fdOf(directory), name };
-      return isBeginning(this.system, one, { directoryFd: other, name: whole.name }, isTorn);
-    } finally {
-      native.close(other);
-    }
+    using other = new OpenFd(
+      native,
+      native.openBeneath(this.rootFd, whole.directory, OpenKind.directory),
+    );
+    const one = { directoryFd: this.fdOf(directory), name };
+    return isBeginning(this.system, one, { directoryFd: other.fd, name: whole.name }, isTorn);
   }
 
   /** Creates a hard link to a file that was restored before. */
   makeLink({ directory, name }: TargetName, existing: TargetName, mayReplace: boolean): void {
     const { native } = this.system;
-    const from = native.openBeneath(this.rootFd, existing.directory, OpenKind.directory);
-    try {
-      const to = this.fdOf(directory);
-      this.putAt(to, name, mayReplace, (at) => {
-        native.linkAt(from, existing.name, to, at);
-        return undefined;
-      });
-    } finally {
-      native.close(from);
-    }
+    using from = new OpenFd(
+      native,
+      native.openBeneath(this.rootFd, existing.directory, OpenKind.directory),
+    );
+    const to = this.fdOf(directory);
+    this.putAt(to, name, mayReplace, (at) => {
+      native.linkAt(from.fd, existing.name, to, at);
+      return undefined;
+    });
   }
 
   /**
@@ -392,12 +390,8 @@ export class RestoreTarget {
   finishDirectory(directory: Buffer, row: Buffer, dropsAcls: boolean): FailedAttribute[] {
     const { native } = this.system;
     const options = this.metadataOptions | (dropsAcls ? dropInherited : 0);
-    const fd = this.openDirectory(directory);
-    try {
-      return failedAttributes(native.setDirectoryMetadata(fd, row, 0, options));
-    } finally {
-      native.close(fd);
-    }
+    using opened = new OpenFd(native, this.openDirectory(directory));
+    return failedAttributes(native.setDirectoryMetadata(opened.fd, row, 0, options));
   }
 
   /** Returns those flags of a path that prevent changes (see `flagsAt`). */

@@ -1,6 +1,7 @@
 /** Directories that were listed, and are opened later to look at what is in them. */
 import fs from 'node:fs';
 import { identityOf, ROOT_NAME, RowReader } from '../model/index.js';
+import { OpenFd } from './files.js';
 import type { NativeCalls } from './native.js';
 
 export interface DirectoryPlace {
@@ -28,20 +29,12 @@ export function namedDirectoryAt(
 }
 
 /** An open directory that is the one that was listed. */
-export class OpenedPlace implements Disposable {
-  readonly fd: number;
-  private readonly native: Pick<NativeCalls, 'close'>;
-
+export class OpenedPlace extends OpenFd {
   /** Opens it as `openListed` does, and throws its errors. */
   constructor(
     native: Pick<NativeCalls, 'openListed' | 'close'>,
     { path, identity }: DirectoryPlace,
   ) {
-    this.native = native;
-    this.fd = native.openListed(path, identity);
-  }
-
-  [Symbol.dispose](): void {
-    this.native.close(this.fd);
+    super(native, native.openListed(path, identity));
   }
 }

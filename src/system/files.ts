@@ -345,6 +345,18 @@ const systemCalls: Omit<Files, 'open' | 'makeDirectory'> = Object.freeze({
   },
 });
 
+/** An open file or directory, which `using` closes at the end of a block. */
+export class OpenFd implements Disposable {
+  constructor(
+    private readonly by: { close(fd: number): void },
+    readonly fd: number,
+  ) {}
+
+  [Symbol.dispose](): void {
+    this.by.close(this.fd);
+  }
+}
+
 /**
  * Gives an open file the owner of the file at `from`. Does nothing unless the process runs as root: only root can do
  * this, and only root needs to.

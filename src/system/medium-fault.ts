@@ -4,7 +4,7 @@
  */
 import { systemCode } from '../errors/index.js';
 import type { SqlDatabase } from './database.js';
-import { filesWith, STORE_UMASK } from './files.js';
+import { filesWith, OpenFd, STORE_UMASK } from './files.js';
 
 /** SQLite's codes behind which an error of the disk may be. */
 const VAGUE = /^SQLITE_(CORRUPT|NOTADB|CANTOPEN|IOERR_(READ|SHORT_READ|CORRUPTFS|FSTAT))/;
@@ -65,12 +65,8 @@ function readThrough(path: string): void {
   const files = filesWith(STORE_UMASK);
   if (files.status(path) === undefined) return;
   const buffer = Buffer.allocUnsafe(READ_BYTES);
-  const fd = files.open(path, 'read');
-  try {
-    for (let at = 0, got = READ_BYTES; got === READ_BYTES; at += got) {
-      got = files.read(fd, buffer, 0, READ_BYTES, at);
-    }
-  } finally {
-    files.close(fd);
+  using opened = new OpenFd(files, files.open(path, 'read'));
+  for (let at = 0, got = READ_BYTES; got === READ_BYTES; at += got) {
+    got = files.read(opened.fd, buffer, 0, READ_BYTES, at);
   }
 }

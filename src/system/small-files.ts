@@ -1,18 +1,14 @@
 /** Reads small files at once, and replaces them atomically: after a crash the old or the new file is complete. */
 import path from 'node:path';
-import type { Files } from './files.js';
+import { type Files, OpenFd } from './files.js';
 
 /** Returns the first `maxBytes` of a file; undefined if the file does not exist. */
 export function readStart(files: Files, file: string, maxBytes: number): Buffer | undefined {
   const status = files.status(file);
   if (status === undefined) return undefined;
   const bytes = Buffer.alloc(Math.min(status.sizeBytes, maxBytes));
-  const fd = files.open(file, 'read');
-  try {
-    return bytes.subarray(0, files.read(fd, bytes, 0, bytes.length, 0));
-  } finally {
-    files.close(fd);
-  }
+  using opened = new OpenFd(files, files.open(file, 'read'));
+  return bytes.subarray(0, files.read(opened.fd, bytes, 0, bytes.length, 0));
 }
 
 /** Options for a new file. */
@@ -30,14 +26,10 @@ export async function writeNew(
   bytes: Uint8Array,
   { isSecret = false, prepare }: NewFile = {},
 ): Promise<void> {
-  const fd = files.open(file, isSecret ? 'createSecret' : 'create');
-  try {
-    prepare?.(fd);
-    files.write(fd, bytes, 0);
-    await files.sync(fd);
-  } finally {
-    files.close(fd);
-  }
+  using opened = new OpenFd(files, files.open(file, isSecret ? 'createSecret' : 'create'));
+  prepare?.(opened.fd);
+  files.write(opened.fd, bytes, 0);
+  await files.sync(opened.fd);
 }
 
 /** Writes a file and replaces an existing one of that name atomically. Durable when the promise resolves. */

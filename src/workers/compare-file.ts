@@ -1,7 +1,7 @@
 /** Compares an existing file with the content that a restore would write, and reads one that the restore has written. */
 import { MAX_EXTENTS, SparseMap, SparseWriter } from '../contents/index.js';
 import { contentDigest, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
-import { type Files, OpenKind, type System } from '../system/index.js';
+import { type Files, OpenFd, OpenKind, type System } from '../system/index.js';
 import { createHash } from 'node:crypto';
 import { anotherFile } from './restore-errors.js';
 import { RestoreHow, type RestorePiece } from './restore-types.js';
@@ -129,26 +129,22 @@ export function isBeginning(
   whole: OpenableFile,
   isTorn: boolean,
 ): boolean {
-  const fds: number[] = [];
+  const opened = ({ directoryFd, name }: OpenableFile): OpenFd =>
+    new OpenFd(native, native.openBeneath(directoryFd, name, OpenKind.file));
+  using beginning = opened(one);
+  using file = opened(whole);
   const [part, other] = [Buffer.allocUnsafe(READ_BYTES), Buffer.allocUnsafe(READ_BYTES)];
-  try {
-    for (const { directoryFd, name } of [one, whole]) {
-      fds.push(native.openBeneath(directoryFd, name, OpenKind.file));
+  for (let position = 0; ; ) {
+    const bytes = files.read(beginning.fd, part, 0, READ_BYTES, position);
+    if (bytes === 0) return true;
+    for (let have = 0; have < bytes; ) {
+      const more = files.read(file.fd, other, have, bytes - have, position + have);
+      if (more === 0) return false;
+      have += more;
     }
-    for (let position = 0; ; ) {
-      const bytes = files.read(fds[0]!, part, 0, READ_BYTES, position);
-      if (bytes === 0) return true;
-      for (let have = 0; have < bytes; ) {
-        const more = files.read(fds[1]!, other, have, bytes - have, position + have);
-        if (more === 0) return false;
-        have += more;
-      }
-      const isEqual = part.compare(other, 0, bytes, 0, bytes) === 0;
-      const isLost = (byte: number, index: number): boolean => byte === 0 || byte === other[index];
-      if (!isEqual && !(isTorn && part.subarray(0, bytes).every(isLost))) return false;
-      position += bytes;
-    }
-  } finally {
-    for (const fd of fds) native.close(fd);
+    const isEqual = part.compare(other, 0, bytes, 0, bytes) === 0;
+    const isLost = (byte: number, index: number): boolean => byte === 0 || byte === other[index];
+    if (!isEqual && !(isTorn && part.subarray(0, bytes).every(isLost))) return false;
+    position += bytes;
   }
 }

@@ -18,10 +18,9 @@ import {
   type SlotNumber,
   withAttributes,
 } from '../model/index.js';
-import type { System } from '../system/index.js';
+import { OpenFd, type System } from '../system/index.js';
 import { runOf } from './block-builder.js';
 import { nowNs, racyFromNs } from './inspect.js';
-import { OwnersFile } from './listed-file.js';
 import type { JobContext } from './job-context.js';
 import type { Failure, GrownFile, ReadInput, RecentDigests } from './jobs.js';
 import type { OwnerNames } from './owner-names.js';
@@ -228,7 +227,10 @@ export class EntryReading {
     for (let tries = 1; ; tries += 1) {
       const startNs = nowNs(system);
       rows.setFlags(at, keptFlags);
-      using file = new OwnersFile(system.native, directory, rows, at);
+      using file = new OpenFd(
+        system.native,
+        system.native.openOwnersAt(directory, rows.name(at), rows.row(at)),
+      );
       // They are read first: the reading of the content finds out if the file changed since it was listed, or last read.
       const more = readAttributesOf(system, file.fd);
       const sizeBytes = system.native.readFileAt(

@@ -4,10 +4,10 @@
  */
 import { MAX_EXTENTS } from '../contents/index.js';
 import { holdsDevice, RowFlag, RowReader } from '../model/index.js';
-import { OpenedPlace, type System } from '../system/index.js';
+import { OpenedPlace, OpenFd, type System } from '../system/index.js';
 import { memoryOf } from './block-builder.js';
 import type { DataInput, DataOutput, HolesOutput, JobResult, ListedFile } from './jobs.js';
-import { directoryOfFile, endsEarly, OpenListedFile, OwnersFile, statusOf } from './listed-file.js';
+import { directoryOfFile, endsEarly, OpenListedFile, statusOf } from './listed-file.js';
 import { refreshRow } from './range-job.js';
 import { requireSystemCode } from '../errors/index.js';
 
@@ -34,7 +34,7 @@ function look(input: ListedFile, system: System): HolesOutput {
   const isDevice = holdsDevice(now, 0);
   using file = isDevice
     ? new OpenListedFile(system, input)
-    : new OwnersFile(native, directory.fd, now, 0);
+    : new OpenFd(native, native.openOwnersAt(directory.fd, now.name(0), now.row(0)));
   const stat = statusOf(system, file.fd);
   refreshRow(row, stat);
   const isSparse = stat.blocks * COUNTED_BYTES < stat.size;

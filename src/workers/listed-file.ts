@@ -1,12 +1,7 @@
 /** Opens files that were listed before, and nothing else that has their names now. */
 import fs from 'node:fs';
 import { bufferOf, deviceOf, identityOf, RowReader, wasClosed } from '../model/index.js';
-import {
-  type DirectoryPlace,
-  type NativeCalls,
-  OpenedPlace,
-  type System,
-} from '../system/index.js';
+import { type DirectoryPlace, OpenedPlace, type System } from '../system/index.js';
 import type { ListedFile } from './jobs.js';
 
 /** Returns the place of the directory of a file. */
@@ -61,23 +56,4 @@ export function statusOf({ native }: System, fd: number): fs.BigIntStats {
 /** Returns the error of a device that ends before its size. No part of such a reading counts as a version. */
 export function endsEarly(): Error {
   return Object.assign(new Error('the device ends before its size'), { code: 'EIO' });
-}
-
-/** Descriptor of the regular file that has the name of a row now: that file, or another one of the same owner. */
-export class OwnersFile implements Disposable {
-  readonly fd: number;
-
-  /** Throws the system's errors; EREPLACED for a file of another owner. */
-  constructor(
-    private readonly native: NativeCalls,
-    directory: number,
-    rows: RowReader,
-    at: number,
-  ) {
-    this.fd = native.openOwnersAt(directory, rows.name(at), rows.row(at));
-  }
-
-  [Symbol.dispose](): void {
-    this.native.close(this.fd);
-  }
 }

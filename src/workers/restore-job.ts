@@ -20,6 +20,7 @@ import {
   failedAttributes,
   LEFT_NUMBERS,
   MetadataOption,
+  OpenFd,
   OpenKind,
   refusedOfFiles,
   RestoreCount,
@@ -52,14 +53,10 @@ export async function restoreJob(
   context: JobContext,
 ): Promise<JobResult<RestoreOutput>> {
   const { native } = context.system;
-  const rootFd = openTarget(context.system, input.target);
-  try {
-    const isRest = input.undecided !== undefined;
-    const output = await (isRest ? restoreEach : restoreAll)(input, rootFd, context);
-    return { output, transfer: [] };
-  } finally {
-    native.close(rootFd);
-  }
+  using root = new OpenFd(native, openTarget(context.system, input.target));
+  const isRest = input.undecided !== undefined;
+  const output = await (isRest ? restoreEach : restoreAll)(input, root.fd, context);
+  return { output, transfer: [] };
 }
 
 async function restoreAll(
@@ -321,19 +318,17 @@ class RestoreRun {
   ): Promise<FailedAttribute[] | undefined | 'differs'> {
     const { native, files } = this.system;
     const { name, how, rowAt } = file;
-    const fd = native.openBeneath(directoryFd, name, OpenKind.file);
-    try {
-      const isCompared = (how & RestoreHow.compare) !== 0;
-      if (isCompared && !(await this.isEqual(fd, file))) return 'differs';
-      if ((how & RestoreHow.dress) === 0 || (how & RestoreHow.pretend) !== 0) return undefined;
-      // The owner of the directory may have given the name to a file of somebody else.
-      const { sizeBytes, linkCount } = files.statusOf(fd);
-      const isShared = linkCount > 1 && this.rows.linkCount(rowAt) <= 1;
-      if (isShared || sizeBytes !== this.rows.sizeBytes(rowAt)) return 'differs';
-      return failedAttributes(native.finishFile(fd, this.input.rows, rowAt, this.optionsOf(file)));
-    } finally {
-      native.close(fd);
-    }
+    using opened = new OpenFd(native, native.openBeneath(directoryFd, name, OpenKind.file));
+    const isCompared = (how & RestoreHow.compare) !== 0;
+    if (isCompared && !(await this.isEqual(opened.fd, file))) return 'differs';
+    if ((how & RestoreHow.dress) === 0 || (how & RestoreHow.pretend) !== 0) return undefined;
+    // The owner of the directory may have given the name to a file of somebody else.
+    const { sizeBytes, linkCount } = files.statusOf(opened.fd);
+    const isShared = linkCount > 1 && this.rows.linkCount(rowAt) <= 1;
+    if (isShared || sizeBytes !== this.rows.sizeBytes(rowAt)) return 'differs';
+    return failedAttributes(
+      native.finishFile(opened.fd, this.input.rows, rowAt, this.optionsOf(file)),
+    );
   }
 
   /** True if an open file has the content of a file. */

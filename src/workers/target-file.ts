@@ -9,7 +9,7 @@ import {
   type WireError,
 } from '../errors/index.js';
 import { displayName, InodeFlag, REPLACED } from '../model/index.js';
-import { type FailedAttribute, OpenKind, type System } from '../system/index.js';
+import { type FailedAttribute, OpenFd, OpenKind, type System } from '../system/index.js';
 
 const TEMPORARY_BYTES = 8;
 
@@ -77,25 +77,21 @@ export function immutableTarget(
   error: unknown,
 ): WireError | undefined {
   if (systemCode(error) !== 'EPERM') return undefined;
-  const fd = native.openBeneath(rootFd, directory, OpenKind.directory);
-  try {
-    for (const [what, at] of [
-      ['what is there', name],
-      ['the directory it is in', Buffer.alloc(0)],
-    ] as const) {
-      const flags = native.flagsAt(fd, at);
-      const how = flags & InodeFlag.immutable ? 'immutable' : 'append-only';
-      if ((flags & (InodeFlag.immutable | InodeFlag.append)) === 0) continue;
-      return {
-        code: 'TARGET_IMMUTABLE',
-        message: `${what} is ${how}`,
-        context: { cause: 'EPERM' },
-      };
-    }
-    return undefined;
-  } finally {
-    native.close(fd);
+  using opened = new OpenFd(native, native.openBeneath(rootFd, directory, OpenKind.directory));
+  for (const [what, at] of [
+    ['what is there', name],
+    ['the directory it is in', Buffer.alloc(0)],
+  ] as const) {
+    const flags = native.flagsAt(opened.fd, at);
+    const how = flags & InodeFlag.immutable ? 'immutable' : 'append-only';
+    if ((flags & (InodeFlag.immutable | InodeFlag.append)) === 0) continue;
+    return {
+      code: 'TARGET_IMMUTABLE',
+      message: `${what} is ${how}`,
+      context: { cause: 'EPERM' },
+    };
   }
+  return undefined;
 }
 
 /**

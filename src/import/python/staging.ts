@@ -15,6 +15,7 @@ import {
 import {
   failedAttributes,
   MetadataOption,
+  OpenFd,
   OpenKind,
   type System,
   textBytes,
@@ -231,20 +232,16 @@ export class Staging implements Disposable {
       this.changing(level);
       native.makeDirectoryAt(level.fd, name);
     } else if (losesAttributes(old, entry)) this.renewDirectory(level, name);
-    const fd = this.openDirectory(level, name);
-    try {
-      const inner: Level = { fd, path, depth: level.depth + 1, isTouched: isNew };
-      await this.showDirectory(inner, isNew ? undefined : old.identity, entry.identity, set);
-      if (!inner.isTouched && old !== undefined && isSame(old, entry)) return;
-      this.changedEntries += 1;
-      const row = await this.rowOf(path, name, entry);
-      this.note(
-        path,
-        native.setDirectoryMetadata(fd, row, 0, setOwner | forgiveOwner | dropInherited),
-      );
-    } finally {
-      native.close(fd);
-    }
+    using opened = new OpenFd(native, this.openDirectory(level, name));
+    const inner: Level = { fd: opened.fd, path, depth: level.depth + 1, isTouched: isNew };
+    await this.showDirectory(inner, isNew ? undefined : old.identity, entry.identity, set);
+    if (!inner.isTouched && old !== undefined && isSame(old, entry)) return;
+    this.changedEntries += 1;
+    const row = await this.rowOf(path, name, entry);
+    this.note(
+      path,
+      native.setDirectoryMetadata(opened.fd, row, 0, setOwner | forgiveOwner | dropInherited),
+    );
   }
 
   private async placeFile(

@@ -15,7 +15,7 @@ import { type Backend, type ClientDirectory, withClient } from '../../store/inde
 import type { CheckCounts, Finding } from './findings.js';
 import { isForLater } from './client-files.js';
 import type { Reference } from './reference.js';
-import type { System } from '../../system/index.js';
+import { OpenFd, type System } from '../../system/index.js';
 
 /** The client that is checked, and the receiver of the findings. */
 export interface Checked {
@@ -170,11 +170,7 @@ async function commitsBehind(
 }
 
 function isWrittenByLog({ files }: System, catalogPath: string): boolean {
-  const fd = files.open(catalogPath, 'read');
-  try {
-    const byte = Buffer.alloc(1);
-    return files.read(fd, byte, 0, 1, WRITE_VERSION_AT) === 1 && byte[0] === BY_LOG;
-  } finally {
-    files.close(fd);
-  }
+  using opened = new OpenFd(files, files.open(catalogPath, 'read'));
+  const byte = Buffer.alloc(1);
+  return files.read(opened.fd, byte, 0, 1, WRITE_VERSION_AT) === 1 && byte[0] === BY_LOG;
 }

@@ -8,7 +8,7 @@ import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import { unpackPiece } from '../../store/writer/index.js';
-import type { PrivateFolder, System } from '../../system/index.js';
+import { OpenFd, type PrivateFolder, type System } from '../../system/index.js';
 import { isPointText } from './copy-known.js';
 import type { CopySource, News, SnapshotFacts, TakenSource } from './copy-source.js';
 import { FarRecords } from './far-records.js';
@@ -155,24 +155,20 @@ export class FarSource implements CopySource {
   private async fetch({ offer, catalogBytes }: CopyOffer, file: string): Promise<void> {
     const { files } = this.system;
     const count = Math.ceil(catalogBytes / OFFER_PIECE_BYTES);
-    const fd = files.open(file, 'create');
+    using opened = new OpenFd(files, files.open(file, 'create'));
     let [next, done] = [0, 0];
     const work = async (): Promise<void> => {
       for (let index = next; index < count; index = next) {
         throwIfAborted(this.signal);
         next += 1;
         const stored = await this.feed.piece(offer, index);
-        unpackPiece(files, stored, { fd, ...pieceAt(index, catalogBytes) });
+        unpackPiece(files, stored, { fd: opened.fd, ...pieceAt(index, catalogBytes) });
         done += 1;
         this.options.onPiece?.(done, count);
       }
     };
-    try {
-      const results = await Promise.allSettled(Array.from({ length: MOST_FETCHING }, work));
-      for (const result of results) if (result.status === 'rejected') throw result.reason;
-    } finally {
-      files.close(fd);
-    }
+    const results = await Promise.allSettled(Array.from({ length: MOST_FETCHING }, work));
+    for (const result of results) if (result.status === 'rejected') throw result.reason;
   }
 }
 

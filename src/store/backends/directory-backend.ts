@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { systemCode, TardisError } from '../../errors/index.js';
-import { BoundedCache, type Files } from '../../system/index.js';
+import { BoundedCache, type Files, OpenFd } from '../../system/index.js';
 import type { MendableBackend, ObjectWriter } from './backend.js';
 import { readFormat } from '../layout/format-file.js';
 import { INCOMING_DIRECTORY, parityName } from '../layout/layout.js';
@@ -94,18 +94,14 @@ export class DirectoryBackend implements MendableBackend {
   }
 
   async shorten(name: string, sizeBytes: number): Promise<void> {
-    const fd = this.files.open(this.resolve(name), 'write');
-    try {
-      // Otherwise a power cut could leave parity that restores the bytes truncated here.
-      if (this.dropParity(name)) {
-        await this.files.syncDirectory(path.dirname(this.resolve(parityName(name))));
-      }
-      if (this.files.statusOf(fd).sizeBytes <= sizeBytes) return;
-      this.files.truncate(fd, sizeBytes);
-      await this.files.sync(fd);
-    } finally {
-      this.files.close(fd);
+    using opened = new OpenFd(this.files, this.files.open(this.resolve(name), 'write'));
+    // Otherwise a power cut could leave parity that restores the bytes truncated here.
+    if (this.dropParity(name)) {
+      await this.files.syncDirectory(path.dirname(this.resolve(parityName(name))));
     }
+    if (this.files.statusOf(opened.fd).sizeBytes <= sizeBytes) return;
+    this.files.truncate(opened.fd, sizeBytes);
+    await this.files.sync(opened.fd);
   }
 
   async remove(name: string): Promise<void> {

@@ -4,7 +4,13 @@
  * change while it was copied.
  */
 import { isDiskFull, systemCode, TardisError } from '../../errors/index.js';
-import { PrivateFolder, type SqlDatabase, type System, textBytes } from '../../system/index.js';
+import {
+  OpenFd,
+  PrivateFolder,
+  type SqlDatabase,
+  type System,
+  textBytes,
+} from '../../system/index.js';
 
 /** Suffixes of the files of a database. The index of the log is left out, since SQLite can rebuild it. */
 const SUFFIXES = ['', '-wal', '-journal'] as const;
@@ -88,21 +94,13 @@ function describe({ files, native }: System, catalogPath: string): Buffer {
 
 function copyFile({ files }: System, from: string, to: string): void {
   if (files.status(from) === undefined) return;
-  const source = files.open(from, 'read');
-  try {
-    const target = files.open(to, 'create');
-    try {
-      const buffer = Buffer.allocUnsafe(COPY_BYTES);
-      for (let position = 0; ; ) {
-        const bytes = files.read(source, buffer, 0, COPY_BYTES, position);
-        if (bytes === 0) break;
-        files.write(target, buffer.subarray(0, bytes), position);
-        position += bytes;
-      }
-    } finally {
-      files.close(target);
-    }
-  } finally {
-    files.close(source);
+  using source = new OpenFd(files, files.open(from, 'read'));
+  using target = new OpenFd(files, files.open(to, 'create'));
+  const buffer = Buffer.allocUnsafe(COPY_BYTES);
+  for (let position = 0; ; ) {
+    const bytes = files.read(source.fd, buffer, 0, COPY_BYTES, position);
+    if (bytes === 0) break;
+    files.write(target.fd, buffer.subarray(0, bytes), position);
+    position += bytes;
   }
 }

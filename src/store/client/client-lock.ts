@@ -7,6 +7,7 @@ import {
   type Files,
   inheritOwner,
   lockPatiently,
+  OpenFd,
   type System,
   tryFlock,
 } from '../../system/index.js';
@@ -142,21 +143,13 @@ export function catalogNotOpened(
   if (!LOCK_CODES.test(causeCode(error) ?? '')) return error;
   const format = path.join(path.dirname(catalogPath), FORMAT_FILE);
   if (files.status(format) === undefined) return error; // a copy elsewhere
-  const fd = files.open(format, 'read');
-  try {
-    return tryFlock(native, fd, false) === 'none' ? withoutLocks(catalogPath, error) : error;
-  } finally {
-    files.close(fd);
-  }
+  using opened = new OpenFd(files, files.open(format, 'read'));
+  return tryFlock(native, opened.fd, false) === 'none' ? withoutLocks(catalogPath, error) : error;
 }
 
 function makeLockFile(files: Files, lockPath: string): void {
-  const fd = files.open(lockPath, 'create');
-  try {
-    inheritOwner(fd, path.dirname(lockPath));
-  } finally {
-    files.close(fd);
-  }
+  using opened = new OpenFd(files, files.open(lockPath, 'create'));
+  inheritOwner(opened.fd, path.dirname(lockPath));
 }
 
 function isStill(files: Files, fd: number, path: string): boolean {

@@ -10,7 +10,7 @@ import {
   mediumOf,
   type RecordWriter,
 } from '../index.js';
-import type { System } from '../../system/index.js';
+import { OpenFd, type System } from '../../system/index.js';
 import { rebuildFromPacks } from './rebuild-from-packs.js';
 import { removeDatabase } from './replace-catalog.js';
 import { takeSnapshot } from './take-snapshot.js';
@@ -66,12 +66,8 @@ interface OpenedParts {
 async function endJournal({ files }: System, { catalogPath }: ClientDirectory): Promise<void> {
   const journal = `${catalogPath}-journal`;
   if (files.status(journal) === undefined) return;
-  const fd = files.open(journal, 'write');
-  try {
-    await files.sync(fd);
-  } finally {
-    files.close(fd);
-  }
+  using opened = new OpenFd(files, files.open(journal, 'write'));
+  await files.sync(opened.fd);
 }
 
 /**

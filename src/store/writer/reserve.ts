@@ -8,7 +8,7 @@ import path from 'node:path';
 import { asTardisError, causeCode, isDiskFull, TardisError } from '../../errors/index.js';
 import { formatBytes } from '../../model/index.js';
 import { goneStore, HeldDirectory, RESERVE_FILE } from '../index.js';
-import { freeSpaceText, type System } from '../../system/index.js';
+import { freeSpaceText, OpenFd, type System } from '../../system/index.js';
 
 export interface ReserveLimits {
   /** Maximum size of the file in bytes. 0 means no reserve; undefined leaves the present one as it is. */
@@ -82,12 +82,8 @@ export class Reserve {
    */
   async settleFree(): Promise<void> {
     const { files, native } = this.system;
-    const fd = files.open(this.directory, 'directory');
-    try {
-      await native.syncfs(fd);
-    } finally {
-      files.close(fd);
-    }
+    using opened = new OpenFd(files, files.open(this.directory, 'directory'));
+    await native.syncfs(opened.fd);
   }
 
   /** Throws DISK_FULL if less space is free than required. */

@@ -5,6 +5,7 @@
 import {
   crc32,
   type Files,
+  OpenFd,
   readStart,
   type System,
   yieldRegularly,
@@ -78,22 +79,18 @@ export class CatalogPages {
   each(pages: readonly number[], visit: (page: number, sum: number) => void): void {
     const { files, pageBytes, catalogPath, perRead } = this;
     if (pages.length === 0) return;
-    const fd = files.open(catalogPath, 'read');
-    try {
-      const buffer = Buffer.allocUnsafe(Math.min(perRead, pages.length) * pageBytes);
-      for (let index = 0; index < pages.length; ) {
-        const first = pages[index]!;
-        let count = 1;
-        while (count < perRead && pages[index + count] === first + count) count += 1;
-        const got = files.read(fd, buffer, 0, count * pageBytes, (first - 1) * pageBytes);
-        for (let nth = 0; (nth + 1) * pageBytes <= got; nth += 1) {
-          const page = buffer.subarray(nth * pageBytes, (nth + 1) * pageBytes);
-          visit(first + nth, sumOf(first + nth, page));
-        }
-        index += count;
+    using opened = new OpenFd(files, files.open(catalogPath, 'read'));
+    const buffer = Buffer.allocUnsafe(Math.min(perRead, pages.length) * pageBytes);
+    for (let index = 0; index < pages.length; ) {
+      const first = pages[index]!;
+      let count = 1;
+      while (count < perRead && pages[index + count] === first + count) count += 1;
+      const got = files.read(opened.fd, buffer, 0, count * pageBytes, (first - 1) * pageBytes);
+      for (let nth = 0; (nth + 1) * pageBytes <= got; nth += 1) {
+        const page = buffer.subarray(nth * pageBytes, (nth + 1) * pageBytes);
+        visit(first + nth, sumOf(first + nth, page));
       }
-    } finally {
-      files.close(fd);
+      index += count;
     }
   }
 }

@@ -13,7 +13,7 @@ import {
   systemCode,
   TardisError,
 } from '../../../errors/index.js';
-import { crc32, type Files, readStart } from '../../../system/index.js';
+import { crc32, type Files, OpenFd, readStart } from '../../../system/index.js';
 import { CatalogPages, headOf } from './catalog-pages.js';
 
 const MAGIC = Buffer.from('TDPS');
@@ -231,13 +231,9 @@ export class PageSums {
   static forget(files: Files, catalogPath: string): void {
     const file = pageSumsPath(catalogPath);
     if ((files.status(file)?.sizeBytes ?? 0) === 0) return;
-    const fd = files.open(file, 'write');
-    try {
-      files.truncate(fd, 0);
-      files.syncNow(fd);
-    } finally {
-      files.close(fd);
-    }
+    using opened = new OpenFd(files, files.open(file, 'write'));
+    files.truncate(opened.fd, 0);
+    files.syncNow(opened.fd);
   }
 
   /** Begins to keep checksums of a catalog without tables. Returns undefined if its file has no valid header yet. */
@@ -417,15 +413,14 @@ export class PageSums {
   private write(bytes: Buffer, at: number, isDurable: boolean): void {
     const { files } = this;
     const file = pageSumsPath(this.catalogPath);
-    const fd = files.open(file, files.status(file) === undefined ? 'create' : 'write');
-    try {
-      files.truncate(fd, at);
-      files.write(fd, bytes, at);
-      if (isDurable) files.syncNow(fd);
-      this.endsAt = at + bytes.length;
-    } finally {
-      files.close(fd);
-    }
+    using opened = new OpenFd(
+      files,
+      files.open(file, files.status(file) === undefined ? 'create' : 'write'),
+    );
+    files.truncate(opened.fd, at);
+    files.write(opened.fd, bytes, at);
+    if (isDurable) files.syncNow(opened.fd);
+    this.endsAt = at + bytes.length;
   }
 }
 
