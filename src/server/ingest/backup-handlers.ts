@@ -13,7 +13,7 @@ type Handler<N extends BackupMessage> = (
   head: Head<N>,
   attachment: Buffer,
   bytes: number,
-) => Promise<void> | undefined;
+) => Promise<void> | void;
 
 export type BackupHandlers = { readonly [N in BackupMessage]: Handler<N> };
 
@@ -61,52 +61,36 @@ function entryHandlers(
     heads: (head) => {
       const set = session.openSet();
       const same = set.heads(head);
-      if (!head.isQuestion) return undefined;
+      if (!head.isQuestion) return;
       const seals = set.seals.keptOf(head.slots, same);
       answer('headsAnswer', { slots: head.slots, same: Buffer.from(same), seals });
-      return undefined;
     },
     listing: ({ slot, rows, last }) => {
       const { wanted, known, gone } = session.openSet().listing(slot, rows, last);
       answer('differs', { slot, last, wanted: Buffer.from(wanted), known, gone: [...gone] });
-      return undefined;
     },
-    parcel: (head, attachment) => {
-      session.openSet().rows.parcel(head, splitRecords(attachment, head.records));
-      return undefined;
-    },
+    parcel: (head, attachment) =>
+      session.openSet().rows.parcel(head, splitRecords(attachment, head.records)),
     digests: ({ question, digests, promise }) => {
-      answer('verdicts', {
-        question,
-        verdicts: Buffer.from(session.openSet().verdicts(digests, promise)),
-      });
-      return undefined;
+      const verdicts = Buffer.from(session.openSet().verdicts(digests, promise));
+      answer('verdicts', { question, verdicts });
     },
     done: ({ slots, settled, seals }) => {
       const set = session.openSet();
       set.seals.done(slots, seals);
       set.done(slots, settled);
       for (const slot of slots) offers.slotDone(slot);
-      return undefined;
     },
-    moved: ({ slots, seals }) => {
-      session.openSet().seals.moved(slots, seals);
-      return undefined;
-    },
+    moved: ({ slots, seals }) => session.openSet().seals.moved(slots, seals),
     notes: (head, _attachment, bytes) => {
       store.space?.take(bytes); // the number of notes is not limited otherwise
       takeNotes(session.openSet(), head);
-      return undefined;
     },
     configuration: (head, _attachment, bytes) => {
       store.space?.take(bytes);
       takeConfiguration(session.openSet(), head, session.savesConfig);
-      return undefined;
     },
-    owners: (head) => {
-      takeOwners(session.openSet(), head);
-      return undefined;
-    },
+    owners: (head) => takeOwners(session.openSet(), head),
   };
 }
 
@@ -116,46 +100,21 @@ function contentHandlers(
   session: OpenSession,
 ): Pick<BackupHandlers, OfContents> {
   return {
-    streamOpen: (head) => {
-      large.open(head);
-      return undefined;
-    },
-    streamChunk: ({ stream }, attachment) => {
-      large.chunk(stream, attachment);
-      return undefined;
-    },
+    streamOpen: (head) => large.open(head),
+    streamChunk: ({ stream }, attachment) => large.chunk(stream, attachment),
     streamEnd: (head) => large.end(session.openSet(), head),
-    streamAbort: ({ stream }) => {
-      large.abort(stream);
-      return undefined;
-    },
-    signatureOpen: (head) => {
-      large.openSignature(head);
-      return undefined;
-    },
+    streamAbort: ({ stream }) => large.abort(stream),
+    signatureOpen: (head) => large.openSignature(head),
     signatureEnd: (head) => large.endSignature(session.openSet(), head),
-    deltaOpen: (head) => {
-      large.openDelta(head);
-      return undefined;
-    },
+    deltaOpen: (head) => large.openDelta(head),
     deltaEnd: (head) => large.endDelta(session.openSet(), head),
-    basisWish: (head) => {
-      offers.takeWish(head);
-      return undefined;
-    },
-    rangeWish: (head) => {
-      offers.takeRangeWish(head);
-      return undefined;
-    },
+    basisWish: (head) => offers.takeWish(head),
+    rangeWish: (head) => offers.takeRangeWish(head),
     seekBasis: (head) => {
       const basis = session.openSet().seekBasis(head);
       session.answer('sought', { question: head.question, basis });
-      return undefined;
     },
-    assembly: (head) => {
-      large.assemble(session.openSet(), head);
-      return undefined;
-    },
+    assembly: (head) => large.assemble(session.openSet(), head),
   };
 }
 

@@ -314,7 +314,7 @@ export class StorageSession implements StorageHandle {
   }
 
   /** Handles one message. Returns a promise only if there is something to wait for. */
-  private handle(name: MessageName, bytes: Buffer): Promise<void> | undefined {
+  private handle(name: MessageName, bytes: Buffer): Promise<void> | void {
     this.beginning.take(name);
     if (!isBackupMessage(name)) {
       throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no backup message`);
@@ -323,13 +323,13 @@ export class StorageSession implements StorageHandle {
   }
 
   /** Decodes a message and passes it to its handler. */
-  private take<N extends BackupMessage>(name: N, bytes: Buffer): Promise<void> | undefined {
+  private take<N extends BackupMessage>(name: N, bytes: Buffer): Promise<void> | void {
     const { head, attachment } = decodeMessage(name, bytes);
     this.room.prepare(bytes.length, attachment.length);
     return this.handlers[name](head, attachment, bytes.length);
   }
 
-  private onOpenSet(head: Head<'openSet'>): undefined {
+  private onOpenSet(head: Head<'openSet'>): void {
     if (this.ingest !== undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', 'the session has a set already');
     }
