@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { systemCode } from '../errors/index.js';
-import { liesBelow, ROOT_NAME, SLASH } from '../model/index.js';
+import { directoryOf, liesBelow, ROOT_NAME } from '../model/index.js';
 import type { Place, Presence } from '../pipeline/index.js';
 import { rootParent } from '../transport/index.js';
 
@@ -72,8 +72,8 @@ export class RootPresence implements Presence {
 function mountAt(path: Buffer): Identity | undefined {
   try {
     const identity = identityAt(path);
-    const above = path.subarray(0, Math.max(1, path.lastIndexOf(SLASH)));
-    return fs.lstatSync(above, { bigint: true }).dev === identity.device ? undefined : identity;
+    const above = fs.lstatSync(directoryOf(path), { bigint: true });
+    return above.dev === identity.device ? undefined : identity;
   } catch (error) {
     if (systemCode(error) === undefined) throw error;
     return undefined;

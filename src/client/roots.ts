@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { errnoText, failedTo, requireSystemCode, usageError } from '../errors/index.js';
 import {
+  directoryOf,
   displayName,
   fileRootPath,
   identityOf,
@@ -133,8 +134,7 @@ function realPath(path: Buffer): Buffer {
  * `/dev/dm-3` today, and to another number after the next start.
  */
 function devicePath(path: Buffer): Buffer {
-  const name = lastComponent(path);
-  return joinPath(realPath(path.subarray(0, Math.max(1, path.length - name.length - 1))), name);
+  return joinPath(realPath(directoryOf(path)), lastComponent(path));
 }
 
 /** Returns the path under which each directory is stored. Throws USAGE. */
@@ -232,9 +232,7 @@ function keptPathOf(root: NamedRoot, wanted: Buffer): Buffer {
 /** Returns a file's directory as a root that contains only that file; undefined for a directory. */
 function readFileRoot(system: System, path: Buffer): Omit<PlainRoot, 'givenPath'> | undefined {
   if (fs.lstatSync(path).isDirectory()) return undefined;
-  const file = lastComponent(path);
-  const above = path.subarray(0, Math.max(1, path.length - file.length - 1));
-  return readRoot(system, above, file);
+  return readRoot(system, directoryOf(path), lastComponent(path));
 }
 
 /** Returns a root. If it is the directory of a `file`, this user need not be able to list it. */

@@ -93,6 +93,11 @@ export function splitPath(path: Buffer): Buffer[] {
   return parts;
 }
 
+/** Returns the path of the directory that an absolute path is in. */
+export function directoryOf(path: Buffer): Buffer {
+  return path.subarray(0, Math.max(1, path.lastIndexOf(SLASH_BYTES)));
+}
+
 export function lastComponent(path: Buffer): Buffer {
   return splitPath(path).at(-1) ?? Buffer.alloc(0);
 }

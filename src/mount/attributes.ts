@@ -9,7 +9,6 @@ import {
   RowOffset,
   SECOND_NS,
 } from '../model/index.js';
-import { ATTRIBUTE_BYTES } from './protocol.js';
 
 /** Format bits of the mode by type, and the types of directory entries. */
 const FORMATS: Readonly<Record<number, number>> = {
@@ -121,12 +120,4 @@ function writeTime(
   target[secondsWord] = Number(seconds & LOW_WORD);
   target[secondsWord + 1] = Number(seconds >> 32n);
   target[restWord] = Number(rest);
-}
-
-/** Returns the attributes of an entry that is not sparse. */
-export function attributeBytes(entry: HistoryEntry): Buffer {
-  const bytes = Buffer.from(new ArrayBuffer(ATTRIBUTE_BYTES));
-  const words = new Uint32Array(bytes.buffer, bytes.byteOffset, ATTRIBUTE_BYTES >>> 2);
-  writeAttributes(words, 0, entry, { low: 1, high: 0 }, undefined);
-  return bytes;
 }

@@ -1,10 +1,8 @@
-export { attributeBytes } from './attributes.js';
 export { AttributeUse } from './attribute-use.js';
 export { endAfter, partOf } from './directory-parts.js';
 export { DirectoriesAhead } from './directories-ahead.js';
 export { DirectoryTable } from './directory-table.js';
 export { fetchPages } from './fetched-pages.js';
-export { DirectoryTable as DirectoryNumbers } from './directory-table.js';
 export { FilesAhead, type FileTree } from './files-ahead.js';
 export { RequestHandler } from './request-handler.js';
 export { FuseConnection, type Kernel } from './fuse-connection.js';

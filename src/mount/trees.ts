@@ -38,8 +38,8 @@ export class Trees {
   readonly ahead = new DirectoriesAhead();
   private readonly trees = new Map<number, Tree>();
   private readonly bySet = new Map<number, { tree: SetTree; number: number }>();
-  /** Names of sets at the top level, by the number of the set. */
-  private names = new Map<number, string>();
+  /** The sets at the top level, by their numbers. */
+  private shown: ReadonlyMap<number, ShownSet> = new Map();
   private currentName: string | undefined;
 
   constructor(private readonly options: TreesOptions) {
@@ -73,11 +73,11 @@ export class Trees {
   private async look(): Promise<BackupSet[]> {
     const sets = await this.options.history().sets();
     const now = new Map(sets.map((set) => [set.set, set]));
-    for (const [set, name] of this.names) {
+    for (const [set, { name, set: before }] of this.shown) {
       const found = now.get(set);
       const known = this.bySet.get(set);
       const isSame = found !== undefined && (known?.tree.set.state ?? found.state) === found.state;
-      if (isSame && found.name === this.titles.get(set)) continue;
+      if (isSame && found.name === before.name) continue;
       if (!isSame && known !== undefined) {
         this.end(known.tree);
         this.bySet.delete(set);
@@ -93,17 +93,14 @@ export class Trees {
     for (const { tree } of this.bySet.values()) this.end(tree);
     this.bySet.clear();
     this.versions.restart();
-    for (const name of this.names.values()) this.options.forgetName(name);
+    for (const { name } of this.shown.values()) this.options.forgetName(name);
     this.top.restart();
     await this.top.refresh();
   }
 
-  private titles = new Map<number, string>();
-
   private keepNames(sets: readonly ShownSet[]): void {
     this.options.onSets(sets.map(({ set }) => set));
-    this.names = new Map(sets.map(({ name, set }) => [set.set, name]));
-    this.titles = new Map(sets.map(({ set }) => [set.set, set.name]));
+    this.shown = new Map(sets.map((shown) => [shown.set.set, shown]));
     const newest = sets.findLast(({ set }) => set.state === 'complete')?.name;
     if (newest === this.currentName) return;
     this.currentName = newest;

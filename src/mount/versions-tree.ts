@@ -6,7 +6,6 @@
  */
 import {
   type History,
-  type HistoryEntry,
   isKnownPath,
   named,
   namesIn,
@@ -189,16 +188,8 @@ export class VersionsTree implements Tree {
 
   /** Proves a version, and gives it a position. */
   private async show(directory: number, node: PathNode, one: ShownVersion): Promise<ShownEntry> {
-    const entry = await provenVersion(this.history, node.path, one.version, one.set.set);
-    return this.shown(directory, node, one, entry);
-  }
-
-  private shown(
-    directory: number,
-    { positions, page }: PathNode,
-    one: ShownVersion,
-    entry: HistoryEntry,
-  ): ShownEntry {
+    const { positions, page, path } = node;
+    const entry = await provenVersion(this.history, path, one.version, one.set.set);
     const key = keyOf(one);
     let position = positions.get(key);
     if (position === undefined) {

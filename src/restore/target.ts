@@ -3,7 +3,6 @@
  * follows a symbolic link and never writes outside. Jobs in the pool write files under the same rules.
  */
 import fs from 'node:fs';
-import path from 'node:path';
 import {
   asTardisError,
   failedTo,
@@ -13,6 +12,7 @@ import {
   usageError,
 } from '../errors/index.js';
 import {
+  directoryOf,
   displayName,
   EntryType,
   forEachRow,
@@ -77,7 +77,7 @@ function makeDirectories(directory: Buffer): boolean {
     const what = `${displayName(directory)} is no directory, so nothing can be restored into it: name a directory`;
     throw usageError(what);
   }
-  const parent = Buffer.from(path.posix.dirname(directory.toString('latin1')), 'latin1');
+  const parent = directoryOf(directory);
   if (!parent.equals(directory)) makeDirectories(parent);
   try {
     fs.mkdirSync(directory);

@@ -2,13 +2,10 @@
 import test from 'ava';
 import type { HistoryEntry } from '../../src/history/index.js';
 import { encodeRow, EntryType, metadataOf, RowReader } from '../../src/model/index.js';
-import {
-  attributeBytes,
-  DirectoryNumbers,
-  nodeHigh,
-  nodeLow,
-  placeOfNode,
-} from '../../src/mount/index.js';
+import { DirectoryTable, nodeHigh, nodeLow, packPage, placeOfNode } from '../../src/mount/index.js';
+
+/** Offset of the attributes in a struct fuse_entry_out. */
+const ATTRIBUTES_AT = 40;
 
 function entryWith(over: Partial<HistoryEntry>): HistoryEntry {
   const entry = {
@@ -36,6 +33,13 @@ function entryWith(over: Partial<HistoryEntry>): HistoryEntry {
     ...over,
   };
   return { ...entry, metadata: metadataOf(new RowReader(encodeRow(entry)), 0) };
+}
+
+/** Returns the attributes of an entry as a page shows them. */
+function attributeBytes(entry: HistoryEntry): Buffer {
+  const inode = { low: 1, high: 0 };
+  const shown = { entry, inode, nodeLow: 1, nodeHigh: 0, storedBytes: undefined };
+  return packPage([shown], 0, 1).plus().packed.subarray(ATTRIBUTES_AT);
 }
 
 function timeIn(bytes: Buffer, secondsAt: number, restAt: number): bigint {
@@ -82,7 +86,7 @@ test('a node id names its tree, directory and entry, and whether there are attri
 });
 
 test('directories keep their numbers however many there are', (t) => {
-  const table = new DirectoryNumbers();
+  const table = new DirectoryTable();
   table.add(0, 0xffff_ffff, 1, 'device 1');
   for (let number = 1; number < 5000; number += 1) {
     t.is(

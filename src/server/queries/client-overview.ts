@@ -47,43 +47,34 @@ const MAX_REMEMBERED = 8192;
 /** Age of the last change from which a row is remembered. A later change could have the same time. */
 const SETTLED_MS = 2000;
 
+/** Remembers a value of each client. */
+class Remembered<T> {
+  private readonly kept = new BoundedCache<string, { mark: string; value: T }>(MAX_REMEMBERED);
+
+  /** Returns the value of a client if its files still have this mark. */
+  find(client: string, mark: string | undefined): T | undefined {
+    const found = this.kept.get(client);
+    return found !== undefined && found.mark === mark ? found.value : undefined;
+  }
+
+  note(client: string, value: T, mark: string | undefined): void {
+    if (mark !== undefined) this.kept.set(client, { mark, value });
+  }
+}
+
 /**
  * Remembers the rows and the space of clients. A row counts for as long as the catalog, the keys and the proofs of its client
  * are unchanged, since opening a catalog takes some milliseconds.
  */
 export class OverviewMemory {
-  private readonly rows = new BoundedCache<string, { mark: string; row: ClientOverview }>(
-    MAX_REMEMBERED,
-  );
-  private readonly spaces = new BoundedCache<string, { mark: string; taken: SpaceTaken }>(
-    MAX_REMEMBERED,
-  );
-
-  /** Returns the row of a client if its files still have this mark. */
-  find(client: string, mark: string | undefined): ClientOverview | undefined {
-    const found = this.rows.get(client);
-    return found !== undefined && found.mark === mark ? found.row : undefined;
-  }
-
-  note(row: ClientOverview, mark: string | undefined): void {
-    if (mark !== undefined) this.rows.set(row.client, { mark, row });
-  }
-
-  /** Returns what a client takes if its files still have this mark. */
-  findSpace(client: string, mark: string | undefined): SpaceTaken | undefined {
-    const found = this.spaces.get(client);
-    return found !== undefined && found.mark === mark ? found.taken : undefined;
-  }
-
-  noteSpace(client: string, taken: SpaceTaken, mark: string | undefined): void {
-    if (mark !== undefined) this.spaces.set(client, { mark, taken });
-  }
+  readonly rows = new Remembered<ClientOverview>();
+  readonly spaces = new Remembered<SpaceTaken>();
 }
 
 interface OverviewPlace {
   readonly store: string;
   readonly catalogFile: string;
-  readonly memory?: OverviewMemory;
+  readonly memory?: OverviewMemory | undefined;
 }
 
 /**
@@ -105,15 +96,15 @@ export async function overviewOf(
     return marks.get(client);
   };
   const spaces = await spaceOf(system, place, clients, {
-    findSpace: (client) => memory?.findSpace(client, markFor(client)),
-    noteSpace: (client, taken) => memory?.noteSpace(client, taken, markFor(client)),
+    findSpace: (client) => memory?.spaces.find(client, markFor(client)),
+    noteSpace: (client, taken) => memory?.spaces.note(client, taken, markFor(client)),
   });
   const rows: ClientOverview[] = [];
   for (const client of clients) {
     const mark = memory === undefined ? undefined : markFor(client);
-    const known = memory?.find(client, mark);
+    const known = memory?.rows.find(client, mark);
     const row = known ?? (await rowOf(system, place, client));
-    if (known === undefined && row.fault === '') memory?.note(row, mark);
+    if (known === undefined && row.fault === '') memory?.rows.note(client, row, mark);
     const request = requests.get(client);
     rows.push({
       ...row,
@@ -187,7 +178,7 @@ function markOf(
 export function overviewBeside(
   system: System,
   own: ClientDirectory,
-  { only, memory }: { readonly only?: string | undefined; readonly memory?: OverviewMemory } = {},
+  { only, memory }: { readonly only?: string | undefined; readonly memory?: OverviewMemory },
 ): Promise<ClientOverview[]> {
   const store = path.dirname(own.path);
   const account = accountOf(system, store, own.client, () => undefined);
@@ -195,11 +186,7 @@ export function overviewBeside(
   const clients = (account?.targets ?? [own.client]).filter(
     (client) => isThere.has(client) && (only === undefined || client === only),
   );
-  const place = {
-    store,
-    catalogFile: catalogFileOf(own),
-    ...(memory === undefined ? {} : { memory }),
-  };
+  const place = { store, catalogFile: catalogFileOf(own), memory };
   return overviewOf(system, place, clients.toSorted());
 }
 

@@ -172,13 +172,9 @@ function dueHere(
   });
 }
 
-interface Purged {
-  readonly gone?: readonly SetNumber[];
-  readonly verdicts?: readonly Verdict[];
-  readonly isClockInDoubt?: boolean;
-  readonly unusedTags?: readonly string[];
+type Purged = Partial<Awaited<ReturnType<typeof purgeByRules>>> & {
   readonly purgeFailure?: string;
-}
+};
 
 /**
  * Purges sets by the rules. Invalid rules purge nothing and do not block garbage collection: the result then has the

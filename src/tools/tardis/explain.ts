@@ -13,7 +13,14 @@ import {
   type Explanation,
   type WalkReach,
 } from '../../excludes/index.js';
-import { displayName, EntryType, joinPath, jsonName, lastComponent } from '../../model/index.js';
+import {
+  directoryOf,
+  displayName,
+  EntryType,
+  joinPath,
+  jsonName,
+  lastComponent,
+} from '../../model/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { excludeOptions, placeOf } from './exclude-settings.js';
 import { cipherChoiceOf } from './filter-settings.js';
@@ -82,9 +89,7 @@ function choiceFor(
   { path, type, outcome }: Explanation,
 ): CryptChoice | undefined {
   if (outcome !== 'kept' || type !== EntryType.file) return undefined;
-  const name = lastComponent(path);
-  const directory = path.subarray(0, Math.max(1, path.length - name.length - 1));
-  return crypt.choose(directory.toString('latin1'), name.toString('latin1'));
+  return crypt.choose(directoryOf(path).toString('latin1'), lastComponent(path).toString('latin1'));
 }
 
 function sentence(explanation: Answer): string {

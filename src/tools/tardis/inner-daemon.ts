@@ -20,7 +20,7 @@ export async function startInnerDaemon(
   settings: Settings<'tardisd'>,
   door: InnerDoor,
   threads: number,
-  dateMs?: number,
+  dateMs: number | undefined,
 ): Promise<InnerDaemon> {
   const log = await openLog(settings);
   const now = nodeSystem(settings.umask);

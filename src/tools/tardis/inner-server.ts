@@ -9,7 +9,6 @@ import { resolveSettings, type Settings, storageThreadsOf } from '../../config/i
 import { asTardisError, systemCode } from '../../errors/index.js';
 import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
 import { InnerDoor } from '../../transport/index.js';
-import type { InnerDaemon } from './inner-daemon.js';
 
 /** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
 const SMALL_CATALOG_BYTES = 2 << 20;
@@ -21,7 +20,7 @@ const SMALL_CATALOG_BYTES = 2 << 20;
 export function startInnerServer(
   resolved: Settings<'tardisd'>,
   client: string,
-  dateMs?: number,
+  dateMs: number | undefined,
 ): LocalServer | undefined {
   if (!mayShareProcess(resolved)) return undefined;
   const isForLittle = isSmall(resolved, client);
@@ -29,7 +28,9 @@ export function startInnerServer(
     dateMs !== undefined || (isForLittle && resolved.storageThreads === undefined);
   const door = new InnerDoor();
   const threads = isWithoutThread ? 0 : storageThreadsOf(resolved);
-  const daemon = start(resolved, door, threads, dateMs);
+  const daemon = import('./inner-daemon.js').then(({ startInnerDaemon }) =>
+    startInnerDaemon(resolved, door, threads, dateMs),
+  );
   const ready = daemon.then(() => undefined);
   ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
@@ -41,16 +42,6 @@ export function startInnerServer(
       await (await daemon.catch(() => undefined))?.close(); // `ready` reports a failure
     },
   };
-}
-
-async function start(
-  resolved: Settings<'tardisd'>,
-  door: InnerDoor,
-  threads: number,
-  dateMs: number | undefined,
-): Promise<InnerDaemon> {
-  const { startInnerDaemon } = await import('./inner-daemon.js');
-  return startInnerDaemon(resolved, door, threads, dateMs);
 }
 
 /**

@@ -1,7 +1,7 @@
 /** The process of the server: its pid file, and its user and group. */
 import fs from 'node:fs';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
-import { displayName, SLASH } from '../../model/index.js';
+import { directoryOf, displayName } from '../../model/index.js';
 import { absolutePath, idsOf, isKept, realPathOf, wayTo } from '../../system/index.js';
 
 const MAX_PID_CHARS = 16;
@@ -175,7 +175,7 @@ function cannotBecome({ user, group }: RunAs, error: unknown): TardisError {
 /** True if a user could replace a file, or a directory or link on the way to it. */
 function mayExchange({ uid, gid, groups }: Identity, file: Uint8Array): boolean {
   const full = absolutePath(file);
-  const folder = full.subarray(0, Math.max(1, full.lastIndexOf(SLASH)));
+  const folder = directoryOf(full);
   if (realPathOf(folder) === undefined) return true; // running as the user then shows the actual error
   return wayTo(file).some((step) => {
     const { mode, ...owner } = step.status;
