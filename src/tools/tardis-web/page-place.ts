@@ -2,13 +2,12 @@
 import { X509Certificate } from 'node:crypto';
 import net from 'node:net';
 import os from 'node:os';
-import { configInvalid, type Settings } from '../../config/index.js';
+import { configInvalid } from '../../config/index.js';
 import { isLoopback } from '../../system/index.js';
 import type { LocalPlace, NetworkPlace } from '../../web/local/index.js';
 import { withOwnTls } from '../tardisd/serving.js';
+import type { WebSettings } from './client-settings.js';
 import type { PageMemory } from './page-memory.js';
-
-type WebSettings = Settings<'tardis-web'>;
 
 const LOOPBACK = '127.0.0.1';
 

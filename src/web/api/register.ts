@@ -148,6 +148,7 @@ async function answerTo(
     door,
     orders,
     visitor,
+    client: client ?? '',
     setText: params['set'] ?? '',
     params,
     query: request.query,
@@ -156,26 +157,17 @@ async function answerTo(
     reply,
   };
   if (client === undefined || visitor === undefined) {
-    return handled(
-      row,
-      handler,
-      { ...apiRequest, lease: undefined } as unknown as ApiRequest,
-      reply,
-    );
+    return handled(row, handler, { ...apiRequest, lease: undefined } as unknown as ApiRequest);
   }
   const permit = (one: Visitor): void => requireRight(one, row.right, client);
   return withLease({ door, client, visitor, request, reply, permit }, async (lease, caller) => {
     if (row.isClear === true && lease.isSealed) throw sealed(client);
-    return handled(row, handler, { ...apiRequest, visitor: caller, lease }, reply);
+    return handled(row, handler, { ...apiRequest, visitor: caller, lease });
   });
 }
 
-async function handled(
-  row: RouteRow,
-  handler: Handler,
-  apiRequest: ApiRequest,
-  reply: FastifyReply,
-): Promise<unknown> {
+async function handled(row: RouteRow, handler: Handler, apiRequest: ApiRequest): Promise<unknown> {
+  const { reply } = apiRequest;
   const value: unknown = await handler(apiRequest);
   if (row.sends !== undefined) return reply;
   if (!reply.hasHeader('cache-control')) void reply.header('cache-control', 'no-store');

@@ -41,6 +41,8 @@ export interface ApiRequest<Row extends RouteRow = RouteRow> {
   readonly visitor: Visitor;
   /** The opened client, for paths with `{client}`. It is released after the answer. */
   readonly lease: Lease;
+  /** The text of `{client}`; empty without it. */
+  readonly client: string;
   /** The text of `{set}`: a number, a name or `latest`. */
   readonly setText: string;
   /** Other parameters of the path. */

@@ -61,8 +61,8 @@ const WEB_LIMITS: WebLimits = Object.freeze({
   maxConnections: 4096,
 });
 
-/** Maximum number of bytes of a request's body, unless its route has another limit. */
 const TLS_VERSION = 'TLSv1.3';
+/** Maximum number of bytes of a request's body, unless its route has another limit. */
 const MAX_BODY_BYTES: number = 64 << 10;
 const MAX_PARAMETER_CHARS = 1024;
 /** Time within which a whole request must be received. */

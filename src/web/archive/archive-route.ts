@@ -160,11 +160,10 @@ interface RequestedArchive {
 }
 
 async function requestedArchive(
-  { door, lease: { history }, setText, params, query }: ApiRequest<typeof ARCHIVE_ROW>,
+  { door, lease: { history }, setText, client, query }: ApiRequest<typeof ARCHIVE_ROW>,
   selections = new Selections(),
 ): Promise<RequestedArchive> {
   const { format, compress, damage, selection: id } = query;
-  const client = params['client'] ?? '';
   const paths = id === undefined ? pathsIn(query) : selections.find(id, client);
   const { set, name } = await setOf(history, setText);
   const request = await archiveSelection(history, set, paths);

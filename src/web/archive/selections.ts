@@ -49,9 +49,8 @@ export function selectionRoute(selections: Selections): AddedRoute {
       body: Type.Object({ paths: schemas.PathQueries }),
       reply: Type.Object({ selection: Type.String() }),
     },
-    async ({ body, params }) => {
-      const paths = body.paths.map(encodedPathIn);
-      return { selection: selections.keep(params['client'] ?? '', paths) };
-    },
+    async ({ body, client }) => ({
+      selection: selections.keep(client, body.paths.map(encodedPathIn)),
+    }),
   );
 }

@@ -4,13 +4,14 @@ import type { RightName, SetNumber } from '../../model/index.js';
 import {
   type AddedRoute,
   addedRoute,
+  type ApiRequest,
   changedRules,
   checkedRules,
   encodedPathIn,
   invalidRequest,
   setOf,
 } from '../api/index.js';
-import type { Act, Acts, Offer } from './acts.js';
+import { type Act, beginAct, type Offer } from './acts.js';
 import type { Clients } from './clients.js';
 import { JOB } from './job-routes.js';
 import type { Jobs } from './jobs.js';
@@ -31,15 +32,14 @@ const CLIENT = '/clients/{client}';
 
 interface Acting {
   readonly jobs: Jobs;
-  readonly acts: Acts;
   readonly clients: Clients;
 }
 
 /** Returns the routes of acts. Each is refused for a client for which it is not offered. */
 export function actRoutes(acting: Acting): AddedRoute[] {
-  const { acts, clients } = acting;
-  const begun: Begun = ({ params }, act, undo) =>
-    acts.begin(clients.offering(nameIn(params), offerOf(act)), act, undo).shown();
+  const { jobs, clients } = acting;
+  const begun: Begun = ({ client }, act, undo) =>
+    beginAct(jobs, clients.offering(client, offerOf(act)), act, undo).shown();
   return [
     backupRoute(begun),
     ...setupRoutes(clients, begun),
@@ -56,14 +56,8 @@ function offerOf({ kind }: Act): Offer {
   return kind === 'backup' || kind === 'setup' || kind === 'test-report' ? 'backup' : 'change';
 }
 
-type Params = Readonly<Record<string, string>>;
-
-function nameIn(params: Params): string {
-  return params['client'] ?? '';
-}
-
 /** Begins an act on the client of a request. Throws NOT_PERMITTED if it is not offered. */
-type Begun = (request: { readonly params: Params }, act: Act, undo?: Act) => JobState;
+type Begun = (request: Pick<ApiRequest, 'client'>, act: Act, undo?: Act) => JobState;
 
 function purgeRoute(begun: Begun): AddedRoute {
   return addedRoute(
@@ -94,7 +88,7 @@ function mountRoute(begun: Begun): AddedRoute {
   );
 }
 
-function undoRoute({ jobs, acts, clients }: Acting): AddedRoute {
+function undoRoute({ jobs, clients }: Acting): AddedRoute {
   return addedRoute(
     {
       method: 'POST',
@@ -106,7 +100,7 @@ function undoRoute({ jobs, acts, clients }: Acting): AddedRoute {
     async ({ params }) => {
       const { id, undo, isRunning, facts } = jobs.find(params['id'] ?? '');
       if (undo === undefined || isRunning) throw invalidRequest('this job cannot be undone');
-      const job = acts.begin(clients.offering(facts.client, offerOf(undo)), undo);
+      const job = beginAct(jobs, clients.offering(facts.client, offerOf(undo)), undo);
       jobs.forget(id);
       return job.shown();
     },
@@ -122,8 +116,8 @@ function backupRoute(begun: Begun): AddedRoute {
 
 /** Returns the routes of what `tardis setup` has configured: they show and change it, and try its reports. */
 function setupRoutes(clients: Clients, begun: Begun): AddedRoute[] {
-  const inForce = async (params: Params, history: History): Promise<SetupAnswers> => {
-    const { commands } = clients.offering(nameIn(params), 'backup');
+  const inForce = async (client: string, history: History): Promise<SetupAnswers> => {
+    const { commands } = clients.offering(client, 'backup');
     return commands.setup(await history.reports.settings()) ?? {};
   };
   return [
@@ -135,13 +129,13 @@ function setupRoutes(clients: Clients, begun: Begun): AddedRoute[] {
         summary: 'Returns the answers of `tardis setup` that are in force.',
         reply: SetupBody,
       },
-      ({ params, lease }) => inForce(params, lease.history),
+      ({ client, lease }) => inForce(client, lease.history),
     ),
     addedRoute(
       rowOf('setup', 'admin', 'Changes answers of `tardis setup`; the others stay.', SetupBody),
       async (request) => {
-        const { body, params, lease } = request;
-        const before: Record<string, string | undefined> = await inForce(params, lease.history);
+        const { body, client, lease } = request;
+        const before: Record<string, string | undefined> = await inForce(client, lease.history);
         const answers = Object.entries(body).filter(([key, text]) => text !== before[key]);
         if (answers.length === 0) throw invalidRequest('no answer differs');
         const other = answers.find(([key]) => before[key] === undefined);

@@ -71,56 +71,44 @@ interface ActingClient {
   readonly commands: Commands;
 }
 
-export class Acts {
-  private readonly ends = new Map<Job, Promise<void>>();
-
-  constructor(private readonly jobs: Jobs) {}
-
-  /**
-   * Begins an act; `undo` is the act that takes it back. Throws CLIENT_BUSY while an act of its kind runs on the client, or
-   * too many jobs run, and MOUNT_FAILED.
-   */
-  begin({ name: client, commands }: ActingClient, act: Act, undo?: Act): Job {
-    const { kind } = act;
-    const isSame = ({ isRunning, facts }: Job): boolean =>
-      isRunning && facts.kind === kind && facts.client === client;
-    if (this.jobs.all().some(isSame)) {
-      throw new TardisError('CLIENT_BUSY', `another ${kind} is running`);
-    }
-    this.jobs.makeRoom(); // a command without a job could be neither followed nor stopped
-    const command = commands.start(act);
-    const output = act.kind === 'mount' ? act.directory : undefined;
-    const job = this.jobs.add(new Job({ client, kind, paths: [], output, command: command.text }));
-    job.undo = undo;
-    job.signal.addEventListener('abort', () => command.stop(), { once: true });
-    const end = this.followed(job, command, act);
-    this.ends.set(job, end);
-    void end.then(() => this.ends.delete(job)); // it never rejects
-    return job;
+/**
+ * Begins an act; `undo` is the act that takes it back. Throws CLIENT_BUSY while an act of its kind runs on the client, or
+ * too many jobs run, and MOUNT_FAILED.
+ */
+export function beginAct(
+  jobs: Jobs,
+  { name: client, commands }: ActingClient,
+  act: Act,
+  undo?: Act,
+): Job {
+  const { kind } = act;
+  const isSame = ({ isRunning, facts }: Job): boolean =>
+    isRunning && facts.kind === kind && facts.client === client;
+  if (jobs.all().some(isSame)) {
+    throw new TardisError('CLIENT_BUSY', `another ${kind} is running`);
   }
+  jobs.makeRoom(); // a command without a job could be neither followed nor stopped
+  const command = commands.start(act);
+  const output = act.kind === 'mount' ? act.directory : undefined;
+  const job = jobs.add(new Job({ client, kind, paths: [], output, command: command.text }));
+  job.undo = undo;
+  job.signal.addEventListener('abort', () => command.stop(), { once: true });
+  void follow(job, command, act);
+  return job;
+}
 
-  /** Waits until the command of a job has ended; does nothing for another job. */
-  async idle(job: Job): Promise<void> {
-    await this.ends.get(job);
-  }
-
-  /** Waits for the ends of all commands. */
-  async close(): Promise<void> {
-    await Promise.all(this.ends.values());
-  }
-
-  private async followed(job: Job, command: RunningCommand, act: Act): Promise<void> {
-    try {
-      const status = await command.follow((line, from) => job.note(line, from));
-      job.hasWarnings = status === WARNED;
-      if (status === 0 || status === WARNED) {
-        job.undo ??= undoingIn(job.log);
-        job.result = resultOf(act, job);
-        job.end({});
-      } else job.end({ error: errorIn(job.log, status) });
-    } catch (error) {
-      job.end({ error });
-    }
+/** Follows the command of a job to its end. Never rejects. */
+async function follow(job: Job, command: RunningCommand, act: Act): Promise<void> {
+  try {
+    const status = await command.follow((line, from) => job.note(line, from));
+    job.hasWarnings = status === WARNED;
+    if (status === 0 || status === WARNED) {
+      job.undo ??= undoingIn(job.log);
+      job.result = resultOf(act, job);
+      job.end({});
+    } else job.end({ error: errorIn(job.log, status) });
+  } catch (error) {
+    job.end({ error });
   }
 }
 

@@ -1,26 +1,16 @@
 /** The routes of jobs: a restore is begun, and every job is listed, stopped and forgotten. */
 import { Type } from 'typebox';
 import { type AddedRoute, addedRoute, schemas } from '../api/index.js';
-import type { Acts } from './acts.js';
 import type { Clients } from './clients.js';
-import type { Jobs } from './jobs.js';
-import type { Restores } from './restores.js';
+import { type RestoringOptions, startRestore } from './restores.js';
 import { JobState, RestoreBody } from './schemas.js';
 
 const JOBS = '/jobs';
 export const JOB = `${JOBS}/{id}`;
 
-interface JobMakers {
-  readonly restores: Restores;
-  readonly acts: Acts;
-}
-
 /** Returns the routes. */
-export function jobRoutes(
-  jobs: Jobs,
-  { restores, acts }: JobMakers,
-  clients: Clients,
-): AddedRoute[] {
+export function jobRoutes(options: RestoringOptions, clients: Clients): AddedRoute[] {
+  const { jobs } = options;
   return [
     addedRoute(
       {
@@ -36,7 +26,7 @@ export function jobRoutes(
         const shown = clients.find(body.client);
         const lease = await clients.lease(body.client);
         try {
-          return (await restores.start(body, { shown, lease })).shown();
+          return (await startRestore(options, body, { shown, lease })).shown();
         } catch (error) {
           lease.release(); // no restore does
           throw error;
@@ -77,8 +67,7 @@ export function jobRoutes(
         const job = jobs.find(params['id'] ?? '');
         if (job.isRunning) {
           job.stop();
-          await restores.idle(job);
-          await acts.idle(job);
+          await job.ended;
         } else jobs.forget(job.id);
         return job.shown();
       },

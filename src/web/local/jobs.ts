@@ -40,7 +40,7 @@ interface JobFacts {
 }
 
 /** The result of a job. An error that `stop` caused makes it a stopped one. */
-interface JobResult {
+export interface JobResult {
   readonly failures?: readonly RestoreFailure[];
   readonly losses?: readonly string[];
   readonly error?: unknown;
@@ -62,6 +62,7 @@ export class Job {
   /** The first line of the output of a command, in which it reports what it did. */
   private report: string | undefined;
   private readonly controller = new AbortController();
+  private readonly ending = Promise.withResolvers<void>();
   private state: JobState['state'] = 'running';
   private failures: readonly RestoreFailure[] = [];
   private losses: readonly string[] = [];
@@ -78,6 +79,11 @@ export class Job {
 
   get isRunning(): boolean {
     return this.state === 'running';
+  }
+
+  /** Resolves when the job has ended. */
+  get ended(): Promise<void> {
+    return this.ending.promise;
   }
 
   /** Aborted when the job is to stop. */
@@ -112,6 +118,7 @@ export class Job {
       this.state = this.signal.aborted ? 'stopped' : 'failed';
       this.error = asTardisError(error);
     }
+    this.ending.resolve();
   }
 
   /** Returns the job for the page. */
@@ -208,7 +215,10 @@ export class Jobs {
     this.kept.delete(id);
   }
 
-  stop(): void {
-    for (const job of this.all()) job.stop();
+  /** Stops all jobs, and waits for their ends. */
+  async close(): Promise<void> {
+    const running = this.all().filter((job) => job.isRunning);
+    for (const job of running) job.stop();
+    await Promise.all(running.map(({ ended }) => ended));
   }
 }

@@ -13,14 +13,15 @@ import type { System } from '../../system/index.js';
 import type { JobRunner } from '../../workers/index.js';
 import { encodedPathIn, invalidRequest, type Lease } from '../api/index.js';
 import type { ShownClient } from './clients.js';
-import { Job, type Jobs } from './jobs.js';
+import { Job, type JobResult, type Jobs } from './jobs.js';
 import type { RestoreBody } from './schemas.js';
 
 /** Time within which the bytes of a restore are counted before it begins; otherwise it begins without their number. */
 const COUNTING_MS = 5000;
 
-interface RestoringOptions {
+export interface RestoringOptions {
   readonly system: System;
+  /** The jobs of this program, to which restores and failed downloads are added. */
   readonly jobs: Jobs;
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
@@ -39,94 +40,86 @@ interface OpenClient {
   readonly lease: Lease;
 }
 
-export class Restores {
-  private current: Job | undefined;
-  private work: Promise<void> = Promise.resolve();
-
-  constructor(private readonly options: RestoringOptions) {}
-
-  /**
-   * Begins a restore. Throws CLIENT_BUSY if another restore is running, REQUEST_INVALID, NO_SUCH_SET; the client then
-   * stays open.
-   */
-  async start(body: RestoreBody, client: OpenClient): Promise<Job> {
-    const { jobs } = this.options;
-    const { history } = client.lease;
-    const destination = destinationOf(body);
-    const { set } = await history.findSet(String(body.set));
-    if (this.current?.isRunning === true) {
-      throw new TardisError('CLIENT_BUSY', 'another restore is running');
-    }
-    const { paths } = destination;
-    const kind = body.isPreview ? 'preview' : 'restore';
-    const facts = { client: client.shown.name, kind, set, paths, output: body.output } as const;
-    const job = jobs.add(new Job(facts, undefined, history));
-    this.current = job;
-    this.work = this.run(job, body, destination, client);
-    return job;
+/**
+ * Begins a restore. Throws CLIENT_BUSY if another restore is running, REQUEST_INVALID, NO_SUCH_SET; the client then
+ * stays open.
+ */
+export async function startRestore(
+  options: RestoringOptions,
+  body: RestoreBody,
+  client: OpenClient,
+): Promise<Job> {
+  const { jobs } = options;
+  const { history } = client.lease;
+  const destination = destinationOf(body);
+  const { set } = await history.findSet(String(body.set));
+  const isRestore = ({ isRunning, facts: { kind } }: Job): boolean =>
+    isRunning && (kind === 'restore' || kind === 'preview');
+  if (jobs.all().some(isRestore)) {
+    throw new TardisError('CLIENT_BUSY', 'another restore is running');
   }
+  const { paths } = destination;
+  const kind = body.isPreview ? 'preview' : 'restore';
+  const facts = { client: client.shown.name, kind, set, paths, output: body.output } as const;
+  const job = jobs.add(new Job(facts, undefined, history));
+  void restored(options, job, { body, destination, client })
+    .catch((error: unknown) => ({ error }))
+    .then((result) => job.end(result));
+  return job;
+}
 
-  /** Waits until a restore has ended; does nothing for another job. */
-  async idle(job: Job): Promise<void> {
-    if (job === this.current) await this.work;
+interface Restoring {
+  readonly body: RestoreBody;
+  readonly destination: Destination;
+  readonly client: OpenClient;
+}
+
+/** Restores, and releases the client at the end. */
+async function restored(
+  { system, openJobs, workers }: RestoringOptions,
+  job: Job,
+  { body, destination, client: { shown: client, lease } }: Restoring,
+): Promise<JobResult> {
+  const { history } = lease;
+  const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = body;
+  const { progress, signal } = job;
+  const policy = {
+    compareContents,
+    ...(overwrite === 'refuse' ? {} : { overwrite }),
+  };
+  let jobs: JobRunner | undefined;
+  try {
+    jobs = await openJobs();
+    const request = { set, workers, policy, dryRun, ...destination };
+    const means = { history, jobs, progress, signal };
+    if (!dryRun) job.totalBytes = await countedBytes(system, means, request);
+    const { failures, losses } = await runRestore(system, means, request);
+    if (!dryRun) await noteRestored(client, history, { progress, failures });
+    const shown = failures.map((failure) => ({
+      ...failure,
+      path: body.output === undefined ? joinPath(SLASH_BYTES, failure.path) : failure.path,
+    }));
+    return { failures: shown, losses };
+  } finally {
+    lease.release();
+    await jobs?.close();
   }
+}
 
-  /** Stops the running restore, and waits for its end. */
-  async close(): Promise<void> {
-    this.current?.stop();
-    await this.work;
-  }
-
-  private async run(
-    job: Job,
-    body: RestoreBody,
-    destination: Destination,
-    { shown: client, lease }: OpenClient,
-  ): Promise<void> {
-    const { system, openJobs, workers } = this.options;
-    const { history } = lease;
-    const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = body;
-    const { progress, signal } = job;
-    const policy = {
-      compareContents,
-      ...(overwrite === 'refuse' ? {} : { overwrite }),
-    };
-    let jobs: JobRunner | undefined;
-    try {
-      jobs = await openJobs();
-      const request = { set, workers, policy, dryRun, ...destination };
-      const means = { history, jobs, progress, signal };
-      if (!dryRun) job.totalBytes = await this.countedBytes(means, request);
-      const { failures, losses } = await runRestore(system, means, request);
-      if (!dryRun) await noteRestored(client, history, { progress, failures });
-      const shown = failures.map((failure) => ({
-        ...failure,
-        path: body.output === undefined ? joinPath(SLASH_BYTES, failure.path) : failure.path,
-      }));
-      job.end({ failures: shown, losses });
-    } catch (error) {
-      job.end({ error });
-    } finally {
-      lease.release();
-      await jobs?.close();
-    }
-  }
-
-  /** Returns the number of bytes that a restore will write; undefined if counting them takes too long, or fails. */
-  private async countedBytes(
-    given: Parameters<typeof runRestore>[1] & { readonly signal: AbortSignal },
-    request: RestoreRequest,
-  ): Promise<number | undefined> {
-    const progress = newRestoreProgress();
-    const signal = AbortSignal.any([given.signal, AbortSignal.timeout(COUNTING_MS)]);
-    const policy = { ...request.policy, compareContents: false }; // else it reads all of it twice
-    try {
-      const means = { ...given, progress, signal };
-      await runRestore(this.options.system, means, { ...request, policy, dryRun: true });
-      return progress.bytes;
-    } catch {
-      return undefined; // the restore itself reports what is wrong
-    }
+/** Returns the number of bytes that a restore will write; undefined if counting them takes too long, or fails. */
+async function countedBytes(
+  system: System,
+  given: Parameters<typeof runRestore>[1] & { readonly signal: AbortSignal },
+  request: RestoreRequest,
+): Promise<number | undefined> {
+  const progress = newRestoreProgress();
+  const signal = AbortSignal.any([given.signal, AbortSignal.timeout(COUNTING_MS)]);
+  const policy = { ...request.policy, compareContents: false }; // else it reads all of it twice
+  try {
+    await runRestore(system, { ...given, progress, signal }, { ...request, policy, dryRun: true });
+    return progress.bytes;
+  } catch {
+    return undefined; // the restore itself reports what is wrong
   }
 }
 

@@ -6,9 +6,8 @@ import type { RecordDecoder } from '../../contents/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
 import { displayText, RIGHTS } from '../../model/index.js';
-import { hostInUrl, requireHost, type System } from '../../system/index.js';
+import { hostInUrl, requireHost } from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
-import type { JobRunner } from '../../workers/index.js';
 import {
   type AddedRoute,
   addPageFiles,
@@ -29,12 +28,11 @@ import {
   type WebApp,
 } from '../api/index.js';
 import { actRoutes } from './act-routes.js';
-import { Acts } from './acts.js';
 import { Clients, type OtherClients, type ShownClient, unlockRoute } from './clients.js';
 import { Entrance, type OwnHosts, requireOwn } from './guard.js';
 import { jobRoutes } from './job-routes.js';
-import { type Jobs, shownDoubts } from './jobs.js';
-import { Restores } from './restores.js';
+import { shownDoubts } from './jobs.js';
+import type { RestoringOptions } from './restores.js';
 
 const LOOPBACK = '127.0.0.1';
 const HTTPS_PORT = 443;
@@ -65,18 +63,12 @@ export interface NetworkPlace {
   readonly names: () => readonly string[];
 }
 
-interface LocalServerOptions extends Omit<ShownClient, 'name'> {
-  readonly system: System;
+interface LocalServerOptions extends Omit<ShownClient, 'name'>, RestoringOptions {
   /** The data of the first client, which the caller closes. */
   readonly history: History;
   /** Clients beside the first one; absent if only that is shown. */
   readonly others?: OtherClients;
   readonly decoder: RecordDecoder;
-  /** The jobs of this program, to which restores and failed downloads are added. */
-  readonly jobs: Jobs;
-  /** Opens the threads of a restore. The restore closes them at its end. */
-  readonly openJobs: () => Promise<JobRunner>;
-  readonly workers: number;
   readonly place: LocalPlace;
   /** True for the password of the page, or a code that was made for a browser. Throws TOO_MANY_ATTEMPTS. */
   readonly isSecret?: (secret: string, address: string) => Promise<boolean>;
@@ -121,8 +113,6 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   });
   const entrance = new Entrance();
   const clients = clientsOf(options);
-  const restores = new Restores(options);
-  const acts = new Acts(jobs);
   const activity = new Activity(options.idleMs, () => jobs.isRunning);
   const hosts = new Hosts(place);
   const sessions = sessionsOf(options, entrance);
@@ -148,17 +138,15 @@ export async function serveLocally(options: LocalServerOptions): Promise<LocalSe
   registerApi(app, door, [
     DELETED_ROUTE,
     ...signInRoutes(sessions),
-    ...jobRoutes(jobs, { restores, acts }, clients),
-    ...actRoutes({ jobs, acts, clients }),
+    ...jobRoutes(options, clients),
+    ...actRoutes({ jobs, clients }),
     unlockRoute(clients),
     ...(options.added ?? []),
   ]);
   options.extend?.(app, door);
   const close = async (): Promise<void> => {
     activity.close();
-    jobs.stop();
-    await restores.close();
-    await acts.close();
+    await jobs.close();
     await app.close();
     await clients.close();
   };

@@ -12,7 +12,7 @@ import {
   type ObjectReader,
 } from '../../../history/index.js';
 import { TardisError } from '../../../errors/index.js';
-import { EntryType, isSparse } from '../../../model/index.js';
+import { isSparse } from '../../../model/index.js';
 import type { System } from '../../../system/index.js';
 
 /** Maximum number of bytes that one read returns. */
@@ -55,7 +55,7 @@ export class OpenContents {
   }
 
   /**
-   * Yields the bytes of a range of a file; the caller may keep each part. The range must lie in the file. If the range
+   * Yields the bytes of a range of a regular file; the caller may keep each part. The range must lie in the file. If the range
    * is the whole file, digests are compared, and damage ends the iteration. Throws NO_ACCESS, CONTENT_DAMAGED,
    * RECORD_DAMAGED, and other errors of reading.
    */
@@ -85,10 +85,6 @@ export class OpenContents {
 
   private async open(entry: HistoryEntry): Promise<Opened> {
     const { history, units } = this;
-    if (entry.damage !== undefined) throw entry.damage;
-    if (entry.type !== EntryType.file) {
-      throw new TardisError('NO_SUCH_PATH', 'only a regular file has a content');
-    }
     if (!history.access.mayRead(entry)) {
       throw new TardisError('NO_ACCESS', 'no permission to read the content');
     }

@@ -41,12 +41,12 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
     const { entries, next, total } = await directoryPage(history, shown, requested, orders);
     return { entries: entries.map((entry) => entryJson(history, entry)), next, total };
   },
-  content: async ({ door, lease, setText, params, query, request, reply }) => {
+  content: async ({ door, lease, setText, client, query, request, reply }) => {
     const path = pathIn(query.path);
     const set = await setOf(lease.history, setText);
     const isDownload = query.download === '1';
     const noteBroken = (error: unknown): void => {
-      const download = { client: params['client'] ?? '', set: set.set, path };
+      const download = { client, set: set.set, path };
       if (isDownload) door.onBroken?.(download, error);
     };
     try {
