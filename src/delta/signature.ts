@@ -66,7 +66,7 @@ export function loadedBytesFor(blocks: number): number {
 }
 
 /** Computes a signature of the pushed bytes. Must be closed. */
-export class SignatureMaker {
+export class SignatureMaker implements Disposable {
   private readonly job: RsyncJob;
   private readonly made: BytesBuilder;
 
@@ -99,6 +99,10 @@ export class SignatureMaker {
 
   close(): void {
     this.job.close();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 
   private drive(input: Uint8Array, isLast: boolean): void {
@@ -158,7 +162,7 @@ export const LEAST_RANGE_BLOCK_BYTES = 512;
 const MOST_RANGE_BLOCK_BYTES = 4096;
 const RANGE_BLOCKS = 1 << 21;
 /** Maximum number of bytes of a range: a part of a file with its margins. */
-export const MAX_RANGE_BYTES: number = (64 << 20) + 2 * RANGE_MARGIN_BYTES;
+const MAX_RANGE_BYTES = (64 << 20) + 2 * RANGE_MARGIN_BYTES;
 /** Maximum memory of the loaded signature of a range. */
 export const MAX_RANGE_LOADED_BYTES: number = loadedBytesFor(
   MAX_RANGE_BYTES / LEAST_RANGE_BLOCK_BYTES,

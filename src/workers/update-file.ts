@@ -77,22 +77,18 @@ export class FileUpdate {
     const blockBytes = blockBytesFor(this.sizeBytes);
     if (blockBytes === undefined) return false;
     const { source, signature, sizeBytes } = this;
-    const maker = new SignatureMaker(this.system.native, blockBytes, SIGNATURE_PIECE_BYTES);
+    using maker = new SignatureMaker(this.system.native, blockBytes, SIGNATURE_PIECE_BYTES);
     let signedBytes = 0;
-    try {
-      for (const part of bytesIn(this.system.files, this.fd, 0, sizeBytes)) {
-        maker.push(part);
-        signedBytes += part.length;
-        if (maker.madeBytes >= SIGNATURE_PIECE_BYTES) {
-          await source.sign(signature, sizeBytes, Uint8Array.from(maker.take()), false);
-        }
+    for (const part of bytesIn(this.system.files, this.fd, 0, sizeBytes)) {
+      maker.push(part);
+      signedBytes += part.length;
+      if (maker.madeBytes >= SIGNATURE_PIECE_BYTES) {
+        await source.sign(signature, sizeBytes, Uint8Array.from(maker.take()), false);
       }
-      if (signedBytes < sizeBytes) return false;
-      await source.sign(signature, sizeBytes, Uint8Array.from(maker.finish()), true);
-      return true;
-    } finally {
-      maker.close();
     }
+    if (signedBytes < sizeBytes) return false;
+    await source.sign(signature, sizeBytes, Uint8Array.from(maker.finish()), true);
+    return true;
   }
 
   /**

@@ -82,13 +82,9 @@ async function* asyncPieces(bytes: Buffer, seed: number): AsyncGenerator<Buffer>
 }
 
 export function signatureOf(content: Buffer, blockBytes: number, seed = 1): Buffer {
-  const maker = new SignatureMaker(native, blockBytes, content.length);
-  try {
-    for (const piece of piecesOf(content, seed)) maker.push(piece);
-    return maker.finish();
-  } finally {
-    maker.close();
-  }
+  using maker = new SignatureMaker(native, blockBytes, content.length);
+  for (const piece of piecesOf(content, seed)) maker.push(piece);
+  return maker.finish();
 }
 
 export function deltaOf(signature: Buffer, basisBytes: number, after: Buffer, seed = 1): Buffer {
@@ -96,17 +92,13 @@ export function deltaOf(signature: Buffer, basisBytes: number, after: Buffer, se
   try {
     for (const piece of piecesOf(signature, seed)) loaded.push(piece, false);
     loaded.push(Buffer.alloc(0), true);
-    const maker = new DeltaMaker(native, loaded.number, 5000);
-    try {
-      const made: Buffer[] = [];
-      for (const piece of piecesOf(after, seed + 1)) {
-        for (const part of maker.push(piece)) made.push(Buffer.from(part));
-      }
-      for (const part of maker.finish()) made.push(Buffer.from(part));
-      return Buffer.concat(made);
-    } finally {
-      maker.close();
+    using maker = new DeltaMaker(native, loaded.number, 5000);
+    const made: Buffer[] = [];
+    for (const piece of piecesOf(after, seed + 1)) {
+      for (const part of maker.push(piece)) made.push(Buffer.from(part));
     }
+    for (const part of maker.finish()) made.push(Buffer.from(part));
+    return Buffer.concat(made);
   } finally {
     loaded.close();
   }

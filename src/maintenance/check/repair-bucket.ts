@@ -29,12 +29,8 @@ export async function repairInBucket(
   return withClient(system, directory, async () => {
     mediumOf(system, directory).clearStaged();
     const breathe = yieldRegularly(options.signal);
-    const healer = await ObjectHealer.open(system, directory, breathe);
-    try {
-      return await new Repair(healer, options).run();
-    } finally {
-      healer.close();
-    }
+    using healer = await ObjectHealer.open(system, directory, breathe);
+    return await new Repair(healer, options).run();
   });
 }
 

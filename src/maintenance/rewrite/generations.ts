@@ -82,8 +82,7 @@ export class Generations {
     this.files = system.files;
     this.store = path.dirname(first.path);
     if (this.files.isLink(first.path)) {
-      const what = `${first.path} is a link: name the client by the directory it leads to`;
-      throw usageError(what);
+      throw usageError(`${first.path} is a link: name the client by the directory it leads to`);
     }
     this.second = mediumOf(system, first).second();
   }

@@ -19,7 +19,7 @@ export interface OldRecords extends ObjectReader {
   hold?(record: ExpectedRange): Promise<void>;
 }
 
-export class OldStore {
+export class OldStore implements Disposable {
   readonly catalog: Catalog;
   readonly source: RecordSource;
   private readonly opener: EntryOpener | undefined;
@@ -84,6 +84,10 @@ export class OldStore {
     } finally {
       this.catalog.close();
     }
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
   }
 }
 

@@ -32,12 +32,8 @@ interface WholeCopy {
 export async function copyWhole(system: System, request: WholeCopy): Promise<void> {
   const { source, catalogPath, target, limits } = request;
   await withWriter(system, target, limits, async (store) => {
-    const old = new OldGeneration(system, source, undefined, catalogPath);
-    try {
-      await copyFrom(request, old, store);
-    } finally {
-      old.close();
-    }
+    using old = new OldGeneration(system, source, undefined, catalogPath);
+    await copyFrom(request, old, store);
   });
 }
 

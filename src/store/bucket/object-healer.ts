@@ -46,7 +46,7 @@ export interface Mended {
 
 const UNCHANGED = { restoredBlocks: 0, lostBlocks: 0, parityBytes: 0 } as const;
 
-export class ObjectHealer {
+export class ObjectHealer implements Disposable {
   private readonly store: ObjectStore;
   private readonly place: string;
   private readonly staging: DirectoryBackend;
@@ -106,7 +106,7 @@ export class ObjectHealer {
     return await this.healCopy({ name, sha256 }, copy, found);
   }
 
-  close(): void {
+  [Symbol.dispose](): void {
     this.staging.close();
   }
 

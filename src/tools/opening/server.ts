@@ -121,8 +121,7 @@ function hostsIn(text: string, port: number): TcpPlace[] {
 
 function requirePort(port: number): void {
   if (port > 0 && port <= MAX_PORT) return;
-  const what = port === 0 ? 'the port must not be 0' : `a port is at most ${MAX_PORT}`;
-  throw configInvalid(what);
+  throw configInvalid(port === 0 ? 'the port must not be 0' : `a port is at most ${MAX_PORT}`);
 }
 
 /**
@@ -170,8 +169,7 @@ function webPlace(
     );
   }
   if (username !== '' || search !== '' || hash !== '' || hostname === '') {
-    const what = `"${shown}": the URL of a tardisremote is https://HOST:PORT/`;
-    throw configInvalid(what);
+    throw configInvalid(`"${shown}": the URL of a tardisremote is https://HOST:PORT/`);
   }
   const address: Address = {
     kind: 'tcp',

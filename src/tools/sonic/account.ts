@@ -171,7 +171,7 @@ function rightsIn({ accountRights }: Options): RightName[] {
 }
 
 /** Creates the account, and prints its token. The token cannot be printed again. Throws USAGE if the account exists. */
-export async function addToken(
+async function addToken(
   options: Settings<'sonic account'>,
   system: System,
   name: string,

@@ -22,7 +22,7 @@ export interface ExportTarget extends Disposable {
 }
 
 /** A directory with a tree for each set. Files that two sets have alike are hard links. */
-export class TreesTarget implements ExportTarget {
+class TreesTarget implements ExportTarget {
   private trees: SetTree[] = [];
   private mayLink = false;
 
@@ -65,7 +65,7 @@ function nearest(trees: readonly SetTree[], set: number): SetTree | undefined {
 }
 
 /** A directory with an archive of each set. */
-export class ArchivesTarget implements ExportTarget {
+class ArchivesTarget implements ExportTarget {
   constructor(private readonly directory: ExportDirectory) {}
 
   [Symbol.dispose](): void {

@@ -63,15 +63,13 @@ function requireOneRequest(options: Options): void {
     abort,
   ].filter(Boolean).length;
   if (requests !== 1) {
-    const what = 'give the paths to forget, or one of --list, --undo, --finish and --abort';
-    throw usageError(what);
+    throw usageError('give the paths to forget, or one of --list, --undo, --finish and --abort');
   }
   if (
     (options.previewForget && undoForgets.length > 0) ||
     ((options.previewForget || options.rehearse) && (listForgets || abort))
   ) {
-    const what = '--preview can be used with paths or --finish, --dry-run also with --undo';
-    throw usageError(what);
+    throw usageError('--preview can be used with paths or --finish, --dry-run also with --undo');
   }
   if (forgetNow && !finishForgets) throw usageError('--now needs --finish');
   if (finishForgets && options.throughServer !== undefined) {

@@ -71,7 +71,7 @@ function mayBeRequested({ server, passwordFile }: Plan): boolean {
 }
 
 /** Returns the text of the configuration. */
-export function configText(plan: Plan): string {
+function configText(plan: Plan): string {
   const { sources, excludes, store, server, client, passwordFile, time, keep } = plan;
   const place: Line[] =
     server === undefined
@@ -223,7 +223,7 @@ export function unitPath(scope: Scope, kind: 'service' | 'timer'): string {
 }
 
 /** Returns the texts of the units that start the backups of a plan. */
-export function unitTexts(plan: Plan): { service: string; timer: string } {
+function unitTexts(plan: Plan): { service: string; timer: string } {
   const disk = diskUnit(plan);
   const appears = `
 [Install]

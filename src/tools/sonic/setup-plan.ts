@@ -299,7 +299,7 @@ export function keepStored(valueOf: (key: string) => string | undefined): Keep |
   return given.length === 0 ? undefined : Object.fromEntries(given);
 }
 
-export function keepText(keep: Keep | undefined): string {
+function keepText(keep: Keep | undefined): string {
   if (keep === undefined) return 'all';
   return Object.entries(keep)
     .map(([rule, value]) => (rule === 'all' ? `all of ${value}` : `${value} ${rule}`))
