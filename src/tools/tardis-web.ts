@@ -1,5 +1,6 @@
 /** Implements `tardis-web`: shows a client's history in the browser of the user who starts it. */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -90,7 +91,7 @@ async function serve(settings: WebSettings, memory: PageMemory): Promise<number>
       idleMs: settings.idleEnd * MS,
       readPage,
       clients: (opened) => places.list(opened),
-      lateAfterMs: settings.overdueSeconds * 1000,
+      lateAfterMs: settings.overdueSeconds * MS,
       added: [
         archiveRoute({
           onError: ({ message }) => warn(displayText(message)),
@@ -161,11 +162,8 @@ function remember(
   }
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
 
 /** Lists an archive as a job while it is sent. One that was sent whole, or whose reader wanted no more, is forgotten. */

@@ -33,7 +33,7 @@ export interface Lease {
 }
 
 /** A download that broke off. */
-export interface BrokenDownload {
+interface BrokenDownload {
   readonly client: string;
   readonly set: SetNumber;
   readonly path: Buffer;

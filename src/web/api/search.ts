@@ -31,7 +31,7 @@ const MAX_WORDS = 16;
 const NS_PER_MS = 1_000_000n;
 
 /** Limits of what a search finds, beside the name. */
-export interface SearchLimits {
+interface SearchLimits {
   readonly kind?: Entry['type'] | undefined;
   readonly leastBytes?: number | undefined;
   readonly mostBytes?: number | undefined;

@@ -41,10 +41,7 @@ class FakeCommands implements Commands {
 
   start(act: Act): ReturnType<Commands['start']> {
     this.acts.push(act);
-    let resolve: (status: number | undefined) => void = () => undefined;
-    const promise = new Promise<number | undefined>((settle) => {
-      resolve = settle;
-    });
+    const { promise, resolve } = Promise.withResolvers<number | undefined>();
     this.end = resolve;
     return {
       text: 'sonic something',

@@ -50,6 +50,21 @@ async function served(
   return { ask, source, home, base, ended: server.ended };
 }
 
+const HOW = { overwrite: 'refuse', comparesContents: false, isPreview: false };
+
+/** Restores from set 1, and returns the job once it has ended. */
+async function restored(
+  ask: (url: string, init?: RequestInit) => Promise<Response>,
+  request: object,
+): Promise<Restore> {
+  const body = JSON.stringify({ client: 'me', set: 1, ...HOW, ...request });
+  let job = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
+  while (job.state === 'running') {
+    job = (await (await ask(`/jobs/${job.id}`)).json()) as Restore;
+  }
+  return job;
+}
+
 test.serial('the browser keeps no contents of an encrypting client', async (t) => {
   const { ask, source } = await served(t);
   const url = `/clients/me/sets/1/content?path=${encodeURIComponent(`${source}/a.txt`)}`;
@@ -75,20 +90,8 @@ test.serial(
     const unproven = /set 1 is not complete, so it has no seal/;
     t.regex((await session()).doubts[0]!, unproven);
 
-    const request = {
-      client: 'me',
-      set: 1,
-      paths: [source],
-      output: path.join(home, 'out'),
-      overwrite: 'refuse',
-      comparesContents: false,
-      isPreview: true,
-    };
-    const started = await ask('/restores', { method: 'POST', body: JSON.stringify(request) });
-    let restore = (await started.json()) as Restore;
-    while (restore.state === 'running') {
-      restore = (await (await ask(`/jobs/${restore.id}`)).json()) as Restore;
-    }
+    const output = path.join(home, 'out');
+    const restore = await restored(ask, { paths: [source], output, isPreview: true });
     t.is(restore.state, 'done', JSON.stringify(restore));
     t.regex(restore.doubts[0]!, unproven);
   },
@@ -110,13 +113,7 @@ test.serial('a restore names what the backup of its set could not read', async (
     })),
     total: 2,
   });
-  const request = { client: 'me', set: 1, paths: [source], output: path.join(home, 'out') };
-  const how = { overwrite: 'refuse', comparesContents: false, isPreview: false };
-  const body = JSON.stringify({ ...request, ...how });
-  let restore = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
-  while (restore.state === 'running') {
-    restore = (await (await ask(`/jobs/${restore.id}`)).json()) as Restore;
-  }
+  const restore = await restored(ask, { paths: [source], output: path.join(home, 'out') });
   const below = path.basename(source);
   t.deepEqual(
     restore.failures.map(({ path: name }) => name),
@@ -131,26 +128,12 @@ test.serial('a restore in place names the whole path of what fails', async (t) =
   fs.rmSync(lost);
   fs.mkdirSync(lost);
   fs.writeFileSync(path.join(lost, 'in the way'), '');
-  const request = {
-    client: 'me',
-    set: 1,
-    paths: [lost],
-    overwrite: 'always',
-    comparesContents: false,
-  };
-  const body = JSON.stringify({ ...request, isPreview: false });
-  let restore = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
-  while (restore.state === 'running') {
-    restore = (await (await ask(`/jobs/${restore.id}`)).json()) as Restore;
-  }
+  const restore = await restored(ask, { paths: [lost], overwrite: 'always' });
   t.is(restore.failures[0]?.path, lost, JSON.stringify(restore));
 });
 
 test.serial('a restore that runs is listed, is the only one, and is stopped', async (t) => {
-  let open = (): void => undefined;
-  const opened = new Promise<void>((resolve) => {
-    open = resolve;
-  });
+  const { promise: opened, resolve: open } = Promise.withResolvers<void>();
   const { ask, source, home } = await served(t, undefined, 0, {
     openJobs: async () => {
       await opened;
@@ -158,8 +141,7 @@ test.serial('a restore that runs is listed, is the only one, and is stopped', as
     },
   });
   const request = { client: 'me', set: 1, paths: [source], output: path.join(home, 'out') };
-  const how = { overwrite: 'refuse', comparesContents: false, isPreview: false };
-  const body = JSON.stringify({ ...request, ...how });
+  const body = JSON.stringify({ ...request, ...HOW });
   const { id } = (await (await ask('/restores', { method: 'POST', body })).json()) as Restore;
   const listed = async () =>
     ((await (await ask('/jobs')).json()) as { jobs: (Restore & { kind: string })[] }).jobs;
