@@ -32,10 +32,8 @@ export { objectsInPieces, pieceOfObject } from './wire/object-pieces.js';
 export * from './wire/questions.js';
 export type { Verdicts } from './wire/wire-changes.js';
 export {
-  changesFromWire,
-  changesToWire,
-  figuresFromWire,
-  figuresToWire,
+  CHANGES,
+  FIGURES,
   setRootsFromWire,
   setRootsToWire,
 } from './wire/wire-reports.js';

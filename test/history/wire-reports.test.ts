@@ -1,10 +1,9 @@
 /** Reports as messages: decoding returns what was encoded, and inconsistent messages are refused. */
 import test from 'ava';
 import {
-  changesFromWire,
-  changesToWire,
-  figuresFromWire,
-  figuresToWire,
+  CHANGES,
+  FIGURES,
+  FIRST_PLACE,
   setRootsFromWire,
   setRootsToWire,
   STORE_FIGURES,
@@ -60,8 +59,8 @@ test('figures come back as they are, and are refused when one is missing, or mor
     numbers: numbers as StoreFigures['numbers'],
     busiest: [{ directory: 7, versions: 2, bytes: 900 }],
   };
-  const reported = figuresToWire(figures);
-  t.deepEqual(figuresFromWire(reported), figures);
+  const reported = FIGURES.toWire(figures, undefined);
+  t.deepEqual(FIGURES.fromWire(reported, undefined), figures);
   const { packs: _, ...fewer } = reported.numbers;
   for (const wrong of [
     { ...reported, numbers: fewer },
@@ -70,15 +69,16 @@ test('figures come back as they are, and are refused when one is missing, or mor
     { ...reported, busiest: [1, 2] },
     { ...reported, busiest: Array<number>(33).fill(1) },
   ]) {
-    t.throws(() => figuresFromWire(wrong), VIOLATION);
+    t.throws(() => FIGURES.fromWire(wrong, undefined), VIOLATION);
   }
 });
 
 test('a page of changes shows where to go on, or that it was the last', (t) => {
   const next = { directory: 12, name: path('name') };
-  const reported = changesToWire({ entries: [], next }, 1 << 20);
-  t.deepEqual(changesFromWire(reported), { entries: [], next });
-  const last = changesToWire({ entries: [], next: undefined }, 1 << 20);
-  t.deepEqual(changesFromWire(last), { entries: [], next: undefined });
-  t.throws(() => changesFromWire({ ...reported, numbers: [1, 2, 3] }), VIOLATION);
+  const request = { after: FIRST_PLACE };
+  const reported = CHANGES.toWire({ entries: [], next }, request);
+  t.deepEqual(CHANGES.fromWire(reported, request), { entries: [], next });
+  const last = CHANGES.toWire({ entries: [], next: undefined }, request);
+  t.deepEqual(CHANGES.fromWire(last, request), { entries: [], next: undefined });
+  t.throws(() => CHANGES.fromWire({ ...reported, numbers: [1, 2, 3] }, request), VIOLATION);
 });

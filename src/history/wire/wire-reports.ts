@@ -19,6 +19,7 @@ import {
   type BusyDirectory,
   type ChangesFound,
   type ChangesPage,
+  FIRST_PLACE,
   MOST_BUSY,
   type NamedPage,
   type NamesFound,
@@ -100,84 +101,23 @@ export function setRootsFromWire(
   return more ? last + 1 : undefined;
 }
 
-/** Encodes a page of changes. Cuts the page between two names once it exceeds `mostBytes`. */
-export function changesToWire(
-  { entries, next }: ChangesFound,
-  mostBytes: number,
-): Body<'changesAre'> {
+/** Encodes a page of changes. Cuts the page between two names once it exceeds PAGE_BYTES. */
+function changesToWire({ entries, next }: ChangesFound): Body<'changesAre'> {
   let bytes = 0;
   let end = entries.length;
   for (let at = 0; at < entries.length; at += 1) {
     const { directory, name, metadata } = entries[at]!;
     const before = entries[at - 1];
     const isNext = before?.directory === directory && before.name.equals(name);
-    if (bytes > mostBytes && !isNext) {
+    if (bytes > PAGE_BYTES && !isNext) {
       end = at;
       break;
     }
     bytes += metadata.length + name.length;
   }
   const last = end < entries.length ? entries[end - 1] : next;
-  const { directory, name } = last ?? { directory: -1, name: Buffer.alloc(0) };
   const more = last !== undefined;
-  return { ...entriesToWire(entries.slice(0, end), more), directory, name };
-}
-
-/** Decodes a page of changes. Throws PROTOCOL_VIOLATION if an entry is malformed. */
-export function changesFromWire(reply: Body<'changesAre'>): ChangesFound {
-  const { more, directory, name } = reply;
-  return { entries: entriesFromWire(reply), next: more ? { directory, name } : undefined };
-}
-
-/** Encodes a page of names. Its length is bounded by the caller. */
-function namesToWire({ versions, next }: NamesFound): Body<'namesAre'> {
-  const { directory, name } = next ?? { directory: -1, name: Buffer.alloc(0) };
-  return {
-    directories: versions.map((version) => version.directory),
-    names: versions.map((version) => version.name),
-    firstSets: versions.map(({ firstSet }) => firstSet),
-    lastSets: versions.map(({ lastSet }) => lastSet ?? 0),
-    more: next !== undefined,
-    directory,
-    name,
-  };
-}
-
-/** Decodes a page of names. Throws PROTOCOL_VIOLATION if the lists differ in length. */
-function namesFromWire(reply: Body<'namesAre'>): NamesFound {
-  const { directories, names, firstSets, lastSets, more, directory, name } = reply;
-  if (!isParallel(directories, names, firstSets, lastSets)) throw odd('names');
-  const versions = directories.map((each, index) => ({
-    directory: each,
-    name: names[index]!,
-    firstSet: firstSets[index]!,
-    lastSet: lastSets[index] === 0 ? undefined : lastSets[index]!,
-  }));
-  return { versions, next: more ? { directory, name } : undefined };
-}
-
-export function figuresToWire({ numbers, busiest }: StoreFigures): Body<'figuresAre'> {
-  return {
-    numbers: { ...numbers },
-    busiest: busiest.flatMap(({ directory, versions, bytes }) => [directory, versions, bytes]),
-  };
-}
-
-/** Decodes figures. Throws PROTOCOL_VIOLATION if a figure is missing or the list of directories is malformed. */
-export function figuresFromWire({ numbers, busiest }: Body<'figuresAre'>): StoreFigures {
-  const figures = STORE_FIGURES.map((name) => {
-    const value = Object.hasOwn(numbers, name) ? numbers[name] : undefined;
-    if (typeof value !== 'number' || !Number.isFinite(value)) throw odd('figures');
-    return [name, value] as const;
-  });
-  const isWhole = busiest.length % BUSY_NUMBERS === 0 && busiest.length <= MOST_BUSY * BUSY_NUMBERS;
-  if (!isWhole) throw odd('figures');
-  const most: BusyDirectory[] = [];
-  for (let at = 0; at < busiest.length; at += BUSY_NUMBERS) {
-    const [directory, versions, bytes] = busiest.slice(at, at + BUSY_NUMBERS);
-    most.push({ directory: directory!, versions: versions!, bytes: bytes! });
-  }
-  return { numbers: Object.fromEntries(figures) as StoreFigures['numbers'], busiest: most };
+  return { ...entriesToWire(entries.slice(0, end), more), ...placeOf(last ?? FIRST_PLACE) };
 }
 
 /** Roots of sets, and the set to continue from if there are more. */
@@ -205,11 +145,12 @@ export const CHANGES_PAGE: Coder<ChangesPage, Body<'readChanges'>, unknown> = {
 };
 
 export const CHANGES: Coder<ChangesFound, Body<'changesAre'>, Pick<ChangesPage, 'after'>> = {
-  toWire: (found) => changesToWire(found, PAGE_BYTES),
+  toWire: changesToWire,
   fromWire: (reply, { after }) => {
-    const found = changesFromWire(reply);
-    if (!isFurther(found.next, after)) throw odd('changes');
-    return found;
+    const next = reply.more ? placeOf(reply) : undefined;
+    const entries = entriesFromWire(reply);
+    if (!isFurther(next, after)) throw odd('changes');
+    return { entries, next };
   },
 };
 
@@ -221,12 +162,27 @@ export const NAMES_PAGE: Coder<NamesRequest, Body<'readNamed'>, unknown> = {
   fromWire: ({ literal, ...after }) => ({ after: placeOf(after), literal }),
 };
 
+/** A page of names. The sender bounds its length. */
 export const NAMES: Coder<NamesFound, Body<'namesAre'>, NamesRequest> = {
-  toWire: namesToWire,
-  fromWire: (reply, { after }) => {
-    const found = namesFromWire(reply);
-    if (!isFurther(found.next, after)) throw odd('names');
-    return found;
+  toWire: ({ versions, next }) => ({
+    directories: versions.map(({ directory }) => directory),
+    names: versions.map(({ name }) => name),
+    firstSets: versions.map(({ firstSet }) => firstSet),
+    lastSets: versions.map(({ lastSet }) => lastSet ?? 0),
+    more: next !== undefined,
+    ...placeOf(next ?? FIRST_PLACE),
+  }),
+  fromWire: ({ directories, names, firstSets, lastSets, more, ...place }, { after }) => {
+    if (!isParallel(directories, names, firstSets, lastSets)) throw odd('names');
+    const versions = directories.map((directory, index) => ({
+      directory,
+      name: names[index]!,
+      firstSet: firstSets[index]!,
+      lastSet: lastSets[index] === 0 ? undefined : lastSets[index]!,
+    }));
+    const next = more ? placeOf(place) : undefined;
+    if (!isFurther(next, after)) throw odd('names');
+    return { versions, next };
   },
 };
 
@@ -337,8 +293,25 @@ export const SIZES: Coder<SizesFound, Body<'sizesAre'>, SizesRequest> = {
 };
 
 export const FIGURES: Coder<StoreFigures, Body<'figuresAre'>, unknown> = {
-  toWire: figuresToWire,
-  fromWire: figuresFromWire,
+  toWire: ({ numbers, busiest }) => ({
+    numbers: { ...numbers },
+    busiest: busiest.flatMap(({ directory, versions, bytes }) => [directory, versions, bytes]),
+  }),
+  fromWire: ({ numbers, busiest }) => {
+    const figures = STORE_FIGURES.map((name) => {
+      const value = Object.hasOwn(numbers, name) ? numbers[name] : undefined;
+      if (typeof value !== 'number' || !Number.isFinite(value)) throw odd('figures');
+      return [name, value] as const;
+    });
+    const isWhole = busiest.length % BUSY_NUMBERS === 0;
+    if (!isWhole || busiest.length > MOST_BUSY * BUSY_NUMBERS) throw odd('figures');
+    const most: BusyDirectory[] = [];
+    for (let at = 0; at < busiest.length; at += BUSY_NUMBERS) {
+      const [directory, versions, bytes] = busiest.slice(at, at + BUSY_NUMBERS);
+      most.push({ directory: directory!, versions: versions!, bytes: bytes! });
+    }
+    return { numbers: Object.fromEntries(figures) as StoreFigures['numbers'], busiest: most };
+  },
 };
 
 /** Maximum block size of a file system that is accepted from a peer. */
