@@ -150,7 +150,8 @@ export {
 } from './packs/record-cipher.js';
 export { buildHeads, readHeads, recordsOf } from './packs/heads.js';
 export * from './packs/record.js';
-export type { CommitEnd, Covered, PackRange, RecordWriter } from './packs/record-writer.js';
+export * from './packs/pack-ranges.js';
+export type { CommitEnd, Covered, RecordWriter } from './packs/record-writer.js';
 export { examine, type Examined, heal, type HealTools, isParityDamaged } from './parity/heal.js';
 export { makeParity, type ParityMath } from './parity/make-parity.js';
 export { findInnerParity } from './parity/inner-parity.js';

@@ -13,7 +13,7 @@ import {
   type Way,
 } from './guarded-paths.js';
 import { MediumFault } from './medium-fault.js';
-import { addonPath } from './native.js';
+import { addonPath, notLoaded } from './native.js';
 import { hasStrayBytes } from './process-input.js';
 import { type RowOf, type RowShape, shaped, type SqlQuery } from './row-shapes.js';
 import './whole-addons.js';
@@ -237,10 +237,7 @@ function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
     return Object.assign(database, { prepare, query, extend, [Symbol.dispose]: dispose });
   } catch (error) {
     if (!isUnloadable(error)) throw error;
-    const [reason] = (error as Error).message.split('\n');
-    throw Object.assign(new Error(`SQLite cannot be loaded by this Node.js (${reason})`), {
-      code: 'ERR_NATIVE_MISSING',
-    });
+    throw notLoaded('SQLite cannot be loaded by this Node.js', error);
   }
 }
 

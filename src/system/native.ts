@@ -390,13 +390,7 @@ export function loadNative(): NativeCalls {
   try {
     return require(addonPath()) as NativeCalls;
   } catch (cause) {
-    const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
-    throw Object.assign(
-      new Error(`the native addon cannot be loaded (${reason})`, {
-        cause,
-      }),
-      { code: 'ERR_NATIVE_MISSING' },
-    );
+    throw notLoaded('the native addon cannot be loaded', cause);
   }
 }
 
@@ -452,10 +446,14 @@ function requireSnappy(): typeof import('snappy') {
   try {
     return createRequire(import.meta.url)('snappy') as typeof import('snappy');
   } catch (error) {
-    throw Object.assign(new Error(`snappy cannot be loaded (${reasonOf(error)})`), {
-      code: 'ERR_NATIVE_MISSING',
-    });
+    throw notLoaded('snappy cannot be loaded', error);
   }
+}
+
+/** Returns an error with the code ERR_NATIVE_MISSING. It ends with the loader's own message. */
+export function notLoaded(what: string, cause: unknown): Error {
+  const error = new Error(`${what} (${reasonOf(cause)})`, { cause });
+  return Object.assign(error, { code: 'ERR_NATIVE_MISSING' });
 }
 
 /** Returns the loader's message, which is the last cause of the package's own error. */

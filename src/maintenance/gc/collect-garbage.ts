@@ -4,6 +4,7 @@
  * works. If a session requests the lock, it releases it within one time slice, so that no session waits.
  */
 import { TardisError, throwIfAborted } from '../../errors/index.js';
+import { removeDatabase } from '../../store/catalog/index.js';
 import type { PackNumber } from '../../model/index.js';
 import {
   type ClientDirectory,
@@ -13,12 +14,7 @@ import {
   withClient,
 } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
-import {
-  makeSnapshot,
-  removeDatabase,
-  StoreWriter,
-  type StoreLimits,
-} from '../../store/writer/index.js';
+import { makeSnapshot, StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { closeUnlisted } from './close-unshown.js';
 import { rewritePacks } from './rewrite-packs.js';
 import { Headroom } from './headroom.js';

@@ -14,6 +14,7 @@ import {
   type LostCommit,
   recoverCatalog,
   type RecoveryReport,
+  removeDatabase,
   ROOTS_DIRECTORY,
   SalvageWalk,
   snapshotCatalog,
@@ -25,7 +26,7 @@ import {
   type Counters,
   parseCommitObject,
 } from '../../store/index.js';
-import { removeDatabase, takeSnapshot } from '../../store/writer/index.js';
+import { takeSnapshot } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { rootsOf } from './orphans.js';
 

@@ -4,7 +4,7 @@
  * replaces the damaged generation by it. After that, other machines use the new generation too.
  */
 import { asTardisError, TardisError } from '../../errors/index.js';
-import { holdsSeals, type LostCommit } from '../../store/catalog/index.js';
+import { holdsSeals, type LostCommit, removeDatabase } from '../../store/catalog/index.js';
 import {
   type ClientDirectory,
   followMove,
@@ -20,7 +20,6 @@ import {
   rebuildFromPacks,
   type RebuildOptions,
   type RebuildReport,
-  removeDatabase,
   replaceCatalog,
   Reserve,
   type StoreLimits,

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { asTardisError } from '../../errors/index.js';
-import { removeDatabase } from '../../store/writer/index.js';
+import { removeDatabase } from '../../store/catalog/index.js';
 import type { SqlDatabase, System } from '../../system/index.js';
 
 const MAP_FILE = 'rekey.db';

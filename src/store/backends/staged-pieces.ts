@@ -1,5 +1,5 @@
 /** Reads back the bytes that were appended to an object. */
-import type { ObjectWriter } from './backend.js';
+import type { Backend, ObjectWriter } from './backend.js';
 
 /** Number of bytes read at once. */
 const PIECE_BYTES = 1 << 20;
@@ -13,4 +13,12 @@ export async function* stagedPieces(staged: ObjectWriter, from = 0): AsyncGenera
     yield piece.subarray(0, got);
     at += got;
   }
+}
+
+/** Returns a reader of an object that is being written, which ignores the name that it gets. */
+export function stagedReader(staged: ObjectWriter): Pick<Backend, 'read' | 'size'> {
+  return {
+    size: async () => staged.sizeBytes,
+    read: async (_name, position, target, bytes) => staged.readBack(position, target, bytes),
+  };
 }

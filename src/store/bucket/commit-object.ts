@@ -7,8 +7,8 @@ import type { PackNumber } from '../../model/index.js';
 import { type CommitBody, readCommit } from '../packs/events.js';
 import { type PackHeads, readHeads, type RecordHead, recordsOf } from '../packs/heads.js';
 import { LABEL_BYTES, readLabel } from '../packs/pack-label.js';
+import { addToRanges, areRanges, type PackRanges } from '../packs/pack-ranges.js';
 import {
-  addToRangeChecksum,
   parseRecord,
   type ParsedRecord,
   readHeader,
@@ -16,7 +16,6 @@ import {
   recordBytes,
   RecordKind,
 } from '../packs/record.js';
-import type { PackRange } from '../packs/record-writer.js';
 import type { Location } from '../layout/layout.js';
 import { logPack } from '../layout/bucket-names.js';
 
@@ -41,12 +40,10 @@ export function parseCommitObject(bytes: Buffer, commit: number): CommitObject {
   const own = logPack(commit);
   if (readLabel(bytes)?.pack !== own) throw damaged(commit, 'has the label of another one');
   const records: CommitObject['records'][number][] = [];
-  const ranges = new Map<PackNumber, PackRange>();
+  const ranges: PackRanges = new Map();
   const take = (pack: PackNumber, head: RecordHead): void => {
     records.push({ ...head, location: { pack, position: head.position } });
-    const range = ranges.get(pack) ?? { pack, from: head.position, to: 0, checksum: 0 };
-    const checksum = addToRangeChecksum(range.checksum, head.headerBytes);
-    ranges.set(pack, { ...range, to: head.position + recordBytes(head.header), checksum });
+    addToRanges(ranges, pack, head);
   };
   for (let at = LABEL_BYTES; at < bytes.length; ) {
     const record = recordAt(bytes, at, commit);
@@ -58,7 +55,8 @@ export function parseCommitObject(bytes: Buffer, commit: number): CommitObject {
       }
       const body = readCommit(record);
       if (body.commit !== commit) throw damaged(commit, `contains commit ${body.commit}`);
-      if (!isCovered(body, ranges)) throw damaged(commit, 'covers other records than it has');
+      if (!areRanges(body.ranges, ranges))
+        throw damaged(commit, 'covers other records than it has');
       return { body, records, checksum: header.bodyChecksum, endBytes: end };
     }
     const headerBytes = bytes.subarray(at, at + RECORD_HEADER_BYTES);
@@ -93,16 +91,6 @@ function packsIn(record: ParsedRecord, own: PackNumber): readonly PackHeads[] {
   const packs = readHeads(record);
   if (packs.every(({ pack }) => pack < own)) return packs;
   throw new TardisError('RECORD_DAMAGED', 'a commit describes packs of a later session');
-}
-
-function isCovered({ ranges }: CommitBody, seen: ReadonlyMap<PackNumber, PackRange>): boolean {
-  return (
-    ranges.length === seen.size &&
-    ranges.every(({ pack, from, to, checksum }) => {
-      const range = seen.get(pack);
-      return range?.from === from && range.to === to && range.checksum === checksum;
-    })
-  );
 }
 
 function damaged(commit: number, what: string): TardisError {

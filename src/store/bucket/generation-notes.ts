@@ -15,12 +15,10 @@ import {
   logPlace,
 } from '../layout/bucket-names.js';
 import { type ObjectStore, sourceOfBytes } from '../objects/index.js';
-import { movedTo } from './moved-object.js';
+import { MAX_MOVED_BYTES, movedTo } from './moved-object.js';
 import { sharedStore } from './shared-stores.js';
 
 const MAX_NAME_BYTES = 64;
-/** An object that names a generation is smaller; a commit may be of any size. */
-const MAX_MOVED_BYTES = 96;
 
 interface Note {
   readonly state: 'none' | 'damaged' | 'whole';

@@ -88,12 +88,12 @@ export class GenerationObjects {
     }
     if ((await store.putNew(name, object)) === 'exists') {
       const there = await store.readWhole(name, MAX_KEYS_BYTES * 4);
-      if (there?.equals(object) !== true) throw taken(client, name);
+      if (there?.equals(object) !== true) throw writtenSince(client, name);
     }
     const last = logPlace(client, present) + commitName(commit + 1);
     if ((await store.putNew(last, buildMoved(next))) === 'exists') {
       const there = await store.readWhole(last, MAX_KEYS_BYTES).catch(() => undefined); // a commit, which is larger
-      if (there === undefined || movedTo(there) !== next) throw taken(client, last);
+      if (there === undefined || movedTo(there) !== next) throw writtenSince(client, last);
     }
     await noteNext(store, client, { generation: present, next });
   }
@@ -202,7 +202,8 @@ function keysOfFirst(client: string, name: string): string | undefined {
   return name.startsWith(`${clientPrefix(client)}keys/`) ? 'g1' : undefined;
 }
 
-function taken(client: string, name: string): TardisError {
+/** Returns the error that another machine has written to a client. */
+export function writtenSince(client: string, name: string): TardisError {
   const what = `another machine has written to "${client}" since (${name})`;
   return new TardisError('STORE_TAKEN', what, { object: name });
 }

@@ -11,6 +11,7 @@ import type { Location } from '../layout/layout.js';
 import type { ObjectBody } from '../objects/index.js';
 import { buildHeads } from '../packs/heads.js';
 import { buildLabel, LABEL_BYTES } from '../packs/pack-label.js';
+import type { PackRange } from '../packs/pack-ranges.js';
 import {
   addToRangeChecksum,
   bodyChecksumOf,
@@ -18,7 +19,7 @@ import {
   RecordKind,
   type RecordHeader,
 } from '../packs/record.js';
-import type { CommitEnd, Covered, PackRange, RecordWriter } from '../packs/record-writer.js';
+import type { CommitEnd, Covered, RecordWriter } from '../packs/record-writer.js';
 import type { LogBackend } from './log-backend.js';
 import type { ParityMaker } from './parity-maker.js';
 import { logPack, ownPack, sessionPack } from '../layout/bucket-names.js';

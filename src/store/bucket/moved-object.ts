@@ -9,7 +9,7 @@ import { isGeneration } from '../layout/bucket-names.js';
 
 const VERSION = 1;
 /** Maximum size of such an object; every commit object is larger. */
-const MAX_BYTES = 96;
+export const MAX_MOVED_BYTES = 96;
 const BRACE = 0x7b;
 
 /** Returns the bytes of an object that names the next generation. */
@@ -19,7 +19,7 @@ export function buildMoved(generation: string): Buffer {
 
 /** Returns the generation that an object of a log names; undefined for every other object. */
 export function movedTo(bytes: Buffer): string | undefined {
-  if (bytes.length > MAX_BYTES || bytes[0] !== BRACE) return undefined;
+  if (bytes.length > MAX_MOVED_BYTES || bytes[0] !== BRACE) return undefined;
   const { version, moved } = jsonFields(bytes.toString('utf8'));
   const isWhole = version === VERSION && typeof moved === 'string' && isGeneration(moved);
   return isWhole ? moved : undefined; // the reader of commit objects reports other bytes as damage

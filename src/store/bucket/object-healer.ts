@@ -10,7 +10,7 @@ import { TardisError } from '../../errors/index.js';
 import type { System } from '../../system/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
-import { stagedPieces } from '../backends/staged-pieces.js';
+import { stagedPieces, stagedReader } from '../backends/staged-pieces.js';
 import type { ClientDirectory } from '../client/client-directory.js';
 import type { ListedObject, ObjectSource, ObjectStore } from '../objects/index.js';
 import { examine, heal } from '../parity/heal.js';
@@ -101,7 +101,7 @@ export class ObjectHealer implements Disposable {
     const again = new Seen(copy);
     await this.readAll(name, head.sizeBytes, again); // a network can change bytes, too
     if (again.sha256() === sha256) return { ...UNCHANGED, outcome: 'sound', parityBytes };
-    const found = await findInnerParity(readerOf(copy), INNER_OBJECT, true);
+    const found = await findInnerParity(stagedReader(copy), INNER_OBJECT, true);
     if (found === undefined) return { ...UNCHANGED, outcome: 'unprotected' };
     return await this.healCopy({ name, sha256 }, copy, found);
   }
@@ -151,7 +151,7 @@ export class ObjectHealer implements Disposable {
       await breathe();
     }
     const maker = new ParityMaker(math, staging, percent, breathe);
-    await maker.append(readerOf(whole), coveredBytes, (piece) => whole.append(piece));
+    await maker.append(stagedReader(whole), coveredBytes, (piece) => whole.append(piece));
   }
 
   /**
@@ -216,15 +216,6 @@ class Seen {
     const found = await findInnerParity(reader, INNER_OBJECT, false);
     return found === undefined ? 0 : sizeBytes - found.coveredBytes;
   }
-}
-
-/** Returns a reader of a staged object, which ignores the name that it gets. */
-function readerOf(staged: ObjectWriter) {
-  return {
-    size: async () => staged.sizeBytes,
-    read: async (_name: string, position: number, target: Uint8Array, bytes: number) =>
-      staged.readBack(position, target, bytes),
-  };
 }
 
 async function sourceOf(staged: ObjectWriter): Promise<ObjectSource> {

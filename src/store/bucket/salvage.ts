@@ -4,22 +4,20 @@
  * machine that has only the commits before such a number then cannot write there.
  */
 import path from 'node:path';
-import { TardisError } from '../../errors/index.js';
 import { guardDirectory, type System } from '../../system/index.js';
 import { catalogFileOf, catalogOf, type ClientDirectory } from '../client/client-directory.js';
 import { readFormat, writeFormat } from '../layout/format-file.js';
 import { addKeys, newestKeys } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
 import { clientBytes, removeFolder } from './client-object.js';
-import { GenerationObjects } from './generation-objects.js';
-import { movedTo } from './moved-object.js';
+import { GenerationObjects, writtenSince } from './generation-objects.js';
+import { MAX_MOVED_BYTES, movedTo } from './moved-object.js';
 import { clientObject, commitName, generationAfter, logPlace } from '../layout/bucket-names.js';
 import { sharedStore } from './shared-stores.js';
 
 const GENERATION_BYTES = 8;
 /** Object in the place of a lost commit. It is shorter than every commit object. */
 const LOST: Buffer = Buffer.from('{"version":1,"lost":true}\n');
-const MAX_MOVED_BYTES = 96;
 
 /** True for the bytes of an object that stands in the place of a lost commit. */
 export function isLostMark(bytes: Buffer): boolean {
@@ -86,9 +84,7 @@ export class Salvage {
     const { client, generation } = second;
     for (const commit of missing) {
       const name = logPlace(client, first.generation) + commitName(commit);
-      if ((await store.putNew(name, LOST)) === 'created') continue;
-      const what = `another machine has written to "${client}" since (${name})`;
-      throw new TardisError('STORE_TAKEN', what, { object: name });
+      if ((await store.putNew(name, LOST)) !== 'created') throw writtenSince(client, name);
     }
     const object = clientBytes(system, second.path);
     const name = clientObject(client, generation);

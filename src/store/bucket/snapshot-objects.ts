@@ -23,8 +23,6 @@ import {
 
 /** Maximum number of names of pieces that are examined; if there are more, no copy is used. */
 const MAX_NAMES = 20_000;
-/** Number of names that are removed with one call. */
-const AT_ONCE = 100;
 
 /** A copy that the log names. */
 export interface NamedSnapshot {
@@ -59,19 +57,6 @@ export class SnapshotObjects {
     if (first !== undefined) return movedTo(first) === undefined;
     for await (const _ of this.backend.commitsAfter(1)) return true;
     return false;
-  }
-
-  /** Returns the copies that have pieces, the newest first. */
-  async listed(): Promise<readonly SnapshotPlace[]> {
-    const found = new Map<string, SnapshotPlace>();
-    let names = 0;
-    for await (const object of this.names()) {
-      names += 1;
-      if (names > MAX_NAMES) return [];
-      const place = snapshotOf(object);
-      if (place !== undefined) found.set(`${place.commit}-${place.id}`, place);
-    }
-    return [...found.values()].sort((one, other) => other.commit - one.commit);
   }
 
   /**
@@ -146,28 +131,23 @@ export class SnapshotObjects {
     const names = copies.flatMap(({ place, pieces }) =>
       [...pieces.keys()].map((piece) => backend.prefix + snapshotPiece(place, piece)),
     );
-    while (names.length > 0) await (await backend.objects()).remove(names.splice(0, AT_ONCE));
+    await (await backend.objects()).remove(names);
   }
 
   /** Removes copies that end before a commit. With a key that may not remove, leaves them. */
   async removeBefore(commit: number): Promise<void> {
-    const { backend } = this;
+    const { prefix } = this.backend;
+    const store = await this.backend.objects();
     const old: string[] = [];
-    for await (const object of this.names()) {
-      const place = snapshotOf(object);
-      if (place !== undefined && place.commit < commit) old.push(backend.prefix + object);
+    for await (const name of store.list(prefix + SNAPSHOTS_PREFIX)) {
+      const place = snapshotOf(name.slice(prefix.length));
+      if (place !== undefined && place.commit < commit) old.push(name);
     }
     try {
-      while (old.length > 0) await (await backend.objects()).remove(old.splice(0, AT_ONCE));
+      await store.remove(old);
     } catch (error) {
       if (asTardisError(error).code !== 'BUCKET_DENIED') throw error;
     }
-  }
-
-  private async *names(): AsyncGenerator<string> {
-    const { prefix } = this.backend;
-    const store = await this.backend.objects();
-    for await (const name of store.list(prefix + SNAPSHOTS_PREFIX)) yield name.slice(prefix.length);
   }
 }
 

@@ -5,8 +5,8 @@ import type { ObjectWriter } from '../backends/backend.js';
 import type { Location } from '../layout/layout.js';
 import type { ObjectSource } from '../objects/index.js';
 import { buildLabel, LABEL_BYTES } from '../packs/pack-label.js';
+import type { PackRange } from '../packs/pack-ranges.js';
 import { addToRangeChecksum, readHeader, RECORD_HEADER_BYTES } from '../packs/record.js';
-import type { PackRange } from '../packs/record-writer.js';
 import type { ParityMaker } from './parity-maker.js';
 
 const PIECE_BYTES = 1 << 20;

@@ -52,6 +52,7 @@ export { imagePieces } from './recovery/image-pieces.js';
 export { KnownHistory } from './recovery/known-history.js';
 export { believePages, comparePages, fingerprintOf } from './soundness/catalog-pages.js';
 export { pagesDamaged, PageSums } from './soundness/page-sums.js';
+export { removeDatabase, removeSideFiles } from './database-files.js';
 export { snapshotCatalog } from './snapshot.js';
 export { FoundContents, missingIn } from './recovery/found-contents.js';
 export { requireFitting, requireForeign } from './soundness/fetched-catalog.js';

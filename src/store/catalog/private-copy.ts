@@ -4,20 +4,11 @@
  * change while it was copied.
  */
 import { isDiskFull, systemCode, TardisError } from '../../errors/index.js';
-import {
-  OpenFd,
-  PrivateFolder,
-  type SqlDatabase,
-  type System,
-  textBytes,
-} from '../../system/index.js';
+import { PrivateFolder, type SqlDatabase, type System } from '../../system/index.js';
+import { copyUnchanged } from './database-files.js';
 
-/** Suffixes of the files of a database. The index of the log is left out, since SQLite can rebuild it. */
-const SUFFIXES = ['', '-wal', '-journal'] as const;
 /** Folder of a file system in memory. Not every machine has one. */
 const MEMORY = '/dev/shm';
-const COPY_BYTES = 1 << 20;
-const NAME = Buffer.from('x');
 
 /** True if SQLite failed because it could not open, create or write a file, also because of a full disk. */
 export function needsCopy(error: unknown): boolean {
@@ -71,36 +62,5 @@ function copyTo(
     throw folder.explain(error);
   } finally {
     folder.remove();
-  }
-}
-
-/** Copies the files of a database. Returns false if they changed meanwhile, so that the copy is unusable. */
-export function copyUnchanged(system: System, catalogPath: string, copy: string): boolean {
-  const before = describe(system, catalogPath);
-  for (const suffix of SUFFIXES) copyFile(system, catalogPath + suffix, copy + suffix);
-  return before.equals(describe(system, catalogPath));
-}
-
-/** Returns the status of the files, which changes with every write. */
-function describe({ files, native }: System, catalogPath: string): Buffer {
-  return Buffer.concat(
-    SUFFIXES.map((suffix) => {
-      const file = catalogPath + suffix;
-      if (files.status(file) === undefined) return Buffer.from('none');
-      return native.statRow(textBytes(file), NAME);
-    }),
-  );
-}
-
-function copyFile({ files }: System, from: string, to: string): void {
-  if (files.status(from) === undefined) return;
-  using source = new OpenFd(files, files.open(from, 'read'));
-  using target = new OpenFd(files, files.open(to, 'create'));
-  const buffer = Buffer.allocUnsafe(COPY_BYTES);
-  for (let position = 0; ; ) {
-    const bytes = files.read(source.fd, buffer, 0, COPY_BYTES, position);
-    if (bytes === 0) break;
-    files.write(target.fd, buffer.subarray(0, bytes), position);
-    position += bytes;
   }
 }

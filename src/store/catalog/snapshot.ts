@@ -4,7 +4,7 @@
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { catalogNotOpened } from '../index.js';
 import type { System } from '../../system/index.js';
-import { copyUnchanged } from './private-copy.js';
+import { copyUnchanged, removeDatabase } from './database-files.js';
 
 /** Maximum number of attempts to copy the files, if they change meanwhile. */
 const MAX_COPIES = 3;
@@ -26,7 +26,7 @@ export function snapshotCatalog(system: System, catalogPath: string, target: str
         foldCopy(system, target);
         return;
       }
-      removeCopy(system, target);
+      removeDatabase(system, target);
     }
     copyByReading(system, catalogPath, target);
   } catch (error) {
@@ -47,10 +47,4 @@ function copyByReading(system: System, catalogPath: string, target: string): voi
     throw new TardisError('CLIENT_BUSY', `${catalogPath} changes while it is read`);
   }
   database.prepare('VACUUM INTO ?').run(target);
-}
-
-function removeCopy({ files }: System, copy: string): void {
-  for (const suffix of ['', '-wal', '-shm', '-journal']) {
-    if (files.status(copy + suffix) !== undefined) files.unlink(copy + suffix);
-  }
 }

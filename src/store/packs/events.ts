@@ -27,7 +27,7 @@ import {
 import { plainPackr } from '../../system/msgpack/index.js';
 import { isClientName } from '../layout/client-name.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
-import type { PackRange } from './record-writer.js';
+import type { PackRange } from './pack-ranges.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
 import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
 import { isSnapshotFacts, type SnapshotFacts } from './snapshot-facts.js';

@@ -14,8 +14,9 @@ import type { PackNumber } from '../../model/index.js';
 import type { Backend, ObjectWriter } from '../backends/backend.js';
 import { type Location, NO_PACK, objectName, packName } from '../layout/layout.js';
 import { buildLabel } from './pack-label.js';
+import type { PackRange } from './pack-ranges.js';
 import { addToRangeChecksum, bodyChecksumOf, RECORD_HEADER_BYTES } from './record.js';
-import type { CommitEnd, Covered, Insisting, PackRange, RecordWriter } from './record-writer.js';
+import type { CommitEnd, Covered, Insisting, RecordWriter } from './record-writer.js';
 
 interface OpenPack {
   readonly pack: PackNumber;

@@ -2,18 +2,9 @@
  * The interface for writing a client's records. Appended records are durable once a commit has covered them; each
  * medium does this in its own way. A writer belongs to one session, which holds the client's claim.
  */
-import type { PackNumber } from '../../model/index.js';
 import type { ObjectWriter } from '../backends/backend.js';
 import type { Location } from '../layout/layout.js';
-
-/** A range of one pack, as a commit record contains it. */
-export interface PackRange {
-  readonly pack: PackNumber;
-  readonly from: number;
-  readonly to: number;
-  /** CRC-32 over the headers of all records in the range, without the headers' own checksums. */
-  readonly checksum: number;
-}
+import { type PackRange } from './pack-ranges.js';
 
 /** Everything that was written since the last commit. */
 export interface Covered {

@@ -3,6 +3,7 @@
  * own records prove that it is sound. Parity is no proof, since it may itself be damaged or hostile.
  */
 import type { MendableBackend, ObjectWriter } from '../backends/backend.js';
+import { stagedReader } from '../backends/staged-pieces.js';
 import { parityName } from '../layout/layout.js';
 import type { RecordReader } from '../packs/scan.js';
 import { inverseOf } from './galois-field.js';
@@ -213,7 +214,7 @@ export async function heal(
   using staged = backend.stage();
   const restored = await writeHealed(tools, name, { index, badBlocks }, staged);
   if (restored === 0) return { outcome: 'beyond', ...lost };
-  const copy = readerOf(staged);
+  const copy = stagedReader(staged);
   const after = await soundRecords(copy, name, breathe);
   if (!isBetter(after, records)) return { outcome: 'beyond', ...lost };
   await backend.replace(staged, name);
@@ -330,12 +331,4 @@ async function solveColumn(
     return [number, bytes] as const;
   });
   return solved.filter(([number, bytes]) => crc32(bytes) === sumOf(table, number));
-}
-
-/** Returns a reader of the bytes of a staged object. */
-function readerOf(staged: ObjectWriter): RecordReader {
-  return {
-    size: async () => staged.sizeBytes,
-    read: async (_name, position, target, bytes) => staged.readBack(position, target, bytes),
-  };
 }

@@ -3,11 +3,10 @@
  * the most complete one, however old, and the newest ones.
  */
 import path from 'node:path';
-import { Catalog } from '../catalog/index.js';
+import { Catalog, removeDatabase } from '../catalog/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { ClientDirectory } from '../index.js';
 import type { System } from '../../system/index.js';
-import { removeDatabase } from './replace-catalog.js';
 
 const KEPT_SUFFIX = '.before-rebuild-';
 /** Maximum number of replaced catalogs kept for a client. */

@@ -1,6 +1,12 @@
 /** Opens the parts of a client's store: the packs, and the catalog, brought up to date with the packs. */
 import type { PackNumber } from '../../model/index.js';
-import { Catalog, type CommitPoint, hasLog, recoverCatalog } from '../catalog/index.js';
+import {
+  Catalog,
+  type CommitPoint,
+  hasLog,
+  recoverCatalog,
+  removeDatabase,
+} from '../catalog/index.js';
 import { asTardisError } from '../../errors/index.js';
 import {
   type Backend,
@@ -12,7 +18,6 @@ import {
 } from '../index.js';
 import { OpenFd, type System } from '../../system/index.js';
 import { rebuildFromPacks } from './rebuild-from-packs.js';
-import { removeDatabase } from './replace-catalog.js';
 import { takeSnapshot } from './take-snapshot.js';
 
 /** Options for opening a catalog. */

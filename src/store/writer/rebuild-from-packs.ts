@@ -5,7 +5,7 @@
  */
 import type { PackNumber } from '../../model/index.js';
 import path from 'node:path';
-import { Catalog, recoverCatalog, type RecoveryReport } from '../catalog/index.js';
+import { Catalog, recoverCatalog, type RecoveryReport, removeDatabase } from '../catalog/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
 import {
   type Backend,
@@ -18,7 +18,7 @@ import {
 import type { System } from '../../system/index.js';
 import { nextKeptPath, pruneKept } from './kept-catalogs.js';
 import { findHistory, type FoundHistory } from './known-histories.js';
-import { removeDatabase, replaceCatalog } from './replace-catalog.js';
+import { replaceCatalog } from './replace-catalog.js';
 
 export interface RebuildReport extends RecoveryReport {
   /** Number of checkpoints that the old catalog contained, and that the packs do not contain any more. */

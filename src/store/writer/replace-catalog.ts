@@ -6,11 +6,9 @@
 import path from 'node:path';
 import { systemCode } from '../../errors/index.js';
 import { type SqlDatabase, type System, textBytes } from '../../system/index.js';
-import { catalogVersion, newestVersion, PageSums } from '../catalog/index.js';
+import { catalogVersion, newestVersion, PageSums, removeSideFiles } from '../catalog/index.js';
 import type { ClientDirectory } from '../index.js';
 import { type StoreLimits, withWriter } from './store-writer.js';
-
-const SIDE_SUFFIXES = ['-wal', '-shm', '-journal', '-sums'] as const;
 
 /**
  * Renames the closed database `fresh` to the catalog's path; durable when it returns. The old catalog is kept under
@@ -40,12 +38,6 @@ export async function replaceCatalog(
   files.rename(fresh, catalogPath);
   await files.syncDirectory(directory);
   PageSums.takeAll(files, catalogPath);
-}
-
-/** Deletes a catalog and its side files. */
-export function removeDatabase(system: System, catalogPath: string): void {
-  removeSideFiles(system, catalogPath);
-  if (system.files.status(catalogPath) !== undefined) system.files.unlink(catalogPath);
 }
 
 /** Folds the log of a catalog into its file. Returns false if the catalog is damaged, or another process reads it. */
@@ -86,13 +78,6 @@ function moveAside({ files }: System, catalogPath: string, keptPath: string): vo
   for (const suffix of ['-wal', '']) {
     const from = catalogPath + suffix;
     if (files.status(from) !== undefined) files.rename(from, keptPath + suffix);
-  }
-}
-
-function removeSideFiles({ files }: System, catalogPath: string): void {
-  for (const suffix of SIDE_SUFFIXES) {
-    const file = catalogPath + suffix;
-    if (files.status(file) !== undefined) files.unlink(file);
   }
 }
 

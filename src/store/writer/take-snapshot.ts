@@ -14,8 +14,8 @@ import {
   snapshotsOf,
 } from '../index.js';
 import type { Files, System } from '../../system/index.js';
-import { requireFitting } from '../catalog/index.js';
-import { removeDatabase, replaceCatalog } from './replace-catalog.js';
+import { removeDatabase, requireFitting } from '../catalog/index.js';
+import { replaceCatalog } from './replace-catalog.js';
 import { MAX_STORED_BYTES, pieceOf, unpackPiece } from './snapshot-pieces.js';
 
 /** Maximum number of copies that are tried, the newest first. */
@@ -39,7 +39,8 @@ export async function takeSnapshot(
   if (snapshots === undefined) return false;
   try {
     if (!(await snapshots.mayExist())) return false;
-    for (const place of (await snapshots.listed()).slice(0, MOST_TRIED)) {
+    const stored = (await snapshots.stored()) ?? [];
+    for (const { place } of stored.slice(0, MOST_TRIED)) {
       if (await isTaken(system, directory, snapshots, () => snapshots.named(place))) return true;
     }
   } catch {

@@ -9,13 +9,15 @@
 import type { PackNumber } from '../../../model/index.js';
 import { TardisError } from '../../../errors/index.js';
 import {
-  addToRangeChecksum,
+  addToRanges,
+  areRanges,
   type Backend,
   type CommitBody,
   LABEL_BYTES,
   type Location,
   packName,
   type PackRange,
+  type PackRanges,
   readCommit,
   readRecord,
   recordBytes,
@@ -90,7 +92,7 @@ export class CommitWalk {
   private waiting: Held | undefined;
   private readonly ready: PendingCommit[] = [];
   private records: PendingRecord[] = [];
-  private ranges = new Map<PackNumber, PackRange>();
+  private ranges: PackRanges = new Map();
   private gaps: Gap[] = [];
   /** Number of unreadable commit records since the last readable one. */
   private tornCommits = 0;
@@ -143,11 +145,10 @@ export class CommitWalk {
     this.isMetadataLost = true;
   }
 
-  private collect(pack: PackNumber, { header, headerBytes, position, index }: ScannedRecord): void {
+  private collect(pack: PackNumber, record: ScannedRecord): void {
+    const { header, position, index } = record;
     this.records.push({ header, index, location: { pack, position } });
-    const range = this.ranges.get(pack) ?? { pack, from: position, to: position, checksum: 0 };
-    const checksum = addToRangeChecksum(range.checksum, headerBytes);
-    this.ranges.set(pack, { ...range, to: position + recordBytes(header), checksum });
+    addToRanges(this.ranges, pack, record);
   }
 
   /** Reads a commit record. Returns true if the records after it are still behind a gap. */
@@ -201,7 +202,7 @@ export class CommitWalk {
     const packs = new Set(body.ranges.map(({ pack }) => pack));
     const seen = new Map([...this.ranges].filter(([pack]) => packs.has(pack)));
     const gaps = this.takeGaps(body.ranges);
-    const matches = sameRanges(body.ranges, seen);
+    const matches = areRanges(body.ranges, seen);
     this.waiting = { body, records: covered, point, gaps, follows, matches };
   }
 
@@ -220,22 +221,6 @@ export function isWithin({ location }: PendingRecord, ranges: readonly PackRange
     ({ pack, from, to }) =>
       location.pack === pack && location.position >= from && location.position < to,
   );
-}
-
-function sameRanges(
-  recorded: readonly PackRange[],
-  seen: ReadonlyMap<PackNumber, PackRange>,
-): boolean {
-  if (recorded.length !== seen.size) return false;
-  return recorded.every((range) => {
-    const found = seen.get(range.pack);
-    return (
-      found !== undefined &&
-      found.from === range.from &&
-      found.to === range.to &&
-      found.checksum === range.checksum
-    );
-  });
 }
 
 /** True if a commit record directly follows the range that it covers in its own pack. */
