@@ -2,7 +2,7 @@ import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { BUCKET, KEYS, type S3Record, S3Server } from '../test/support/s3-server.js';
 import { type Bench, rest } from './bench.js';
-import { seconds } from './cells.js';
+import { seconds, shownRatio } from './cells.js';
 import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
 import type { Command } from './measure.js';
@@ -72,8 +72,8 @@ export async function bucketBackups(bench: Bench, url: string): Promise<BucketBa
         work,
         's',
         ...WAYS.map((way) => seconds(median(times[way][work]))),
-        shown(ratio(work, 'directory')),
-        shown(ratio(work, 'restic')),
+        shownRatio(ratio(work, 'directory')),
+        shownRatio(ratio(work, 'restic')),
       ]),
       ['one file, without a cache', 's', '', seconds(median(oneFile)), '', '', ''],
       ['PUT of a first backup, a GB', '', '', putsPerGb.toFixed(1), '', '', ''],
@@ -99,10 +99,6 @@ export async function bucketBackups(bench: Bench, url: string): Promise<BucketBa
     ],
     figures: { times, oneFile, first, objects, unchanged, storedBytes },
   };
-}
-
-function shown(ratio: number | undefined): string {
-  return ratio?.toFixed(2) ?? '-';
 }
 
 /** Returns the subject with an empty place of its own. In the bucket, that place is a prefix of the round. */

@@ -27,3 +27,8 @@ export function seconds(ms: number | undefined): string {
 export function megabytes(bytes: number | undefined, decimals = 1): string {
   return bytes === undefined ? '-' : (bytes / 1e6).toFixed(decimals);
 }
+
+/** Returns a ratio; `-` for one that was not measured. */
+export function shownRatio(ratio: number | undefined, decimals = 2): string {
+  return ratio?.toFixed(decimals) ?? '-';
+}

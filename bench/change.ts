@@ -1,7 +1,14 @@
-import { closeSync, lstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
 import { ContentMaker } from './content.js';
 import { Random } from './random.js';
-import { writeFully } from './tree.js';
 
 /** Number of bytes of a file that are read to distinguish text from binary. */
 const PEEK_BYTES = 4096;
@@ -86,12 +93,7 @@ function rewrite(path: string, maker: ContentMaker, random: Random): void {
     contentSeed: random.bits(),
     themeSeed: random.bits(),
   });
-  const fd = openSync(path, 'w');
-  try {
-    writeFully(fd, contents);
-  } finally {
-    closeSync(fd);
-  }
+  writeFileSync(path, contents);
 }
 
 function looksBinary(path: string): boolean {

@@ -1,8 +1,8 @@
-import { closeSync, openSync, readFileSync, unlinkSync } from 'node:fs';
+import { readFileSync, unlinkSync, writeFileSync } from 'node:fs';
 import { dirname, extname } from 'node:path';
 import { ContentMaker } from './content.js';
 import { Random } from './random.js';
-import { type PlannedFile, planTree, type TreePlan, writeFully, writeTree } from './tree.js';
+import { type PlannedFile, planTree, type TreePlan, writeTree } from './tree.js';
 import { pick } from './vocabulary.js';
 
 /** Minimum and maximum share of the files that a release changes. */
@@ -109,7 +109,7 @@ export class EditedTree {
         lines.splice(at, count);
       }
     }
-    write(full, Buffer.concat(lines));
+    writeFileSync(full, Buffer.concat(lines));
   }
 
   /** Adds a file similar to an existing one, in the same directory. */
@@ -120,7 +120,8 @@ export class EditedTree {
     const directory = dirname(like.path);
     const path = directory === '.' ? name : `${directory}/${name}`;
     const content = { ...like.content, contentSeed: random.bits() };
-    write(`${this.#root}/${path}`, this.#maker.make(content));
+    const made = this.#maker.make(content);
+    writeFileSync(`${this.#root}/${path}`, made, { mode: NEW_FILE_MODE });
     // A random position in the order, so that some new files change often.
     this.#texts.splice(random.below(this.#texts.length + 1), 0, { ...like, path, content });
   }
@@ -137,15 +138,6 @@ function linesOf(text: Uint8Array): Buffer[] {
     from = to;
   }
   return lines;
-}
-
-function write(path: string, contents: Uint8Array): void {
-  const fd = openSync(path, 'w', NEW_FILE_MODE);
-  try {
-    writeFully(fd, contents);
-  } finally {
-    closeSync(fd);
-  }
 }
 
 /** Plans a generated tree with text files only, since source trees contain almost nothing else. */

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { type Bench, rest } from './bench.js';
-import { seconds } from './cells.js';
+import { seconds, shownRatio } from './cells.js';
 import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
 import { barChart } from './plot.js';
@@ -75,8 +75,8 @@ function answer(times: Times, about: string, delayMs: number): Answer {
       '',
       seconds(nearMs),
       seconds(farMs),
-      ratio?.ofMedians.toFixed(2) ?? '-',
-      ratio?.pairwise.toFixed(2) ?? '-',
+      shownRatio(ratio?.ofMedians),
+      shownRatio(ratio?.pairwise),
       roundTrips.toFixed(1),
     ]),
     verdicts: lines.map(({ kind, ratio }) =>

@@ -2,7 +2,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { type Bench, rest } from './bench.js';
-import { megabytes, seconds } from './cells.js';
+import { megabytes, seconds, shownRatio } from './cells.js';
 import { sizeOfTree } from './change.js';
 import { type LargeShape, largeShapes } from './large-shapes.js';
 import type { Measured } from './measure.js';
@@ -122,7 +122,7 @@ function answer(
       subject,
       megabytes(firstBytes),
       megabytes(addedBytes, 2),
-      timesPeer(shape, addedBytes)?.toFixed(2) ?? '-',
+      shownRatio(timesPeer(shape, addedBytes)),
       seconds(first.cpuMs),
       seconds(again.cpuMs),
       seconds(again.wallMs),

@@ -1,7 +1,7 @@
 import { mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Bench } from './bench.js';
-import { align, seconds } from './cells.js';
+import { align, seconds, shownRatio } from './cells.js';
 import { median, type FigureTable, type Question } from './figures.js';
 import type { Command } from './measure.js';
 
@@ -125,7 +125,7 @@ export function formatLimits(limits: readonly Limit[], table: FigureTable): stri
     within,
     seconds(wallMs),
     seconds(cpuMs),
-    cpuRatio?.toFixed(2) ?? '-',
+    shownRatio(cpuRatio),
   ]);
   const sums = [
     ['walk', 'hash', 'compress'],
@@ -135,7 +135,7 @@ export function formatLimits(limits: readonly Limit[], table: FigureTable): stri
     const cpuMs = parts.reduce((sum, one) => sum + one.cpuMs, 0);
     const within = parts.at(-1)!.within;
     const ratio = cpuOver(cpuMs, within, table);
-    return [names.join(' + '), '', within, '', seconds(cpuMs), ratio?.toFixed(2) ?? '-'];
+    return [names.join(' + '), '', within, '', seconds(cpuMs), shownRatio(ratio)];
   });
   return align([
     ['limit', 'by', 'within', 'median s', 'CPU s', `CPU of ${OURS} x`],

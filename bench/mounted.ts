@@ -5,6 +5,7 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CommandFailure, killOnExit, measure, ownEnvironment } from './measure.js';
+import { peakResidentBytes } from './processes.js';
 import type { Mounting } from './subjects/subject.js';
 
 const LOOK_EVERY_MS = 2;
@@ -51,8 +52,7 @@ export class Mounted {
 
   /** The largest resident memory of the mount's process so far. */
   get residentBytes(): number {
-    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
-    return Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? NaN) * 1024;
+    return peakResidentBytes(this.child.pid!);
   }
 
   /** Unmounts, and waits for the end of the process. */

@@ -1,13 +1,14 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { type Bench, rest } from './bench.js';
 import { type BucketParity, bucketParity } from './bucket-parity.js';
-import { seconds } from './cells.js';
+import { seconds, shownRatio } from './cells.js';
 import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
+import { commandOf } from './operations.js';
 import { barChart } from './plot.js';
-import { bytesBelow, confinedTo } from './subjects/subject.js';
+import { bytesBelow } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 
 const TIME_LIMIT = 1.08;
@@ -20,23 +21,19 @@ type Way = (typeof WAYS)[number];
 export async function parity(bench: Bench): Promise<Answer> {
   const { workplace, options, print } = bench;
   const size = await bench.makeTree();
-  const { root, tree } = workplace;
   const times: Record<Way, number[]> = { parity: [], without: [] };
   const bytes: Record<Way, number[]> = { parity: [], without: [] };
-  const store = join(root, 'store');
-  const home = join(root, 'home');
-  mkdirSync(home, { recursive: true });
-  const config = join(root, 'without.cfg');
+  const place = workplace.freshPlace('tardis');
+  const { argv, ...more } = commandOf('first', bench, place);
+  const config = join(workplace.root, 'without.cfg');
   writeFileSync(config, '[Tardis]\nParity = 0\n');
   await rest();
   await bench.inPairs(WAYS, async (way, round) => {
     const settings = way === 'without' ? ['--local-config', config] : [];
-    const place = ['-D', store, '-C', 'bench', '--local', ...settings];
-    const argv = [bench.program('tardis'), ...place, '--create', tree] as const;
-    const { wallMs } = await bench.run({ argv, env: confinedTo(home) });
+    const { wallMs } = await bench.run({ ...more, argv: [...argv, ...settings] });
     times[way].push(wallMs);
-    bytes[way].push(bytesBelow(store));
-    rmSync(store, { recursive: true });
+    bytes[way].push(bytesBelow(place.store));
+    rmSync(place.store, { recursive: true });
     print(`${bench.roundName(round)}: ${way}: ${seconds(wallMs)} s`);
   });
   const about = `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`;
@@ -58,13 +55,13 @@ function answer(
     what,
     's',
     ...WAYS.map((way) => seconds(median(of[way]))),
-    shown(ratio(of)),
+    shownRatio(ratio(of), 3),
   ];
   const bytesRow = (what: string, of: BucketParity['bytes']): string[] => [
     what,
     'MiB',
     ...WAYS.map((way) => mebibytes(of[way])),
-    shown(ratio(of)),
+    shownRatio(ratio(of), 3),
   ];
   const bars = WAYS.map((way) => ({ label: way, value: median(times[way]) / 1000 }));
   const first = { label: 'first', bars };
@@ -97,8 +94,4 @@ function answer(
       { name: 'parity', svg: barChart({ title: 'What parity costs', unit: 's', groups: [first] }) },
     ],
   };
-}
-
-function shown(ratio: number | undefined): string {
-  return ratio?.toFixed(3) ?? '-';
 }

@@ -127,6 +127,12 @@ function fieldsAfterName(stat: string): string[] {
         .split(' ');
 }
 
+/** Returns the largest resident memory of a process so far, in bytes. */
+export function peakResidentBytes(pid: number): number {
+  const match = /^VmHWM:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/status`));
+  return Number(match?.[1] ?? NaN) * 1024;
+}
+
 function pssBytesOf(pid: number): number {
   const match = /^Pss:\s+(\d+) kB$/m.exec(readIfThere(`/proc/${pid}/smaps_rollup`));
   return Number(match?.[1] ?? 0) * 1024;

@@ -2,7 +2,7 @@ import { existsSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { type Bench, rest } from './bench.js';
-import { megabytes, seconds } from './cells.js';
+import { megabytes, seconds, shownRatio } from './cells.js';
 import { sizeOfTree, treeLine } from './change.js';
 import { median } from './figures.js';
 import { type History, openHistory } from './history.js';
@@ -120,7 +120,6 @@ function answer(lines: readonly Line[], about: string, notes: readonly string[])
     const other = find(peer);
     return line === undefined || other === undefined ? undefined : valueOf(line) / valueOf(other);
   };
-  const shown = (value: number | undefined): string => value?.toFixed(2) ?? '-';
   return {
     question: 'releases',
     about,
@@ -141,12 +140,12 @@ function answer(lines: readonly Line[], about: string, notes: readonly string[])
       '',
       megabytes(line.storeBytes[0], 2),
       megabytes(allBytes(line), 2),
-      shown(ratio(line, 'restic', allBytes)),
-      shown(ratio(line, 'borg', allBytes)),
+      shownRatio(ratio(line, 'restic', allBytes)),
+      shownRatio(ratio(line, 'borg', allBytes)),
       seconds(median(line.wallMs.map((times) => times[0] ?? NaN))),
       seconds(allMs(line)),
       seconds(median(line.cpuMs.map(sum))),
-      shown(ratio(line, 'restic', allMs)),
+      shownRatio(ratio(line, 'restic', allMs)),
     ]),
     verdicts: [OURS, 'tardis-encrypted'].map((ours) =>
       verdictOf(

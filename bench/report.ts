@@ -1,4 +1,4 @@
-import { align, megabytes, seconds } from './cells.js';
+import { align, megabytes, seconds, shownRatio } from './cells.js';
 import { median, ratioOf, type Figures, type FigureTable, type Ratio } from './figures.js';
 import { judge, type Verdict } from './targets.js';
 
@@ -60,9 +60,9 @@ export function formatTable(table: FigureTable): string {
     seconds(line.medianCpuMs),
     megabytes(line.pssBytes),
     megabytes(line.medianStoreBytes),
-    ratio(line.timeRatio?.ofMedians),
-    ratio(line.timeRatio?.pairwise),
-    ratio(line.storeRatio?.ofMedians),
+    shownRatio(line.timeRatio?.ofMedians),
+    shownRatio(line.timeRatio?.pairwise),
+    shownRatio(line.storeRatio?.ofMedians),
   ]);
   return align([HEADINGS, ...rows]);
 }
@@ -88,8 +88,4 @@ function distinct(reached: number, limit: number): string {
 /** Returns all figures as JSON. */
 export function toJson(table: FigureTable, more: Readonly<Record<string, unknown>>): string {
   return `${JSON.stringify({ version: 1, ...more, lines: linesOf(table), targets: judge(table) }, undefined, 2)}\n`;
-}
-
-function ratio(value: number | undefined): string {
-  return value === undefined ? '-' : value.toFixed(2);
 }

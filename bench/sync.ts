@@ -1,14 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { type Bench, rest } from './bench.js';
-import { seconds } from './cells.js';
+import { seconds, shownRatio } from './cells.js';
 import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
+import { commandOf } from './operations.js';
 import { UsageError } from './options.js';
 import { barChart } from './plot.js';
-import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 
 const RATIO_LIMIT = 1.1;
@@ -37,21 +37,17 @@ export async function sync(bench: Bench): Promise<Answer> {
     throw new UsageError(`memory (${workplace.root}) syncs nothing: give a disk with --work DIR`);
   }
   const size = await bench.makeTree();
-  const { root, tree } = workplace;
-  const library = makeLibrary(root);
+  const library = makeLibrary(workplace.root);
   const times: Record<Way, number[]> = { synced: [], unsynced: [] };
   await rest();
-  const store = join(root, 'store');
-  const home = join(root, 'home');
-  mkdirSync(home, { recursive: true });
-  const words = ['-D', store, '-C', 'bench', '--local', '--create', tree];
-  const argv = [bench.program('tardis'), ...words] as const;
+  const place = workplace.freshPlace('tardis');
+  const { argv, env } = commandOf('first', bench, place);
   await bench.inPairs(WAYS, async (way, round) => {
     const preload: Record<string, string> = way === 'unsynced' ? { LD_PRELOAD: library } : {};
     settle();
-    const { wallMs } = await bench.run({ argv, env: { ...confinedTo(home), ...preload } });
+    const { wallMs } = await bench.run({ argv, env: { ...env, ...preload } });
     times[way].push(wallMs);
-    rmSync(store, { recursive: true });
+    rmSync(place.store, { recursive: true });
     print(`${bench.roundName(round)}: ${way}: ${seconds(wallMs)} s`);
   });
   return answer(times, `${treeLine(size)}, on ${workplace.fileSystem}; medians of ${options.runs}`);
@@ -79,9 +75,7 @@ function answer(times: Record<Way, number[]>, about: string): Answer {
     question: 'sync',
     about: `a first backup as it is, and one whose syncs do nothing; ${about}`,
     headings: ['what', '', 'synced: s', 'unsynced: s', 'ratio'],
-    rows: [
-      ['first', '', ...WAYS.map((way) => seconds(median(times[way]))), ratio?.toFixed(3) ?? '-'],
-    ],
+    rows: [['first', '', ...WAYS.map((way) => seconds(median(times[way]))), shownRatio(ratio, 3)]],
     verdicts: [verdictOf('first, synced, times unsynced', RATIO_LIMIT, ratio)],
     notes: ['the ratio is the median of pairs; a pair is two backups one after the other'],
     figures: times,

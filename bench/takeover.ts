@@ -13,6 +13,7 @@ import type { Command } from './measure.js';
 import { type Options, UsageError } from './options.js';
 import { RunningServer } from './running-server.js';
 import { makeSmallFiles } from './small-files.js';
+import { passwordFileOf } from './subjects/choose.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 
@@ -146,17 +147,12 @@ class Lab {
         ? ['127.0.0.1', '--port', `${first!.port}`]
         : [servers.map(({ port }) => `127.0.0.1:${port}`).join(',')];
     const program = this.bench.program(tool);
+    // A client of a bucket's server has a password.
+    const login = ['-C', 'me', '--password-file', passwordFileOf(this.bench.workplace)];
     return {
-      argv: [program, '--server', ...at, '--insecure-tcp', '-C', 'me', ...this.secret(), ...words],
+      argv: [program, '--server', ...at, '--insecure-tcp', ...login, ...words],
       env: confinedTo(this.home('client')),
     };
-  }
-
-  /** A client of a bucket's server has a password. */
-  private secret(): string[] {
-    const file = join(this.home('client'), 'secret');
-    writeFileSync(file, 'a secret of four words\n', { mode: 0o600 });
-    return ['--password-file', file];
   }
 
   private change(): void {

@@ -1,13 +1,14 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Answer } from './answer.js';
 import { type Bench, rest } from './bench.js';
-import { seconds } from './cells.js';
+import { seconds, shownRatio } from './cells.js';
 import { treeLine } from './change.js';
 import { median, ratioOf } from './figures.js';
+import type { Command } from './measure.js';
+import { commandOf } from './operations.js';
 import { barChart } from './plot.js';
-import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 
 /** Maximum ratio of the time of the profile `auto` to that of the best settings. */
@@ -100,26 +101,23 @@ export function bestOf(trials: readonly Trial[]): Setting[] {
 /** First backups of the tree. */
 class Backup {
   readonly #store: string;
-  readonly #home: string;
   readonly #config: string;
-  readonly #argv: readonly [string, ...string[]];
+  readonly #command: Command;
 
   constructor(private readonly bench: Bench) {
-    const { root, tree } = bench.workplace;
-    this.#store = join(root, 'store');
-    this.#home = join(root, 'home');
-    this.#config = join(root, 'tune.cfg');
-    const place = ['-D', this.#store, '-C', 'bench', '--local', '--create'];
-    this.#argv = [bench.program('tardis'), '--config', this.#config, ...place, tree];
+    const { workplace } = bench;
+    const place = workplace.freshPlace('tardis');
+    this.#store = place.store;
+    this.#config = join(workplace.root, 'tune.cfg');
+    const { argv, ...more } = commandOf('first', bench, place);
+    this.#command = { ...more, argv: [...argv, '--config', this.#config] };
   }
 
   /** Returns the milliseconds of a first backup with these settings. */
   async time(settings: readonly Setting[]): Promise<number> {
-    mkdirSync(this.#home, { recursive: true });
     const lines = settings.map(([key, value]) => `${key} = ${value}\n`);
     writeFileSync(this.#config, `[Tardis]\n[Pipeline]\n${lines.join('')}`);
-    const env = confinedTo(this.#home);
-    const { wallMs } = await this.bench.run({ argv: this.#argv, env });
+    const { wallMs } = await this.bench.run(this.#command);
     rmSync(this.#store, { recursive: true });
     return wallMs;
   }
@@ -138,7 +136,7 @@ function answer({ auto, trials, pair, about }: Tried): Answer {
   const ratio = ratioOf(alone.wallMs, together.wallMs)?.pairwise ?? 1;
   const row = ({ settings: [setting], wallMs, autoMs }: Trial): string[] => {
     const times = ratioOf(wallMs, autoMs)?.pairwise;
-    return [...(setting ?? ['auto', '']), seconds(median(wallMs)), times?.toFixed(3) ?? '-'];
+    return [...(setting ?? ['auto', '']), seconds(median(wallMs)), shownRatio(times, 3)];
   };
   const wanted = together.settings.map(([key, value]) => `${key} = ${value}`);
   return {

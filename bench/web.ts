@@ -5,7 +5,6 @@ import {
   openSync,
   closeSync,
   ftruncateSync,
-  readFileSync,
   rmSync,
   writeFileSync,
   writeSync,
@@ -18,6 +17,7 @@ import type { Answer } from './answer.js';
 import type { Bench } from './bench.js';
 import { median } from './figures.js';
 import { killOnExit } from './measure.js';
+import { peakResidentBytes } from './processes.js';
 import { confinedTo } from './subjects/subject.js';
 import { verdictOf } from './targets.js';
 
@@ -237,8 +237,7 @@ class Server {
 
   /** Returns the largest resident memory of the server so far. */
   peakBytes(): number {
-    const status = readFileSync(`/proc/${this.child.pid}/status`, 'utf8');
-    return Number(/^VmHWM:\s+(\d+) kB/m.exec(status)?.[1] ?? NaN) * 1024;
+    return peakResidentBytes(this.child.pid!);
   }
 
   async stop(): Promise<void> {
