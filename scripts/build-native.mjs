@@ -98,51 +98,39 @@ function build() {
 }
 
 /**
- * Builds the extension of SQLite for tests, by one call of the compiler. It needs nothing of Node.js. An installed
- * package has no source of it.
+ * Builds a file for tests from its source, by one call of the compiler. It needs nothing of Node.js. An installed
+ * package has no source of it. Returns false if the compiler refuses the source.
  */
-function buildTestExtension() {
-  const source = join(native, 'testing', 'sqlite-disk.cc');
-  if (!existsSync(source)) return;
-  const target = join(native, 'build', 'Release', 'sqlite_disk.so');
-  if (existsSync(target) && statSync(source).mtimeMs < statSync(target).mtimeMs) return;
-  console.log('build-native: building sqlite_disk, for tests');
-  // The headers are those of the SQLite that is used.
-  const sqlite = join(dirname(require.resolve('better-sqlite3/package.json')), 'deps', 'sqlite3');
-  const flags = [
-    '-std=c++17',
-    '-shared',
-    '-fPIC',
-    '-O2',
-    '-Wall',
-    '-Wextra',
-    '-fvisibility=hidden',
-  ];
+function buildForTests(name, source, options) {
+  const from = join(native, 'testing', source);
+  if (!existsSync(from)) return true;
+  const target = join(native, 'build', 'Release', name);
+  if (existsSync(target) && statSync(from).mtimeMs < statSync(target).mtimeMs) return true;
+  console.log(`build-native: building ${name}, for tests`);
   const made = `${target}.new`;
-  const result = compiler([...flags, '-I', sqlite, '-o', made, source]);
-  if (result.status !== 0) {
-    process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
-    fail(`${target} could not be built`, PACKAGES);
+  const flags = ['-std=c++17', '-O2', '-Wall', '-Wextra', '-o', made];
+  const result = compiler([...flags, from, ...options]);
+  if (result.status === 0) {
+    renameSync(made, target); // renamed in one step, since an old one may be in use
+    return true;
   }
-  renameSync(made, target); // renamed in one step, since an old one may be in use
+  process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
+  return false;
+}
+
+/** Builds the extension of SQLite for tests. Its headers are those of the SQLite that is used. */
+function buildTestExtension() {
+  const sqlite = join(dirname(require.resolve('better-sqlite3/package.json')), 'deps', 'sqlite3');
+  const options = ['-shared', '-fPIC', '-fvisibility=hidden', '-I', sqlite];
+  if (!buildForTests('sqlite_disk.so', 'sqlite-disk.cc', options))
+    fail('sqlite_disk.so could not be built', PACKAGES);
 }
 
 /** Builds a FUSE file system for tests, if the headers of libfuse 3 are there. Without it those tests are left out. */
 function buildTestFileSystem() {
-  const source = join(native, 'testing', 'lying-fuse.cc');
-  if (!existsSync(source) || !existsSync('/usr/include/fuse3/fuse.h')) return;
-  const target = join(native, 'build', 'Release', 'lying-fuse');
-  if (existsSync(target) && statSync(source).mtimeMs < statSync(target).mtimeMs) return;
-  console.log('build-native: building lying-fuse, for tests');
-  const flags = ['-std=c++17', '-O2', '-Wall', '-Wextra', '-D_FILE_OFFSET_BITS=64'];
-  const made = `${target}.new`;
-  const result = compiler([...flags, '-o', made, source, '-lfuse3']);
-  if (result.status === 0) {
-    renameSync(made, target); // renamed in one step, since an old one may be in use
-    return;
-  }
-  process.stderr.write(`${result.stdout ?? ''}${result.stderr ?? ''}`);
-  console.log('build-native: lying-fuse could not be built; tests of FUSE are left out');
+  if (!existsSync('/usr/include/fuse3/fuse.h')) return;
+  if (!buildForTests('lying-fuse', 'lying-fuse.cc', ['-D_FILE_OFFSET_BITS=64', '-lfuse3']))
+    console.log('build-native: lying-fuse could not be built; tests of FUSE are left out');
 }
 
 if (process.platform !== 'linux') fail('only Linux is supported');
