@@ -313,8 +313,8 @@ async function makeRecord(
   head.writeUInt32LE(number, 12);
   head.set(keysetId, 16);
   head.set(salt, 32);
-  head.set(nonce, 32 + SALT_BYTES);
-  head.writeUInt32LE(plain.length + TAG_BYTES, 76);
+  head.set(nonce, NONCE_AT);
+  head.writeUInt32LE(plain.length + TAG_BYTES, WRAPPED_SIZE_AT);
   const cipher = createCipheriv('aes-256-gcm', secrets.wrapKey, nonce);
   cipher.setAAD(Buffer.concat([head, verifier]));
   const wrapped = Buffer.concat([cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
@@ -341,7 +341,7 @@ export async function decoyKeyRecord(modPow: ModPow): Promise<KeyRecord> {
   head.writeUInt32LE(1, 12);
   const wrapped = randomBytes(ENTRY_BYTES * NEW_PURPOSES.length + TAG_BYTES);
   head.set(randomBytes(KEYSET_ID_BYTES + SALT_BYTES + NONCE_BYTES), 16);
-  head.writeUInt32LE(wrapped.length, 76);
+  head.writeUInt32LE(wrapped.length, WRAPPED_SIZE_AT);
   const verifier = await srpPower(modPow, srpGroup(), randomBytes(KEY_BYTES));
   return sealed(Buffer.concat([head, verifier, wrapped]));
 }

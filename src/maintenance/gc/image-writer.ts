@@ -1,6 +1,5 @@
 /** Writes images: the present state of the catalog as records, which replaces the listings and events so far. */
 import type { PackNumber } from '../../model/index.js';
-import { imagePieces } from '../../store/catalog/index.js';
 import { buildImagePiece, type ImageItem, listPacks } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Breathe } from './survey.js';
@@ -56,7 +55,7 @@ async function* piecesOf(
   const doubtfulUpTo = catalog.state.readDoubtfulUpTo();
   const head = { type: 'head', counters: { ...counters }, packs, doubtfulUpTo } as const;
   let waiting: readonly ImageItem[] | undefined;
-  for (const items of imagePieces(catalog, head)) {
+  for (const items of catalog.image.pieces(head)) {
     await breathe();
     if (waiting !== undefined) yield { items: waiting, isLast: false };
     waiting = items;

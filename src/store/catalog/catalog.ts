@@ -270,6 +270,18 @@ export class Catalog implements Disposable {
     if (this.database.inTransaction) this.database.exec('ROLLBACK');
   }
 
+  /** Runs `work` in a transaction. Commits it, or rolls it back if `work` throws. */
+  async transact(work: () => Promise<void>): Promise<void> {
+    this.begin();
+    try {
+      await work();
+      this.commit();
+    } catch (error) {
+      this.rollback();
+      throw error;
+    }
+  }
+
   /**
    * Folds the write-ahead log into the file. Must be called between transactions. Returns false if a part of the log
    * stays, because the catalog is being read.

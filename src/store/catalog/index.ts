@@ -48,7 +48,6 @@ export { type CommitPoint, NO_LOSS } from './tables/state.js';
 export type { RootUse } from './gc-queries.js';
 export * from './soundness/audit.js';
 export type { Inconsistency } from './soundness/audit-rules.js';
-export { imagePieces } from './recovery/image-pieces.js';
 export { KnownHistory } from './recovery/known-history.js';
 export { believePages, comparePages, fingerprintOf } from './soundness/catalog-pages.js';
 export { pagesDamaged, PageSums } from './soundness/page-sums.js';

@@ -122,8 +122,11 @@ export type ImageItem =
       readonly seals: Buffer;
     };
 
+/** The first item of an image. */
+export type ImageHead = Extract<ImageItem, { type: 'head' }>;
+
 /** One of the records that make up an image. */
-interface ImagePiece {
+export interface ImagePiece {
   /** The sequence number of the image's first record, which identifies the image. */
   readonly image: number;
   /** Number of the piece in the image, from 0. */

@@ -35,7 +35,7 @@ export class ContentRecords {
    * Applies a record of a pack. `moved` has the packs whose contents the record replaces. Throws RECORD_DAMAGED if its
    * index is malformed, or it is an assembly with a damaged body.
    */
-  async apply(record: PendingRecord, moved: ReadonlySet<PackNumber>): Promise<void> {
+  async apply(record: PendingRecord, moved?: ReadonlySet<PackNumber>): Promise<void> {
     const { header, index, location } = record;
     const { pack, position } = location;
     const body =

@@ -77,7 +77,7 @@ export class FoundContents {
       const { header, location } = record;
       if (!(await isRecordSound(backend, packName(pack), location.position, header))) continue;
       const isApplied = await soundOr(false, async () => {
-        await this.contents.apply(record, NO_PACKS);
+        await this.contents.apply(record);
         return true;
       });
       if (isApplied) for (const digest of missing) this.found.set(digestKey(digest), digest);
@@ -111,8 +111,6 @@ export async function* missingIn(
       yield { record: { header, index, location: { pack, position } }, missing };
   }
 }
-
-const NO_PACKS: ReadonlySet<PackNumber> = new Set();
 
 /** Returns the result of `work`, or `otherwise` if it throws RECORD_DAMAGED. */
 export async function soundOr<T>(otherwise: T, work: () => Promise<T>): Promise<T> {

@@ -4,10 +4,9 @@
  * replayed.
  */
 import type { PackNumber } from '../../../model/index.js';
-import { type Backend, type Counters, type ImageItem, readImagePiece } from '../../index.js';
+import { type Backend, type Counters, type ImageItem } from '../../index.js';
 import { isWithin, type PendingCommit, type PendingRecord } from './commit-walk.js';
-import { soundOr } from './found-contents.js';
-import { imagePiecesIn, readPending, type Removals } from './removals.js';
+import { imagePieceIn, imagePiecesIn, type Removals } from './removals.js';
 import type { CommitPoint } from '../tables/state.js';
 
 /** The state that a rebuild begins with. */
@@ -48,11 +47,7 @@ export function imageStart(backend: Backend, removals: Removals): HistoryStart |
     records: pieces,
     later: behindImage(image, pieces),
     pieces: async function* () {
-      for (const record of pieces) {
-        yield await soundOr<readonly ImageItem[] | undefined>(undefined, async () => {
-          return readImagePiece(await readPending(backend, record)).items;
-        });
-      }
+      for (const record of pieces) yield (await imagePieceIn(backend, record))?.items;
     },
   };
 }

@@ -2,7 +2,7 @@
 import { digestKey, type PackNumber } from '../../../model/index.js';
 import {
   type Backend,
-  type ImageItem,
+  type ImageHead,
   isOfContents,
   isRecordSound,
   listPacks,
@@ -21,8 +21,6 @@ import { FoundContents, soundOr } from './found-contents.js';
 import type { HistoryStart } from './from-image.js';
 import { isRemoved, type Removals } from './removals.js';
 
-type ImageHead = Extract<ImageItem, { type: 'head' }>;
-
 /** Data about contents in an image that no table of the catalog holds. */
 interface ContentFacts {
   readonly head: ImageHead | undefined;
@@ -31,7 +29,6 @@ interface ContentFacts {
 }
 
 const NOTHING_KNOWN: KnownContents = new Map();
-const NO_PACKS: ReadonlySet<PackNumber> = new Set();
 
 export class HistoryLoader {
   damagedRecords = 0;
@@ -53,8 +50,7 @@ export class HistoryLoader {
   /** Fills an empty catalog up to the commit of `start`, in a transaction of its own. */
   async load(start: HistoryStart, onPack: (pack: PackNumber) => void): Promise<void> {
     const { catalog } = this;
-    catalog.begin();
-    try {
+    await catalog.transact(async () => {
       this.loadRemovals(start);
       const { head, objects, damaged } = await this.loadPieces(start);
       await this.loadContents(start, onPack);
@@ -80,11 +76,7 @@ export class HistoryLoader {
       else if (head.doubtfulUpTo > 0) catalog.state.writeDoubtfulUpTo(head.doubtfulUpTo);
       catalog.state.write(start.counters, start.point);
       noteImage(catalog, start.records);
-      catalog.commit();
-    } catch (error) {
-      catalog.rollback();
-      throw error;
-    }
+    });
   }
 
   private loadRemovals({ removedPacks, removedObjects }: HistoryStart): void {
@@ -156,7 +148,7 @@ export class HistoryLoader {
       const record = { header, index, location: { pack, position } };
       if (await isRecordSound(this.backend, packName(pack), position, header)) {
         const isApplied = await soundOr(false, async () => {
-          await this.contents.apply(record, NO_PACKS);
+          await this.contents.apply(record);
           return true;
         });
         if (!isApplied) this.damagedRecords += 1;

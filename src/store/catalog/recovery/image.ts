@@ -1,12 +1,13 @@
 /** Converts a catalog, apart from the places of contents, to items of an image. */
 import {
+  configBytes,
   type DirectoryId,
   EntryType,
   joinRow,
   NO_BYTES,
   type SetNumber,
 } from '../../../model/index.js';
-import type { ImageDirectory, ImageItem, ImageSet, OwnerRecord } from '../../index.js';
+import type { ImageDirectory, ImageHead, ImageItem, ImageSet, OwnerRecord } from '../../index.js';
 import { HistoryTable } from '../history.js';
 import { pages } from '../pages.js';
 import { AccountTable } from '../tables/accounts.js';
@@ -16,6 +17,10 @@ import { marksIn, SetTable, statsIn } from '../tables/sets.js';
 import type { SqlDatabase } from '../../../system/index.js';
 
 const PAGE = 1024;
+/** Approximate size of a decoded piece. */
+const PIECE_BYTES = 512 << 10;
+/** Approximate size of an item of a list. */
+const ITEM_BYTES = 64;
 const FIRST_VERSION: readonly [name: Buffer, firstSet: SetNumber] = [NO_BYTES, 0];
 const FIRST_SEAL: readonly [directory: DirectoryId, firstSet: SetNumber] = [-1, 0];
 
@@ -105,8 +110,26 @@ export class ImageTable {
     };
   }
 
+  /**
+   * Yields the items of an image in order, in pieces that each fit into a record, and of which none is empty. The first
+   * item is the head.
+   */
+  *pieces(head: ImageHead): Generator<ImageItem[]> {
+    let items: ImageItem[] = [head];
+    let bytes = head.packs.length * ITEM_BYTES;
+    for (const item of this.items()) {
+      items.push(item);
+      bytes += sizeOf(item);
+      if (bytes < PIECE_BYTES) continue;
+      yield items;
+      items = [];
+      bytes = 0;
+    }
+    if (items.length > 0) yield items;
+  }
+
   /** Yields all data about sets and their entries in items of bounded size. */
-  *items(): Generator<ImageItem> {
+  private *items(): Generator<ImageItem> {
     for (const digests of pagesOf(this.statements.objects.all())) {
       yield { type: 'objects', digests };
     }
@@ -236,6 +259,21 @@ function digestStatements(database: SqlDatabase) {
 
 function* pagesOf<T>(items: readonly T[]): Generator<T[]> {
   for (let at = 0; at < items.length; at += PAGE) yield items.slice(at, at + PAGE);
+}
+
+function sizeOf(item: ImageItem): number {
+  switch (item.type) {
+    case 'entries':
+      return item.rows.length + item.firsts.length * ITEM_BYTES;
+    case 'config':
+      return configBytes(item.config) + ITEM_BYTES;
+    case 'seals':
+      return item.seals.length;
+    case 'directories':
+      return item.directories.length * ITEM_BYTES * 2;
+    default:
+      return PIECE_BYTES / 4; // a page of small items
+  }
 }
 
 function directoryOf(columns: DirectoryColumns): ImageDirectory {

@@ -14,7 +14,6 @@ import {
 import type { System } from '../../../system/index.js';
 import { CatalogAudit } from '../soundness/audit.js';
 import type { HistoryStart } from './from-image.js';
-import { imagePieces } from './image-pieces.js';
 import { hasNewestVersion } from '../open.js';
 import type { CommitPoint } from '../tables/state.js';
 
@@ -78,7 +77,7 @@ export class KnownHistory implements HistoryStart, Disposable {
     const { counters, audit } = this;
     const doubtfulUpTo = audit.catalog.state.readDoubtfulUpTo();
     const head = { type: 'head', counters, packs: [...this.packs], doubtfulUpTo } as const;
-    for (const items of imagePieces(audit.catalog, head)) {
+    for (const items of audit.catalog.image.pieces(head)) {
       const record = buildImagePiece(1, { image: 1, piece: 0, isLast: false, items });
       yield readImagePiece(parseRecord(record)).items;
     }

@@ -15,14 +15,9 @@ import {
   isRecordSound,
   objectName,
   packName,
-  type ParsedRecord,
   readEvent,
   readListing,
-  readRecord,
-  recordBytes,
-  type RecordHeader,
   RecordKind,
-  type Location,
 } from '../../index.js';
 import { yieldRegularly } from '../../../system/index.js';
 import { applyEvent, applyFound, applySection, breakDependants } from './apply.js';
@@ -32,7 +27,7 @@ import type { PendingCommit, PendingRecord } from './commit-walk.js';
 import { hasLog, requireCommits, walkCommits } from './log-walk.js';
 import { type HistoryStart, imageStart } from './from-image.js';
 import { HistoryLoader, noteImage } from './history-loader.js';
-import { findRemovals, type Removals } from './removals.js';
+import { eventIn, findRemovals, readPending, type Removals } from './removals.js';
 import type { SalvageWalk } from './salvage-walk.js';
 import type { CommitPoint } from '../tables/state.js';
 
@@ -191,20 +186,14 @@ class Recovery {
 
   /** Applies listings and events after an image whose commit record is lost. */
   private async applyLater(records: readonly PendingRecord[]): Promise<void> {
-    const { catalog } = this;
     this.damagedRecords += 1;
     this.isMetadataLost = true;
-    catalog.begin();
-    try {
+    await this.catalog.transact(async () => {
       for (const record of records) {
         await this.breathe();
         await this.tolerate(() => this.applyOrdered(record));
       }
-      catalog.commit();
-    } catch (error) {
-      catalog.rollback();
-      throw error;
-    }
+    });
   }
 
   /** Yields to other tasks. Throws INTERRUPTED if the signal has been aborted. */
@@ -286,8 +275,7 @@ class Recovery {
       .sort((a, b) => a.header.sequence - b.header.sequence);
     await this.syncCovered(commit);
     const moved = await this.movedIn(ordered);
-    catalog.begin();
-    try {
+    await catalog.transact(async () => {
       for (const record of records) {
         if (!isOfContents(record.header)) continue;
         await this.tolerate(() => this.contents.apply(record, moved));
@@ -311,11 +299,7 @@ class Recovery {
       this.point = commit.point;
       catalog.state.write(this.counters, this.point);
       noteImage(catalog, ordered);
-      catalog.commit();
-    } catch (error) {
-      catalog.rollback();
-      throw error;
-    }
+    });
     // A log may have many small commits, and each fold takes syncs.
     if (commit.isDurable !== true || this.commits % FOLD_EVERY === 0) catalog.foldLog();
     this.commits += 1;
@@ -351,20 +335,18 @@ class Recovery {
   /** Returns the packs whose contents the records of a commit replace. */
   private async movedIn(ordered: readonly PendingRecord[]): Promise<ReadonlySet<PackNumber>> {
     const packs = new Set<PackNumber>();
-    for (const { header, location } of ordered) {
-      if (header.kind !== RecordKind.event || header.bodyBytes > MAX_MOVED_BYTES) continue;
-      try {
-        const event = readEvent(await this.read(header, location));
-        if (event.type === 'moved') for (const pack of event.packs) packs.add(pack);
-      } catch (error) {
-        if (asTardisError(error).code !== 'RECORD_DAMAGED') throw error; // it is counted when it is applied
-      }
+    for (const record of ordered) {
+      const { kind, bodyBytes } = record.header;
+      if (kind !== RecordKind.event || bodyBytes > MAX_MOVED_BYTES) continue;
+      const event = await eventIn(this.backend, record); // a damaged one is counted when it is applied
+      if (event?.type === 'moved') for (const pack of event.packs) packs.add(pack);
     }
     return packs;
   }
 
-  private async applyOrdered({ header, location }: PendingRecord): Promise<void> {
-    const record = await this.read(header, location);
+  private async applyOrdered(pending: PendingRecord): Promise<void> {
+    const { header } = pending;
+    const record = await readPending(this.backend, pending);
     if (header.kind === RecordKind.image) return; // the catalog already has the data of an image
     if (header.kind === RecordKind.event) {
       const event = readEvent(record);
@@ -373,10 +355,6 @@ class Recovery {
       return;
     }
     for (const section of readListing(record)) applySection(this.catalog, section);
-  }
-
-  private read(header: RecordHeader, { pack, position }: Location): Promise<ParsedRecord> {
-    return readRecord(this.backend, packName(pack), position, recordBytes(header));
   }
 
   /**

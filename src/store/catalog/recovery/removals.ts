@@ -5,7 +5,8 @@
 import { digestKey, type PackNumber } from '../../../model/index.js';
 import {
   type Backend,
-  type ImageItem,
+  type ImageHead,
+  type ImagePiece,
   isRecordSound,
   packName,
   readEvent,
@@ -13,12 +14,11 @@ import {
   readRecord,
   recordBytes,
   RecordKind,
+  type StoreEvent,
 } from '../../index.js';
 import { type PendingCommit, type PendingRecord } from './commit-walk.js';
 import { FIRST_COMMIT, walkCommits } from './log-walk.js';
 import { soundOr } from './found-contents.js';
-
-type ImageHead = Extract<ImageItem, { type: 'head' }>;
 
 /** Removed packs and objects, found in the packs before anything is written to a catalog. */
 export interface Removals {
@@ -53,9 +53,7 @@ export async function findRemovals(backend: Backend): Promise<Removals> {
     }
     for (const record of commit.records) {
       if (record.header.kind !== RecordKind.event) continue;
-      const event = await soundOr(undefined, async () =>
-        readEvent(await readPending(backend, record)),
-      );
+      const event = await eventIn(backend, record);
       if (event?.type === 'cut') hasCuts = true;
       if (event?.type !== 'removed') continue;
       for (const pack of event.packs) packs.add(pack);
@@ -77,10 +75,9 @@ async function keptBy(
 ): Promise<ReadonlySet<PackNumber> | undefined> {
   const [first] = imagePiecesIn(image);
   if (first === undefined) return undefined;
-  const piece = await soundOr(undefined, async () =>
-    readImagePiece(await readPending(backend, first)),
+  const head = (await imagePieceIn(backend, first))?.items.find(
+    (item): item is ImageHead => item.type === 'head',
   );
-  const head = piece?.items.find((item): item is ImageHead => item.type === 'head');
   return head && new Set(head.packs);
 }
 
@@ -99,9 +96,7 @@ async function isWholeImage(backend: Backend, commit: PendingCommit): Promise<bo
       if (!(await isRecordSound(backend, name, location.position, header))) return false;
     }
   }
-  const piece = await soundOr(undefined, async () =>
-    readImagePiece(await readPending(backend, last)),
-  );
+  const piece = await imagePieceIn(backend, last);
   return piece?.isLast === true && piece.piece === pieces.length - 1;
 }
 
@@ -110,6 +105,19 @@ export function imagePiecesIn({ records }: PendingCommit): PendingRecord[] {
   return records
     .filter(({ header }) => header.kind === RecordKind.image)
     .sort((one, other) => one.header.sequence - other.header.sequence);
+}
+
+/** Reads an event. Returns undefined if its record is damaged. */
+export function eventIn(backend: Backend, record: PendingRecord): Promise<StoreEvent | undefined> {
+  return soundOr(undefined, async () => readEvent(await readPending(backend, record)));
+}
+
+/** Reads a piece of an image. Returns undefined if its record is damaged. */
+export function imagePieceIn(
+  backend: Backend,
+  record: PendingRecord,
+): Promise<ImagePiece | undefined> {
+  return soundOr(undefined, async () => readImagePiece(await readPending(backend, record)));
 }
 
 /** Reads a record of the packs. Throws RECORD_DAMAGED if it is damaged, cut off or missing. */
