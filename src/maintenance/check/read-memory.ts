@@ -7,7 +7,6 @@ import path from 'node:path';
 import { fromSystem, isDiskFull, systemCode } from '../../errors/index.js';
 import { removeDatabase } from '../../store/catalog/index.js';
 import { CHECKED_FILE, PACKS_PREFIX } from '../../store/index.js';
-import { removeDatabase } from '../../store/writer/index.js';
 import type { SqlDatabase, SqlQuery, SqlValue, System } from '../../system/index.js';
 
 /** Number of rows written in one transaction. */
