@@ -26,12 +26,9 @@ const GARBAGE = {
 } as const;
 
 /** The messages of a whole backup, and the names of the answers to them. */
-interface Recorded {
-  readonly messages: readonly Message[];
-  readonly answers: readonly string[];
-}
+type Recorded = Awaited<ReturnType<typeof record>>;
 
-async function record(home: string): Promise<Recorded> {
+async function record(home: string) {
   const messages: Message[] = [];
   const answers: string[] = [];
   const source = path.join(home, 'tree');

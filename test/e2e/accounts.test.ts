@@ -25,7 +25,7 @@ import {
   Server,
   succeed,
 } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
 
@@ -45,13 +45,13 @@ interface Lab {
 }
 
 async function labWith(t: ExecutionContext, accounts: Record<string, string>): Promise<Lab> {
-  const home = scratchInMemory(t);
-  const at = (name: string): string => path.join(home, name);
-  const [store, source] = [at('store'), at('tree')];
+  const { store, source, place, at } = lab(t, [
+    dir('below', [file('name', noise(1, 5000))]),
+    file('other', 'x'),
+  ]);
   fs.writeFileSync(at('owner'), 'the words of the owner');
   fs.writeFileSync(at('own'), OWN_PASSWORD);
-  makeTree(source, [dir('below', [file('name', noise(1, 5000))]), file('other', 'x')]);
-  const owner = ['-D', store, '-C', 'me', '-F', at('owner')];
+  const owner = [...place, '-F', at('owner')];
   await backup([...owner, '--local', '--create', source]);
   const sonic = (...args: string[]): Promise<Outcome> =>
     run('sonic', ['account', ...owner, ...args, '--newpassword-file', at('own')]);
@@ -129,8 +129,7 @@ test('a check names accounts whose rights are damaged or gone, on the machine an
   t.is(status, 3, stdout);
   t.regex(stdout, /^account: "phone" has no rights, since its file is invalid/m);
   t.notRegex(stdout, /No damage found/);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const far = ['-C', 'me', '-F', at('owner'), ...server.clientArgs];
   t.deepEqual(await found(['check', ...far, '--json']), faults);
   fs.writeFileSync(rights('phone'), 'everything\n');
@@ -143,8 +142,7 @@ test('a check names accounts whose rights are damaged or gone, on the machine an
 test('an account may do what its rights allow, and no more', async (t) => {
   const lab = await labWith(t, { adder: 'add', looker: 'list', reader: 'list,read' });
   const { source, at, as, store } = lab;
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const refused = async (...[tool, args]: Parameters<typeof run>): Promise<void> => {
     const { status, stderr } = await run(tool, args);
     t.not(status, 0);
@@ -205,8 +203,7 @@ test('every message is refused if its sender lacks the right, whatever program s
     adder: 'add,purge,admin',
     reader: 'list,purge,admin',
   });
-  const server = await Server.start(lab.store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, lab.store);
   const send = async (account: string, purpose: PurposeName, name: MessageName) => {
     const target = { client: 'me', create: false, purpose };
     const password = Buffer.from(OWN_PASSWORD);
@@ -241,8 +238,7 @@ test('every message is refused if its sender lacks the right, whatever program s
 test('what is taken from an account counts in sessions that are under way', async (t) => {
   const lab = await labWith(t, { adder: 'add', reader: 'list,read' });
   const { at, as, sonic, source, store } = lab;
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   makeTree(at('more'), [file('large', noise(2, 40 << 20))]);
   // The slow link makes the session last longer than the server's interval between checks of rights (2 s).
   const args = [...as('adder', server), '--bandwidth-limit', '1M', at('more')];

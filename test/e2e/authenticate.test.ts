@@ -1,24 +1,20 @@
 /** `regenerate --authenticate`: restores only what the seals of the client prove. */
 import fs from 'node:fs';
-import path from 'node:path';
 import test from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, withNative } from '../helpers/inline.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, dir, file, look, makeTree } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { differences, dir, file, look } from '../helpers/tree.js';
 
 backupsRunHere();
 
 const PASSWORD = 'a password of this test';
 
 test.serial('--authenticate restores what is proven, and stops at anything else', async (t) => {
-  const home = scratchInMemory(t);
-  process.env['XDG_STATE_HOME'] = path.join(home, 'state');
-  const at = (...names: string[]): string => path.join(home, ...names);
-  const source = at('tree');
-  makeTree(source, [file('a', 'a'), dir('sub', [file('b', 'b')])]);
-  const place = { store: at('store'), client: 'me' };
+  const { store, source, at } = lab(t, [file('a', 'a'), dir('sub', [file('b', 'b')])]);
+  process.env['XDG_STATE_HOME'] = at('state');
+  const place = { store: store, client: 'me' };
   await backupInline(inlineSystem(), place, [source], { create: true, password: PASSWORD });
   const before = look(source);
   // In set 2 a directory cannot be read. It appears there as in set 1, which nothing in set 2 proves.
@@ -34,7 +30,7 @@ test.serial('--authenticate restores what is proven, and stops at anything else'
   await backupInline(closed, place, [source], { password: PASSWORD });
   fs.rmSync(at('tree', 'sub', 'new'));
   nodeSystem().files.makeDirectory(at('out'));
-  const args = ['-D', at('store'), '-C', 'me', `--password=${PASSWORD}`, '--authenticate'];
+  const args = ['-D', store, '-C', 'me', `--password=${PASSWORD}`, '--authenticate'];
   await succeed('regenerate', [...args, '-b', '1', '-o', at('out', '1'), source]);
   t.deepEqual(differences(before, look(at('out', '1', 'tree'))), []);
   const doubtful = await run('regenerate', [...args, '-b', '2', '-o', at('out', '2'), source]);
@@ -49,17 +45,15 @@ test.serial('--authenticate restores what is proven, and stops at anything else'
 });
 
 test.serial('what has no seals is not authenticated, and nothing goes unchecked', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a', 'a')]);
-  const place = { store: path.join(home, 'store'), client: 'me' };
+  const { store, source, at } = lab(t, [file('a', 'a')]);
+  const place = { store: store, client: 'me' };
   await backupInline(inlineSystem(), place, [source], { create: true });
-  const args = ['-D', place.store, '-C', 'me', '-o', path.join(home, 'out'), source];
+  const args = ['-D', place.store, '-C', 'me', '-o', at('out'), source];
   const plain = await run('regenerate', ['--authenticate', ...args]);
   t.is(plain.status, 1);
   t.regex(plain.stderr, /does not encrypt.*\[NOT_PROVEN\]/);
   const unchecked = await run('regenerate', ['--noauthenticate', ...args]);
   t.is(unchecked.status, 1);
   t.regex(unchecked.stderr, /contents are always checked.*\[CAPABILITY_MISSING\]/);
-  t.false(fs.existsSync(path.join(home, 'out')));
+  t.false(fs.existsSync(at('out')));
 });

@@ -6,21 +6,24 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree, noise, sizeOf } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { file, noise, sizeOf } from '../helpers/tree.js';
 
 backupsRunHere();
 
 async function served(t: ExecutionContext, more: readonly string[]) {
-  const home = scratchInMemory(t);
-  const at = (name: string): string => path.join(home, name);
-  const [store, source, secret] = [at('store'), at('tree'), at('secret')];
-  fs.writeFileSync(secret, 'of a test 4711\n');
-  const place = ['-D', store, '-C', 'me', '-F', secret];
-  makeTree(
+  const {
+    store,
     source,
+    place: own,
+    at,
+  } = lab(
+    t,
     Array.from({ length: 40 }, (_, n) => file(`f${n}`, noise(n, 50_000))),
   );
+  const secret = at('secret');
+  const place = [...own, '-F', secret];
+  fs.writeFileSync(secret, 'of a test 4711\n');
   await backup([...place, ...more, '--local', '--create', source]);
   for (let n = 0; n < 30; n += 1) fs.rmSync(path.join(source, `f${n}`));
   await backup([...place, '--local', source]);
@@ -33,8 +36,7 @@ async function served(t: ExecutionContext, more: readonly string[]) {
   }
   const config = at('config');
   fs.writeFileSync(config, '[Tardis]\nGcInterval = 0\nRemoveAfter = 0\nLeastAge = 0\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const as = (name: string): string[] => [
     ...server.clientArgs,
     '-C',

@@ -423,8 +423,7 @@ async function holdSession(port: number): Promise<WebSocket> {
 
 test('a second session, and a tool, while a session runs', async (t) => {
   const { top, own } = await ownStore(t);
-  const server = await Server.start(path.join(top, 'store'));
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, path.join(top, 'store'));
   const remote = ['-C', 'me', ...server.clientArgs];
   const held = await holdSession(server.port);
   const busy = { code: 'CLIENT_BUSY', status: 11 };

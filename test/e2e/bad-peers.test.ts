@@ -199,31 +199,54 @@ const digest = Buffer.alloc(32, 7);
 const CONTENT = { stream: 1, isPart: false, codec: 0, fileSizeBytes: 1, cipher: NOTHING };
 /** A request for a basis by digests that the server does not have. */
 const SOUGHT = { question: 1, slot: 0, name: Buffer.from('large'), digests: Buffer.alloc(128, 7) };
-const openSignature = (peer: Peer): void => {
-  openSet(peer);
-  peer.send('signatureOpen', { stream: 1, cipher: NOTHING });
-};
+
 function openSet(peer: Peer, root = '/somewhere', more: Partial<Head<'openSet'>> = {}): void {
   peer.send('openSet', { ...PLAIN_SET, paths: [Buffer.from(root)], ...more });
 }
 
+/** Declares a directory in a slot, as the root of the set unless it has another parent. */
+function head(peer: Peer, wrong: Partial<Head<'heads'>> = {}): void {
+  const hashes = Buffer.alloc(32);
+  const right = { isQuestion: true, slots: [0], parents: [-1], rows: row(), hashes };
+  peer.send('heads', { ...right, ...wrong });
+}
+
 function openRoot(peer: Peer): void {
   openSet(peer);
-  const hashes = Buffer.alloc(32);
-  peer.send('heads', { isQuestion: true, slots: [0], parents: [-1], rows: row(), hashes });
+  head(peer);
+}
+
+function openStream(peer: Peer): void {
+  openSet(peer);
+  peer.send('streamOpen', CONTENT);
+}
+
+function openSignature(peer: Peer): void {
+  openSet(peer);
+  peer.send('signatureOpen', { stream: 1, cipher: NOTHING });
 }
 
 function parcel(peer: Peer, rows: Buffer, records: number[] = [], attachment?: Buffer): void {
   peer.send('parcel', { slots: [0], lengths: [rows.length], rows, records }, attachment);
 }
 
-/** Invalid fields of an `owners` message. */
-const OWNERS: readonly [what: string, wrong: Partial<Head<'owners'>>][] = [
-  ['more numbers than names', { ids: [1, 2] }],
-  ['a number above 32 bits', { ids: [2 ** 32] }],
-  ['a name that is too long', { names: [Buffer.alloc(257, 0x61)] }],
-  ['a name with NUL', { names: [Buffer.from('a\0')] }],
-];
+function list(peer: Peer, ...names: string[]): void {
+  const rows = Buffer.concat(names.map((name) => row({ name: Buffer.from(name) })));
+  peer.send('listing', { slot: 0, last: true, rows });
+}
+
+/** Ends a stream whose content or signature is not as it should be. */
+function endStream(peer: Peer): void {
+  peer.send('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING });
+}
+
+function seek(peer: Peer, wrong: Partial<Head<'seekBasis'>> = {}): void {
+  peer.send('seekBasis', { ...SOUGHT, ...wrong });
+}
+
+function owners(peer: Peer, wrong: Partial<Head<'owners'>>): void {
+  peer.send('owners', { groups: Buffer.alloc(1), ids: [1], names: [Buffer.from('a')], ...wrong });
+}
 
 /** Sends a value in place of a configuration. */
 function report(peer: Peer, config: unknown): void {
@@ -238,45 +261,21 @@ function setTo(peer: Peer, ...settings: readonly object[]): void {
   configure(peer, { settings });
 }
 
-const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
+type Offence = readonly [what: string, act: (peer: Peer) => void];
+
+/** Returns offences that a peer commits after it has begun in some way. */
+function after(begin: (peer: Peer) => void, offences: readonly Offence[]): readonly Offence[] {
+  return offences.map(([what, act]) => [what, (peer) => [begin(peer), act(peer)]]);
+}
+
+const MANY_SETTINGS = Array.from({ length: 2000 }, () => ({ name: 'a', value: '' }));
+const MANY_STREAMS = Array.from({ length: 200 }, (_, at) => ({ ...CONTENT, stream: at + 1 }));
+
+const AFTER_LOGIN: readonly Offence[] = [
   ['a second greeting', (peer) => peer.raw(hello())],
   ['an end before the beginning', (peer) => peer.send('closeSet', CLOSING)],
   ['what it is set to before its set', (peer) => configure(peer)],
-  [
-    'what it is set to, twice',
-    (peer) => {
-      openSet(peer);
-      configure(peer);
-      configure(peer, { settings: [{ name: 'a', value: '1' }] });
-    },
-  ],
-  ['what it is set to as a text', (peer) => [openSet(peer), report(peer, '{}')]],
-  ['what it is set to in no form', (peer) => [openSet(peer), report(peer, { form: 'other' })]],
-  ['a setting that is no pair', (peer) => [openSet(peer), configure(peer, { settings: ['a'] })]],
-  ['a setting without a name', (peer) => [openSet(peer), setTo(peer, { name: '', value: '' })]],
-  [
-    'a setting whose name is an attack',
-    (peer) => [openSet(peer), setTo(peer, { name: '__proto__', value: '' })],
-  ],
-  [
-    'a setting that is too long',
-    (peer) => [openSet(peer), setTo(peer, { name: 'a', value: 'ä'.repeat(4000) })],
-  ],
-  [
-    'more settings than there can be',
-    (peer) => [
-      openSet(peer),
-      setTo(peer, ...Array.from({ length: 2000 }, () => ({ name: 'a', value: '' }))),
-    ],
-  ],
-  [
-    'sealed settings that are too large',
-    (peer) => [openSet(peer), report(peer, { form: 'sealed', bytes: Buffer.alloc(41 << 10) })],
-  ],
-  [
-    'a set without roots',
-    (peer) => peer.send('openSet', { ...PLAIN_SET, paths: [], rows: NOTHING }),
-  ],
+  ['a set without roots', (peer) => openSet(peer, '/x', { paths: [], rows: NOTHING })],
   ['a root without a device', (peer) => openSet(peer, '/somewhere', { devices: [] })],
   ['more roots that are empty than roots', (peer) => openSet(peer, '/x', { empties: digest })],
   ['a set name of two lines', (peer) => openSet(peer, '/x', { name: 'a\nb' })],
@@ -284,216 +283,131 @@ const AFTER_LOGIN: readonly [what: string, act: (peer: Peer) => void][] = [
   ['a set name without end', (peer) => openSet(peer, '/x', { name: 'x'.repeat(1000) })],
   ['a root that is no path', (peer) => openSet(peer, 'relative')],
   ['a root with a NUL', (peer) => openSet(peer, '/some\0where')],
-  ['two sets', (peer) => [openSet(peer), openSet(peer)]],
-  [
-    'heads that do not add up',
-    (peer) => {
-      openSet(peer);
-      peer.send('heads', {
-        isQuestion: true,
-        slots: [0, 1],
-        parents: [-1],
-        rows: row(),
-        hashes: NOTHING,
-      });
-    },
-  ],
-  [
-    'a root there is not',
-    (peer) => {
-      openSet(peer);
-      const hashes = Buffer.alloc(32);
-      peer.send('heads', { isQuestion: true, slots: [0], parents: [-2], rows: row(), hashes });
-    },
-  ],
-  [
-    'a slot opened twice',
-    (peer) => [
-      openRoot(peer),
-      peer.send('heads', {
-        isQuestion: true,
-        slots: [0],
-        parents: [-1],
-        rows: row(),
-        hashes: Buffer.alloc(32),
-      }),
+  ...after(openSet, [
+    ['two sets', (peer) => openSet(peer)],
+    [
+      'what it is set to, twice',
+      (peer) => [configure(peer), setTo(peer, { name: 'a', value: '1' })],
     ],
-  ],
-  [
-    'a listing of no slot',
-    (peer) => {
-      openSet(peer);
-      peer.send('listing', { slot: 7, last: true, rows: NOTHING });
-    },
-  ],
-  [
-    'a listing out of order',
-    (peer) => {
-      openRoot(peer);
-      const rows = Buffer.concat([
-        row({ name: Buffer.from('b') }),
-        row({ name: Buffer.from('a') }),
-      ]);
-      peer.send('listing', { slot: 0, last: true, rows });
-    },
-  ],
-  ...['..', '.', 'a/b', 'a\0b', ''].map((name): [string, (peer: Peer) => void] => [
-    `an entry named ${JSON.stringify(name)}`,
-    (peer) => {
-      openRoot(peer);
-      peer.send('listing', { slot: 0, last: true, rows: row({ name: Buffer.from(name) }) });
-    },
+    ['what it is set to as a text', (peer) => report(peer, '{}')],
+    ['what it is set to in no form', (peer) => report(peer, { form: 'other' })],
+    ['a setting that is no pair', (peer) => configure(peer, { settings: ['a'] })],
+    ['a setting without a name', (peer) => setTo(peer, { name: '', value: '' })],
+    ['a setting whose name is an attack', (peer) => setTo(peer, { name: '__proto__', value: '' })],
+    ['a setting that is too long', (peer) => setTo(peer, { name: 'a', value: 'ä'.repeat(4000) })],
+    ['more settings than there can be', (peer) => setTo(peer, ...MANY_SETTINGS)],
+    [
+      'sealed settings that are too large',
+      (peer) => report(peer, { form: 'sealed', bytes: Buffer.alloc(41 << 10) }),
+    ],
+    ['heads that do not add up', (peer) => head(peer, { slots: [0, 1], hashes: NOTHING })],
+    ['a root there is not', (peer) => head(peer, { parents: [-2] })],
+    [
+      'a listing of no slot',
+      (peer) => peer.send('listing', { slot: 7, last: true, rows: NOTHING }),
+    ],
+    [
+      'half a digest',
+      (peer) => peer.send('digests', { question: 1, digests: digest.subarray(5), promise: true }),
+    ],
+    ['a chunk of no stream', (peer) => peer.send('streamChunk', { stream: 3 }, noise('c', 99))],
+    [
+      'an unknown encryption',
+      (peer) => peer.send('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 9) }),
+    ],
+    [
+      'an encryption that is cut off',
+      (peer) => peer.send('streamOpen', { ...CONTENT, cipher: Buffer.alloc(20, 2) }),
+    ],
+    [
+      'an encrypted content that ends without a seal',
+      (peer) => {
+        peer.send('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 2) });
+        endStream(peer);
+      },
+    ],
+    [
+      'a seal of a set that is too short',
+      (peer) =>
+        peer.send('closeSet', { ...CLOSING, seal: Buffer.alloc(39), opened: Buffer.alloc(39) }),
+    ],
+    [
+      'seals that do not add up',
+      (peer) => peer.send('moved', { slots: [0], seals: Buffer.alloc(47) }),
+    ],
+    ['an unknown codec', (peer) => peer.send('streamOpen', { ...CONTENT, codec: 9 })],
+    [
+      'more streams than there may be',
+      (peer) => MANY_STREAMS.forEach((stream) => peer.send('streamOpen', stream)),
+    ],
+    ['a delta on what was not offered', (peer) => peer.send('deltaOpen', { ...CONTENT, basis: 1 })],
+    ['an unknown wish', (peer) => peer.send('basisWish', { basis: 1, wish: 3 })],
+    [
+      'parts that are not there',
+      (peer) => {
+        const parts = Buffer.concat([digest, Buffer.alloc(8)]);
+        peer.send('assembly', { digest, sizeBytes: 5, parts, isKeyed: false });
+      },
+    ],
+    [
+      'a note on no slot',
+      (peer) =>
+        peer.send('notes', { slots: [9], names: [digest], whats: ['unreadable'], reasons: ['x'] }),
+    ],
+    ['owners: more numbers than names', (peer) => owners(peer, { ids: [1, 2] })],
+    ['owners: a number above 32 bits', (peer) => owners(peer, { ids: [2 ** 32] })],
+    [
+      'owners: a name that is too long',
+      (peer) => owners(peer, { names: [Buffer.alloc(257, 0x61)] }),
+    ],
+    ['owners: a name with NUL', (peer) => owners(peer, { names: [Buffer.from('a\0')] })],
   ]),
-  ['rows cut short', (peer) => [openRoot(peer), parcel(peer, row(aFile).subarray(0, 40))]],
-  ['rows that are noise', (peer) => [openRoot(peer), parcel(peer, noise('rows', 500))]],
-  ['a file without its digest', (peer) => [openRoot(peer), parcel(peer, row(aFile))]],
-  [
-    'a record that is noise',
-    (peer) => [openRoot(peer), parcel(peer, NOTHING, [200], noise('r', 200))],
-  ],
-  ['bytes of no record', (peer) => [openRoot(peer), parcel(peer, NOTHING, [], noise('r', 200))]],
-  [
-    'half a digest',
-    (peer) => [
-      openSet(peer),
-      peer.send('digests', { question: 1, digests: digest.subarray(5), promise: true }),
+  ...after(openRoot, [
+    ['a slot opened twice', (peer) => head(peer)],
+    ['a listing out of order', (peer) => list(peer, 'b', 'a')],
+    ...['..', '.', 'a/b', 'a\0b', ''].map(
+      (name): Offence => [`an entry named ${JSON.stringify(name)}`, (peer) => list(peer, name)],
+    ),
+    ['rows cut short', (peer) => parcel(peer, row(aFile).subarray(0, 40))],
+    ['rows that are noise', (peer) => parcel(peer, noise('rows', 500))],
+    ['a file without its digest', (peer) => parcel(peer, row(aFile))],
+    ['a record that is noise', (peer) => parcel(peer, NOTHING, [200], noise('r', 200))],
+    ['bytes of no record', (peer) => parcel(peer, NOTHING, [], noise('r', 200))],
+    ['a basis that is sought for no slot', (peer) => seek(peer, { slot: 1 })],
+    [
+      'a basis that is sought by half a digest',
+      (peer) => seek(peer, { digests: Buffer.alloc(48) }),
     ],
-  ],
-  [
-    'a chunk of no stream',
-    (peer) => [openSet(peer), peer.send('streamChunk', { stream: 3 }, noise('c', 99))],
-  ],
-  [
-    'an unknown encryption',
-    (peer) => [openSet(peer), peer.send('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 9) })],
-  ],
-  [
-    'an encryption that is cut off',
-    (peer) => [openSet(peer), peer.send('streamOpen', { ...CONTENT, cipher: Buffer.alloc(20, 2) })],
-  ],
-  [
-    'an encrypted content that ends without a seal',
-    (peer) => {
-      openSet(peer);
-      peer.send('streamOpen', { ...CONTENT, cipher: Buffer.alloc(21, 2) });
-      peer.send('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING });
-    },
-  ],
-  [
-    'a seal of a set that is too short',
-    (peer) => [
-      openSet(peer),
-      peer.send('closeSet', { ...CLOSING, seal: Buffer.alloc(39), opened: Buffer.alloc(39) }),
+    [
+      'a basis that is sought by too many digests',
+      (peer) => seek(peer, { digests: Buffer.alloc(160) }),
     ],
-  ],
-  [
-    'seals that do not add up',
-    (peer) => [openSet(peer), peer.send('moved', { slots: [0], seals: Buffer.alloc(47) })],
-  ],
-  [
-    'an unknown codec',
-    (peer) => [openSet(peer), peer.send('streamOpen', { ...CONTENT, codec: 9 })],
-  ],
-  [
-    'a chunk that is noise',
-    (peer) => {
-      openSet(peer);
-      peer.send('streamOpen', CONTENT);
-      peer.send('streamChunk', { stream: 1 }, noise('c', 99));
-    },
-  ],
-  [
-    'more streams than there may be',
-    (peer) => {
-      openSet(peer);
-      for (let stream = 1; stream <= 200; stream += 1) {
-        peer.send('streamOpen', { ...CONTENT, stream });
-      }
-    },
-  ],
-  [
-    'an end of a set with an open stream',
-    (peer) => {
-      openSet(peer);
-      peer.send('streamOpen', CONTENT);
-      peer.send('closeSet', CLOSING);
-    },
-  ],
-  [
-    'a delta on what was not offered',
-    (peer) => [openSet(peer), peer.send('deltaOpen', { ...CONTENT, basis: 1 })],
-  ],
-  ['an unknown wish', (peer) => [openSet(peer), peer.send('basisWish', { basis: 1, wish: 3 })]],
-  [
-    'a basis that is sought for no slot',
-    (peer) => [openRoot(peer), peer.send('seekBasis', { ...SOUGHT, slot: 1 })],
-  ],
-  [
-    'a basis that is sought by half a digest',
-    (peer) => [openRoot(peer), peer.send('seekBasis', { ...SOUGHT, digests: Buffer.alloc(48) })],
-  ],
-  [
-    'a basis that is sought by too many digests',
-    (peer) => [openRoot(peer), peer.send('seekBasis', { ...SOUGHT, digests: Buffer.alloc(160) })],
-  ],
-  [
-    'a basis that is sought in a directory that is done',
-    (peer) => {
-      openRoot(peer);
-      peer.send('done', { slots: [0], settled: Buffer.alloc(1), seals: NOTHING });
-      peer.send('seekBasis', SOUGHT);
-    },
-  ],
-  [
-    'a signature that ends as a content',
-    (peer) => [
-      openSignature(peer),
-      peer.send('streamEnd', { stream: 1, digest, sizeBytes: 0, seal: NOTHING }),
+    [
+      'a basis that is sought in a directory that is done',
+      (peer) => {
+        peer.send('done', { slots: [0], settled: Buffer.alloc(1), seals: NOTHING });
+        seek(peer);
+      },
     ],
-  ],
-  [
-    'a signature that is too long',
-    (peer) => {
-      openSignature(peer);
-      const end = { stream: 1, digest, sizeBytes: 5, seal: NOTHING };
-      peer.send('signatureEnd', { ...end, rawBytes: 2 ** 40 });
-    },
-  ],
-  [
-    'parts that are not there',
-    (peer) => {
-      openSet(peer);
-      peer.send('assembly', {
-        digest,
-        sizeBytes: 5,
-        parts: Buffer.concat([digest, Buffer.alloc(8)]),
-        isKeyed: false,
-      });
-    },
-  ],
-  [
-    'a note on no slot',
-    (peer) => {
-      openSet(peer);
-      peer.send('notes', { slots: [9], names: [digest], whats: ['unreadable'], reasons: ['x'] });
-    },
-  ],
-  ...OWNERS.map(([what, wrong]): [string, (peer: Peer) => void] => [
-    `owners: ${what}`,
-    (peer) => {
-      openSet(peer);
-      const right = { groups: Buffer.alloc(1), ids: [1], names: [Buffer.from('a')] };
-      peer.send('owners', { ...right, ...wrong });
-    },
+    [
+      'an end with contents missing',
+      (peer) => [parcel(peer, row({ ...aFile, digest })), peer.send('closeSet', CLOSING)],
+    ],
   ]),
-  [
-    'an end with contents missing',
-    (peer) => {
-      openRoot(peer);
-      parcel(peer, row({ ...aFile, digest }));
-      peer.send('closeSet', CLOSING);
-    },
-  ],
+  ...after(openStream, [
+    ['a chunk that is noise', (peer) => peer.send('streamChunk', { stream: 1 }, noise('c', 99))],
+    ['an end of a set with an open stream', (peer) => peer.send('closeSet', CLOSING)],
+  ]),
+  ...after(openSignature, [
+    ['a signature that ends as a content', endStream],
+    [
+      'a signature that is too long',
+      (peer) => {
+        const end = { stream: 1, digest, sizeBytes: 5, seal: NOTHING };
+        peer.send('signatureEnd', { ...end, rawBytes: 2 ** 40 });
+      },
+    ],
+  ]),
 ];
 
 for (const [index, [what, act]] of AFTER_LOGIN.entries()) {
@@ -532,8 +446,8 @@ test('only a peer that promised to send what is wanted is waited for', async (t)
 test('digests that the server does not have are no offence, and no basis', async (t) => {
   const peer = await login('seeks');
   openRoot(peer);
-  peer.send('seekBasis', SOUGHT);
-  peer.send('seekBasis', { ...SOUGHT, question: 2, digests: NOTHING });
+  seek(peer);
+  seek(peer, { question: 2, digests: NOTHING });
   await peer.hears('sought');
   peer.send('digests', { question: 3, digests: digest, promise: false });
   await peer.hears('verdicts');
@@ -563,12 +477,8 @@ test('sessions that are cut off in the middle leave their client free', async (t
     peer.cut();
     await peer.closed;
   }
-  const { status, stderr } = await runWhenFree('tardis', [
-    '-C',
-    'cut',
-    ...server.clientArgs,
-    source,
-  ]);
+  const args = [...server.clientArgs, '-C', 'cut', source];
+  const { status, stderr } = await runWhenFree('tardis', args);
   t.is(status, 0, stderr);
 });
 

@@ -2,19 +2,18 @@
 import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, run } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree, noise } from '../helpers/tree.js';
+import { dir, file, noise } from '../helpers/tree.js';
 
 backupsRunHere();
 
 test('BandwidthLimit slows down sending', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [
+  const { source, place: own } = lab(t, [
     dir('a', [file('1', noise(1, 250_000)), file('2', noise(2, 250_000))]),
     file('large', noise(3, 1_500_000)),
   ]);
-  const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create'];
+  const place = [...own, '--local', '--create'];
   const limited = await backup([...place, '--bandwidth-limit', '*=500K', source]);
   // The limit delays all but the burst and the last message, for which the client does not wait.
   t.true(limited.elapsedMs > 1000, `${limited.elapsedMs} ms`);

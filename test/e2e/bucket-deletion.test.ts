@@ -103,9 +103,7 @@ test('a purge after a backup deletes sets in a bucket, and frees their space', a
 
 test('an encrypted client in a bucket deletes sets with its password', async (t) => {
   const lab = await ServedLab.start(t);
-  const secret = lab.at('secret');
-  fs.writeFileSync(secret, SECRET, { mode: 0o600 });
-  const given = ['--password-file', secret];
+  const given = lab.password(SECRET);
   await withSets(lab, [...given, '--crypt']);
   const before = packsOf(lab).length;
   await lab.succeed('two', 'sonic', ['delete', '1', '2', '--yes', ...given]);

@@ -6,7 +6,7 @@ import { parseKeyRecord } from '../../src/crypto/index.js';
 import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, poolsStayAway, run } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -224,18 +224,15 @@ test('a copy in a bucket gets the newest keys of a source that changed them seve
   const { lab } = made;
   const env = lab.on('one');
   const here = ['-D', lab.at('store'), '-C', 'me'];
-  const succeed = async (tool: 'tardis' | 'sonic', words: readonly string[]): Promise<void> => {
-    const { status, stderr } = await run(tool, words, { env });
-    t.is(status, 0, stderr);
-  };
-  const copy = (...words: string[]): Promise<void> =>
-    succeed('sonic', ['copy', ...here, '--to', STORE, ...words]);
-  await succeed('tardis', ['--local', ...here, '--create', ...made.secret(FIRST), lab.source]);
+  const onOne = (tool: 'tardis' | 'sonic', words: readonly string[]) =>
+    succeed(tool, words, { env });
+  const copy = (...words: string[]) => onOne('sonic', ['copy', ...here, '--to', STORE, ...words]);
+  await onOne('tardis', ['--local', ...here, '--create', ...made.secret(FIRST), lab.source]);
   await copy('--create');
   let before = FIRST;
   for (const after of [SECOND, THIRD, FIRST, SECOND]) {
     const next = made.secret(after, '--newpassword-file');
-    await succeed('sonic', ['chpass', ...here, ...made.secret(before), ...next]);
+    await onOne('sonic', ['chpass', ...here, ...made.secret(before), ...next]);
     before = after;
     if (after !== FIRST) continue;
     await copy();

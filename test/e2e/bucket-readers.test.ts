@@ -2,17 +2,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { BucketLab, STORE } from '../helpers/bucket-lab.js';
+import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway, run, Running } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, file, look, makeTree, noise, text } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 import type { S3Fault } from '../support/s3-faults.js';
-import { S3Server } from '../support/s3-server.js';
 import { pause, until } from '../helpers/until.js';
 
 backupsRunHere();
@@ -20,40 +18,6 @@ poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';
 const AWAY_MS = 1500;
-
-/** Machines, and a bucket that can go away. */
-class Lab extends BucketLab {
-  readonly server: S3Server;
-  private readonly state: { fault: S3Fault | undefined };
-
-  private constructor(home: string, server: S3Server, state: Lab['state']) {
-    super(home, server.url);
-    this.server = server;
-    this.state = state;
-  }
-
-  static async start(t: ExecutionContext, home = scratchInMemory(t)): Promise<Lab> {
-    const state: Lab['state'] = { fault: undefined };
-    const server = await S3Server.start({ faultAt: () => state.fault });
-    t.teardown(() => server.close());
-    return new Lab(home, server, state);
-  }
-
-  goAway(): void {
-    this.state.fault = 'drop';
-  }
-
-  comeBack(): void {
-    this.state.fault = undefined;
-  }
-
-  /** Writes a file with the password; returns the option that names it. */
-  password(): string[] {
-    const file = this.at('secret');
-    fs.writeFileSync(file, SECRET, { mode: 0o600 });
-    return ['--password-file', file];
-  }
-}
 
 /** Throws if a secret of the bucket is in a text. */
 function requireNoSecret(t: ExecutionContext, printed: string): void {
@@ -65,7 +29,7 @@ function requireNoSecret(t: ExecutionContext, printed: string): void {
  * Returns what rsync would change to make the tree of what is shown. This process must not read a mount itself, since it
  * is the bucket, too.
  */
-function changesIn(mounts: Mounts, lab: Lab, shown: string): Promise<string> {
+function changesIn(mounts: Mounts, lab: ServedLab, shown: string): Promise<string> {
   return outputOf({ mounts }, 'rsync', '-anHAXic', '--delete', `${lab.source}/`, `${shown}/`);
 }
 
@@ -80,7 +44,8 @@ function argumentsOf(pid: number): string {
 test('a mount of a bucket shows what another machine stores, after Refresh', async (t) => {
   await unlessLeftOut(t, async () => {
     const mounts = await Mounts.open(t);
-    const lab = await Lab.start(t, mounts.home);
+    let fault: S3Fault | undefined;
+    const lab = await ServedLab.start(t, { faultAt: () => fault }, mounts.home);
     const point = mounts.directory('mount');
     lab.grow();
     await lab.backUp('one', ['--create']);
@@ -102,11 +67,11 @@ test('a mount of a bucket shows what another machine stores, after Refresh', asy
     lab.change(2);
     await lab.backUp('one');
     await until(() => isShown(mounts, path.join(shown, 'new-2')));
-    lab.goAway();
+    fault = 'drop';
     const reading = changesIn(mounts, lab, shown);
     t.regex(await outputOf({ mounts }, 'ls', shown), /new-2/);
     await pause(AWAY_MS);
-    lab.comeBack();
+    fault = undefined;
     t.is(await reading, '');
     lab.change(3);
     await lab.backUp('one');
@@ -121,10 +86,10 @@ test('a mount of a bucket shows what another machine stores, after Refresh', asy
 test('a mount of an encrypted client in a bucket goes to the background with its password', async (t) => {
   await unlessLeftOut(t, async () => {
     const mounts = await Mounts.open(t);
-    const lab = await Lab.start(t, mounts.home);
+    const lab = await ServedLab.start(t, {}, mounts.home);
     const point = mounts.directory('mount');
     lab.grow();
-    const given = lab.password();
+    const given = lab.password(SECRET);
     await lab.backUp('one', [...given, '--create', '--crypt']);
     const named = `database=${STORE},client=me,pwfile=${given[1]},refresh=1`;
     const options = { env: lab.on('two'), mountsOf: mounts.mountsOf };
@@ -141,7 +106,7 @@ test('a mount of an encrypted client in a bucket goes to the background with its
 });
 
 test('a client that a bucket lacks is not mounted', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   const words = ['-o', `database=${STORE},client=other`, lab.at('mount')];
@@ -151,7 +116,7 @@ test('a client that a bucket lacks is not mounted', async (t) => {
 });
 
 test('the page of a bucket shows what another machine stores, and restores it', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   const door = await WebDoor.start(STORE, ['--refresh', '1'], { env: lab.on('two') });
@@ -186,7 +151,7 @@ interface Served {
 }
 
 /** Starts tardisremote on a machine by a configuration file. */
-async function serve(t: ExecutionContext, lab: Lab, machine: string): Promise<Served> {
+async function serve(t: ExecutionContext, lab: ServedLab, machine: string): Promise<Served> {
   const config = lab.at('tardisremote.cfg');
   const { TARDIS_ENDPOINT: endpoint, ...env } = lab.on(machine);
   const lines = [
@@ -211,9 +176,10 @@ async function serve(t: ExecutionContext, lab: Lab, machine: string): Promise<Se
 }
 
 test('tardisremote serves a bucket to the tools, with what other machines store meanwhile', async (t) => {
-  const lab = await Lab.start(t);
+  let fault: S3Fault | undefined;
+  const lab = await ServedLab.start(t, { faultAt: () => fault });
   lab.grow();
-  const given = lab.password();
+  const given = lab.password(SECRET);
   await lab.backUp('one', [...given, '--create', '--crypt']);
   const { url, server } = await serve(t, lab, 'two');
   const read = (tool: 'lstardis' | 'regenerate', ...words: string[]) =>
@@ -242,11 +208,11 @@ test('tardisremote serves a bucket to the tools, with what other machines store 
   }
 
   await pause(1000); // Refresh
-  lab.goAway();
+  fault = 'drop';
   const away = await read('lstardis');
   t.not(away.status, 0);
   t.notRegex(away.stderr, /s3:|127\.0\.0\.1:\d+\/bucket/);
-  lab.comeBack();
+  fault = undefined;
   await until(async () => (await read('lstardis')).status === 0);
   t.is(await sets(), 2);
   server.signal('SIGTERM');
@@ -257,7 +223,7 @@ test('tardisremote serves a bucket to the tools, with what other machines store 
 });
 
 test('tardisremote does not start without its bucket, or with a wrong key', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   const refused = async (store: string, more: Readonly<Record<string, string>>) => {
     const words = ['--port', '0', '--insecure-tcp', '-D', store];
     const outcome = await new Running('tardisremote', words, { env: { ...lab.on('two'), ...more } })
@@ -270,7 +236,7 @@ test('tardisremote does not start without its bucket, or with a wrong key', asyn
 });
 
 test('a pack that vanished is looked for once, and then named', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   await lab.sets('two');
@@ -288,7 +254,7 @@ test('a pack that vanished is looked for once, and then named', async (t) => {
 });
 
 test('a damaged record of a bucket costs a restore its own files only', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   const files = Array.from({ length: 60 }, (_, n) => file(`f${n}`, noise(n, 40_000)));
   makeTree(lab.source, files);
   await lab.backUp('one', ['--create']);

@@ -36,8 +36,7 @@ async function withSets(lab: ServedLab, args: readonly string[]): Promise<void> 
 for (const kind of ['plain', 'encrypting'] as const) {
   test(`a ${kind} client in a bucket is rebuilt after losses of each kind`, async (t) => {
     const lab = await ServedLab.start(t);
-    fs.writeFileSync(lab.at('secret'), SECRET, { mode: 0o600 });
-    const args = kind === 'plain' ? [] : ['--password-file', lab.at('secret')];
+    const args = kind === 'plain' ? [] : lab.password(SECRET);
     await withSets(lab, args);
     const rebuild = (machine: string) => lab.run(machine, 'sonic', ['rebuild', ...args]);
     const check = (machine: string, ...how: string[]) =>

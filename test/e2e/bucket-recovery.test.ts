@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { bucketAt } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, type Outcome, poolsStayAway, run } from '../helpers/commands.js';
+import { backupsRunHere, type Outcome, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import { differences, look, noise } from '../helpers/tree.js';
 import type { ObjectStore } from '../../src/store/objects/index.js';
@@ -206,13 +206,10 @@ test('a commit that a thief has forged is left out of a copy of an earlier time'
   t.is((JSON.parse(listed.stdout) as { sets: unknown[] }).sets.length, SETS, listed.stderr);
   const output = lab.at('out');
   fs.mkdirSync(output);
-  const back = await run('regenerate', [lab.source, ...place, '-o', output], at('fresh'));
-  t.is(back.status, 0, back.stderr);
+  await succeed('regenerate', [lab.source, ...place, '-o', output], at('fresh'));
   t.deepEqual(differences(wanted, look(path.join(output, path.basename(lab.source)))), []);
-  const check = await run('sonic', ['check', '--read-data', ...place], at('fresh'));
-  t.is(check.status, 0, check.stdout + check.stderr);
-  const backUp = await run('tardis', ['--local', lab.source, ...place, ...LOCKED], at('fresh'));
-  t.is(backUp.status, 0, backUp.stderr);
+  await succeed('sonic', ['check', '--read-data', ...place], at('fresh'));
+  await succeed('tardis', ['--local', lab.source, ...place, ...LOCKED], at('fresh'));
 });
 
 test('objects that are not ours are reported, whether readers trip over them or not, and stay', async (t) => {

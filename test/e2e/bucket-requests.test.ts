@@ -1,39 +1,15 @@
 /** How many requests backups to a bucket and restores from it take. */
 import fs from 'node:fs';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
-import { BucketLab } from '../helpers/bucket-lab.js';
+import test from 'ava';
+import { ServedLab } from '../helpers/bucket-lab.js';
 import { backupsRunHere, rest } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
-import { type S3Record, S3Server } from '../support/s3-server.js';
+import { type S3Record } from '../support/s3-server.js';
 
 backupsRunHere();
 
 const MIB = 1 << 20;
-
-class Lab extends BucketLab {
-  readonly server: S3Server;
-  private from = 0;
-
-  private constructor(home: string, server: S3Server) {
-    super(home, server.url);
-    this.server = server;
-  }
-
-  static async start(t: ExecutionContext): Promise<Lab> {
-    const server = await S3Server.start();
-    t.teardown(() => server.close());
-    return new Lab(scratchInMemory(t), server);
-  }
-
-  /** Returns the requests since the last call. */
-  requested(): S3Record[] {
-    const requested = this.server.requests.slice(this.from);
-    this.from += requested.length;
-    return requested;
-  }
-}
 
 function shown(requested: readonly S3Record[]): string {
   return requested
@@ -51,7 +27,7 @@ function bytesOf({ headers }: S3Record): number {
 }
 
 test('a restore fetches each byte once, and neighbours together', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   const files = Array.from({ length: 100 }, (_, n) => file(`f${n}`, noise(n, 200_000)));
   makeTree(lab.source, [dir('a', files.slice(0, 50)), dir('b', files.slice(50))]);
   await lab.backUp('one', ['--create']);
@@ -68,7 +44,7 @@ test('a restore fetches each byte once, and neighbours together', async (t) => {
 });
 
 test('a restore in place of files that are there already fetches nothing of them', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   const files = Array.from({ length: 40 }, (_, n) => file(`f${n}`, noise(n, 100_000)));
   makeTree(lab.source, files);
   await lab.backUp('one', ['--create']);
@@ -86,7 +62,7 @@ test('a restore in place of files that are there already fetches nothing of them
 });
 
 test('one file of a bucket is fetched in few requests, and almost alone', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   const files = Array.from({ length: 20 }, (_, n) => file(`f${n}`, noise(n, 3 * MIB)));
   makeTree(lab.source, files);
   await lab.backUp('one', ['--create']);
@@ -105,7 +81,7 @@ test('one file of a bucket is fetched in few requests, and almost alone', async 
 });
 
 test('a backup of young files that did not change fetches none of them', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   lab.grow();
   await lab.backUp('one', ['--create']);
   lab.requested();
@@ -117,7 +93,7 @@ test('a backup of young files that did not change fetches none of them', async (
 });
 
 test('a large file that changed is compared with its basis in few requests', async (t) => {
-  const lab = await Lab.start(t);
+  const lab = await ServedLab.start(t);
   const content = noise(1, 24 * MIB);
   makeTree(lab.source, [file('image', content)]);
   await lab.backUp('one', ['--create']);

@@ -136,8 +136,7 @@ test('a server goes on after its access key was exchanged in the file of profile
   exchange(KEYS);
   const fromFile = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
   const env = { ...lab.on('node'), ...fromFile, AWS_SHARED_CREDENTIALS_FILE: file };
-  const server = await Server.start(STORE, [], { env });
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, STORE, [], { env });
   const me = new FarClient(lab, 'me');
   await me.succeed(server.clientArgs, 'tardis', ['--create', lab.source]);
   exchange({ accessKeyId: 'AKNEXT', secretAccessKey: 'the next secret' });

@@ -7,7 +7,7 @@ import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { startsIn } from '../helpers/bucket-machines.js';
 import { bucketAt } from '../helpers/buckets.js';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, poolsStayAway, rest, run } from '../helpers/commands.js';
+import { backupsRunHere, poolsStayAway, rest, succeed } from '../helpers/commands.js';
 import { forgeSnapshot } from '../helpers/forged-snapshots.js';
 import { seed } from '../helpers/seed.js';
 import { ofThisRun, partOf, share } from '../helpers/share.js';
@@ -130,9 +130,7 @@ test('the store lies or fails at any request of a fresh machine, and it finds wh
 
 test('an encrypted client restores by a copy, and refuses one with other rows by its seals', async (t) => {
   const lab = await started(t);
-  const secret = lab.at('secret');
-  fs.writeFileSync(secret, SECRET, { mode: 0o600 });
-  const given = ['--password-file', secret];
+  const given = lab.password(SECRET);
   await lab.backUp('one', [...given, '--create', '--crypt']);
   t.is(copiesIn(lab).length, 1);
   for (const key of copiesIn(lab)) t.false(lab.server.objects.bytesOf(key)!.includes('nnnn'));
@@ -197,11 +195,10 @@ test('what a thief did to copies: overwritten ones are brought back, deleted one
   const { store } = await bucketAt(lab.server.url, { prefix: 'all' });
   t.teardown(() => store.close());
   const recover = async (words: readonly string[]) => {
-    const printed = await run('sonic', ['bucket', '-D', STORE, '--json', ...locked, ...words], {
+    const printed = await succeed('sonic', ['bucket', '-D', STORE, '--json', ...locked, ...words], {
       env: lab.on('keeper'),
     });
-    t.is(printed.status, 0, printed.stdout + printed.stderr);
-    return JSON.parse(printed.stdout) as Readonly<Record<string, number>>;
+    return JSON.parse(printed) as Readonly<Record<string, number>>;
   };
   await store.putOwn(copy!.slice('all/'.length), Buffer.from('junk'));
   t.deepEqual(await lab.restored('two'), []);

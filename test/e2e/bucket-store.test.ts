@@ -94,9 +94,7 @@ test('a backup leaves out the cache of its own store', async (t) => {
 test('an encrypted client in a bucket needs its password on every machine', async (t) => {
   const lab = await ServedLab.start(t);
   lab.grow();
-  const secret = lab.at('secret');
-  fs.writeFileSync(secret, SECRET, { mode: 0o600 });
-  const given = ['--password-file', secret];
+  const given = lab.password(SECRET);
   await lab.backUp('one', [...given, '--create', '--crypt']);
   lab.change(1);
   await lab.backUp('one', given);
@@ -208,22 +206,17 @@ test('clients are copied from a directory to a bucket and back, and copies are b
   const lab = await ServedLab.start(t);
   lab.grow();
   const [first, last] = [lab.at('first'), lab.at('last')];
-  const secret = lab.at('secret');
-  fs.writeFileSync(secret, SECRET, { mode: 0o600 });
-  const given = ['--password-file', secret];
+  const given = lab.password(SECRET);
   const env = lab.on('one');
-  const succeed = async (tool: 'tardis' | 'sonic' | 'regenerate', words: readonly string[]) => {
-    const { status, stdout, stderr } = await run(tool, words, { env });
-    t.is(status, 0, `${tool} ${words.join(' ')}: ${stderr}`);
-    return stdout;
-  };
+  const onOne = (tool: 'tardis' | 'sonic' | 'regenerate', words: readonly string[]) =>
+    succeed(tool, words, { env });
   for (const round of [1, 2]) {
     lab.change(round);
     const create = round === 1 ? ['--create', '--crypt'] : [];
     const here = ['-D', first, '-C', 'me', ...given];
-    await succeed('tardis', ['--local', ...here, ...create, lab.source]);
+    await onOne('tardis', ['--local', ...here, ...create, lab.source]);
     const anew = round === 1 ? ['--create'] : [];
-    await succeed('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE, ...anew]);
+    await onOne('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE, ...anew]);
     if (round === 1) fs.rmSync(lab.at('one-cache'), { recursive: true });
   }
   t.is((await lab.sets('two', given)).length, 2);
@@ -231,18 +224,18 @@ test('clients are copied from a directory to a bucket and back, and copies are b
   t.regex(await lab.succeed('two', 'sonic', ['clients']), /^me +2 /m);
   await lab.succeed('two', 'sonic', ['copy', '--to', last, '--create']);
   const output = lab.at('output');
-  await succeed('regenerate', ['-D', last, '-C', 'me', ...given, '-o', output, lab.source]);
+  await onOne('regenerate', ['-D', last, '-C', 'me', ...given, '-o', output, lab.source]);
   t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);
   const again = await lab.succeed('three', 'sonic', ['copy', '--to', last]);
   t.regex(again, /nothing new/);
-  await succeed('sonic', ['delete', '1', '--yes', '-D', first, '-C', 'me', ...given]);
-  await succeed('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE, '--delete']);
+  await onOne('sonic', ['delete', '1', '--yes', '-D', first, '-C', 'me', ...given]);
+  await onOne('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE, '--delete']);
   t.is((await lab.sets('two', given)).length, 1);
   t.deepEqual(await lab.restored('two', given), []);
   const next = lab.at('next');
   fs.writeFileSync(next, `${SECRET}-2`, { mode: 0o600 });
-  await succeed('sonic', ['chpass', '-D', first, '-C', 'me', ...given, '--newpassword-file', next]);
-  await succeed('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE]);
+  await onOne('sonic', ['chpass', '-D', first, '-C', 'me', ...given, '--newpassword-file', next]);
+  await onOne('sonic', ['copy', '-D', first, '-C', 'me', '--to', STORE]);
   t.is(codeIn(await lab.run('four', 'lstardis', given)), 'LOGIN_FAILED');
   t.is((await lab.sets('two', ['--password-file', next])).length, 1);
 });
@@ -390,9 +383,7 @@ test('a first backup that is killed at any request is run again', async (t) => {
 test('a client that sonic creates in a bucket is there for every machine, and is created once', async (t) => {
   const lab = await ServedLab.start(t);
   lab.grow();
-  const secret = lab.at('secret');
-  fs.writeFileSync(secret, 'a secret of four words', { mode: 0o600 });
-  const given = ['--password-file', secret];
+  const given = lab.password('a secret of four words');
   await lab.succeed('one', 'sonic', ['create', ...given]);
   t.is(codeIn(await lab.run('two', 'sonic', ['create', ...given])), 'CLIENT_EXISTS');
   t.is(codeIn(await lab.run('one', 'sonic', ['create', ...given])), 'CLIENT_EXISTS');

@@ -17,8 +17,7 @@ backupsRunHere();
 const AT = ['bucket', '-D', `s3://${BUCKET}/all`, '--json'];
 
 async function started(t: ExecutionContext, options: S3Options = {}): Promise<S3Server> {
-  const server = await S3Server.start(options);
-  t.teardown(() => server.close());
+  const server = await S3Server.during(t, options);
   return server;
 }
 

@@ -5,7 +5,7 @@ import path from 'node:path';
 import test from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
 

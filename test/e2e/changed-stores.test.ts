@@ -230,8 +230,7 @@ test('a store that was put back is read with a warning, and written to only when
     t.regex(checked.stderr, missing, words.join(' '));
     t.is(checked.status, 3);
   }
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const there = ['-C', 'me', '-F', secret, ...server.clientArgs];
   t.regex((await run('sonic', ['check', ...there], { env })).stderr, missing);
   const next = path.join(home, 'next password');

@@ -12,7 +12,7 @@ import {
   Running,
   succeed,
 } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 import { until } from '../helpers/until.js';

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 
@@ -124,8 +124,7 @@ test('an account with the right admin sees the clients of its owner through a se
   const ops = ['account', '-D', store, '-C', 'mine', WORD, '--add', 'ops'];
   await succeed('sonic', [...ops, ...rights, word]);
   const config = written('cfg', '[Tardis]\nOverdueAfter = 1\nWatchInterval = 1\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const to = [...server.clientArgs, '-C', 'mine'];
   const asOps = [...to, '--account', 'ops', '--password=of an account'];
   t.deepEqual(

@@ -6,8 +6,9 @@ import { codeIn } from '../helpers/codes.js';
 import { commandsRunHere, jsonLines, run, Running, Server, succeed } from '../helpers/commands.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree, noise } from '../helpers/tree.js';
+import { file, noise } from '../helpers/tree.js';
 
 commandsRunHere();
 
@@ -77,8 +78,7 @@ test('a client is copied to a server that accepts copies, from a store and from 
     const home = scratchInMemory(t);
     const store = path.join(home, 'target');
     fs.mkdirSync(store);
-    const server = await Server.start(store, ['--accept-copies']);
-    t.teardown(() => server.kill());
+    const server = await Server.during(t, store, ['--accept-copies']);
     const to = ['--to-server', `127.0.0.1:${server.port}`, '--insecure-tcp', ...SECRET];
     const copy = async (...words: string[]) =>
       jsonLines<Copied>(await succeed('sonic', ['copy', ...words, ...to, '--json']))[0]!
@@ -99,15 +99,13 @@ test('a client is copied to a server that accepts copies, from a store and from 
 });
 
 test('copies go on when the command or the server is killed', async (t) => {
-  const home = scratchInMemory(t);
-  const at = (name: string): string => path.join(home, name);
-  makeTree(
-    at('tree'),
+  const { source, at } = lab(
+    t,
     Array.from({ length: 12 }, (_, index) => file(`f${index}`, noise(index, 2 << 20))),
   );
-  const from = ['-D', at('from'), '-C', 'me'];
-  await succeed('tardis', [...from, '--local', '--create', '--compress-data', 'none', at('tree')]);
   const socket = at('socket');
+  const from = ['-D', at('from'), '-C', 'me'];
+  await succeed('tardis', [...from, '--local', '--create', '--compress-data', 'none', source]);
   const serve = async (store: string): Promise<Running> => {
     const create = fs.existsSync(at(store)) ? [] : ['--create'];
     fs.rmSync(socket, { force: true });

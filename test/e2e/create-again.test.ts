@@ -13,7 +13,7 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { codeIn } from '../helpers/codes.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { ofThisRun } from '../helpers/share.js';
 import { addTo, dir, file, look, noise, sizeOf } from '../helpers/tree.js';
 
@@ -38,8 +38,7 @@ async function ground(t: ExecutionContext, isFar: boolean): Promise<Ground> {
     dir('large', [file('one', noise('one', 6 * MIB)), file('two', noise('two', MIB))]),
   );
   if (!isFar) return { ...home, server: undefined, way: [...home.place, '--local'] };
-  const server = await Server.start(home.store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, home.store);
   return { ...home, server, way: [...server.clientArgs, '-C', 'me'] };
 }
 

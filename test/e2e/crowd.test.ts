@@ -71,8 +71,7 @@ testOfBucket?.(
   async (t) => {
     poolsStayAway();
     commandsAreProcesses();
-    const server = await S3Server.start();
-    t.teardown(() => server.close());
+    const server = await S3Server.during(t);
     const report = await gather(t, {
       urls: [server.url],
       servers: 3,

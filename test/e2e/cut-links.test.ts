@@ -7,10 +7,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { BackupResult } from '../../src/client/index.js';
 import type { Address } from '../../src/system/index.js';
 import { backupTo, type InlineBackup, inlineSystem, startInline } from '../helpers/inline.js';
-import { type Fate, Link, randomFates, UPGRADE_BYTES, type Way } from '../helpers/link.js';
+import { type Fate, Link, randomFates, UPGRADE_BYTES } from '../helpers/link.js';
 import { PASSWORD, dumpedHistory } from '../helpers/rewrites.js';
 import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
@@ -47,11 +46,7 @@ interface Scenario {
   readonly base: string | undefined;
 }
 
-interface Uncut {
-  readonly scenario: Scenario;
-  readonly reported: readonly string[];
-  readonly bytes: Readonly<Record<Way, number>>;
-}
+type Uncut = Awaited<ReturnType<typeof uncut>>;
 
 const LARGE = noise('large', 3 << 20);
 
@@ -78,13 +73,7 @@ function changeSource(): void {
   fs.writeFileSync(path.join(source, 'new large'), noise('new large', 2 << 20));
 }
 
-interface Outcome {
-  readonly result: BackupResult;
-  readonly link: Link;
-  readonly reported: string[];
-}
-
-async function backUp(scenario: Scenario, fates: readonly Fate[]): Promise<Outcome> {
+async function backUp(scenario: Scenario, fates: readonly Fate[]) {
   const store = path.join(home, 'store');
   fs.rmSync(store, { recursive: true, force: true });
   fs.rmSync(state, { recursive: true, force: true });
@@ -122,7 +111,7 @@ function entriesOf(reported: readonly string[]): string[] {
   });
 }
 
-async function uncut(scenario: Scenario): Promise<Uncut> {
+async function uncut(scenario: Scenario) {
   const { link, reported, result } = await backUp(scenario, []);
   if (result.resentBytes > 0) throw new Error('an uncut link sends nothing twice');
   return { scenario, reported, bytes: link.bytes };

@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { ofThisRun } from '../helpers/share.js';
 
@@ -21,25 +22,28 @@ interface Lab {
 }
 
 /** Makes a set at each of the times, by the clock of the server. */
-async function lab(t: ExecutionContext, times: readonly string[], ...args: string[]): Promise<Lab> {
-  const home = scratchInMemory(t);
-  const [store, source, output] = ['store', 'tree', 'out'].map((name) => path.join(home, name));
-  fs.mkdirSync(source!);
-  const file = path.join(source!, 'file');
-  const place = ['-D', store!, '-C', 'me', ...args];
+async function prepared(
+  t: ExecutionContext,
+  times: readonly string[],
+  ...args: string[]
+): Promise<Lab> {
+  const { store, source, place: own, at } = lab(t, []);
+  const output = at('out');
+  const place = [...own, ...args];
+  const file = path.join(source, 'file');
   for (const [index] of times.entries()) {
     fs.writeFileSync(file, `${index + 1}`);
     const isFirst = index === 0;
-    await backup([...place, '--local', ...(isFirst ? ['--create'] : []), source!]);
+    await backup([...place, '--local', ...(isFirst ? ['--create'] : []), source]);
   }
   fs.writeFileSync(file, 'on the disk');
-  changeCatalog(store!, (catalog) => {
+  changeCatalog(store, (catalog) => {
     const change = catalog.prepare(
       'UPDATE backup_sets SET opened_at_ms = ?, stats = NULL WHERE set_number = ?',
     );
     times.forEach((time, index) => change.run(Date.parse(time), index + 1));
   });
-  return { store: store!, place, file, output: output! };
+  return { store: store, place, file, output: output };
 }
 
 /** Returns the column `begun` of a listing of sets, in their order. */
@@ -59,7 +63,7 @@ const TIMES = [
 ];
 
 test('the time that a listing prints selects its set in every option that takes a date', async (t) => {
-  const there = await lab(t, TIMES);
+  const there = await prepared(t, TIMES);
   const { place, file } = there;
   const times = await printedTimes(there);
   t.is(times.length, TIMES.length);
@@ -86,14 +90,14 @@ test('the time that a listing prints selects its set in every option that takes 
 test('the printed time of a set of a client that encrypts selects it, whatever the clock of the server', async (t) => {
   const password = path.join(scratchInMemory(t), 'password');
   fs.writeFileSync(password, 'a secret that is long enough');
-  const there = await lab(t, ['2020-01-01T00:00:00Z'], '--password-file', password);
+  const there = await prepared(t, ['2020-01-01T00:00:00Z'], '--password-file', password);
   const [time] = await printedTimes(there);
   const restored = ['-d', time!, '--stdout', there.file];
   t.is(await succeed('regenerate', [...there.place, ...restored], { env }), '1');
 });
 
 test('a restore names the sets that it took', async (t) => {
-  const there = await lab(t, TIMES.slice(0, 2));
+  const there = await prepared(t, TIMES.slice(0, 2));
   const { place, file, output } = there;
   const [time] = await printedTimes(there);
   const stdout = await succeed('regenerate', [...place, '-b', '1', '-o', output, file], { env });
@@ -101,7 +105,7 @@ test('a restore names the sets that it took', async (t) => {
 });
 
 test('a purge by the printed time of a set keeps that set, and the day keeps its sets', async (t) => {
-  const there = await lab(t, TIMES);
+  const there = await prepared(t, TIMES);
   const times = await printedTimes(there);
   const deleted = async (date: string): Promise<number[]> => {
     const args = [
@@ -124,7 +128,7 @@ test('a purge by the printed time of a set keeps that set, and the day keeps its
 });
 
 test('two hours of one name, when the clock is set back, count as two', async (t) => {
-  const { place } = await lab(t, TIMES.slice(2));
+  const { place } = await prepared(t, TIMES.slice(2));
   const rule = ['--keep-hourly', '3', '--trust-clock', '--preview'];
   const preview = await succeed('sonic', ['purge', ...place, ...rule], { env });
   t.regex(preview, /newest of the hour 2026-10-25 02h\+02:00/);

@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { chainsIn } from '../helpers/packed-store.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { isRoot, noise } from '../helpers/tree.js';
 
 backupsRunHere();

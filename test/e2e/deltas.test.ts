@@ -21,7 +21,7 @@ import { dumpCatalog } from '../helpers/packed-store.js';
 import { recordsIn } from '../helpers/records.js';
 import { readersAgree } from '../helpers/second-reader.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 backupsRunHere();

@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Running, succeed } from '../helpers/commands.js';
 import { loopHere, mountHere, unlessLeftOut } from '../helpers/mounts.js';
-import { lab, type Lab } from '../helpers/settings.js';
+import { lab, type Lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
 
@@ -87,7 +87,7 @@ async function savesContents(t: ExecutionContext, word: readonly string[]): Prom
     t.true(fs.statSync(back).blocks * 512 < DEVICE_BYTES - 8 * MIB, 'with holes');
     t.is(fs.statSync(back).mode, (fs.statSync(loop).mode & 0o7777) | fs.constants.S_IFREG);
   }
-  t.is((await run('sonic', ['check', '--read-data', ...all])).status, 0);
+  await succeed('sonic', ['check', '--read-data', ...all]);
 
   // Without the option it is what it is: a link is resolved, and a node is saved as a node.
   await backup([...all, '--local', volume]);

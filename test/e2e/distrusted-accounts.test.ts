@@ -12,7 +12,7 @@ import { InlineJobs } from '../../src/workers/index.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupsRunHere, jsonLines, rest, run, Server, succeed } from '../helpers/commands.js';
 import { SMALL_SETTINGS, withNative } from '../helpers/inline.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
 
@@ -110,26 +110,22 @@ function packBytes(store: string): number {
   return sizes.reduce((sum, size) => sum + size, 0);
 }
 
-async function lab(t: ExecutionContext, encrypts: boolean): Promise<Lab> {
-  const home = scratchInMemory(t);
-  const at = (name: string): string => path.join(home, name);
-  const [store, source] = [at('store'), at('tree')];
-  fs.writeFileSync(at('secret'), SECRET);
-  fs.writeFileSync(at('own'), OWN);
-  makeTree(source, [
+async function prepared(t: ExecutionContext, encrypts: boolean): Promise<Lab> {
+  const { home, store, source, place, at } = lab(t, [
     dir('below', [file('deep', text('deep', 4000))]),
     file('small', 'what the owner has written'),
     file('middle', noise('middle', 120_000)),
   ]);
-  const near = ['-D', store, '-C', 'me', '-F', at('secret')];
+  fs.writeFileSync(at('secret'), SECRET);
+  fs.writeFileSync(at('own'), OWN);
+  const near = [...place, '-F', at('secret')];
   makeTree(at('first'), [file('other', 'x')]);
   const crypt = encrypts ? [] : ['--no-crypt'];
   await succeed('tardis', [...near, '--local', '--create', ...crypt, at('first')]);
   const account = ['--add', 'robot', '--rights', 'add', '--newpassword-file', at('own')];
   await succeed('sonic', ['account', ...near, ...account]);
   await rest(); // files that have just changed would be read again anyway
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const far = [...server.clientArgs, '-C', 'me', '-F', at('secret')];
   const login = { client: 'me', account: 'robot', password: OWN };
   const byAccount = async (lie: Lie | undefined, directory = source): Promise<void> => {
@@ -149,7 +145,7 @@ for (const encrypts of [false, true]) {
   const kind = encrypts ? 'that encrypts' : 'that does not encrypt';
 
   test(`other bytes under the digest of a file spoil no backup of a client ${kind}`, async (t) => {
-    const { source, far, near, at, byAccount, isWhole } = await lab(t, encrypts);
+    const { source, far, near, at, byAccount, isWhole } = await prepared(t, encrypts);
     // The account stores the file under another path, which must make no difference.
     fs.cpSync(source, at('elsewhere'), { recursive: true });
     await byAccount('digest', at('elsewhere'));
@@ -166,7 +162,7 @@ for (const encrypts of [false, true]) {
   });
 
   test(`entries that repeat those of the true file spoil no backup of a client ${kind}`, async (t) => {
-    const { source, far, near, byAccount, isWhole } = await lab(t, encrypts);
+    const { source, far, near, byAccount, isWhole } = await prepared(t, encrypts);
     await byAccount('entry');
     await succeed('tardis', [...far, source]);
     await isWhole(t);
@@ -185,7 +181,7 @@ for (const encrypts of [false, true]) {
 }
 
 test('what an honest account has stored is sent once more by the client, and then no more', async (t) => {
-  const { source, far, at, server, byAccount, isWhole } = await lab(t, true);
+  const { source, far, at, server, byAccount, isWhole } = await prepared(t, true);
   const sent = async (args: readonly string[]): Promise<number> => {
     const [reported] = jsonLines(await succeed('tardis', [...args, '--json', source]));
     return (reported as { progress: { contentsSent: number } }).progress.contentsSent;
@@ -200,7 +196,7 @@ test('what an honest account has stored is sent once more by the client, and the
 });
 
 test('an account takes the place of nothing that the client has stored', async (t) => {
-  const { source, far, near, store, byAccount, isWhole } = await lab(t, false);
+  const { source, far, near, store, byAccount, isWhole } = await prepared(t, false);
   await succeed('tardis', [...far, source]);
   await byAccount('digest');
   await isWhole(t);
@@ -214,7 +210,7 @@ test('an account takes the place of nothing that the client has stored', async (
 });
 
 test('what an account has stored wrongly keeps nothing else from being freed', async (t) => {
-  const { store, source, near, at, byAccount } = await lab(t, false);
+  const { store, source, near, at, byAccount } = await prepared(t, false);
   await byAccount('digest');
   t.true(packBytes(store) > MOST_LEFT_BYTES);
   // Most contents of the account's first set become garbage when that set is deleted.
@@ -237,7 +233,7 @@ test('what an account has stored wrongly keeps nothing else from being freed', a
 });
 
 test('a check of the store names what an account has stored wrongly', async (t) => {
-  const { source, near, at, byAccount } = await lab(t, false);
+  const { source, near, at, byAccount } = await prepared(t, false);
   await byAccount('digest');
   const { status, stdout } = await run('sonic', ['check', ...near, '--read-data=all']);
   t.is(status, 3);

@@ -6,7 +6,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { parseIni, sourceCommand } from '../../src/config/index.js';
 import { backup, BIN, poolsStayAway } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 poolsStayAway();
 
@@ -168,7 +168,7 @@ for (const { heading, needs, user, usual, here, fill, lose, show, server } of DA
       t.pass();
       return;
     }
-    const { at, place, top } = lab(t);
+    const { at, place, home: top } = lab(t);
     const [home, programs] = [at('home'), path.dirname(program)];
     fs.mkdirSync(home);
     if (user !== undefined) {

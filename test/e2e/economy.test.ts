@@ -6,6 +6,7 @@ import test from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
@@ -36,18 +37,16 @@ function manyFiles(count: number, bytes: number, seed: string): TreeNode[] {
 }
 
 test('an unchanged tree at rest sends no listing and no content', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const directories = Array.from({ length: 300 }, (_, index) =>
     dir(`directory ${index}`, [...manyFiles(5, 700, String(index)), dir('empty')]),
   );
-  makeTree(source, [
+  const { source, place: own } = lab(t, [
     ...directories,
     file('large', noise(1, 3 * MIB)),
     dir('odd', [file('empty'), symlink('link', 'nowhere'), file('a', 'a')]),
     hardlink('b', 'odd', 'a'),
   ]);
-  const place = ['-D', store, '-C', 'me', '--local'];
+  const place = [...own, '--local'];
   await pause(3000);
   const first = await backup([...place, '--create', source]);
   const { progress, storedBytes } = await backup([...place, source]);
@@ -58,10 +57,11 @@ test('an unchanged tree at rest sends no listing and no content', async (t) => {
 });
 
 test('a tree backed up while it was fresh is looked at once more, then never again', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [dir('a', manyFiles(20, 5000, 'a')), file('large', noise(1, 2 * MIB))]);
-  const place = { store: path.join(home, 'store'), client: 'me' };
+  const { store, source } = lab(t, [
+    dir('a', manyFiles(20, 5000, 'a')),
+    file('large', noise(1, 2 * MIB)),
+  ]);
+  const place = { store: store, client: 'me' };
   // By a clock that is an hour behind, every file has just been created.
   const behind = inlineSystem({
     clock: { ...nodeSystem().clock, nowMs: () => Date.now() - HOUR_MS },
@@ -75,13 +75,14 @@ test('a tree backed up while it was fresh is looked at once more, then never aga
 });
 
 test('a renamed or moved directory of 10,000 files sends no content', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const parts = Array.from({ length: 10 }, (_, index) =>
     dir(`part ${index}`, manyFiles(1000, 100, String(index))),
   );
-  makeTree(source, [dir('old', parts), dir('elsewhere', [file('x', 'x')]), dir('swap', [])]);
-  const place = ['-D', store, '-C', 'me'];
+  const { source, place, at } = lab(t, [
+    dir('old', parts),
+    dir('elsewhere', [file('x', 'x')]),
+    dir('swap', []),
+  ]);
   await rest();
   const before = look(source);
   await backup([...place, '--local', '--create', source]);
@@ -99,11 +100,11 @@ test('a renamed or moved directory of 10,000 files sends no content', async (t) 
   const swapped = await backup([...place, '--local', source]);
   t.like(swapped.progress, { contentsSent: 0, filesRead: 0 });
 
-  const out = path.join(home, 'out');
+  const out = at('out');
   await succeed('regenerate', [...place, '-o', out, source]);
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
-  await succeed('regenerate', [...place, '-b', '1', '-o', path.join(home, 'first'), source]);
-  t.deepEqual(differences(before, look(path.join(home, 'first', 'tree'))), []);
+  await succeed('regenerate', [...place, '-b', '1', '-o', at('first'), source]);
+  t.deepEqual(differences(before, look(at('first', 'tree'))), []);
 });
 
 test('three equal trees cost little more than one', async (t) => {
@@ -129,14 +130,16 @@ test('three equal trees cost little more than one', async (t) => {
 });
 
 test('equal large files are stored once', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [
+  const {
+    store,
+    source,
+    place: own,
+  } = lab(t, [
     dir('one', [file('large', noise(1, 20 * MIB)), file('medium', noise(2, 3 * MIB))]),
     dir('two', [file('large', noise(1, 20 * MIB)), file('medium', noise(2, 3 * MIB))]),
     dir('three', [file('same size, not same', noise(3, 20 * MIB))]),
   ]);
-  const place = ['-D', store, '-C', 'me', '--local'];
+  const place = [...own, '--local'];
   await backup([...place, '--create', source]);
   const bytes = sizeOf(store);
   t.true(bytes < 43.5 * WITH_PARITY * MIB, `${bytes} bytes stored`);
@@ -147,15 +150,13 @@ test('equal large files are stored once', async (t) => {
 });
 
 test('clients in one store are independent', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, manyFiles(30, 3000, 'shared'));
+  const { store, source, at } = lab(t, manyFiles(30, 3000, 'shared'));
   const first = await backup(['-D', store, '-C', 'one', '--local', '--create', source]);
   const second = await backup(['-D', store, '-C', 'two', '--local', '--create', source]);
   t.is(second.set, 1);
   t.is(second.progress.contentsSent, first.progress.contentsSent);
   fs.rmSync(path.join(store, 'one'), { recursive: true });
-  const out = path.join(home, 'out');
+  const out = at('out');
   await succeed('regenerate', ['-D', store, '-C', 'two', '-o', out, source]);
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
 });

@@ -33,12 +33,7 @@ const PAST_S = 1_500_000_000;
 const PAST = { mtimeNs: BigInt(PAST_S) * 1_000_000_000n };
 
 /** A store with some sets of a tree, and the tree as it was in each. */
-interface Lab {
-  readonly client: readonly string[];
-  readonly source: string;
-  readonly states: readonly Snapshot[];
-  at(part: string): string;
-}
+type Lab = Awaited<ReturnType<typeof labWith>>;
 
 async function labWith(
   t: ExecutionContext,
@@ -53,7 +48,7 @@ async function labWith(
     readonly sets?: number;
     readonly words?: readonly string[];
   },
-): Promise<Lab> {
+) {
   const home = scratchInMemory(t);
   const at = (part: string): string => path.join(home, part);
   const source = at('tree');

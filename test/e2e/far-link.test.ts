@@ -15,8 +15,8 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { differences, dir, file, look, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -24,9 +24,7 @@ poolsStayAway();
 const MIB = 1 << 20;
 
 test('the set is opened, and directories are reported, with no answer but the welcome', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [dir('a', [file('b', 'c')])]);
+  const { source } = lab(t, [dir('a', [file('b', 'c')])]);
   const sockets = new WebSocketServer({ host: '127.0.0.1', port: 0 });
   t.teardown(() => sockets.close());
   await new Promise((resolve) => sockets.once('listening', resolve));
@@ -55,11 +53,8 @@ test('the set is opened, and directories are reported, with no answer but the we
 });
 
 test('a link with a long round trip gets more bytes in flight, up to LinkBudget', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a', noise(1, 3 * MIB)), file('b', text('b', 5000))]);
-  const server = await Server.start(path.join(home, 'store'));
-  t.teardown(() => server.kill());
+  const { store, source, at } = lab(t, [file('a', noise(1, 3 * MIB)), file('b', text('b', 5000))]);
+  const server = await Server.during(t, store);
   const proxy = await Proxy.start({ host: '127.0.0.1', port: server.port, delayMs: 30 });
   t.teardown(() => proxy.close());
   const there = ['--server', '127.0.0.1', '--port', String(proxy.port), '--insecure-tcp'];
@@ -71,17 +66,15 @@ test('a link with a long round trip gets more bytes in flight, up to LinkBudget'
   // A round trip of 60 ms or more makes 9 MB or more.
   t.is(await budgetOf('some', '--link-budget', '5M'), 7 * MIB);
   t.true((await budgetOf('default')) > 10 * MIB);
-  const local = ['-D', path.join(home, 'other'), '--local', '--create', '-C', 'me', source];
+  const local = ['-D', at('other'), '--local', '--create', '-C', 'me', source];
   t.is((await backup(local)).budgetBytes, 12 * MIB, 'a unix socket is no way');
 });
 
 test('a link that is cut leaves what arrived, and the next run sends the rest', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name));
   const files = Array.from({ length: 60 }, (_, index) => file(`f${index}`, noise(index, 100_000)));
-  makeTree(source!, [dir('a', files)]);
-  const server = await Server.start(store!);
-  t.teardown(() => server.kill());
+  const { store, source, at } = lab(t, [dir('a', files)]);
+  const out = at('out');
+  const server = await Server.during(t, store);
   const { port } = server;
   const proxy = await Proxy.start({ host: '127.0.0.1', port, delayMs: 1, cutAfterBytes: 3 * MIB });
   t.teardown(() => proxy.close());
@@ -96,26 +89,23 @@ test('a link that is cut leaves what arrived, and the next run sends the rest', 
     '--reconnect',
     '0',
     '--create',
-    source!,
+    source,
   ]);
   t.is(cut.status, 1);
   t.regex(cut.stderr, /CONNECTION_LOST/);
   t.is(proxy.cuts, 1);
-  const again = await runWhenFree('tardis', [...there, '--port', String(port), '--json', source!]);
+  const again = await runWhenFree('tardis', [...there, '--port', String(port), '--json', source]);
   t.is(again.status, 0, again.stderr);
   const { progress } = JSON.parse(again.stdout) as { progress: { contentsSent: number } };
   t.true(progress.contentsSent < 60, 'what had arrived is not sent again');
   await server.stop();
-  await succeed('regenerate', ['-D', store!, '-C', 'me', '-o', out!, source!]);
-  t.deepEqual(differences(look(source!), look(path.join(out!, 'tree'))), []);
+  await succeed('regenerate', ['-D', store, '-C', 'me', '-o', out, source]);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
 });
 
 test('a link that is cut by hand ends a client that waits', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a', 'a')]);
-  const server = await Server.start(path.join(home, 'store'));
-  t.teardown(() => server.kill());
+  const { store, source } = lab(t, [file('a', 'a')]);
+  const server = await Server.during(t, store);
   // The delay is longer than the test, so nothing gets through.
   const proxy = await Proxy.start({ host: '127.0.0.1', port: server.port, delayMs: 600_000 });
   t.teardown(() => proxy.close());

@@ -126,10 +126,7 @@ class ChangingTree {
 const tree = new ChangingTree();
 
 /** A place, and the expected files of its finished sets by name of the set. */
-interface Known {
-  readonly place: Place;
-  readonly wanted: ReadonlyMap<string, Snapshot>;
-}
+type Known = Awaited<ReturnType<typeof finishedBackup>>;
 
 async function restored(place: Place, set: string, into = freshPath('out')): Promise<Snapshot> {
   const request = { paths: [tree.source], output: into, set };
@@ -232,7 +229,7 @@ async function troubledBackup(
 }
 
 /** Backs up the tree in its present state into a new store. */
-async function finishedBackup(): Promise<Known> {
+async function finishedBackup() {
   const place = { store: freshPath('finished'), client: 'me' };
   const options = { create: true, setName: 'before' };
   await backupInline(inlineSystem(), place, [tree.source], options);

@@ -8,7 +8,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { ServedLab } from '../helpers/bucket-lab.js';
-import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, Server, succeed } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -130,8 +130,7 @@ function testServer(what: string, shape: Shape): void {
       await backup([...place, ...(fs.existsSync(store) ? [] : ['--create']), source]);
     });
     const needed = neededBytes(path.join(store, 'me', 'tardis.db'));
-    const server = await Server.start(store);
-    t.teardown(() => server.kill());
+    const server = await Server.during(t, store);
     const from = [...server.clientArgs, '-C', 'me', ...secret, source, '--json'];
     const output = path.join(home, 'out');
     for (const to of [
@@ -184,8 +183,7 @@ function testBucket(what: string, shape: Shape, isEncrypted: boolean): void {
       const { mountsOf } = mounts;
       const options = [...secret, '-D', 's3://bucket/all', '-C', 'me', point];
       const fetched = await fetchedBy(async () => {
-        const mounted = await run('tardisfs', options, { mountsOf, env: lab.on('two') });
-        t.is(mounted.status, 0, mounted.stderr);
+        await succeed('tardisfs', options, { mountsOf, env: lab.on('two') });
         // The bucket is in this process, so it must not wait for the program.
         const shown = path.join(point, 'Current');
         await outputOf({ mounts }, 'tar', '-cf', lab.at('mounted.tar'), '-C', shown, '.');

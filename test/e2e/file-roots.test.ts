@@ -13,7 +13,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { dumpHistory } from '../helpers/inline.js';
-import { lab, type Lab } from '../helpers/settings.js';
+import { lab, type Lab } from '../helpers/lab.js';
 import { dir, differences, file, look, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -88,7 +88,7 @@ for (const [kind, word] of [
     const listed = await succeed('sonic', ['files', ...own, '--fullpath', '3']);
     t.true(listed.includes(within('notes.txt')), listed);
     t.true((await succeed('sonic', ['info', ...own, '3'])).includes(within('notes.txt')));
-    t.is((await run('tardiff', [...own, within('notes.txt')])).status, 0);
+    await succeed('tardiff', [...own, within('notes.txt')]);
     await succeed('sonic', ['check', '--read-data', ...own]);
     await succeed('sonic', ['check', '--against-source', ...own]);
     const reported = await dumpHistory({ store, client: 'me' });
@@ -101,8 +101,7 @@ for (const [kind, word] of [
 
 test('a file is a root through a server, encrypted and with new keys', async (t) => {
   const { store, place, at, in: within } = home(t);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const to = [...server.clientArgs, '-C', 'me', WORD];
   await succeed('sonic', ['create', ...place, WORD]);
   await rest(); // a file that has just changed would be read again

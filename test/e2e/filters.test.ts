@@ -149,14 +149,6 @@ test('--make-sample-filter-file writes a usable file, and never replaces one', a
   t.is(fs.readFileSync(path.join(home, 'filter.example'), 'utf8'), 'mine');
 });
 
-interface Mixed {
-  readonly home: string;
-  readonly tree: string;
-  readonly store: string;
-  readonly secret: readonly string[];
-  readonly filter: string;
-}
-
 /** Choices of encryption and ways of storing a content. Each combination has a file with a unique word. */
 const CHOICES = ['open', 'cha', 'usual'] as const;
 const WAYS: Readonly<Record<string, number>> = {
@@ -167,7 +159,7 @@ const WAYS: Readonly<Record<string, number>> = {
 };
 const wordOf = (choice: string, way: string): string => `Okapi-${choice}-${way}-E4D7C1`;
 
-function mixed(t: ExecutionContext): Mixed {
+function mixed(t: ExecutionContext) {
   const home = fs.realpathSync(scratchInMemory(t));
   const tree = path.join(home, 'tree');
   for (const choice of CHOICES) {
@@ -240,8 +232,7 @@ test('contents are encrypted by filter file and default, and can be restored in 
   await succeed('sonic', ['rebuild', '-D', store, '-C', 'me']);
   t.deepEqual(await schemesIn(store), [2, 3, 4]);
   t.deepEqual(await restored('rebuilt', place), []);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   t.deepEqual(await restored('far', [...server.clientArgs, '-C', 'me', ...secret]), []);
   // The same by a configuration file, and through a server.
   const config = path.join(home, 'config');

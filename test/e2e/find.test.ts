@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -44,8 +44,7 @@ async function finds(t: ExecutionContext, how: readonly string[]): Promise<void>
   fs.renameSync(letters, at('home', 'old letters'));
   await backup([...own, '--local', home]);
 
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const one = (directory: string): string => at('home', directory, 'draft one.txt');
   for (const way of [own, [...server.clientArgs, '-C', 'me', WORD]]) {
     t.deepEqual(await found([...way, '--find', 'draft*.txt']), [

@@ -6,8 +6,7 @@ import test from 'ava';
 import { decodeMessage, type MessageName } from '../../src/transport/index.js';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
-import { lab } from '../helpers/settings.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -63,10 +62,8 @@ test('scattered edits cost short blocks, also behind what was inserted, moved or
 });
 
 test('no sum of a block is fetched twice for the parts of a file', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'dumps');
-  fs.mkdirSync(source);
-  const place = { store: path.join(home, 'store'), client: 'me' };
+  const { store, source } = lab(t, []);
+  const place = { store: store, client: 'me' };
   const ranges: [number, number][] = [];
   const message = (name: MessageName, encoded: Buffer): void => {
     if (name !== 'rangeWish') return;
@@ -95,10 +92,8 @@ test('no sum of a block is fetched twice for the parts of a file', async (t) => 
 });
 
 test('no sums are fetched for parts that are unchanged', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'mail');
-  fs.mkdirSync(source);
-  const place = { store: path.join(home, 'store'), client: 'me' };
+  const { store, source } = lab(t, []);
+  const place = { store: store, client: 'me' };
   const wishes: MessageName[] = [];
   const message = (name: MessageName): void => {
     if (name === 'rangeWish') wishes.push(name);
@@ -110,7 +105,7 @@ test('no sums are fetched for parts that are unchanged', async (t) => {
     });
   fs.writeFileSync(path.join(source, 'box'), noise('box', SIZE));
   await save(true);
-  fs.appendFileSync(path.join(source, 'box'), noise('mail', 5000));
+  fs.appendFileSync(path.join(source, 'box'), noise('tree', 5000));
   const { progress } = await save(false);
   t.like(progress, { contentsSent: 1, deltasSent: 1 });
   t.deepEqual(wishes, ['rangeWish']);

@@ -10,7 +10,7 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { codeIn } from '../helpers/codes.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { look } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -44,8 +44,7 @@ test('a backup and a restore wait for a server that is not there yet', async (t)
   };
   const saving = new Running('tardis', [...there, '--create', source]);
   await waits(saving);
-  const server = await Server.start(store, ['--port', port]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--port', port]);
   const saved = await saving.ended;
   t.is(saved.status, 0, saved.stderr);
   await server.stop();
@@ -58,8 +57,7 @@ test('a backup and a restore wait for a server that is not there yet', async (t)
     new Running('sonic', ['diff', ...there, '1', '1']),
   ];
   for (const command of commands) await waits(command);
-  const second = await Server.start(store, ['--port', port]);
-  t.teardown(() => second.kill());
+  await Server.during(t, store, ['--port', port]);
   for (const command of commands) {
     const { status, stderr } = await command.ended;
     t.is(status, 0, stderr);
@@ -74,8 +72,7 @@ test('a client that is made while its server starts is not taken for one of this
   const there = ['--server', '127.0.0.1', '--port', port, '--insecure-tcp', '-C', 'me'];
   const command = new Running('tardis', [...there, '--create', source]);
   await command.until('second attempt', () => TRIED_AGAIN.test(command.stderr));
-  const server = await Server.start(store, ['--port', port]);
-  t.teardown(() => server.kill());
+  await Server.during(t, store, ['--port', port]);
   const outcome = await command.ended;
   t.is(codeIn(outcome), 'CLIENT_EXISTS', outcome.stderr);
 });
@@ -100,8 +97,7 @@ async function proxy(t: ExecutionContext, behind: number, statuses: string[]): P
 
 test('a proxy whose server is away for a moment is tried again', async (t) => {
   const { store, source } = lab(t);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const words = ['--insecure-tcp', '-C', 'me', PASSWORD];
   const through = async (...statuses: string[]): Promise<string[]> => {
     const port = await proxy(t, server.port, statuses);
@@ -129,8 +125,7 @@ test('what waiting cannot mend ends the first connection at once', async (t) => 
   const { store, source, at, written } = lab(t);
   const config = written('cfg', '[Tardis]\nAddress = 127.0.0.1\n');
   const pair = ['--certfile', at('cert'), '--keyfile', at('key'), '--make-certificate'];
-  const server = await Server.start(store, ['--config', config, '--ssl', ...pair]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config, '--ssl', ...pair]);
   const mute = net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
   await new Promise<void>((resolve) => void mute.listen(0, '127.0.0.1', resolve));
   t.teardown(() => mute.close());
@@ -160,8 +155,7 @@ test('what waiting cannot mend ends the first connection at once', async (t) => 
 
 test('a login that must wait after wrong passwords is tried again when it may succeed', async (t) => {
   const { store, source, written } = lab(t);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const here = ['--server', '127.0.0.1', '--port', String(server.port), '--insecure-tcp'];
   const there = [...here, '-C', 'me'];
   const password = ['--password-file', written('password', 'of this test')];

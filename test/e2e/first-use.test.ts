@@ -1,10 +1,9 @@
 /** Commands that users of other programs type, dry runs, and passwords from the environment. */
 import fs from 'node:fs';
 import net from 'node:net';
-import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { isRoot, makeTree, file, dir } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -86,7 +85,7 @@ test('tardis --dry-run reports what a backup would save, uses no server and chan
 });
 
 test('commands of other programs get a hint, and nothing is done', async (t) => {
-  const { at, source, top } = lab(t);
+  const { at, source, home } = lab(t);
   for (const [words, line] of [
     [['backup', source], /use: tardis backup \[options\] DIRECTORY/],
     [['restore', source], /use: tardis restore /],
@@ -94,7 +93,7 @@ test('commands of other programs get a hint, and nothing is done', async (t) => 
     [['snapshots'], /use: tardis list/],
   ] as const) {
     const outcome = await run('tardis', ['-D', at('store'), '--local', '--create', ...words], {
-      cwd: top,
+      cwd: home,
     });
     t.is(outcome.status, 1, words.join(' '));
     t.regex(outcome.stderr, line);
@@ -102,8 +101,8 @@ test('commands of other programs get a hint, and nothing is done', async (t) => 
   }
   t.false(fs.existsSync(at('store')));
   // An existing directory of that name is backed up.
-  fs.mkdirSync(path.join(top, 'backup'));
-  await backup(['-D', at('store'), '--local', '--create', 'backup', source], { cwd: top });
+  fs.mkdirSync(at('backup'));
+  await backup(['-D', at('store'), '--local', '--create', 'backup', source], { cwd: home });
 });
 
 test('where nobody named a server and there is none, the hint names --local', async (t) => {

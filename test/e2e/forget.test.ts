@@ -5,8 +5,9 @@ import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { decodedBytes } from '../helpers/forgets.js';
 import { runOnTerminal } from '../helpers/terminal.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree, noise } from '../helpers/tree.js';
+import { dir, file, noise } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
 backupsRunHere();
@@ -14,14 +15,16 @@ backupsRunHere();
 const SECRET = 'Axolotl-secret-88A0';
 
 async function withSecret(t: ExecutionContext, more: readonly string[] = []) {
-  const home = scratchInMemory(t);
-  const at = (...names: string[]): string => path.join(home, ...names);
-  const [store, source] = [at('store'), at('tree')];
-  const place = ['-D', store, '-C', 'me', ...more];
-  makeTree(source, [
+  const {
+    store,
+    source,
+    place: own,
+    at,
+  } = lab(t, [
     file('stays', 'what stays'),
     dir('private', [file('secret', `${SECRET} in a file`), file('more', noise(1, 200_000))]),
   ]);
+  const place = [...own, ...more];
   await backup([...place, '--local', '--create', source]);
   fs.appendFileSync(at('tree', 'private', 'more'), 'changed');
   fs.cpSync(at('tree', 'private', 'more'), at('tree', 'elsewhere'));
@@ -144,8 +147,7 @@ test('no path is forgotten over the network before ForgetAfter', async (t) => {
   const config = at('config');
   fs.writeFileSync(config, '[Tardis]\nForgetAfter = 3\nLeastAge = 1\nGcInterval = 0.3\n');
   await succeed('sonic', ['lock', ...place, '1']);
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const far = [...server.clientArgs, '-C', 'me', '-F', secret, '--account', 'tidier'];
   t.regex(await succeed('sonic', ['forget-path', '--preview', ...far, hidden]), /4 versions/);
   const after = (period: string): string[] => [

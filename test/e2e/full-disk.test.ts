@@ -94,13 +94,8 @@ function setTree(isChanged: boolean): Snapshot {
   return look(source);
 }
 
-interface Known {
-  readonly place: Place;
-  readonly wanted: Snapshot;
-}
-
 /** Makes a store with one finished set. */
-async function finished(encrypts = false): Promise<Known> {
+async function finished(encrypts = false) {
   const place = { store: freshPath('finished'), client: 'me' };
   const wanted = setTree(false);
   const password = encrypts ? { password: PASSWORDS.old.toString() } : {};

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { PROGRAM_OF } from '../../src/tools/output/command-names.js';
 import { backupsRunHere, poolsStayAway, run, type Tool } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 
 const GUIDES = fileURLToPath(new URL('../../../docs/coming-from', import.meta.url));

@@ -10,7 +10,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { urlListener } from '../helpers/listener.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 poolsStayAway();

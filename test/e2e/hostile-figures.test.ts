@@ -1,11 +1,10 @@
 /** Control characters in a store's data about its sets never reach a terminal, as text or as JSON. */
-import path from 'node:path';
 import test from 'ava';
 import { plainPackr } from '../../src/system/msgpack/index.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, backupsRunHere, run, succeed, type Tool } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { file } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -14,12 +13,9 @@ const ESCAPES = ['\u001b]0;x\u0007', '\u009b2J', '\u202e'];
 const OBEYED = /[\p{Cc}\u202a-\u202e]/u;
 
 test('states and figures of sets, and names in JSON, hold nothing that a terminal obeys', async (t) => {
-  const top = scratchInMemory(t);
-  const [store, source] = [path.join(top, 'store'), path.join(top, 'source')];
-  const place = ['-D', store, '-C', 'me'];
-  makeTree(source, [file(`name ${ESCAPES[1]!} ${ESCAPES[2]!}`, 'content')]);
+  const { store, source, place } = lab(t, [file(`name ${ESCAPES[1]!} ${ESCAPES[2]!}`, 'content')]);
   await backup([...place, '--local', '--create', source]);
-  const commands: readonly (readonly [Tool, string[]])[] = [
+  const commands: readonly (readonly [Tool, readonly string[]])[] = [
     ['lstardis', place],
     ['lstardis', [...place, '-l']],
     ['lstardis', [...place, '--json']],
@@ -58,17 +54,14 @@ test('states and figures of sets, and names in JSON, hold nothing that a termina
 });
 
 test('a name of 100 MB in a store ends no command by force', async (t) => {
-  const top = scratchInMemory(t);
-  const [store, source] = [path.join(top, 'store'), path.join(top, 'source')];
-  const place = ['-D', store, '-C', 'me'];
-  makeTree(source, [file('long', 'long'), file('other', 'other')]);
+  const { store, source, place, at } = lab(t, [file('long', 'long'), file('other', 'other')]);
   await backup([...place, '--local', '--create', source]);
   changeCatalog(store, (catalog) => {
     catalog
       .prepare(`UPDATE entries SET name = ? WHERE name = CAST('long' AS BLOB)`)
       .run(Buffer.alloc(100_000_000, 1));
   });
-  const output = path.join(top, 'out');
+  const output = at('out');
   for (const [tool, words] of [
     ['lstardis', [...place, source]],
     ['lstardis', [...place, '--json', source]],

@@ -7,7 +7,7 @@ import { requestBackup } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { commandsAreProcesses, listedSets, run, Running, succeed } from '../helpers/commands.js';
 import { LeftOut, loopHere, Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 commandsAreProcesses(); // the disk is in a mount namespace, and times are in files of the state directory
 
@@ -213,8 +213,7 @@ test('setup writes the store by the id of its disk, and a unit that starts when 
     const options = { env, mountsOf: mounts.mountsOf };
     const setup = async (text: string): Promise<void> => {
       const answers = written('answers', `[Setup]\n${text}`);
-      const { status, stderr } = await run('tardis', ['setup', '--answers', answers], options);
-      t.is(status, 0, stderr);
+      await succeed('tardis', ['setup', '--answers', answers], options);
     };
     await setup(keys);
     const config = at('home', '.config', 'tardis', 'backup.cfg');

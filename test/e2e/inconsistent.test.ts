@@ -10,8 +10,9 @@ import {
   run,
   succeed,
 } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree, noise, sparse } from '../helpers/tree.js';
+import { dir, file, noise, sparse } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -55,15 +56,13 @@ test('a file that gives other bytes than its size is saved with what it gives, a
 });
 
 test('the end of a run has the sizes of files beside the bytes that were read, where they differ', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'source');
   const data = noise(1, 4096);
-  makeTree(source, [
+  const { source, place: own } = lab(t, [
     dir('plain', [file('a', data), file('b', '')]),
     dir('holes', [sparse('small', 1 << 19, [[0, data]]), sparse('large', 8 << 20, [[0, data]])]),
   ]);
+  const place = [...own, '--local'];
   await rest();
-  const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local'];
   const plain = await succeed('tardis', [...place, '--create', path.join(source, 'plain')]);
   t.notRegex(plain, /The files that were read/);
   const { progress } = await backup([...place, source]);

@@ -12,7 +12,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { SEPARATE_SERVER } from '../helpers/separate-server.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { differences, look, noise } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -22,19 +22,13 @@ const MIB = 1 << 20;
 /** Makes a backup of a new large file last until it is interrupted. */
 const SLOWLY = ['--bandwidth-limit', '1K', '--compress-data', 'none'];
 
-interface Lab {
-  readonly home: string;
-  readonly source: string;
-  readonly place: readonly string[];
-}
-
 /** Makes a client with one set, and a tree with more to back up. */
-async function lab(t: ExecutionContext): Promise<Lab> {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  fs.mkdirSync(source);
+type Lab = Awaited<ReturnType<typeof prepared>>;
+
+async function prepared(t: ExecutionContext) {
+  const { home, source, place: own } = lab(t, []);
+  const place = [...own, '--local'];
   fs.writeFileSync(path.join(source, 'old'), noise('old', 5000));
-  const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local'];
   await backup([...place, '--create', source]);
   fs.writeFileSync(path.join(source, 'small'), noise('small', 3000));
   fs.writeFileSync(path.join(source, 'large'), noise('large', 2 * MIB));
@@ -71,7 +65,7 @@ for (const threads of [0, 1]) {
   const kind = `with ${threads} storage threads`;
 
   test(`a local server has no process, and an interruption keeps its set: ${kind}`, async (t) => {
-    const its = await lab(t);
+    const its = await prepared(t);
     const running = await begun(its, storageIn(its, threads));
     t.deepEqual(running.childPids(), []);
     running.signal('SIGINT');
@@ -84,7 +78,7 @@ for (const threads of [0, 1]) {
   });
 
   test(`a killed run leaves a whole store, and no directory of a socket: ${kind}`, async (t) => {
-    const its = await lab(t);
+    const its = await prepared(t);
     const running = await begun(its, storageIn(its, threads));
     running.signal('SIGKILL');
     t.is((await running.ended).signal, 'SIGKILL');
@@ -96,7 +90,7 @@ for (const threads of [0, 1]) {
 }
 
 test('settings of the server that need a process, and a command for it, give it one', async (t) => {
-  const its = await lab(t);
+  const its = await prepared(t);
   const [config, log] = [path.join(its.home, 'config'), path.join(its.home, 'log')];
   fs.writeFileSync(config, `[Tardis]\nProfile = yes\nLogFile = ${log}\nVerbose = 1\n`);
   for (const [before, more] of [['--local-config', config], SEPARATE_SERVER].entries()) {
@@ -120,7 +114,7 @@ test('settings of the server that need a process, and a command for it, give it 
 });
 
 test('the umask and the settings of the server hold in the process of the client', async (t) => {
-  const its = await lab(t);
+  const its = await prepared(t);
   const [config, log] = [path.join(its.home, 'config'), path.join(its.home, 'log')];
   fs.writeFileSync(config, `[Tardis]\nUmask = 077\nLogFile = ${log}\nVerbose = 1\n`);
   await backup([...its.place, '--local-config', config, its.source], { isProcess: true });

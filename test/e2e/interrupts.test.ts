@@ -11,6 +11,7 @@ import {
   succeed,
   type Tool,
 } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, look } from '../helpers/tree.js';
 
@@ -121,10 +122,7 @@ test.serial('new keys for a store are interrupted, and the same command goes on'
 });
 
 test.serial('the second interrupt ends a command at once, whatever it waits for', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
-  fs.mkdirSync(source);
+  const { source, place } = lab(t, []);
   fs.writeFileSync(path.join(source, 'large'), Buffer.alloc(4 << 20, 'x'));
   await succeed('tardis', [...place, '--local', '--create', source]);
   const args = ['--stdout', ...place, path.join(source, 'large')];

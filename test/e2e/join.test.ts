@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { commandsAreProcesses, run, Running, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 
 commandsAreProcesses(); // setup starts other commands

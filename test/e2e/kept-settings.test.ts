@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import { CATALOG_VERSION } from '../../src/store/catalog/index.js';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
 
 backupsRunHere();
@@ -21,8 +21,7 @@ test('settings of a client are stored, shown and removed, in a store and through
   await backup([...own, '--local', '--create', source]);
   const named = ['--newpassword-file', secret];
   await succeed('sonic', ['account', ...own, '--add', 'boss', '--rights', 'list,admin', ...named]);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const far = [...server.clientArgs, '-C', 'me', '-F', secret];
   const boss = [...far, '--account', 'boss'];
   t.deepEqual(await shown(own), {});

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { flipAt } from '../helpers/rot.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { differences, look } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -16,7 +16,7 @@ const RECORD_BYTES = 644;
 interface Keyed extends Lab {
   readonly all: readonly string[];
   /** Returns the path of a file in the client's directory. */
-  home(...names: string[]): string;
+  inClient(...names: string[]): string;
   restored(name: string, args?: readonly string[]): Promise<string[]>;
 }
 
@@ -27,7 +27,7 @@ async function keyed(t: ExecutionContext): Promise<Keyed> {
   return {
     ...made,
     all,
-    home: (...names) => path.join(made.store, 'me', ...names),
+    inClient: (...names) => path.join(made.store, 'me', ...names),
     async restored(name, args = all) {
       await succeed('regenerate', [...args, '-o', made.at(name), made.source]);
       return differences(look(made.source), look(path.join(made.at(name), 'tree')));
@@ -39,15 +39,15 @@ const PRIMARY = ['keys', '00000001.key'] as const;
 const COPY = ['packs', 'keys', '00000001.key'] as const;
 
 test('whatever bit of a key record has changed, its copy opens the client, and a check mends it', async (t) => {
-  const { home, place, restored } = await keyed(t);
-  const right = fs.readFileSync(home(...PRIMARY));
+  const { inClient, place, restored } = await keyed(t);
+  const right = fs.readFileSync(inClient(...PRIMARY));
   t.is(right.length, RECORD_BYTES);
-  t.deepEqual(fs.readFileSync(home(...COPY)), right);
+  t.deepEqual(fs.readFileSync(inClient(...COPY)), right);
   // One position in each field (docs/inside/formats.md, "Key records").
   const places = [0, 4, 6, 11, 12, 20, 40, 50, 70, 77, 200, 500, 635, 642];
   for (const [index, at] of places.entries()) {
     const damaged = index % 2 === 0 ? PRIMARY : COPY;
-    flipAt(home(...damaged), at, index % 8);
+    flipAt(inClient(...damaged), at, index % 8);
     if (index % 5 === 0) t.deepEqual(await restored(`back-${index}`), []);
     const checked = await run('sonic', ['check', ...place]);
     t.is(checked.status, 3);
@@ -55,36 +55,39 @@ test('whatever bit of a key record has changed, its copy opens the client, and a
       checked.stdout,
       new RegExp(`^keys: ${damaged.join('/')} was damaged or lost, and has been restored`, 'm'),
     );
-    t.deepEqual(fs.readFileSync(home(...PRIMARY)), right);
-    t.deepEqual(fs.readFileSync(home(...COPY)), right);
+    t.deepEqual(fs.readFileSync(inClient(...PRIMARY)), right);
+    t.deepEqual(fs.readFileSync(inClient(...COPY)), right);
   }
-  t.is((await run('sonic', ['check', ...place])).status, 0);
+  await succeed('sonic', ['check', ...place]);
 });
 
 test('a client whose folder of keys is gone is read, written and mended', async (t) => {
-  const { home, all, source, restored, place } = await keyed(t);
-  const right = fs.readFileSync(home(...PRIMARY));
-  fs.rmSync(home('keys'), { recursive: true });
+  const { inClient, all, source, restored, place } = await keyed(t);
+  const right = fs.readFileSync(inClient(...PRIMARY));
+  fs.rmSync(inClient('keys'), { recursive: true });
   t.deepEqual(await restored('back'), []);
   t.is((await run('regenerate', [...place, `--password=${NEXT}`, source])).status, 12);
   fs.writeFileSync(path.join(source, 'new'), 'new');
   await succeed('tardis', [...all, '--local', source]);
-  t.deepEqual(fs.readFileSync(home(...PRIMARY)), right);
-  fs.rmSync(home('keys'), { recursive: true });
+  t.deepEqual(fs.readFileSync(inClient(...PRIMARY)), right);
+  fs.rmSync(inClient('keys'), { recursive: true });
   await succeed('sonic', ['rebuild', ...place]);
-  t.deepEqual(fs.readFileSync(home(...PRIMARY)), right);
-  fs.rmSync(home('packs', 'keys'), { recursive: true });
+  t.deepEqual(fs.readFileSync(inClient(...PRIMARY)), right);
+  fs.rmSync(inClient('packs', 'keys'), { recursive: true });
   fs.writeFileSync(path.join(source, 'newer'), 'newer');
   await succeed('tardis', [...all, '--local', source]);
-  t.deepEqual(fs.readFileSync(home(...COPY)), right);
+  t.deepEqual(fs.readFileSync(inClient(...COPY)), right);
 });
 
 test('a damaged newest key record lets no password in that was given up', async (t) => {
-  const { home, place, source, restored, at } = await keyed(t);
+  const { inClient, place, source, restored, at } = await keyed(t);
   await succeed('sonic', ['chpass', ...place, `--password=${SECRET}`, `--newpassword=${NEXT}`]);
-  const [newest, copy] = [home('keys', '00000002.key'), home('packs', 'keys', '00000002.key')];
+  const [newest, copy] = [
+    inClient('keys', '00000002.key'),
+    inClient('packs', 'keys', '00000002.key'),
+  ];
   t.deepEqual(fs.readFileSync(copy), fs.readFileSync(newest));
-  t.false(fs.existsSync(home(...COPY)), 'the copy of the old one is gone');
+  t.false(fs.existsSync(inClient(...COPY)), 'the copy of the old one is gone');
   const next = [...place, `--password=${NEXT}`];
   const old = [...place, `--password=${SECRET}`];
   flipAt(newest, 100);
@@ -109,18 +112,18 @@ test('a damaged newest key record lets no password in that was given up', async 
 });
 
 test('keys that are taken out of the store are in no copy', async (t) => {
-  const { home, all, at } = await keyed(t);
-  const wrapped = fs.readFileSync(home(...PRIMARY)).subarray(464, 624);
+  const { inClient, all, at } = await keyed(t);
+  const wrapped = fs.readFileSync(inClient(...PRIMARY)).subarray(464, 624);
   await succeed('sonic', ['keys', ...all, '--extract', '--remove', '--keys', at('file')]);
-  for (const name of fs.readdirSync(home(), { recursive: true, encoding: 'utf8' })) {
-    const file = home(name);
+  for (const name of fs.readdirSync(inClient(), { recursive: true, encoding: 'utf8' })) {
+    const file = inClient(name);
     if (fs.statSync(file).isFile()) t.false(fs.readFileSync(file).includes(wrapped), name);
   }
-  t.deepEqual(fs.readdirSync(home('packs', 'keys')), ['00000002.key']);
+  t.deepEqual(fs.readdirSync(inClient('packs', 'keys')), ['00000002.key']);
 });
 
 test('an account gets in by the copy of its key record, and a removed one by none', async (t) => {
-  const { home, all, store, place, source } = await keyed(t);
+  const { inClient, all, store, place, source } = await keyed(t);
   const password = [`--newpassword=${NEXT}`];
   await succeed('sonic', [
     'account',
@@ -131,7 +134,7 @@ test('an account gets in by the copy of its key record, and a removed one by non
     'list,read',
     ...password,
   ]);
-  const folder = home('accounts', 'reader');
+  const folder = inClient('accounts', 'reader');
   flipAt(path.join(folder, 'keys', '00000001.key'), 90);
   const server = await Server.start(store);
   try {

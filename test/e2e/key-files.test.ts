@@ -7,7 +7,7 @@ import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { textOfCodes, textOfPdf } from '../helpers/paper.js';
 import { readersAgree } from '../helpers/second-reader.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { differences, look } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -95,8 +95,7 @@ test('a client with a key file is created, backed up, listed and restored with t
 
 test('a server serves clients whose keys it has not', async (t) => {
   const { store, source, file, restored, at } = keyed(t);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const far = [...server.clientArgs, '-C', 'me', `--password=${SECRET}`];
   const all = [...far, '--keys', file];
   await succeed('sonic', ['create', ...all]);

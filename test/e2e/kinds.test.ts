@@ -15,6 +15,7 @@ import {
 } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
 import { readersAgree } from '../helpers/second-reader.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   addTo,
@@ -39,21 +40,18 @@ const MIB = 1 << 20;
 
 test('every kind of entry comes back, later sets and a rebuilt catalog included', async (t) => {
   for (const what of leftOut()) t.log(`left out: ${what}`);
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'kinds')];
-  makeTree(source, everyKind());
+  const { store, source, place, at } = lab(t, everyKind());
   const before = look(source);
   await rest();
-  const place = ['-D', store, '-C', 'me'];
   const first = await backup([...place, '--local', '--create', source]);
   t.is(first.progress.unreadable + first.progress.changed + first.progress.incomplete, 0);
   t.is(first.progress.entries, before.size - 1);
   t.true(first.progress.readBytes < 120 * MIB, 'holes were read');
   t.true(first.storedBytes < 120 * MIB, 'holes were stored');
   const restored = async (into: string, set = 1): Promise<string[]> => {
-    const out = path.join(home, into);
+    const out = at(into);
     await succeed('regenerate', [...place, '-b', String(set), '-o', out, source]);
-    return differences(before, look(path.join(out, 'kinds')));
+    return differences(before, look(path.join(out, 'tree')));
   };
   t.deepEqual(await restored('out'), []);
 
@@ -158,8 +156,7 @@ async function runBelow(
   const [script, peaks] = [path.join(home, 'peak.cjs'), path.join(home, `peaks of ${tool}`)];
   fs.writeFileSync(script, PRINT_PEAK);
   const env = { NODE_OPTIONS: `--require ${script}`, PEAKS_FILE: peaks };
-  const { status, stdout, stderr } = await run(tool, args, { env, isProcess: true });
-  t.is(status, 0, stderr);
+  const stdout = await succeed(tool, args, { env, isProcess: true });
   const reported = fs.readFileSync(peaks, 'utf8').trim().split('\n').map(Number);
   t.true(reported.length > 0, 'each process reports its peak');
   t.true(
@@ -179,13 +176,12 @@ for (let level = 0; level < 2000; level += 1) {
 }`;
 
 test('directories with paths of 400 KB, 400 MB in all, cost no more memory than others', async (t) => {
-  const home = scratchInMemory(t);
-  const [source, out] = [path.join(home, 'tree'), path.join(home, 'out')];
-  fs.mkdirSync(source);
+  const { home, store, source, at } = lab(t, []);
+  const out = at('out');
   try {
     const made = spawnSync(process.execPath, ['-e', MAKE_DEEP], { cwd: source, encoding: 'utf8' });
     t.is(made.status, 0, made.stderr);
-    const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+    const place = ['-D', store, '-C', 'me'];
     const args = [...place, '--local', '--json', '--create', source];
     const { progress } = JSON.parse(
       await runBelow(t, home, 400 * MIB, ['tardis', args]),
@@ -266,10 +262,7 @@ test('what an ordinary user may not restore is reported, and the rest goes on', 
     t.pass();
     return;
   }
-  const home = scratchInMemory(t);
-  fs.chmodSync(home, 0o755);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [
+  const { home, store, source, place, at } = lab(t, [
     node('block', 'blockDevice', {}, 0x703n),
     hardlink('second name', 'block'),
     node('fifo', 'fifo'),
@@ -283,10 +276,10 @@ test('what an ordinary user may not restore is reported, and the rest goes on', 
         ]
       : []),
   ]);
-  const place = ['-D', store, '-C', 'me'];
+  fs.chmodSync(home, 0o755);
   await backup([...place, '--local', '--create', source]);
   spawnSync('chmod', ['-R', 'a+rX', store]);
-  const out = path.join(home, 'out');
+  const out = at('out');
   fs.mkdirSync(out);
   fs.chownSync(out, NOBODY, NOBODY);
   const line = [...place, '--json', '-o', out, source];
@@ -316,15 +309,9 @@ test('what an ordinary user may not restore is reported, and the rest goes on', 
 });
 
 test('what is restored gets no ACL from the place it is restored to', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name)) as [
-    string,
-    string,
-    string,
-  ];
-  makeTree(source, [file('file', 'f'), dir('directory', [file('below', 'b')])]);
+  const { source, place, at } = lab(t, [file('file', 'f'), dir('directory', [file('below', 'b')])]);
+  const out = at('out');
   const before = look(source);
-  const place = ['-D', store, '-C', 'me'];
   await backup([...place, '--local', '--create', source]);
   fs.mkdirSync(out);
   if (spawnSync('setfacl', ['-d', '-m', 'u:4321:rwx', out]).status !== 0)
@@ -334,9 +321,7 @@ test('what is restored gets no ACL from the place it is restored to', async (t) 
 });
 
 test('attributes too large to be kept are reported, and read again next time', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [dir('below', [file('plain', 'plain')])]);
+  const { store, source, at } = lab(t, [dir('below', [file('plain', 'plain')])]);
   const value = 'v'.repeat(60_000);
   try {
     const attributes = Object.fromEntries([1, 2, 3].map((index) => [`user.${index}`, value]));
@@ -354,7 +339,7 @@ test('attributes too large to be kept are reported, and read again next time', a
     t.regex(stderr, /too much: incomplete: argument list too long \(E2BIG\)/);
     t.regex(stdout, /1 was saved without some of their attributes/);
   }
-  const out = path.join(home, 'out');
+  const out = at('out');
   const { status, stderr } = await run('regenerate', [...place, '-o', out, source]);
   t.is(status, 3, stderr);
   t.regex(stderr, /too much: the backup could not read all of its attributes: .*\(E2BIG\)/);

@@ -67,8 +67,7 @@ test('hard links between roots are restored from a store and as an archive', asy
 
 test('hard links between roots are restored from a server, of a client that encrypts', async (t) => {
   const { at, roots } = lab(t);
-  const server = await Server.start(at('store'));
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, at('store'));
   const far = [...server.clientArgs, '-C', 'me', PASSWORD];
   await succeed('tardis', [...far, '--create', ...roots]);
   await succeed('regenerate', [...far, '-o', at('out'), ...roots]);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { differences, dir, file, look, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -20,19 +20,18 @@ interface Lab {
   readonly place: readonly string[];
 }
 
-async function lab(t: ExecutionContext): Promise<Lab> {
-  const top = scratchInMemory(t);
-  const [store, source, outside] = ['store', 'source', 'outside'].map((name) =>
-    path.join(top, name),
-  ) as [string, string, string];
-  makeTree(source, [file('one', 'one'), file('large', Buffer.alloc(3 << 20, 'large'))]);
+async function prepared(t: ExecutionContext): Promise<Lab> {
+  const { store, source, place, at } = lab(t, [
+    file('one', 'one'),
+    file('large', Buffer.alloc(3 << 20, 'large')),
+  ]);
+  const outside = at('outside');
   makeTree(outside, [
     file('canary', 'a canary'),
     file('00000001.pack', 'a canary'),
     file('00000001.key', 'a canary'),
     dir('below', [file('canary', 'a canary')]),
   ]);
-  const place = ['-D', store, '-C', 'me'];
   await succeed('tardis', [...place, PASSWORD, '--local', '--create', source]);
   return { store, client: path.join(store, 'me'), source, outside, place };
 }
@@ -84,7 +83,7 @@ const CASES: readonly (readonly [links: Readonly<Record<string, string>>, isRefu
 for (const [links, isRefused] of CASES) {
   const named = Object.entries(links).map(([at, to]) => `${at} -> ${to}`);
   test(`links in a client's directory lead no command out of it: ${named.join(', ')}`, async (t) => {
-    const here = await lab(t);
+    const here = await prepared(t);
     const before = look(here.outside);
     for (const command of writers) {
       for (const [name, to] of Object.entries(links)) {
@@ -103,7 +102,7 @@ for (const [links, isRefused] of CASES) {
 }
 
 test('a client is not made where a link leads', async (t) => {
-  const here = await lab(t);
+  const here = await prepared(t);
   const before = look(here.outside);
   fs.symlinkSync(here.outside, path.join(here.store, 'you'));
   const { status, stderr } = await run('sonic', ['create', '-D', here.store, '-C', 'you']);
@@ -113,7 +112,7 @@ test('a client is not made where a link leads', async (t) => {
 });
 
 test('a link in the place of what a server keeps for logins leads it nowhere', async (t) => {
-  const here = await lab(t);
+  const here = await prepared(t);
   const before = look(here.outside);
   fs.rmSync(path.join(here.store, '.login'), { recursive: true, force: true });
   fs.symlinkSync(here.outside, path.join(here.store, '.login'));

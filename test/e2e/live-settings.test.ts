@@ -1,7 +1,7 @@
 /** Settings of a server that are read again while it runs. */
 import test from 'ava';
 import { run, Server, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 test('a server takes changed settings at a SIGHUP, and keeps the former ones if they are invalid', async (t) => {
   const { store, source, written } = lab(t);
@@ -9,8 +9,7 @@ test('a server takes changed settings at a SIGHUP, and keeps the former ones if 
     written('tardisd.cfg', ['[Tardis]', ...lines, ''].join('\n'));
   await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
   const config = write('RequirePassword = no');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const { running } = server;
   const reload = async (text: string): Promise<void> => {
     const before = running.stderr.length;

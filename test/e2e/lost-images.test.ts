@@ -10,7 +10,7 @@ import { nodeSystem } from '../../src/system/index.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { deleteInline, frameTools, collectInline } from '../helpers/garbage.js';
 
@@ -30,16 +30,14 @@ interface Home {
 
 /** Makes a client with three sets. The deletion of the first one has written an image, before the third one. */
 async function makeHome(t: ExecutionContext, isEncrypting: boolean): Promise<Home> {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const env = { XDG_STATE_HOME: path.join(home, 'state') };
-  process.env['XDG_STATE_HOME'] = env.XDG_STATE_HOME;
-  makeTree(source, [
+  const { store, source, at } = lab(t, [
     dir('above', [dir('deep', [file('changed', text(1, 300)), file('kept', text(2, 300))])]),
     dir('beside', [file('old', text(3, 300))]),
     file('gone', noise(4, 60_000)),
   ]);
+  const place = { store: store, client: 'me' };
+  const env = { XDG_STATE_HOME: at('state') };
+  process.env['XDG_STATE_HOME'] = env.XDG_STATE_HOME;
   const secret = isEncrypting ? { password: PASSWORD } : {};
   const backup = (create = false): Promise<unknown> =>
     backupInline(inlineSystem(), place, [source], { create, ...secret });
@@ -140,7 +138,7 @@ for (const kind of ['plain', 'encrypting'] as const) {
       t.regex(below.stdout, /directory-\d+/, below.stderr);
       // The next backup saves all files again.
       const words = ['--local', ...home.words, home.source];
-      t.is((await run('tardis', words, { env: home.env })).status, 0);
+      await succeed('tardis', words, { env: home.env });
       const healed = await home.run('regenerate', ['-o', `${out} healed`, home.source]);
       t.is(healed.status, 0, healed.stderr);
       t.deepEqual(filesIn(`${out} healed`), filesIn(home.source));

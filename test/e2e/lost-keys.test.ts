@@ -15,7 +15,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { textOfPdf } from '../helpers/paper.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { differences, look } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -107,8 +107,7 @@ test('a client whose keys are gone, with a format file that needs none, is refus
   fs.copyFileSync(path.join(store, 'plain', 'format.json'), format);
   fs.writeFileSync(path.join(source, 'secret'), 'SECRET-CONTENT');
   const env = { XDG_STATE_HOME: path.join(store, '..', 'another machine') };
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const there = [...server.clientArgs, '-C', 'me'];
   for (const given of [[], password]) {
     for (const [tool, words] of [
@@ -242,8 +241,7 @@ test('a first password that was interrupted before its key record locks nobody o
   const keys = path.join(store, 'me', 'keys');
   fs.mkdirSync(keys);
   fs.writeFileSync(path.join(keys, '00000001.key.new'), '');
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const done = await succeed('tardis', [...server.clientArgs, '-C', 'me', source]);
   t.regex(done, /^Backup set 2 .* is complete\.$/m);
   await server.stop();

@@ -73,11 +73,9 @@ async function serve(t: ExecutionContext, { mount }: Loss) {
   }
   const store = await mount(mounts, real);
   const { certFile, keyFile } = await certificateIn(home);
-  const plain = await Server.start(store, [], { mountsOf });
-  t.teardown(() => plain.kill());
+  const plain = await Server.during(t, store, [], { mountsOf });
   const pair = ['--ssl', '--certfile', certFile, '--keyfile', keyFile, '--address', '127.0.0.1'];
-  const secure = await Server.start(store, pair, { mountsOf });
-  t.teardown(() => secure.kill());
+  const secure = await Server.during(t, store, pair, { mountsOf });
   const logins = {
     open: ['-C', 'open', ...plain.clientArgs],
     locked: ['-C', 'locked', '-F', word, ...plain.clientArgs],

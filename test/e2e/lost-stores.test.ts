@@ -48,14 +48,12 @@ for (const [how, { args, isStore }] of Object.entries(LOSSES)) {
       ];
       fs.writeFileSync(at('cfg'), `[Tardis]\n${words.join('\n')}\n`);
       const { mountsOf } = mounts;
-      const first = await Server.start(store, [], { mountsOf });
-      t.teardown(() => first.kill());
+      const first = await Server.during(t, store, [], { mountsOf });
       for (const client of ['me', 'other']) {
         await backup(['-C', client, ...first.clientArgs, at('tree')]);
       }
       await first.stop(); // the work after a session would write where the test expects nothing
-      const server = await Server.start(store, ['--config', at('cfg')], { mountsOf });
-      t.teardown(() => server.kill());
+      const server = await Server.during(t, store, ['--config', at('cfg')], { mountsOf });
       const figure = (name: string): number | undefined =>
         readOpenMetrics(read(metrics) || '# EOF\n').get(`tardis_${name}`);
       await server.running.until('figures', () => figure('client_sets{client="other"}') === 1);

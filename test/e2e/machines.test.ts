@@ -13,7 +13,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { Mounts, LeftOut, unlessLeftOut } from '../helpers/mounts.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { filesBelow } from '../helpers/plaintext.js';
 
 backupsRunHere();
@@ -36,12 +36,9 @@ async function otherMachine(t: ExecutionContext): Promise<CommandOptions> {
   return { mountsOf: mounts.mountsOf };
 }
 
-function lab(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const [store, source, secret] = ['store', 'tree', 'password'].map((name) =>
-    path.join(home, name),
-  ) as [string, string, string];
-  fs.mkdirSync(source);
+function prepared(t: ExecutionContext) {
+  const { store, source, at } = lab(t, []);
+  const secret = at('password');
   fs.mkdirSync(store);
   fs.writeFileSync(secret, PASSWORD);
   let made = 0;
@@ -67,11 +64,10 @@ for (const isSealed of [false, true]) {
   test(`a second machine ${kind} is named at once, and purges judge its sets apart`, (t) =>
     unlessLeftOut(t, async () => {
       const other = await otherMachine(t);
-      const { store, source, secret, change } = lab(t);
+      const { store, source, secret, change } = prepared(t);
       const keys = isSealed ? ['-F', secret] : [];
       const place = ['-D', store, '-C', 'me', ...keys];
-      const server = await Server.start(store);
-      t.teardown(() => server.kill());
+      const server = await Server.during(t, store);
       const make = async (options: CommandOptions, ...args: string[]): Promise<string> => {
         change();
         const line = [...server.clientArgs, '-C', 'me', ...keys, ...args, source];
@@ -116,7 +112,7 @@ for (const isSealed of [false, true]) {
 test('the machine of a set survives a rebuild, a change of marks, and a copy', (t) =>
   unlessLeftOut(t, async () => {
     const other = await otherMachine(t);
-    const { store, source, change } = lab(t);
+    const { store, source, change } = prepared(t);
     const place = ['-D', store, '-C', 'me'];
     const machines = async (where: string): Promise<unknown[]> => {
       const text = await succeed('sonic', ['list', '-D', where, '-C', 'me', '--json']);

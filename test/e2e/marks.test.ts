@@ -7,8 +7,9 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { file } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -22,11 +23,9 @@ interface ListedSet {
   readonly isExpendable: boolean;
 }
 
-async function lab(t: ExecutionContext, sets: number, args: readonly string[] = []) {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [file('stays', 'the same')]);
-  const place = ['-D', store, '-C', 'me', ...args];
+async function prepared(t: ExecutionContext, sets: number, args: readonly string[] = []) {
+  const { home, store, source, place: own } = lab(t, [file('stays', 'the same')]);
+  const place = [...own, ...args];
   for (let set = 1; set <= sets; set += 1) {
     fs.writeFileSync(path.join(source, 'changes'), `${set}`);
     const create = set === 1 ? ['--create'] : [];
@@ -43,11 +42,10 @@ test('sets get tags, locks, priorities and new names, in a store and through a s
   const home = scratchInMemory(t);
   const secret = path.join(home, 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
-  const { place, reported, store, source } = await lab(t, 4, ['-F', secret]);
+  const { place, reported, store, source } = await prepared(t, 4, ['-F', secret]);
   const own = ['--newpassword-file', secret];
   await succeed('sonic', ['account', ...place, '--add', 'boss', '--rights', 'list,purge', ...own]);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const far = [...server.clientArgs, '-C', 'me', '-F', secret];
   const boss = [...far, '--account', 'boss'];
   for (const [way, first, second] of [
@@ -112,7 +110,7 @@ function holds(store: string, word: string): boolean {
 }
 
 test('a backup gives its set tags, a priority, and the mark that it may be deleted early', async (t) => {
-  const { home, place, reported, source } = await lab(t, 1);
+  const { home, place, reported, source } = await prepared(t, 1);
   const more = ['--tag', 'x', '--tag', 'y', '--priority', '-3', '--expendable'];
   await backup([...place, '--local', ...more, source]);
   const config = path.join(home, 'config');
@@ -125,7 +123,7 @@ test('a backup gives its set tags, a priority, and the mark that it may be delet
 });
 
 test('what no set can have is refused, and nothing is changed', async (t) => {
-  const { place, reported } = await lab(t, 2);
+  const { place, reported } = await prepared(t, 2);
   for (const [args, code] of [
     [['tag', '1'], 'USAGE'],
     [['tag', '--add', 'two words', '1'], 'USAGE'],
@@ -155,7 +153,7 @@ test('what no set can have is refused, and nothing is changed', async (t) => {
 });
 
 test('marks that a set has already are reported as such', async (t) => {
-  const { place } = await lab(t, 2);
+  const { place } = await prepared(t, 2);
   t.is(
     await succeed('sonic', ['tag', ...place, '--add', 'x', '1']),
     '1 backup set of "me" tagged: 1\n',
@@ -169,7 +167,7 @@ test('marks that a set has already are reported as such', async (t) => {
 });
 
 test('--dry-run shows what would be done, and changes nothing', async (t) => {
-  const { place, reported } = await lab(t, 2);
+  const { place, reported } = await prepared(t, 2);
   const before = await reported();
   for (const [command, ...args] of [
     ['tag', '--add', 'x', '1'],

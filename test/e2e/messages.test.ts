@@ -8,6 +8,7 @@ import { errnoText } from '../../src/errors/index.js';
 import { backupsRunHere, run, Server, succeed, poolsStayAway } from '../helpers/commands.js';
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { S3Server } from '../support/s3-server.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree } from '../helpers/tree.js';
 
@@ -17,13 +18,10 @@ poolsStayAway();
 const NOBODY = 65_534;
 
 test('one of a thing is reported in the singular', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a', 'a')]);
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  const { source, place, at } = lab(t, [file('a', 'a')]);
   const saved = await succeed('tardis', [...place, '--local', '--create', source]);
   t.regex(saved, /1 entry in 1 directory, .* read 1 file, .* sent 1 content, /);
-  const restored = await succeed('regenerate', [...place, '-o', path.join(home, 'out'), source]);
+  const restored = await succeed('regenerate', [...place, '-o', at('out'), source]);
   t.regex(restored, /Restored 1 file, 1 directory and 0 links/);
 });
 
@@ -61,8 +59,7 @@ test('the first backup of a client says where, whether it is encrypted, how to l
 
 test('the first backup to a bucket names the bucket in what it says about the next commands', async (t) => {
   const home = scratchInMemory(t);
-  const bucket = await S3Server.start();
-  t.teardown(() => bucket.close());
+  const bucket = await S3Server.during(t);
   const lab = new BucketLab(home, bucket.url);
   makeTree(lab.source, [file('a', 'a')]);
   const endpoint = ['--endpoint', bucket.url];
@@ -78,11 +75,12 @@ test('the first backup to a bucket names the bucket in what it says about the ne
 });
 
 test('of very many failures a restore names the first, and JSON names all', async (t) => {
-  const home = scratchInMemory(t);
-  const [source, out] = [path.join(home, 'tree'), path.join(home, 'out')];
   const names = Array.from({ length: 130 }, (_, index) => `f${index}`);
-  makeTree(source, [...names.map((name) => file(name, name)), file('other', 'x')]);
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  const { source, place, at } = lab(t, [
+    ...names.map((name) => file(name, name)),
+    file('other', 'x'),
+  ]);
+  const out = at('out');
   await succeed('tardis', [...place, '--local', '--create', source]);
   fs.mkdirSync(out);
   makeTree(
@@ -118,10 +116,7 @@ test('a word that a command does not take is answered with the options that name
 });
 
 test('a restore into what is no directory, or to an archive of such a name, advises no --overwrite', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a', 'a')]);
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  const { source, place } = lab(t, [file('a', 'a')]);
   await succeed('tardis', [...place, '--local', '--create', source]);
   for (const [option, why] of [
     ['-o', /\/dev\/null is no directory, .*: name a directory \[USAGE\]/],
@@ -148,8 +143,7 @@ test('a client that is not there is answered with those of a store on this machi
     t.is(status, 10);
     t.regex(stderr, /has no client "eve" \(its clients: ann, bob\) \[NO_SUCH_CLIENT\]/);
   }
-  const server = await Server.start(store);
-  t.teardown(() => server.stop());
+  const server = await Server.during(t, store);
   const remote = await run('lstardis', ['-C', 'eve', '--reconnect', '0', ...server.clientArgs]);
   t.notRegex(remote.stderr, /ann|bob/);
 });
@@ -198,11 +192,11 @@ test('a link in a store is no further client', async (t) => {
 
 if (isRoot) {
   test('what could not be looked at is reported with the reason of the system', async (t) => {
-    const home = scratchInMemory(t);
+    const { home, source, place } = lab(t, [
+      dir('listed', [file('not looked at')], { mode: 0o744 }),
+    ]);
     fs.chmodSync(home, 0o777);
-    const source = path.join(home, 'tree');
-    makeTree(source, [dir('listed', [file('not looked at')], { mode: 0o744 })]);
-    const args = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create', source];
+    const args = [...place, '--local', '--create', source];
     const { status, stderr } = await run('tardis', args, { uid: NOBODY });
     t.is(status, 3, stderr);
     t.regex(stderr, /not looked at: unreadable: permission denied \(EACCES\)/);

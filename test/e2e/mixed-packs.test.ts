@@ -5,7 +5,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backupsRunHere, run } from '../helpers/commands.js';
+import { backupsRunHere, run, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
 
 backupsRunHere();
@@ -33,13 +34,10 @@ function packIn(client: string, pack: number): string {
 }
 
 async function made(t: ExecutionContext, secret: readonly string[]): Promise<Made> {
-  const home = scratchInMemory(t);
-  const [one, other] = [path.join(home, 'one'), path.join(home, 'other')];
-  const source = path.join(home, 'source');
-  fs.mkdirSync(source);
+  const { source, at } = lab(t, []);
+  const [one, other] = [at('one'), at('other')];
   const backUp = async (store: string, ...more: string[]): Promise<void> => {
-    const ended = await run('tardis', ['-D', store, '-C', 'c', ...secret, ...more, source]);
-    t.is(ended.status, 0, ended.stderr);
+    await succeed('tardis', ['-D', store, '-C', 'c', ...secret, ...more, source]);
   };
   const written = (name: string): void => {
     fs.mkdirSync(path.join(source, name));
@@ -52,7 +50,7 @@ async function made(t: ExecutionContext, secret: readonly string[]): Promise<Mad
   fs.cpSync(one, other, { recursive: true });
   written('here');
   await backUp(one, '--local');
-  const ofThree = path.join(home, 'three');
+  const ofThree = at('three');
   fs.cpSync(path.join(one, 'c'), ofThree, { recursive: true });
   written('later');
   await backUp(one, '--local');
@@ -100,7 +98,7 @@ test('a check goes on where the set behind the one that this machine remembers d
   const four = `${client}.four`;
   fs.renameSync(client, four);
   fs.cpSync(ofThree, client, { recursive: true });
-  t.is((await run('sonic', ['check', '--read-data', ...words], { env })).status, 0); // this machine now remembers set 3
+  await succeed('sonic', ['check', '--read-data', ...words], { env }); // this machine now remembers set 3
   fs.rmSync(client, { recursive: true });
   fs.renameSync(four, client);
   fs.copyFileSync(packIn(other, 3), packIn(client, 3));
@@ -109,8 +107,7 @@ test('a check goes on where the set behind the one that this machine remembers d
   }
   const elsewhere = { env: { XDG_STATE_HOME: scratchInMemory(t) } };
   t.is((await run('sonic', ['rebuild', ...words], elsewhere)).status, FOUND);
-  const deleted = await run('sonic', ['delete', '--yes', ...words, '3'], elsewhere);
-  t.is(deleted.status, 0, deleted.stderr);
+  await succeed('sonic', ['delete', '--yes', ...words, '3'], elsewhere);
   const check = await run('sonic', ['check', '--read-data', ...words], { env });
   t.is(check.status, FOUND, check.stdout + check.stderr);
   t.regex(check.stdout, /^seal: set 4 is not what the client sealed$/m);

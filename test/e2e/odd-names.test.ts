@@ -14,12 +14,12 @@ import { nodeSystem, OpenKind } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   dir,
   file,
   isRoot,
-  makeTree,
   type Metadata,
   node,
   noise,
@@ -167,9 +167,7 @@ function differencesByRsync(t: ExecutionContext, from: string, to: string): stri
 test('thousands of odd names and every kind of entry come back to the last digit', async (t) => {
   t.log(`seed ${seed}`);
   for (const what of leftOut()) t.log(`left out: ${what}`);
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
-  makeTree(source, [...oddTree(seededRandom(seed)), ...everyKind(false)]);
+  const { store, source, at } = lab(t, [...oddTree(seededRandom(seed)), ...everyKind(false)]);
   const before = found(source);
   t.true(before.length > ENTRIES);
   await rest();
@@ -177,9 +175,9 @@ test('thousands of odd names and every kind of entry come back to the last digit
   const report = await backup([...place, '--local', '--create', source]);
   t.is(report.progress.entries, before.length - 1);
   const check = async (into: string): Promise<void> => {
-    const out = path.join(home, into);
+    const out = at(into);
     await succeed('regenerate', [...place, '-o', out, source]);
-    const restored = path.join(out, 'odd');
+    const restored = path.join(out, 'tree');
     const after = found(restored);
     t.deepEqual(after.filter((line, at) => line !== before[at]).slice(0, 5), []);
     t.is(after.length, before.length);

@@ -12,7 +12,7 @@ import {
   succeed,
   type Tool,
 } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 
@@ -137,8 +137,7 @@ test('an account without the right to list learns that changing settings takes i
   await backup([...place, '--local', '--create', word, source]);
   const account = ['account', ...place, word, '--newpassword=of an account', '--add', 'ops'];
   await succeed('sonic', [...account, '--rights', 'admin']);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const as = ['-C', 'me', '--account', 'ops', '--password=of an account'];
   const set = ['setconfig', ...server.clientArgs, ...as, 'KeepDaily', '7'];
   const { stderr } = await run('sonic', set);

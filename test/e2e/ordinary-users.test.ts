@@ -12,6 +12,7 @@ import {
   run,
   succeed,
 } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, look, makeTree, symlink, type TreeNode } from '../helpers/tree.js';
 
@@ -122,12 +123,7 @@ asRoot('an ordinary user restores what he might have read', async (t) => {
     'open/in open',
     'open/link',
   ]);
-  const inside = await run(
-    'regenerate',
-    [...lab.place(), '-o', out, lab.at('passage', 'known')],
-    nobody,
-  );
-  t.is(inside.status, 0, 'a name beyond a directory that may be searched');
+  await succeed('regenerate', [...lab.place(), '-o', out, lab.at('passage', 'known')], nobody);
   for (const way of [
     lab.at("alice's", 'letter'),
     lab.at('shown', 'not reached'),
@@ -263,23 +259,23 @@ for (const [what, leave] of LEFT_OVERS) {
 asRoot(
   'a directory that was moved out of one that cannot be read now is restored in both places',
   async (t) => {
-    const home = scratchInMemory(t);
+    const { home, store, source, at } = lab(t, [
+      dir('left', [dir('moved', [file('one', '1')])]),
+      dir('right', []),
+    ]);
+    const secret = at('secret');
     fs.chmodSync(home, 0o755);
-    const [source, store, secret] = ['tree', 'store', 'secret'].map((name) =>
-      path.join(home, name),
-    );
-    makeTree(source!, [dir('left', [dir('moved', [file('one', '1')])]), dir('right', [])]);
-    fs.writeFileSync(secret!, 'words of a test');
+    fs.writeFileSync(secret, 'words of a test');
     spawnSync('chown', ['-R', String(NOBODY), home]);
-    const user = { ...nobody, env: { XDG_STATE_HOME: path.join(home, 'state') } };
-    const place = ['-D', store!, '-C', 'me', '-F', secret!];
-    await backup([...place, '--local', '--create', source!], user);
-    fs.renameSync(path.join(source!, 'left', 'moved'), path.join(source!, 'right', 'moved'));
-    fs.chmodSync(path.join(source!, 'left'), 0);
-    await run('tardis', [...place, '--local', source!], user);
+    const user = { ...nobody, env: { XDG_STATE_HOME: at('state') } };
+    const place = ['-D', store, '-C', 'me', '-F', secret];
+    await backup([...place, '--local', '--create', source], user);
+    fs.renameSync(path.join(source, 'left', 'moved'), path.join(source, 'right', 'moved'));
+    fs.chmodSync(path.join(source, 'left'), 0);
+    await run('tardis', [...place, '--local', source], user);
     const isRestored = async (name: string): Promise<void> => {
-      const out = path.join(home, name);
-      const { status, stderr } = await run('regenerate', [...place, '-o', out, source!], user);
+      const out = at(name);
+      const { status, stderr } = await run('regenerate', [...place, '-o', out, source], user);
       t.is(status, 3, stderr); // the entries of a directory that could not be read have no proof
       for (const side of ['left', 'right']) {
         t.is(fs.readFileSync(path.join(out, 'tree', side, 'moved', 'one'), 'utf8'), '1');

@@ -5,8 +5,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BIN, listedSets, succeed, type Tool, poolsStayAway } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, dir, file, look, makeTree, text } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { differences, dir, file, look, text } from '../helpers/tree.js';
 
 poolsStayAway();
 
@@ -42,10 +42,8 @@ async function runDeaf(
 }
 
 function place(t: ExecutionContext): { source: string; store: string[]; folder: string } {
-  const folder = scratchInMemory(t);
-  const source = path.join(folder, 'source');
-  makeTree(source, TREE);
-  return { folder, source, store: ['-D', path.join(folder, 'store'), '-C', 'me'] };
+  const { home: folder, store, source } = lab(t, TREE);
+  return { folder, source, store: ['-D', store, '-C', 'me'] };
 }
 
 for (const how of ['full', 'gone'] as const) {
@@ -59,11 +57,11 @@ for (const how of ['full', 'gone'] as const) {
     );
     // A directory is in the way of one file. The restore continues, and its exit status reports the failure.
     const output = path.join(folder, 'out');
-    fs.mkdirSync(path.join(output, 'source/d3/one/in the way'), { recursive: true });
+    fs.mkdirSync(path.join(output, 'tree/d3/one/in the way'), { recursive: true });
     const restoring = [...store, '--overwrite', 'always', '--progress', '-o', output, source];
     t.is((await runDeaf('regenerate', restoring, { stderr: how })).status, 3);
     for (const name of ['d0', 'd39']) {
-      const [before, after] = [path.join(source, name), path.join(output, 'source', name)];
+      const [before, after] = [path.join(source, name), path.join(output, 'tree', name)];
       t.deepEqual(differences(look(before), look(after)), []);
     }
   });
@@ -84,7 +82,7 @@ for (const how of ['full', 'gone'] as const) {
     const output = path.join(folder, 'out');
     const restored = await runDeaf('regenerate', [...store, '-o', output, source], { stdout: how });
     t.is(restored.status, how === 'full' ? 1 : 0, restored.printed);
-    t.deepEqual(differences(look(source), look(path.join(output, 'source'))), []);
+    t.deepEqual(differences(look(source), look(path.join(output, 'tree'))), []);
   });
 }
 

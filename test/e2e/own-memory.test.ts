@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 

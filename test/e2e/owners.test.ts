@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, jsonLines, succeed } from '../helpers/commands.js';
 import {
   backupInline,
   inlineSystem,
@@ -13,6 +13,7 @@ import {
   withNative,
 } from '../helpers/inline.js';
 import { ACL, here } from '../helpers/kinds.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree, node, symlink } from '../helpers/tree.js';
 
@@ -125,9 +126,10 @@ test('owners are restored by name, or by number with --numeric-ids', async (t) =
 
 test('each set keeps the names of its time', async (t) => {
   if (skipUnlessRoot(t)) return;
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [file('a', 'a', { uid: 1001, gid: 2001 }), file('b', 'b', { uid: 1002 })]);
+  const { store, source } = lab(t, [
+    file('a', 'a', { uid: 1001, gid: 2001 }),
+    file('b', 'b', { uid: 1002 }),
+  ]);
   const place = { store, client: 'me' };
   const machines = [
     USERS,
@@ -159,9 +161,7 @@ test('each set keeps the names of its time', async (t) => {
 });
 
 test('a service that does not answer loses no name that was known', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [file('a', 'a')]);
+  const { store, source } = lab(t, [file('a', 'a')]);
   const place = { store, client: 'me' };
   const { uid, gid } = fs.statSync(source);
   const answers = withNative(() => ({ userName: () => named('me'), groupName: () => named('us') }));
@@ -175,15 +175,11 @@ test('a service that does not answer loses no name that was known', async (t) =>
 });
 
 test('lstardis shows names of owners, and numbers on request', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [
+  const { source, place } = lab(t, [
     file('mine', 'a'),
     ...(isRoot ? [file('nobody’s', 'b', { uid: 3_999_999_999, gid: 3_999_999_998 })] : []),
   ]);
-  const place = ['-D', store, '-C', 'me'];
-  const { status } = await run('tardis', [...place, '--local', '--create', source]);
-  t.is(status, 0);
+  await succeed('tardis', [...place, '--local', '--create', source]);
   const { native } = inlineSystem();
   const [user, group] = [process.getuid!(), process.getgid!()];
   const names = [native.userName(user)?.toString(), native.groupName(group)?.toString()];

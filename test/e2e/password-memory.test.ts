@@ -5,7 +5,7 @@ import test from 'ava';
 import { resolveSettings, type Tool } from '../../src/config/index.js';
 import { parseKeyRecord, stretchBytes } from '../../src/crypto/index.js';
 import { run, Server, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 const MIB = 1 << 20;
 const WORD = '--password=gravel-Otter9-lamp';

@@ -14,7 +14,7 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { differences, look } from '../helpers/tree.js';
 import { filesBelow } from '../helpers/plaintext.js';
@@ -301,8 +301,7 @@ test('a password is changed, and the old one no longer opens anything', async (t
 
 test('sonic creates a client and changes its password through a server', async (t) => {
   const { store, source } = lab(t);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const to = (client: string): string[] => [...server.clientArgs, '-C', client];
   await succeed('sonic', ['create', ...to('me'), `--password=${SECRET}`]);
   t.is(codeIn(await run('sonic', ['create', ...to('me'), '--password=x'])), 'CLIENT_EXISTS');
@@ -336,8 +335,7 @@ test('RequirePassword serves no client without a password', async (t) => {
   await succeed('sonic', ['create', '-D', store, '-C', 'open']);
   await succeed('sonic', ['create', '-D', store, '-C', 'locked', `--password=${SECRET}`]);
   const config = written('config', '[Tardis]\nRequirePassword = yes\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const to = (client: string): string[] => [...server.clientArgs, '-C', client];
   for (const args of [
     to('open'),
@@ -354,8 +352,7 @@ test('RequirePassword serves no client without a password', async (t) => {
 test('a password is in no output, log, file or argument list', async (t) => {
   const { store, source, at, written } = lab(t);
   const log = at('server log');
-  const server = await Server.start(store, ['-v', '-v', '-v', '--log-exceptions']);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['-v', '-v', '-v', '--log-exceptions']);
   const to = [...server.clientArgs, '-C', 'me'];
   const heard: Outcome[] = [
     await run('sonic', ['create', ...to, `--password=${SECRET}`]),

@@ -5,10 +5,10 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, Server, succeed, poolsStayAway } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { seed } from '../helpers/seed.js';
 import { ofThisRun, partOf, share } from '../helpers/share.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { file } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();
@@ -29,16 +29,8 @@ const FILES = [
   'packs/keys/00000001.key',
 ];
 
-interface Lab {
-  readonly store: string;
-  readonly source: string;
-  readonly password: readonly string[];
-}
-
-async function lab(t: ExecutionContext, password: readonly string[]): Promise<Lab> {
-  const top = scratchInMemory(t);
-  const [store, source] = [path.join(top, 'store'), path.join(top, 'source')];
-  makeTree(source, [file('one', 'one')]);
+async function prepared(t: ExecutionContext, password: readonly string[]) {
+  const { store, source } = lab(t, [file('one', 'one')]);
   for (const client of ['me', 'healthy']) {
     await succeed('tardis', [
       '-D',
@@ -72,7 +64,7 @@ for (const password of [[], [PASSWORD]]) {
   const kind = password.length === 0 ? 'plain' : 'encrypting';
   test(`a pipe in place of a file of a client holds no command up: ${kind}`, async (t) => {
     t.timeout(20 * TIMEOUT_MS);
-    const { store, source } = await lab(t, password);
+    const { store, source } = await prepared(t, password);
     const place = ['-D', store, '-C', 'me', ...password];
     const commands = [
       ['tardis', ...place, '--local', source],
@@ -100,7 +92,7 @@ for (const password of [[], [PASSWORD]]) {
 
 test('a pipe in the directory of one client stops no server', async (t) => {
   t.timeout(20 * TIMEOUT_MS);
-  const { store } = await lab(t, [PASSWORD]);
+  const { store } = await prepared(t, [PASSWORD]);
   const server = await Server.start(store);
   try {
     const names = [...FILES.map((name) => path.join('me', name)), '.login/keys/00000001.key'];

@@ -20,37 +20,28 @@ import {
   type Tool,
 } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { dir, file, makeTree, noise, type TreeNode } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 
-/** A tree, a store with one set of it, and a working directory in which nothing may appear. */
-interface Lab {
-  readonly source: string;
-  readonly own: readonly string[];
-  at(name: string): string;
-  run(tool: Tool, ...words: readonly string[]): Promise<Outcome>;
-}
-
-async function lab(t: ExecutionContext): Promise<Lab> {
-  const home = scratchInMemory(t);
-  const at = (name: string): string => path.join(home, name);
-  makeTree(at('tree'), [file('a', 'a')]);
+async function prepared(t: ExecutionContext) {
+  const { store, source, at } = lab(t, [file('a', 'a')]);
   fs.mkdirSync(at('here'));
-  const own = ['-D', at('store'), '-C', 'me'];
-  await backup([...own, '--local', '--create', at('tree')]);
+  const own = ['-D', store, '-C', 'me'];
+  await backup([...own, '--local', '--create', source]);
   return {
-    source: at('tree'),
+    source: source,
     own,
     at,
-    run: (tool, ...words) => run(tool, words, { cwd: at('here'), isProcess: true }),
+    run: (tool: Tool, ...words: readonly string[]) =>
+      run(tool, words, { cwd: at('here'), isProcess: true }),
   };
 }
 
 test('an address of another kind is no directory, whichever option, variable or key has it', async (t) => {
-  const { source, own, at, run: tool } = await lab(t);
+  const { source, own, at, run: tool } = await prepared(t);
   const config = at('client.cfg');
   const withKey = (key: string, value: string): string[] => {
     fs.writeFileSync(config, `[Tardis]\nClient = me\n${key} = ${value}\n`);
@@ -79,7 +70,7 @@ test('an address of another kind is no directory, whichever option, variable or 
 });
 
 test('a copy is made only on request, and a disk that is not mounted is named', async (t) => {
-  const { source, own, at } = await lab(t);
+  const { source, own, at } = await prepared(t);
   fs.mkdirSync(at('disk'));
   const [copy, away] = [at('disk/copy'), at('away')];
   const ways: readonly (readonly [string, readonly string[], number])[] = [
@@ -97,10 +88,9 @@ test('a copy is made only on request, and a disk that is not mounted is named', 
     }
   };
   await refused(); // there was no copy before
-  const made = await run('sonic', ['copy', ...own, '--to', copy, '--create']);
-  t.is(made.status, 0, made.stderr);
-  t.regex(made.stdout, /The copy is new: \/.*disk\/copy\/me, on \S+ \(mounted at \/.*\)/);
-  t.regex(made.stdout, /the disk of \/.*\/store too: its loss would take both/);
+  const made = await succeed('sonic', ['copy', ...own, '--to', copy, '--create']);
+  t.regex(made, /The copy is new: \/.*disk\/copy\/me, on \S+ \(mounted at \/.*\)/);
+  t.regex(made, /the disk of \/.*\/store too: its loss would take both/);
   for (const [tool, words] of ways) await succeed(tool as Tool, words);
   fs.renameSync(at('disk'), away);
   fs.mkdirSync(at('disk'));
@@ -117,7 +107,7 @@ test('a copy is made only on request, and a disk that is not mounted is named', 
 });
 
 test('--create makes one directory, and says on which disk', async (t) => {
-  const { source, own, at } = await lab(t);
+  const { source, own, at } = await prepared(t);
   const deep = at('x/y/copy');
   const local = ['-C', 'me', '--local', '--create', source];
   const tries: readonly (readonly [Tool, ...string[]])[] = [
@@ -168,7 +158,7 @@ function bytesOf(directory: string): readonly string[] {
 }
 
 test('a directory of another program is named for what it is, and left as it was', async (t) => {
-  const { source, own, at } = await lab(t);
+  const { source, own, at } = await prepared(t);
   // A catalog of Tardis (Python) is an SQLite database without our application id.
   const python = Buffer.concat([Buffer.from('SQLite format 3\0'), Buffer.alloc(4080)]);
   const kinds = [
@@ -203,7 +193,7 @@ test('a directory of another program is named for what it is, and left as it was
 });
 
 test("a client's name that another program uses is left alone in a store of ours", async (t) => {
-  const { source, own, at } = await lab(t);
+  const { source, own, at } = await prepared(t);
   const place = at('store/you');
   makeTree(place, [file('tardis.db', Buffer.alloc(200))]);
   const before = bytesOf(place);
@@ -218,7 +208,7 @@ test("a client's name that another program uses is left alone in a store of ours
 });
 
 test('a copy in the source is left out of backups, also one that an earlier release made', async (t) => {
-  const { source, own, at } = await lab(t);
+  const { source, own, at } = await prepared(t);
   const copy = path.join(source, 'copy');
   const local = ['--local', ...own, '-D', copy, source];
   await succeed('sonic', ['copy', ...own, '--to', copy, '--create']);
@@ -268,7 +258,7 @@ for (const [what, below] of [
 }
 
 test('a store that goes away while it is read is named, and nothing in it is called damaged', async (t) => {
-  const { at, run: tool } = await lab(t);
+  const { at, run: tool } = await prepared(t);
   const files = Array.from({ length: 8 }, (_, number) => file(`${number}`, noise(number, 9 << 20)));
   makeTree(at('large'), files);
   const own = ['-D', at('gone'), '-C', 'me'];
@@ -288,7 +278,7 @@ test('a store that goes away while it is read is named, and nothing in it is cal
 });
 
 test('a server creates a store only on request, and none in the place of a disk', async (t) => {
-  const { source, at } = await lab(t);
+  const { source, at } = await prepared(t);
   const store = at('disk/served');
   const plain = ['-D', store, '--insecure-tcp', '--port', '0'];
   const refused = async (words: readonly string[], why: RegExp): Promise<void> => {

@@ -5,8 +5,9 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, dir, file, makeTree, noise, look, text } from '../helpers/tree.js';
+import { differences, dir, file, noise, look, text } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
 
 backupsRunHere();
@@ -15,9 +16,11 @@ const MIB = 1 << 20;
 const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
 
 test('with the profile pi a tree with large files goes to a store and comes back', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source, out] = ['store', 'tree', 'out'].map((name) => path.join(home, name));
-  makeTree(source!, [
+  const {
+    source,
+    place: own,
+    at,
+  } = lab(t, [
     dir(
       'many',
       Array.from({ length: 700 }, (_, index) => file(`f${index}`, text(String(index), 3000))),
@@ -26,18 +29,19 @@ test('with the profile pi a tree with large files goes to a store and comes back
     file('copy of large', noise(1, 9 * MIB)),
     dir('more', [file('middle', noise(2, MIB - 1)), file('empty')]),
   ]);
-  fs.mkdirSync(out!);
-  const place = ['-D', store!, '-C', 'me', '--profile', 'pi'];
+  const out = at('out');
+  const place = [...own, '--profile', 'pi'];
+  fs.mkdirSync(out);
   const first = JSON.parse(
-    await succeed('tardis', [...place, '--local', '--create', '--json', source!]),
+    await succeed('tardis', [...place, '--local', '--create', '--json', source]),
   ) as { stages: { name: string; concurrency: number }[]; progress: { contentsSent: number } };
   t.is(first.stages.find(({ name }) => name === 'read')?.concurrency, 1);
-  const second = JSON.parse(await succeed('tardis', [...place, '--local', '--json', source!])) as {
+  const second = JSON.parse(await succeed('tardis', [...place, '--local', '--json', source])) as {
     progress: { contentsSent: number };
   };
   t.is(second.progress.contentsSent, 0);
-  await succeed('regenerate', [...place, '-o', out!, source!]);
-  t.deepEqual(differences(look(source!), look(path.join(out!, 'tree'))), []);
+  await succeed('regenerate', [...place, '-o', out, source]);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
 });
 
 test('the local server gets the profile of the client, unless its own file names another', async (t) => {

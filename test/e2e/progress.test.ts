@@ -1,7 +1,7 @@
 /** The progress that a terminal shows while a first backup runs. */
 import test from 'ava';
 import { succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { file, makeTree, noise } from '../helpers/tree.js';
 

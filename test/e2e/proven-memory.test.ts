@@ -9,7 +9,7 @@ import test, { type ExecutionContext } from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 
 backupsRunHere();
 
@@ -101,8 +101,7 @@ test('each command that writes a key record remembers its number', async (t) => 
 test('a refused run with --trust-store forgets nothing', async (t) => {
   const made = await home(t);
   const { place, source, store, password, next, env, at } = made;
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const there = ['-C', 'me', ...server.clientArgs];
   await succeed('lstardis', [...there, ...password], { env });
   await swapForPlain(made);

@@ -11,7 +11,8 @@ import { plainPackr } from '../../src/system/msgpack/index.js';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import { noise, sizeOf, text } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -61,12 +62,7 @@ async function sixtyDays(place: Place, source: string): Promise<void> {
   }
 }
 
-interface Outcome {
-  readonly names: readonly string[];
-  readonly bytes: number;
-}
-
-async function outcome(place: readonly string[], client: string): Promise<Outcome> {
+async function outcome(place: readonly string[], client: string) {
   const [list] = jsonLines(await succeed('sonic', ['list', ...place, '--json']));
   const { sets } = list as { sets: { name: string }[] };
   const directories = fs.readdirSync(client).filter((name) => /^(packs|[0-9a-f]{2})$/.test(name));
@@ -188,18 +184,16 @@ test('an account without the right to purge cannot evict the first set of a day'
 });
 
 test('a backup with --purge reports that nothing went because the clock has jumped', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source, config] = ['store', 'tree', 'config'].map((name) => path.join(home, name));
-  const place = ['-D', store!, '-C', 'me'];
-  fs.mkdirSync(source!);
-  fs.writeFileSync(config!, '[Tardis]\nKeepLast = 1\n');
+  const { store, source, place, at } = lab(t, []);
+  const config = at('config');
+  fs.writeFileSync(config, '[Tardis]\nKeepLast = 1\n');
   for (let set = 1; set <= 3; set += 1) {
-    fs.writeFileSync(path.join(source!, 'changes'), `${set}`);
-    await backup([...place, '--local', ...(set === 1 ? ['--create'] : []), source!]);
+    fs.writeFileSync(path.join(source, 'changes'), `${set}`);
+    await backup([...place, '--local', ...(set === 1 ? ['--create'] : []), source]);
   }
-  const args = [...place, '--local', '--local-config', config!, source!];
+  const args = [...place, '--local', '--local-config', config, source];
   t.regex(await succeed('tardis', [...args, '--no-purge']), /^Backup set 4 .* is complete\.$/m);
-  changeCatalog(store!, (catalog) => {
+  changeCatalog(store, (catalog) => {
     catalog.exec(`UPDATE backup_sets SET opened_at_ms = ${OPENED_AT_MS} + set_number`);
     const packr = plainPackr();
     const change = catalog.prepare('UPDATE backup_sets SET stats = ? WHERE set_number = ?');
@@ -218,13 +212,10 @@ test('a backup with --purge reports that nothing went because the clock has jump
 });
 
 test('sonic stats counts what purged sets held until it is freed', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = ['store', 'tree'].map((name) => path.join(home, name));
-  const place = ['-D', store!, '-C', 'me'];
-  fs.mkdirSync(source!);
+  const { source, place } = lab(t, []);
   for (let set = 1; set <= 4; set += 1) {
-    fs.writeFileSync(path.join(source!, 'changes'), noise(set, 500_000));
-    await backup([...place, '--local', ...(set === 1 ? ['--create'] : []), source!]);
+    fs.writeFileSync(path.join(source, 'changes'), noise(set, 500_000));
+    await backup([...place, '--local', ...(set === 1 ? ['--create'] : []), source]);
   }
   const dead = async (): Promise<number> => {
     const [figures] = jsonLines(await succeed('sonic', ['stats', ...place, '--json']));
@@ -245,8 +236,7 @@ async function throughServer<T>(
   env: Readonly<Record<string, string>>,
   work: (far: readonly string[]) => Promise<T>,
 ): Promise<T> {
-  const server = await Server.start(store, ['--config', config], { env });
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config], { env });
   const done = await work(server.clientArgs);
   await server.stop();
   return done;

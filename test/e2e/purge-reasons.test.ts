@@ -3,15 +3,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, listedSets, run, Server, succeed } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 
 async function fourSets(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  fs.mkdirSync(source);
-  const place = ['-D', store, '-C', 'me'];
+  const { store, source, place } = lab(t, []);
   for (let set = 1; set <= 4; set += 1) {
     fs.writeFileSync(path.join(source, 'changes'), `in set ${set}`);
     await backup([...place, '--local', ...(set === 1 ? ['--create'] : []), source]);
@@ -39,8 +36,7 @@ test('sonic purge without a rule goes by the rules that are kept with the client
 
 test('a backup with --purge through a server reports why nothing went', async (t) => {
   const { store, source } = await fourSets(t);
-  const server = await Server.start(store, []);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, []);
   const printed = await succeed('tardis', [...server.clientArgs, '-C', 'me', '--purge', source]);
   t.regex(printed, /0 backup sets of "me" purged: without the right `purge`, rules count one set/);
   await server.stop();
@@ -83,8 +79,7 @@ test('KeepTags of a server only add to its other rules, and one that no set has 
   await backup([...place, '--local', '--purge', '--local-config', config, source]);
   t.deepEqual(await numbersIn(store), [1, 2, 3, 4, 5], 'the usual rules of a server still count');
   fs.appendFileSync(config, 'KeepDaily = 1\nPurgeInterval = 1\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const named = /"tags":\["imporant"\],"msg":"no set of this client has a tag in KeepTags"/;
   await server.running.until('warning', () => named.test(server.running.stderr));
   await server.stop();

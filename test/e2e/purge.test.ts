@@ -13,8 +13,9 @@ import {
 } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { readersAgree } from '../helpers/second-reader.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, file, look, makeTree, noise, sizeOf } from '../helpers/tree.js';
+import { differences, file, look, noise, sizeOf } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
 backupsRunHere();
@@ -23,11 +24,8 @@ poolsStayAway();
 const MIB = 1 << 20;
 
 async function withSets(t: ExecutionContext, sets: number, args: readonly string[] = []) {
-  const home = scratchInMemory(t);
-  const at = (name: string): string => path.join(home, name);
-  const [store, source] = [at('store'), at('tree')];
-  const place = ['-D', store, '-C', 'me', ...args];
-  makeTree(source, [file('stays', noise('stays', 400_000))]);
+  const { at, store, source, place: own } = lab(t, [file('stays', noise('stays', 400_000))]);
+  const place = [...own, ...args];
   for (let set = 1; set <= sets; set += 1) {
     fs.writeFileSync(path.join(source, 'changes'), noise(set, MIB / 2));
     const name = ['--name', `set-${set}`];
@@ -125,8 +123,7 @@ test('a pack is rewritten when CompactPercent of it is not needed', async (t) =>
     const config = at('config');
     const lines = `CompactPercent = ${percent}\nGcInterval = 0.2\nRemoveAfter = 0\n`;
     fs.writeFileSync(config, `[Tardis]\n${lines}`);
-    const server = await Server.start(store, ['--config', config]);
-    t.teardown(() => server.kill());
+    const server = await Server.during(t, store, ['--config', config]);
     await until(() => server.running.stderr.includes('garbage was collected'));
     t.is(fs.existsSync(first), !isAnew);
     await restores(t, lab);
@@ -140,15 +137,13 @@ test('a server collects garbage after each session, and deletes replaced packs a
   await succeed('sonic', ['delete', ...place, '1-3', '--yes', '--no-clear-up']);
   const config = at('config');
   fs.writeFileSync(config, '[Tardis]\nGcInterval = 3600\nRemoveAfter = 3600\nVerbose = 1\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   await backup([...server.clientArgs, '-C', 'me', source]);
   await until(() => fs.readdirSync(path.dirname(first)).length > 5);
   t.true(fs.existsSync(first), 'somebody may be reading it');
   await server.stop();
   fs.writeFileSync(config, '[Tardis]\nGcInterval = 0.2\nRemoveAfter = 0\n');
-  const second = await Server.start(store, ['--config', config]);
-  t.teardown(() => second.kill());
+  await Server.during(t, store, ['--config', config]);
   await until(() => !fs.existsSync(first));
   await restores(t, lab);
 });
@@ -168,8 +163,7 @@ test('through a server only an account with the right to purge deletes', async (
   }
   const config = path.join(home, 'config');
   fs.writeFileSync(config, '[Tardis]\nLeastAge = 0\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const [host, ...rest] = server.clientArgs.slice(1);
   const as = (login: readonly string[], ...sets: string[]): string[] => [
     'delete',
@@ -235,8 +229,7 @@ test('only expendable sets of the client that has grown are deleted early', asyn
   await succeed('sonic', ['lock', ...place, '2']);
   const config = path.join(home, 'config');
   fs.writeFileSync(config, '[Tardis]\nLeastAge = 0\nEarlyPurgeBelow = 1000T\nGcInterval = 0.2\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const other = [...server.clientArgs, '-C', 'other'];
   await backup([...other, '--create', '--expendable', source]);
   await backup([...other, source]);

@@ -11,7 +11,7 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
 
@@ -43,8 +43,7 @@ async function office(t: ExecutionContext, clients: readonly string[] = ['me']):
   fs.mkdirSync(path.join(store, '.accounts'), { recursive: true });
   // Garbage collection follows a session after a second, and would change the bytes that are compared.
   const config = made.written('cfg', '[Tardis]\nGcInterval = 0\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.stop());
+  const server = await Server.during(t, store, ['--config', config]);
   return {
     ...made,
     server,
@@ -105,7 +104,7 @@ async function restoresAs(
   set: string,
   was: ReturnType<typeof look>,
 ) {
-  const output = o.at(`out ${set} ${fs.readdirSync(o.top).length}`);
+  const output = o.at(`out ${set} ${fs.readdirSync(o.home).length}`);
   await succeed('regenerate', [...o.place, '-b', set, '-o', output, o.source]);
   t.deepEqual(differences(was, look(path.join(output, path.basename(o.source)))), []);
 }

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { run, Running, type Tool } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 
 const README = fileURLToPath(new URL('../../../README.md', import.meta.url));

@@ -12,11 +12,12 @@ import { contentsOf, recordsOf } from '../helpers/damage.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { copyOf, lived, type Lived } from '../helpers/lived-store.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import { flipAt } from '../helpers/rot.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
-import { dir, file, makeTree } from '../helpers/tree.js';
+import { dir, file } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();
@@ -199,11 +200,9 @@ test.serial('a rebuild with --packs-only takes nothing from the old catalog', as
 test.serial(
   'a catalog of another client fills no hole, though its packs are of the same size',
   async (t) => {
-    const home = scratchInMemory(t);
-    const source = path.join(home, 'tree');
-    makeTree(source, [dir('a', [file('one', 'one'), file('two', 'two')])]);
+    const { store, source } = lab(t, [dir('a', [file('one', 'one'), file('two', 'two')])]);
     const [mine, other] = ['me', 'it'].map((client) => ({
-      store: path.join(home, 'store'),
+      store: store,
       client,
     }));
     for (const round of [1, 2]) {
@@ -301,10 +300,8 @@ test.serial(
 );
 
 test.serial('a check compares the end of the catalog with that of the packs', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a', 'a')]);
-  const place = { store: path.join(home, 'store'), client: 'me' };
+  const { store, source } = lab(t, [file('a', 'a')]);
+  const place = { store: store, client: 'me' };
   const older: Buffer[] = [];
   for (const round of [1, 2, 3]) {
     fs.writeFileSync(path.join(source, `later ${round}`), 'later');
@@ -326,13 +323,11 @@ test.serial('a check compares the end of the catalog with that of the packs', as
 test.serial(
   'an empty catalog and a damaged format file are damage with a remedy that helps',
   async (t) => {
-    const home = scratchInMemory(t);
-    const source = path.join(home, 'tree');
-    makeTree(source, [file('a', 'a')]);
-    const place = { store: path.join(home, 'store'), client: 'me' };
+    const { store, source, at } = lab(t, [file('a', 'a')]);
+    const place = { store: store, client: 'me' };
     await backupInline(inlineSystem(), place, [source], { create: true });
     const args = words(place, { keyring: undefined });
-    const restoring = ['--all', '-o', path.join(home, 'out')];
+    const restoring = ['--all', '-o', at('out')];
     fs.truncateSync(clientPath(place, 'tardis.db'));
     const checked = await run('sonic', ['check', ...args]);
     t.is(checked.status, PARTLY, checked.stderr);

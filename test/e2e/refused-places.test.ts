@@ -10,8 +10,8 @@ import {
   run,
   type Tool,
 } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, isRoot, makeTree } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { file, isRoot } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -29,15 +29,14 @@ interface Place {
 
 /** Makes a store of root that others may read, and a tree of all. */
 async function newPlace(t: ExecutionContext): Promise<Place> {
-  const top = scratchInMemory(t);
+  const { home: top, store, source, at } = lab(t, [file('a', 'a')]);
+  const closed = at('closed');
   fs.chmodSync(top, 0o755);
-  const [store, source, closed] = ['store', 'tree', 'closed'].map((name) => path.join(top, name));
-  makeTree(source!, [file('a', 'a')]);
-  fs.mkdirSync(closed!);
-  const own = ['-D', store!, '-C', 'me'];
-  await backup([...own, '--local', '--create', source!]);
-  spawnSync('chmod', ['-R', 'a+rX', store!]);
-  return { top, store: store!, source: source!, own, closed: closed! };
+  fs.mkdirSync(closed);
+  const own = ['-D', store, '-C', 'me'];
+  await backup([...own, '--local', '--create', source]);
+  spawnSync('chmod', ['-R', 'a+rX', store]);
+  return { top, store: store, source: source, own, closed: closed };
 }
 
 /** Checks the code of a command that fails, and that its message names the place and its advice not another one. */

@@ -20,6 +20,7 @@ import { everyKind, here } from '../helpers/kinds.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { readersAgree } from '../helpers/second-reader.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   addTo,
@@ -39,28 +40,19 @@ const MIB = 1 << 20;
 const SECRET = 'gravel-Otter9-lamp';
 const OTHER = 'kelp-Sundry7-mulch';
 
-interface Lab {
-  readonly store: string;
-  readonly source: string;
-  readonly place: readonly string[];
-  at(...names: string[]): string;
-}
+type Lab = Awaited<ReturnType<typeof small>>;
 
 const attributed = here.attributes ? { attributes: { 'user.note': WORDS.attribute } } : {};
 
 /** Creates a client with one set: a few files that contain known words, and one that takes time to rewrite. */
-async function small(t: ExecutionContext, largeBytes = 2 * MIB): Promise<Lab> {
-  const home = scratchInMemory(t);
-  const at = (...names: string[]): string => path.join(home, ...names);
-  const [store, source] = [at('store'), at('tree')];
-  makeTree(source, [
+async function small(t: ExecutionContext, largeBytes = 2 * MIB) {
+  const { at, store, source, place } = lab(t, [
     dir(WORDS.directory, [
       file(WORDS.name, WORDS.content, attributed),
       symlink('link', WORDS.target),
     ]),
     file('large', noise(1, largeBytes)),
   ]);
-  const place = ['-D', store, '-C', 'me'];
   const first = ['--local', '--create', '--name', WORDS.set, '--compress-data', 'none'];
   await backup([...place, ...first, source]);
   return { store, source, place, at };
@@ -177,8 +169,7 @@ test('new keys and a new password: the old ones open nothing, and are distinguis
   t.is(codeIn(await run('lstardis', [...place, `--password=${SECRET}`])), 'LOGIN_FAILED');
   t.deepEqual(differences(wanted, await restored(lab, [`--password=${OTHER}`], 'out', '2')), []);
 
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   fs.appendFileSync(path.join(source, 'large'), 'and more');
   await rest();
   const changed = await backup([...server.clientArgs, '-C', 'me', `--password=${OTHER}`, source]);

@@ -8,8 +8,8 @@ import test, { type ExecutionContext } from 'ava';
 import { validityFault } from '../../src/server/index.js';
 import { serverSource } from '../../src/tools/index.js';
 import { certificateIn } from '../helpers/certificates.js';
-import { run, Running, Server, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { Running, Server, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 
 const SECRET = 'gravel-Otter9-lamp';
 const DAY_MS = 86_400_000;
@@ -34,7 +34,7 @@ interface Served {
 /** The files that servers use, and `take`, which replaces them by those of another certificate. */
 async function certificates(t: ExecutionContext) {
   const made = lab(t);
-  const used = await certificateIn(made.top);
+  const used = await certificateIn(made.home);
   const take = (certFile: string, keyFile: string): void => {
     fs.copyFileSync(certFile, used.certFile);
     fs.copyFileSync(keyFile, used.keyFile);
@@ -54,8 +54,7 @@ async function serveStore(
 ): Promise<Served> {
   const config = written('beside.cfg', '[Tardis]\nRemote = yes\nRemotePort = 0\n');
   const args = [...pair, '--address', '127.0.0.1', '--config', config];
-  const server = await Server.start(store, args);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, args);
   const { running } = server;
   const beside = (): string | undefined => /"port":(\d+),"msg":"HTTP/.exec(running.stderr)?.[1];
   await running.until('its second port', () => beside() !== undefined);
@@ -78,7 +77,7 @@ for (const [name, serve] of Object.entries({ tardisd: serveStore, tardisremote: 
     const { running, ports } = await serve(t, all);
     const before = all.fingerprint();
     for (const port of ports) t.is(await presented(port), before);
-    const next = await certificateIn(all.top, 'next');
+    const next = await certificateIn(all.home, 'next');
     all.take(next.certFile, next.keyFile);
     running.signal('SIGHUP');
     await running.until('renewal', () =>
@@ -88,11 +87,11 @@ for (const [name, serve] of Object.entries({ tardisd: serveStore, tardisremote: 
     t.not(all.fingerprint(), before);
     if (name === 'tardisd') {
       const to = ['-C', 'me', '--server', '127.0.0.1', '--port', String(ports[0])];
-      t.is((await run('tardis', [...to, `--password=${SECRET}`, all.source])).status, 0);
+      await succeed('tardis', [...to, `--password=${SECRET}`, all.source]);
     }
 
     // A pair that does not fit is named, and the certificate that worked stays in use.
-    const other = await certificateIn(all.top, 'other');
+    const other = await certificateIn(all.home, 'other');
     all.take(next.certFile, other.keyFile);
     running.signal('SIGHUP');
     await running.until('refusal', () =>
@@ -106,7 +105,7 @@ for (const [name, serve] of Object.entries({ tardisd: serveStore, tardisremote: 
 
 test('a certificate that expires soon is reported at the start', async (t) => {
   const all = await certificates(t);
-  const soon = path.join(all.top, 'soon.pem');
+  const soon = path.join(all.home, 'soon.pem');
   const words = ['req', '-x509', '-new', '-key', all.used.keyFile, '-out', soon, '-days', '3'];
   execFileSync('openssl', [...words, '-subj', '/CN=soon'], { stdio: 'ignore' });
   all.take(soon, all.used.keyFile);
@@ -116,15 +115,19 @@ test('a certificate that expires soon is reported at the start', async (t) => {
 
 test('a certificate that expires within 21 days is told in the log, by mail, and in the metrics', async (t) => {
   const all = await certificates(t);
-  const soon = path.join(all.top, 'soon.pem');
+  const soon = path.join(all.home, 'soon.pem');
   const words = ['req', '-x509', '-new', '-key', all.used.keyFile, '-out', soon, '-days', '18'];
   execFileSync('openssl', [...words, '-subj', '/CN=soon'], { stdio: 'ignore' });
   all.take(soon, all.used.keyFile);
   const [mail, metrics] = [all.at('mail'), all.at('server.prom')];
   const text = `[Tardis]\nMailTo = ops@example.org\nMailCommand = tee -a ${mail}\nMetricsFile = ${metrics}\nWatchInterval = 1\n`;
   const config = ['--config', all.written('cfg', text)];
-  const server = await Server.start(all.store, [...all.pair, '--address', '127.0.0.1', ...config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, all.store, [
+    ...all.pair,
+    '--address',
+    '127.0.0.1',
+    ...config,
+  ]);
   const read = (file: string): string => (fs.existsSync(file) ? fs.readFileSync(file, 'utf8') : '');
   await server.running.until('mail', () => read(mail).includes('valid until'));
   const first = read(metrics);
@@ -139,7 +142,7 @@ test('a certificate that expires within 21 days is told in the log, by mail, and
 });
 
 test('a certificate is reported before it is valid, before its end, and behind it', async (t) => {
-  const { cert } = await certificateIn(lab(t).top);
+  const { cert } = await certificateIn(lab(t).home);
   const { validFrom, validTo } = new X509Certificate(cert);
   const [fromMs, toMs] = [Date.parse(validFrom), Date.parse(validTo)];
   t.regex(validityFault(cert, fromMs - 1)!, /not valid yet/);
@@ -151,8 +154,8 @@ test('a certificate is reported before it is valid, before its end, and behind i
 });
 
 test('tardisremote trusts the certificate that the file has at each connection', async (t) => {
-  const { top } = lab(t);
-  const [one, two] = [await certificateIn(top, 'one'), await certificateIn(top, 'two')];
+  const { home } = lab(t);
+  const [one, two] = [await certificateIn(home, 'one'), await certificateIn(home, 'two')];
   const source = serverSource('localhost:7420', Buffer.from(one.certFile));
   const trusted = (): string => source.tls!.trusted!.toString();
   t.is(trusted(), one.cert.toString());

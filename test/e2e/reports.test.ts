@@ -11,6 +11,7 @@ import {
   Server,
   succeed,
 } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 
@@ -18,14 +19,13 @@ backupsRunHere();
 
 /** Makes two sets of a tree. Every command gets `args`. */
 async function twoSets(t: ExecutionContext, args: readonly string[] = []) {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [
-    file('stays', 'same'),
-    file('changes', 'one'),
-    dir('old', [file('goes', 'x')]),
-  ]);
-  const place = ['-D', store, '-C', 'me', ...args];
+  const {
+    home,
+    store,
+    source,
+    place: own,
+  } = lab(t, [file('stays', 'same'), file('changes', 'one'), dir('old', [file('goes', 'x')])]);
+  const place = [...own, ...args];
   await rest();
   await backup([...place, '--local', '--create', '--name', 'first', source]);
   fs.writeFileSync(path.join(source, 'changes'), 'one and two');
@@ -116,8 +116,7 @@ test('sonic list, files, info and stats report the same through a server as here
   const secret = path.join(scratchInMemory(t), 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
   const { store, source, place } = await twoSets(t, ['-F', secret]);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const far = [...server.clientArgs, '-C', 'me', '-F', secret];
   await checkFiles(t, far, source);
   for (const args of [

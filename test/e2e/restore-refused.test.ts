@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backup, backupsRunHere, BIN, cleanEnvironment, run } from '../helpers/commands.js';
+import { backup, backupsRunHere, BIN, cleanEnvironment, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree, symlink } from '../helpers/tree.js';
 
@@ -157,8 +157,7 @@ test('what is restored inherits neither ACLs nor flags of the directory that is 
   const sub = path.join(lab.source, 'd', 'sub');
   makeTree(sub, [file('below', 'content', { mode: 0o640 })]);
   await backup([...lab.args.slice(0, 4), '--local', lab.source]);
-  const { status, stderr } = await run('regenerate', lab.args);
-  t.is(status, 0, stderr);
+  await succeed('regenerate', lab.args);
   const plain = ['f1', 'fifo', 'sub', 'sub/below'].map((name) => lab.at('d', name));
   if (isAcl) {
     const acls = spawnSync('getfacl', ['-p', ...plain], { encoding: 'utf8' }).stdout;
@@ -179,14 +178,13 @@ test('an ordinary user restores into a directory of their own that nobody may wr
   fs.mkdirSync(lab.out);
   if (isRoot) fs.chownSync(lab.out, NOBODY, NOBODY);
   const as = isRoot ? { uid: NOBODY } : {};
-  t.is((await run('regenerate', lab.args, as)).status, 0);
+  await succeed('regenerate', lab.args, as);
   for (const option of [[], ['-O']]) {
     fs.chmodSync(lab.at('d'), 0o755);
     fs.rmSync(lab.at('d', 'f1'));
     fs.rmSync(lab.at('d', 'link'));
     fs.chmodSync(lab.at('d'), 0o555);
-    const { status, stderr } = await run('regenerate', [...option, ...lab.args], as);
-    t.is(status, 0, stderr);
+    await succeed('regenerate', [...option, ...lab.args], as);
     t.is(fs.readFileSync(lab.at('d', 'f1'), 'utf8'), 'content 1');
     t.is(fs.statSync(lab.at('d')).mode & 0o7777, option.length === 0 ? 0o555 : 0o750);
   }

@@ -15,6 +15,7 @@ import { seededRandom } from '../support/seeded-random.js';
 import { backupsRunHere, backup, run, Running, succeed } from '../helpers/commands.js';
 import { Ledger, Plan, watchOnly } from '../helpers/faults.js';
 import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
@@ -495,10 +496,7 @@ test.serial('the same restore does not run twice at once', async (t) => {
 });
 
 test.serial('kill -9 at random moments, until a run comes through', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'many');
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
-  makeTree(source, [
+  const { source, place, at } = lab(t, [
     ...Array.from({ length: 60 }, (_, index) =>
       dir(
         `d${index}`,
@@ -510,7 +508,7 @@ test.serial('kill -9 at random moments, until a run comes through', async (t) =>
     file('large', noise(5, 20 * MIB)),
   ]);
   await backup([...place, '--local', '--create', source]);
-  const out = path.join(home, 'out');
+  const out = at('out');
   const args = [...place, '-o', out, source];
   let killed = 0;
   let waitMs = 100;
@@ -530,8 +528,8 @@ test.serial('kill -9 at random moments, until a run comes through', async (t) =>
     waitMs *= killed > 4 ? 2 : 1;
   }
   t.log(`killed ${killed} times`);
-  t.deepEqual(differences(look(source), look(path.join(out, 'many'))), []);
-  t.deepEqual(fs.readdirSync(out), ['many']);
+  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  t.deepEqual(fs.readdirSync(out), ['tree']);
 });
 
 test.serial('a restore that was stopped reports that, and that it goes on', async (t) => {

@@ -14,7 +14,7 @@ import {
   poolsStayAway,
 } from '../helpers/commands.js';
 import { everyKind } from '../helpers/kinds.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import {
   differences,
   dir,
@@ -22,7 +22,6 @@ import {
   hardlink,
   isRoot,
   look,
-  makeTree,
   noise,
   symlink,
   text,
@@ -78,14 +77,8 @@ function oddTree(): TreeNode[] {
 }
 
 test('a tar archive unpacks to an identical tree', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source, out] = [
-    path.join(home, 'store'),
-    path.join(home, 'tree'),
-    path.join(home, 'out'),
-  ];
-  makeTree(source, oddTree());
-  const place = ['-D', store, '-C', 'me'];
+  const { home, source, place, at } = lab(t, oddTree());
+  const out = at('out');
   await backup([...place, '--local', '--create', source]);
   const unpacked = (archive: string): string => {
     fs.rmSync(out, { recursive: true, force: true });
@@ -94,13 +87,13 @@ test('a tar archive unpacks to an identical tree', async (t) => {
     t.is(status, 0, stderr.toString());
     return stderr.toString();
   };
-  const archive = path.join(home, 'tree.tar');
+  const archive = at('tree.tar');
   const reported = await succeed('regenerate', [...place, '--json', '--tar', archive, source]);
   t.like(JSON.parse(reported), { files: 12, directories: 8, links: 3, failures: 0 });
   unpacked(archive);
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
 
-  const piped = path.join(home, 'piped.tar');
+  const piped = at('piped.tar');
   const { status, stderr } = runInto(piped, [...place, '--tar', '-', source]);
   t.is(status, 0, stderr);
   t.regex(stderr, /^Restored 12 files/m, 'the report was not kept out of the archive');
@@ -109,7 +102,7 @@ test('a tar archive unpacks to an identical tree', async (t) => {
   const taken = await run('regenerate', [...place, '--tar', archive, source]);
   t.is(taken.status, 1);
   t.regex(taken.stderr, /\[TARGET_EXISTS\]/);
-  const impossible = path.join(home, 'x'.repeat(256), 'tree.tar'); // even its status cannot be read
+  const impossible = at('x'.repeat(256), 'tree.tar'); // even its status cannot be read
   const refused = await run('regenerate', [...place, '--tar', impossible, source]);
   t.is(refused.status, 1);
   t.regex(refused.stderr, /\[TARGET_NOT_WRITABLE\]/);
@@ -133,13 +126,8 @@ test('a tar archive unpacks to an identical tree', async (t) => {
 });
 
 test('everything a file is goes through a tar archive', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source, out] = [
-    path.join(home, 'store'),
-    path.join(home, 'tree'),
-    path.join(home, 'out'),
-  ];
-  makeTree(source, everyKind(false));
+  const { store, source, at } = lab(t, everyKind(false));
+  const out = at('out');
   // The archive contains no sockets, and hard links of regular files only.
   fs.rmSync(path.join(source, 'special', 'socket'));
   for (const name of [
@@ -151,7 +139,7 @@ test('everything a file is goes through a tar archive', async (t) => {
   }
   const place = ['-D', store, '-C', 'me'];
   await backup([...place, '--local', '--create', source]);
-  const archive = path.join(home, 'tree.tar');
+  const archive = at('tree.tar');
   const { status, stderr } = runInto(archive, [...place, '--tar', '-', source]);
   t.is(status, 0, stderr);
   t.true(fs.statSync(archive).size < 200 * MIB, 'holes are in the archive');
@@ -161,20 +149,15 @@ test('everything a file is goes through a tar archive', async (t) => {
   t.is(unpacked.status, 0, unpacked.stderr.toString());
   t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
   const middle = path.join(source, 'holes', 'data in the middle');
-  const one = path.join(home, 'one');
+  const one = at('one');
   t.is(runInto(one, [...place, '--stdout', middle]).status, 0);
   t.true(fs.readFileSync(one).equals(fs.readFileSync(middle)));
 });
 
 test('only the owner may read an archive, whatever default ACL its directory has', async (t) => {
-  const home = scratchInMemory(t);
-  const [source, folder] = ['tree', 'folder'].map((name) => path.join(home, name)) as [
-    string,
-    string,
-  ];
-  makeTree(source, [file('secret', 'secret', { mode: 0o600 })]);
+  const { source, place, at } = lab(t, [file('secret', 'secret', { mode: 0o600 })]);
+  const folder = at('folder');
   fs.mkdirSync(folder);
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
   await backup([...place, '--local', '--create', source]);
   const hasAcls = spawnSync('setfacl', ['-d', '-m', 'u:4321:rwx,o::r', folder]).status === 0;
   if (!hasAcls) t.log('without a default ACL: no setfacl, or no ACLs here');
@@ -199,17 +182,14 @@ function spoil(store: string, sizeBytes: number): void {
 }
 
 test('a damaged file is left out of an archive and reported, the others are in it', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [
+  const { store, source, place, at } = lab(t, [
     dir('a', [file('good', text(1, 3000)), file('bad', noise(2, 5 * MIB))]),
     hardlink('also bad', 'a', 'bad'),
     file('z good', noise(3, 300_000)),
   ]);
-  const place = ['-D', store, '-C', 'me'];
   await backup([...place, '--local', '--create', source]);
   spoil(store, 4 * MIB);
-  const archive = path.join(home, 'tree.tar');
+  const archive = at('tree.tar');
   const { status, stderr } = runInto(archive, [...place, '--tar', '-', source]);
   t.is(status, 3, stderr);
   t.regex(stderr, /tree\/also bad: .*_DAMAGED\]/);
@@ -223,7 +203,7 @@ test('a damaged file is left out of an archive and reported, the others are in i
     'tree/a/good',
     'tree/z good',
   ]);
-  const one = path.join(home, 'one');
+  const one = at('one');
   const damaged = runInto(one, [...place, '--stdout', path.join(source, 'a', 'bad')]);
   t.is(damaged.status, 1);
   t.regex(damaged.stderr, /_DAMAGED\]/);
@@ -231,9 +211,7 @@ test('a damaged file is left out of an archive and reported, the others are in i
 });
 
 test('one file goes to standard output', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [
+  const { source, place, at } = lab(t, [
     file('small', text(1, 3000)),
     file('empty'),
     file('large', noise(2, 3 * MIB)),
@@ -241,9 +219,8 @@ test('one file goes to standard output', async (t) => {
     symlink('link', 'small'),
     dir('directory'),
   ]);
-  const place = ['-D', store, '-C', 'me'];
   await backup([...place, '--local', '--create', source]);
-  const one = path.join(home, 'one');
+  const one = at('one');
   for (const name of ['small', 'empty', 'large', 'in parts']) {
     const { status, stderr } = runInto(one, [...place, '--stdout', path.join(source, name)]);
     t.is(status, 0, stderr);
@@ -266,13 +243,10 @@ test('one file goes to standard output', async (t) => {
 });
 
 test('a reader that is slow holds a stream up, not the memory; one that goes is reported', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const parts = Array.from({ length: 5 }, (_, index) => file(`${index}`, noise(index, 60 * MIB)));
-  makeTree(source, parts);
+  const { source, place } = lab(t, parts);
   const wanted = createHash('sha256');
   for (let index = 0; index < 5; index += 1) wanted.update(noise(index, 60 * MIB));
-  const place = ['-D', store, '-C', 'me'];
   await backup([...place, '--local', '--create', source]);
 
   const child = spawn(REGENERATE, [...place, '--tar', '-', source], {

@@ -5,7 +5,7 @@ import test, { type ExecutionContext } from 'ava';
 import { plainPackr } from '../../src/system/msgpack/index.js';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { file, makeTree } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
@@ -19,16 +19,14 @@ interface ListedSet {
   readonly priority: number;
 }
 
-function lab(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const [store, source, config] = ['store', 'tree', 'config'].map((name) => path.join(home, name));
-  makeTree(source!, [file('stays', 'the same')]);
-  const place = ['-D', store!, '-C', 'me'];
+function prepared(t: ExecutionContext) {
+  const { store, source, place, at } = lab(t, [file('stays', 'the same')]);
+  const config = at('config');
   let made = 0;
   const make = async (args: readonly string[] = [], way = [...place, '--local']): Promise<void> => {
     made += 1;
-    fs.writeFileSync(path.join(source!, 'changes'), `${made}`);
-    await backup([...way, ...(made === 1 ? ['--create'] : []), ...args, source!]);
+    fs.writeFileSync(path.join(source, 'changes'), `${made}`);
+    await backup([...way, ...(made === 1 ? ['--create'] : []), ...args, source]);
   };
   const reported = async (): Promise<ListedSet[]> => {
     const [list] = jsonLines(await succeed('sonic', ['list', ...place, '--json']));
@@ -37,7 +35,7 @@ function lab(t: ExecutionContext) {
   const numbers = async (): Promise<number[]> => (await reported()).map(({ set }) => set);
   /** Makes sets older by the given numbers of days, counted from the newest set. */
   const age = (days: readonly number[]): void => {
-    changeCatalog(store!, (catalog) => {
+    changeCatalog(store, (catalog) => {
       const newest = catalog.prepare('SELECT max(opened_at_ms) FROM backup_sets').pluck().get();
       days.forEach((back, index) => {
         const atMs = (newest as number) - back * DAY_MS;
@@ -48,11 +46,11 @@ function lab(t: ExecutionContext) {
       });
     });
   };
-  return { store: store!, source: source!, config: config!, place, make, reported, numbers, age };
+  return { store: store, source: source, config: config, place, make, reported, numbers, age };
 }
 
 test('sonic purge keeps sets by its rules, gives the reasons, and prompts before it deletes', async (t) => {
-  const { place, make, numbers, age } = lab(t);
+  const { place, make, numbers, age } = prepared(t);
   for (let set = 1; set <= 6; set += 1) await make(set === 2 ? ['--tag', 'keep'] : []);
   age([70, 50, 35, 12, 1.1, 0]);
   const sonic = (...args: string[]) => run('sonic', ['purge', ...place, ...args]);
@@ -95,7 +93,7 @@ test('sonic purge keeps sets by its rules, gives the reasons, and prompts before
 });
 
 test('series that have ended count as one, and a preview names the series of a newest set', async (t) => {
-  const { store, source, place, numbers, age } = lab(t);
+  const { store, source, place, numbers, age } = prepared(t);
   const days = [1, 2, 3, 4, 5];
   for (const day of days) {
     const root = path.join(source, `day${day}`);
@@ -121,7 +119,7 @@ test('series that have ended count as one, and a preview names the series of a n
 });
 
 test('sonic purge by date and priority deletes older sets up to that priority', async (t) => {
-  const { place, make, numbers, age } = lab(t);
+  const { place, make, numbers, age } = prepared(t);
   for (const priority of ['5', '40', '5', '5']) await make(['--priority', priority]);
   age([40, 30, 20, 0]);
   const args = ['purge', ...place, '--yes', '--priority', '10', '--before', '25 days ago'];
@@ -132,7 +130,7 @@ test('sonic purge by date and priority deletes older sets up to that priority', 
 });
 
 test('while the clock is in doubt no set is deleted, unless the user trusts the clock', async (t) => {
-  const { place, make, numbers, age } = lab(t);
+  const { place, make, numbers, age } = prepared(t);
   for (let set = 1; set <= 4; set += 1) await make();
   age([4000, 3999, 3998, 3997]);
   const purge = ['purge', ...place, '--yes', '--keep-last', '1'];
@@ -147,7 +145,7 @@ test('while the clock is in doubt no set is deleted, unless the user trusts the 
 });
 
 test('sets without a name are named by Formats, with the priorities that belong to them', async (t) => {
-  const { place, make, reported, config } = lab(t);
+  const { place, make, reported, config } = prepared(t);
   fs.writeFileSync(config, '[Tardis]\nFormats = Year-%Y, Month-%Y-%m\nPriorities = 7 3\n');
   const local = [...place, '--local', '--local-config', config];
   await make([], local);
@@ -187,7 +185,7 @@ test('sets without a name are named by Formats, with the priorities that belong 
 });
 
 test('a weekly set by Formats has the name of the week that purge prints', async (t) => {
-  const { place, make, reported, config } = lab(t);
+  const { place, make, reported, config } = prepared(t);
   fs.writeFileSync(config, '[Tardis]\nFormats = Monthly-%Y-%m, Weekly-%G-W%V, Daily-%Y-%m-%d\n');
   for (let set = 1; set <= 2; set += 1) {
     await make([], [...place, '--local', '--local-config', config]);
@@ -199,14 +197,13 @@ test('a weekly set by Formats has the name of the week that purge prints', async
 });
 
 test('a server purges by its rules: every PurgeInterval, after a backup with --purge, and on request', async (t) => {
-  const { place, make, numbers, config, store } = lab(t);
+  const { place, make, numbers, config, store } = prepared(t);
   const rules = '[Tardis]\nKeepLast = 1\nLeastAge = 0\nGcInterval = 0\n';
   fs.writeFileSync(config, rules);
   for (let set = 1; set <= 3; set += 1) await make();
   await make(['--purge', '--local-config', config], [...place, '--local']);
   t.deepEqual(await numbers(), [4]);
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const far = ['--server', '127.0.0.1', '--port', String(server.port)];
   const { stderr } = await run('sonic', [
     'purge',
@@ -229,15 +226,14 @@ test('a server purges by its rules: every PurgeInterval, after a backup with --p
     config,
     '[Tardis]\nKeepHourly = 1\nLeastAge = 0\nGcInterval = 0\nPurgeInterval = 0.3\n',
   );
-  const second = await Server.start(store, ['--config', config]);
-  t.teardown(() => second.kill());
+  const second = await Server.during(t, store, ['--config', config]);
   await until(() => second.running.stderr.includes('sets were purged by the rules'));
   t.is((await numbers()).at(-1), 7);
   t.true((await numbers()).length <= 3);
 });
 
 test('an account with the right to purge makes a server follow its own rules, and no others', async (t) => {
-  const { place, make, config, store } = lab(t);
+  const { place, make, config, store } = prepared(t);
   const secret = path.join(path.dirname(store), 'secret');
   fs.writeFileSync(secret, 'the words of the owner');
   const mine = [...place, '-F', secret];
@@ -245,8 +241,7 @@ test('an account with the right to purge makes a server follow its own rules, an
   const own = ['--newpassword-file', secret];
   await succeed('sonic', ['account', ...mine, '--add', 'boss', '--rights', 'list,purge', ...own]);
   fs.writeFileSync(config, '[Tardis]\nKeepYearly = 1\nLeastAge = 0\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const far = [...server.clientArgs, '-C', 'me', '-F', secret];
   const boss = [...far, '--account', 'boss'];
   t.regex((await run('sonic', ['purge', ...far, '--yes'])).stderr, /NOT_PERMITTED/);
@@ -265,7 +260,7 @@ test('an account with the right to purge makes a server follow its own rules, an
 });
 
 test("rules and formats that are kept with a client hold for it in place of the server's", async (t) => {
-  const { place, make, reported, numbers, config } = lab(t);
+  const { place, make, reported, numbers, config } = prepared(t);
   fs.writeFileSync(config, '[Tardis]\nKeepLast = 100\nLeastAge = 0\n');
   const local = [...place, '--local', '--local-config', config];
   for (let set = 1; set <= 3; set += 1) await make(['--name', `set-${set}`], local);

@@ -14,6 +14,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { dumpHistory } from '../helpers/inline.js';
+import { lab } from '../helpers/lab.js';
 import { removeScratch, scratchInMemory } from '../helpers/scratch.js';
 import { dir, differences, file, look, makeTree } from '../helpers/tree.js';
 
@@ -133,9 +134,7 @@ test('a root on another device is left as it was, a new directory on the same on
 });
 
 test('other file systems are entered only with --crossdevice', (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [dir('mount'), file('own', 'own')]);
+  const { store, source } = lab(t, [dir('mount'), file('own', 'own')]);
   const script = `
     set -e
     mount -t tmpfs none "$0/mount"
@@ -157,11 +156,9 @@ test('other file systems are entered only with --crossdevice', (t) => {
 });
 
 test('the end of each run names the mounts that were not entered, unless they are roots', (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const mounts = ['a', 'b', 'c', 'd', 'e', 'f\u001b'];
-  makeTree(
-    source,
+  const { store, source } = lab(
+    t,
     [...mounts, 'skipped', 'plain'].map((name) => dir(name)),
   );
   const script = `
@@ -190,10 +187,10 @@ test('the end of each run names the mounts that were not entered, unless they ar
 });
 
 test('directories below the given depth are not entered', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [file('1', '1'), dir('a', [file('2', '2'), dir('b', [file('3', '3')])])]);
-  const place = ['-D', store, '-C', 'me'];
+  const { source, place } = lab(t, [
+    file('1', '1'),
+    dir('a', [file('2', '2'), dir('b', [file('3', '3')])]),
+  ]);
   const at = (...below: string[]): Promise<string[]> => names(place, path.join(source, ...below));
   await backup([...place, '--local', '--create', '--maxdepth', '1', source]);
   t.deepEqual([await at(), await at('a')], [['1', 'a'], []]);

@@ -12,6 +12,7 @@ import {
   Server,
   succeed,
 } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   addTo,
@@ -141,23 +142,20 @@ function removeCatalog(store: string, client: string): void {
 }
 
 test('an odd tree with large files comes back, also from a rebuilt catalog', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
-  makeTree(source, [
+  const { store, source, place, at } = lab(t, [
     ...oddTree(),
     file('5M', noise(2, 5 * MIB)),
     file('70M in parts', noise(3, 70 * MIB)),
     file('12M of text', text(4, 12 * MIB)),
   ]);
   const before = look(source);
-  const place = ['-D', store, '-C', 'me'];
   const report = await backup([...place, '--local', '--create', source]);
   t.is(report.progress.unreadable + report.progress.vanished + report.progress.changed, 0);
   t.is(report.progress.entries, before.size - 1);
   t.deepEqual(differences(before, look(source)), [], 'the source was touched');
 
-  await succeed('regenerate', [...place, '-o', path.join(home, 'out'), source]);
-  t.deepEqual(differences(before, look(path.join(home, 'out', 'odd'))), []);
+  await succeed('regenerate', [...place, '-o', at('out'), source]);
+  t.deepEqual(differences(before, look(at('out', 'tree'))), []);
 
   const directories = directoriesIn(source, before);
   const listed = await listing(place, 1, directories);
@@ -170,28 +168,23 @@ test('an odd tree with large files comes back, also from a rebuilt catalog', asy
   t.regex(await succeed('sonic', ['rebuild', ...place]), /rebuilt from \d+ checkpoints/);
   t.is(await listing(place, 1, directories), listed);
   t.is(await succeed('lstardis', [...place, '--json']), sets);
-  await succeed('regenerate', [...place, '-o', path.join(home, 'again'), source]);
-  t.deepEqual(differences(before, look(path.join(home, 'again', 'odd'))), []);
+  await succeed('regenerate', [...place, '-o', at('again'), source]);
+  t.deepEqual(differences(before, look(at('again', 'tree'))), []);
 });
 
 for (const codec of ['none', 'zlib', 'snappy']) {
   test(`an odd tree comes back by the codec ${codec}`, async (t) => {
-    const home = scratchInMemory(t);
-    const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
-    makeTree(source, oddTree());
+    const { source, place, at } = lab(t, oddTree());
     const before = look(source);
-    const place = ['-D', store, '-C', 'me'];
     const codecs = ['--compress-data', codec, '--compress-msgs', 'snappy'];
     await backup([...place, '--local', '--create', ...codecs, source]);
-    await succeed('regenerate', [...place, '-o', path.join(home, 'out'), source]);
-    t.deepEqual(differences(before, look(path.join(home, 'out', 'odd'))), []);
+    await succeed('regenerate', [...place, '-o', at('out'), source]);
+    t.deepEqual(differences(before, look(at('out', 'tree'))), []);
   });
 }
 
 test('the smallest budgets are enough', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'odd')];
-  makeTree(source, [
+  const { source, place, at } = lab(t, [
     ...oddTree(),
     dir(
       'many',
@@ -199,12 +192,11 @@ test('the smallest budgets are enough', async (t) => {
     ),
   ]);
   const before = look(source);
-  const place = ['-D', store, '-C', 'me'];
   const small = ['--budget', '1M', '--budget-items', '64', '--parcel-size', '4K'];
   const one = ['--workers', '1', '--stream-concurrency', '1', '--small-size', '0'];
   await backup([...place, '--local', '--create', ...small, ...one, source]);
-  await succeed('regenerate', [...place, '--workers', '1', '-o', path.join(home, 'out'), source]);
-  t.deepEqual(differences(before, look(path.join(home, 'out', 'odd'))), []);
+  await succeed('regenerate', [...place, '--workers', '1', '-o', at('out'), source]);
+  t.deepEqual(differences(before, look(at('out', 'tree'))), []);
 });
 
 test('over TCP, with several roots; a file and a directory by themselves', async (t) => {
@@ -216,8 +208,7 @@ test('over TCP, with several roots; a file and a directory by themselves', async
     file('letter', 'dear me'),
     dir('box', [file('thing', text(9, 3 * MIB)), symlink('to letter', '../letter')]),
   ]);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const place = ['-D', store, '-C', 'laptop'];
   const report = await backup([
     '-C',
@@ -281,9 +272,7 @@ function changeTree(source: string): void {
 }
 
 test('every set shows the tree as it was, whatever changes later', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [
+  const { store, source, place, at } = lab(t, [
     file('goes away', 'gone soon'),
     dir('directory goes', [file('with this', 'gone'), dir('and', [file('this', 'gone too')])]),
     file('old name', text(5, 50_000)),
@@ -299,7 +288,6 @@ test('every set shows the tree as it was, whatever changes later', async (t) => 
       file('time changes', 't'),
     ]),
   ]);
-  const place = ['-D', store, '-C', 'me'];
   const local = [...place, '--local'];
   const wanted = [look(source)];
   await rest();
@@ -319,14 +307,14 @@ test('every set shows the tree as it was, whatever changes later', async (t) => 
 
   const restoreAll = async (into: string): Promise<void> => {
     for (const [index, snapshot] of wanted.entries()) {
-      const out = path.join(home, into, String(index));
+      const out = at(into, String(index));
       const set = ['monday', 'tuesday', '3'][index]!;
       await succeed('regenerate', [...place, '-b', set, '-o', out, source]);
       t.deepEqual(differences(snapshot, look(path.join(out, 'tree'))), [], `set ${set}`);
     }
   };
   await restoreAll('out');
-  const newest = path.join(home, 'newest');
+  const newest = at('newest');
   await succeed('regenerate', [...place, '-o', newest, source]);
   t.deepEqual(differences(wanted[2]!, look(path.join(newest, 'tree'))), []);
 
@@ -356,9 +344,7 @@ test('every set shows the tree as it was, whatever changes later', async (t) => 
 });
 
 test('sonic makes clients and lists them and their sets', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [file('a', 'a')]);
+  const { store, source } = lab(t, [file('a', 'a')]);
   t.regex(await succeed('sonic', ['create', '-D', store, '-C', 'one']), /"one" is ready/);
   const made = JSON.parse(await succeed('sonic', ['create', '-D', store, '-C', 'two', '--json']));
   t.like(made, { version: 1, client: 'two', path: path.join(store, 'two') });

@@ -4,8 +4,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, succeed } from '../helpers/commands.js';
 import { readByPython, whyNoSecondReader } from '../helpers/second-reader.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, dir, file, look, makeTree, noise, symlink, text } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { differences, dir, file, look, noise, symlink, text } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -22,21 +22,20 @@ interface Lab {
 }
 
 /** Makes two sets; undefined if there is no Python here. */
-async function lab(t: ExecutionContext, args: readonly string[] = []): Promise<Lab | undefined> {
+async function prepared(
+  t: ExecutionContext,
+  args: readonly string[] = [],
+): Promise<Lab | undefined> {
   const why = whyNoSecondReader();
   if (why !== undefined) {
     t.log(`left out: ${why}`);
     t.pass();
     return undefined;
   }
-  const home = scratchInMemory(t);
-  const at = (name: string): string => path.join(home, name);
-  const [store, source] = [at('store'), at('tree')];
-  makeTree(source, [
+  const { store, source, place, at } = lab(t, [
     dir('small', [file('one', text(1, 3000)), file('two', text(2, 900)), symlink('up', '..')]),
     file('large', noise(3, 2 * MIB)),
   ]);
-  const place = ['-D', store, '-C', 'me'];
   const local = [...place, '--local', '--compress-data', 'none', ...args];
   await succeed('tardis', [...local, '--create', source]);
   fs.appendFileSync(path.join(source, 'large'), 'a little');
@@ -47,7 +46,7 @@ async function lab(t: ExecutionContext, args: readonly string[] = []): Promise<L
 }
 
 test('packs alone are enough: catalog, copies, sums and parity may be missing', async (t) => {
-  const made = await lab(t);
+  const made = await prepared(t);
   if (made === undefined) return;
   const { store, source, at, read } = made;
   const client = path.join(store, 'me');
@@ -62,7 +61,7 @@ test('packs alone are enough: catalog, copies, sums and parity may be missing', 
 });
 
 test('a byte of damage costs the files that need it, and each of them is named', async (t) => {
-  const made = await lab(t);
+  const made = await prepared(t);
   if (made === undefined) return;
   const { store, source, at, read } = made;
   const packs = path.join(store, 'me', 'packs');
@@ -91,7 +90,7 @@ test('a byte of damage costs the files that need it, and each of them is named',
 });
 
 test('keys open what is theirs: another password, a sheet and a changed record are told apart', async (t) => {
-  const made = await lab(t, [`--password=${SECRET}`]);
+  const made = await prepared(t, [`--password=${SECRET}`]);
   if (made === undefined) return;
   const { store, source, place, at, read } = made;
   fs.writeFileSync(at('right'), `${SECRET}\n`);

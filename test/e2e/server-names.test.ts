@@ -1,7 +1,7 @@
 /** Values for --server that are not host names. */
 import test from 'ava';
 import { backupsRunHere, run, type Tool } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { freePort } from '../support/free-port.js';
 
 backupsRunHere();

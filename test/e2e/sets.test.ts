@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 
@@ -72,10 +73,8 @@ test('what a set has not is answered with its roots, and the set that has it', a
 });
 
 test('a set has a name that can be shown and given', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a')]);
-  const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create'];
+  const { store, source, place: own } = lab(t, [file('a')]);
+  const place = [...own, '--local', '--create'];
   for (const [name, why] of [
     ['a\nb', /control characters/],
     ['\u001b[31mred', /control characters/],
@@ -94,7 +93,7 @@ test('a set has a name that can be shown and given', async (t) => {
   const env = { TARDIS_RECENT_SET: 'Newest' };
   const other = await run('tardis', [...place, '--name', 'Newest', source], { env });
   t.regex(other.stderr, /"Newest" stands for the newest set \[USAGE\]/);
-  t.false(fs.existsSync(path.join(home, 'store')), 'refused before anything is made');
+  t.false(fs.existsSync(store), 'refused before anything is made');
   await backup([...place, '--name', 'Freitag, 3. März', source]);
 });
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Codec } from '../../src/store/index.js';
 import { backup, backupsRunHere, rest, run, Server, succeed } from '../helpers/commands.js';
-import { codecsStored, lab } from '../helpers/settings.js';
+import { codecsStored, lab } from '../helpers/lab.js';
 import { addTo, differences, dir, file, look, noise, text } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
 
@@ -36,8 +36,7 @@ test('directories come from arguments or the key', async (t) => {
 
 test('the server comes from option, key and variable', async (t) => {
   const { store, source, written } = lab(t);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const args = ['-C', 'me', '--insecure-tcp', '--port', String(server.port), source];
   const [good, elsewhere] = ['127.0.0.1', '192.0.2.1'];
   await backup(['--create', '--server', good, ...args], { env: { TARDIS_SERVER: elsewhere } });

@@ -18,7 +18,7 @@ import {
   succeed,
   type Tool,
 } from '../helpers/commands.js';
-import { explained, lab } from '../helpers/settings.js';
+import { explained, lab } from '../helpers/lab.js';
 import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { addTo, differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
@@ -95,8 +95,7 @@ test('plain TCP is refused unless an option allows it', async (t) => {
   const server = await Server.start(store); // started with --insecure-tcp
   t.teardown(() => server.kill());
   await backup(['-C', 'me', '--create', ...server.clientArgs, source]);
-  const open = await Server.start(store, ['--insecure-network', '--address', '127.0.0.1']);
-  t.teardown(() => open.kill());
+  const open = await Server.during(t, store, ['--insecure-network', '--address', '127.0.0.1']);
   // The host name is not a loopback name, so it counts as beyond loopback although it is this machine.
   const host = os.hostname();
   const args = ['-C', 'me', '--insecure-network', '--port', String(open.port), source];
@@ -133,11 +132,10 @@ test('a connection to a silent peer is closed after Timeout, at both ends', asyn
     t.is(status, 1, stderr);
     t.regex(stderr, /no answer .* in 0\.5 s \[TIMED_OUT\]/);
   }
-  const server = await Server.start(store, [
+  const server = await Server.during(t, store, [
     '--config',
     written('server', '[Tardis]\nTimeout=1\n'),
   ]);
-  t.teardown(() => server.kill());
   const socket = net.connect(server.port, '127.0.0.1');
   socket.write(
     'GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n' +
@@ -275,7 +273,7 @@ test('@file stands for the arguments in it', async (t) => {
 });
 
 test('names that are not UTF-8 can be arguments, and are restored', async (t) => {
-  const { top, source, place, at } = lab(t);
+  const { home, source, place, at } = lab(t);
   const odd = Buffer.concat([Buffer.from(`${source}/`), LATIN1('d\xff\xfer')]);
   const children = [file(LATIN1('n\xe4me'), 'odd'), dir(LATIN1('\x80'), [file('in', 'side')])];
   makeTree(odd, children);
@@ -289,7 +287,7 @@ test('names that are not UTF-8 can be arguments, and are restored', async (t) =>
     LATIN1("'d\xff\xfer'\n"),
     LATIN1("cd 'd\xff\xfer'\n"),
     Buffer.from(`tardis ${place8} --local . >/dev/null\n`),
-    Buffer.from(`regenerate ${place8} -o '${top}`),
+    Buffer.from(`regenerate ${place8} -o '${home}`),
     LATIN1("/o\xfft' ../'d\xff\xfer'/. >/dev/null\n"),
   ]);
   fs.writeFileSync(at('script'), script);
@@ -302,7 +300,7 @@ test('names that are not UTF-8 can be arguments, and are restored', async (t) =>
     names.sort(),
     [LATIN1('n\xe4me'), LATIN1('\x80')].map((n) => n.toString('base64')).sort(),
   );
-  const back = Buffer.concat([Buffer.from(`${top}/`), LATIN1('o\xfft/d\xff\xfer')]);
+  const back = Buffer.concat([Buffer.from(`${home}/`), LATIN1('o\xfft/d\xff\xfer')]);
   t.deepEqual(differences(wanted, look(back)), []);
 
   // The same paths through @file and through a configuration file.
@@ -312,7 +310,7 @@ test('names that are not UTF-8 can be arguments, and are restored', async (t) =>
   fs.writeFileSync(at('cfg'), key);
   const sets = await backup([...place, '--local', '--config', at('cfg')]);
   t.like(sets.progress, { contentsSent: 0, entries: wanted.size - 1 });
-  t.is(path.basename(top), path.basename(at('.')));
+  t.is(path.basename(home), path.basename(at('.')));
 });
 
 test('variables that are no UTF-8 keep their bytes', async (t) => {
@@ -328,9 +326,9 @@ test('variables that are no UTF-8 keep their bytes', async (t) => {
 });
 
 test('a store may have any name, and so may its configuration', async (t) => {
-  const { source, at, top } = lab(t);
-  const store = Buffer.concat([Buffer.from(`${top}/`), LATIN1('st\xf6re \xff')]);
-  const config = Buffer.concat([Buffer.from(`${top}/`), LATIN1('c\xe9 fg')]);
+  const { source, at, home } = lab(t);
+  const store = Buffer.concat([Buffer.from(`${home}/`), LATIN1('st\xf6re \xff')]);
+  const config = Buffer.concat([Buffer.from(`${home}/`), LATIN1('c\xe9 fg')]);
   fs.writeFileSync(config, '[Pipeline]\nPackContentSize = 0\n');
   const quoted = (bytes: Buffer): Buffer => Buffer.concat([LATIN1('"'), bytes, LATIN1('"')]);
   const place = Buffer.concat([Buffer.from('-C me -D '), quoted(store)]);
@@ -352,7 +350,7 @@ test('a store may have any name, and so may its configuration', async (t) => {
   await succeed('sonic', ['rebuild', args]);
   await succeed('regenerate', [args, '-o', at('out'), source]);
   t.deepEqual(differences(look(source), look(at('out', 'tree'))), []);
-  t.deepEqual(fs.readdirSync(top).length, 6, 'something was made beside');
+  t.deepEqual(fs.readdirSync(home).length, 6, 'something was made beside');
 });
 
 test('Current, or the name in TARDIS_RECENT_SET, is the newest complete set', async (t) => {

@@ -19,7 +19,7 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { addTo, dir, file, isRoot, noise } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
@@ -73,8 +73,7 @@ test('the daemon reads the file of --config or TARDIS_DAEMON_CONFIG', async (t) 
 
 test('a server of one client refuses others', async (t) => {
   const { store, source } = lab(t);
-  const server = await Server.start(store, ['-C', 'me']);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['-C', 'me']);
   const { status, stderr } = await run('tardis', [
     '--create',
     ...to(String(server.port), 'you'),
@@ -185,8 +184,7 @@ test('LogExceptions logs the stack of a refusal', async (t) => {
     [['--log-exceptions'], true],
     [['--config', config], true],
   ] as const) {
-    const server = await Server.start(store, args);
-    t.teardown(() => server.kill());
+    const server = await Server.during(t, store, args);
     await run('tardis', ['--create', ...to(String(server.port)), source]);
     const { stderr } = await server.stop();
     t.regex(stderr, /"code":"CLIENT_EXISTS"/);
@@ -320,8 +318,8 @@ test('Daemon runs the server in the background, with a PidFile, and reports why 
 if (isRoot) {
   test('the server runs as User and Group', async (t) => {
     const its = lab(t);
-    const { at, store, source, top, written } = its;
-    fs.chmodSync(top, 0o755);
+    const { at, store, source, home, written } = its;
+    fs.chmodSync(home, 0o755);
     makeEmptyStore(store);
     fs.chownSync(store, NOBODY, NOBODY);
     if (spawnSync('id', ['-g', String(NOBODY)]).status !== 0) return t.pass();
@@ -418,8 +416,7 @@ test('server tuning reaches the store it is named for', async (t) => {
   t.true(few.commits > usual.commits, `${few.commits} checkpoints`);
   const server = async (text: string): Promise<{ pid: number; port: string }> => {
     const config = written(`server ${text.length}`, `[Pipeline]\n${text}`);
-    const running = await Server.start(at('store '), ['--config', config], { isProcess: true });
-    t.teardown(() => running.kill());
+    const running = await Server.during(t, at('store '), ['--config', config], { isProcess: true });
     return { pid: running.running.pid, port: String(running.port) };
   };
   const threads = ({ pid }: { pid: number }): number => fs.readdirSync(`/proc/${pid}/task`).length;

@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { STORE } from '../helpers/bucket-lab.js';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { commandsAreProcesses, run, Running, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { sshStub } from '../helpers/ssh.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { S3Server } from '../support/s3-server.js';
@@ -237,8 +237,7 @@ test('a server, another machine by ssh and a bucket take the first backup, and g
   const its = home(t);
   const { env, answers, usual, at } = its;
   const { PATH: sshPath = '' } = sshStub(t).env;
-  const bucket = await S3Server.start();
-  t.teardown(() => bucket.close());
+  const bucket = await S3Server.during(t);
   fs.writeFileSync(at('pw'), `${SECRET}\n`);
   const created = ['-C', 'ann', '-F', at('pw')];
   const [served, far] = [at('served'), at('far')];

@@ -138,8 +138,7 @@ test('a store that cannot be reached is caught up by the next backup, and the ot
 });
 
 test('AlsoTo names a bucket and a directory, for a client that encrypts', async (t) => {
-  const server = await S3Server.start({});
-  t.teardown(() => server.close());
+  const server = await S3Server.during(t, {});
   const lab = new Lab(t);
   const bucket = `s3://${BUCKET}/copies`;
   const password = lab.at('password');
@@ -168,8 +167,7 @@ test('AlsoTo names a bucket and a directory, for a client that encrypts', async 
   };
   const output = lab.at('out');
   const words = ['-D', bucket, '-C', 'me', ...key, lab.source, '-o', output];
-  const restored = await run('regenerate', words, { env: elsewhere });
-  t.is(restored.status, 0, restored.stderr);
+  await succeed('regenerate', words, { env: elsewhere });
   t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);
 });
 

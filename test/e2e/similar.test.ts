@@ -21,7 +21,7 @@ import { backupInline, inlineSystem, tapped } from '../helpers/inline.js';
 import { recordsIn } from '../helpers/records.js';
 import { sha256 } from '../helpers/rows.js';
 import { seed } from '../helpers/seed.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { share } from '../helpers/share.js';
 import { differences, isRoot, look, noise } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
@@ -66,8 +66,7 @@ type PlaceOf = (t: ExecutionContext, lab: Lab) => Promise<readonly string[]>;
 const LOCAL: PlaceOf = async (_t, { place }) => [...place, '--local'];
 
 const SERVED: PlaceOf = async (t, { store }) => {
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   return ['-C', 'me', ...server.clientArgs];
 };
 
@@ -190,7 +189,7 @@ for (const [number, [where, placeOf]] of PLACES.entries()) {
         t.is(third.progress.deltasSent, 1);
         t.true(third.progress.sentBytes < 1.5 * MIB + 300_000, `${third.progress.sentBytes}`);
         await days.check(t);
-        t.is((await run('sonic', ['check', ...days.place])).status, 0);
+        await succeed('sonic', ['check', ...days.place]);
       },
     );
   }

@@ -7,7 +7,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { flipAt } from '../helpers/rot.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { differences, look } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -18,7 +18,7 @@ const NEXT = 'kelp-Sundry7-mulch';
 interface Client extends Lab {
   readonly all: readonly string[];
   readonly env: Readonly<Record<string, string>>;
-  home(...names: string[]): string;
+  inClient(...names: string[]): string;
 }
 
 async function client(t: ExecutionContext): Promise<Client> {
@@ -26,7 +26,7 @@ async function client(t: ExecutionContext): Promise<Client> {
   const all = [...made.place, `--password=${SECRET}`];
   const env = { XDG_STATE_HOME: made.at('state') };
   await succeed('tardis', [...all, '--local', '--create', made.source], { env });
-  return { ...made, all, env, home: (...names) => path.join(made.store, 'me', ...names) };
+  return { ...made, all, env, inClient: (...names) => path.join(made.store, 'me', ...names) };
 }
 
 type Spoil = 'removed' | 'changed';
@@ -64,15 +64,15 @@ for (const [name, at, code, heals] of ROWS) {
     if (name === 'lock' && how === 'changed') continue; // the file is empty
     test(`${name} that is ${how} costs what the table has, and is healed as it has`, async (t) => {
       const made = await client(t);
-      const { home, all, env, source, place } = made;
-      spoil(home(name), how, at);
+      const { inClient, all, env, source, place } = made;
+      spoil(inClient(name), how, at);
       const isMade = name === 'tardis.db' && how === 'removed'; // the next backup makes it
       const tried = await run('tardis', [...all, '--local', source], { env });
       if (code === undefined || isMade) t.is(tried.status, 0, tried.stderr);
       else t.regex(tried.stderr, new RegExp(`\\[${code}\\]`));
       if (heals !== undefined) await succeed('sonic', [...heals, ...place], { env });
       await isWell(t, made);
-      t.true(fs.existsSync(home(name)));
+      t.true(fs.existsSync(inClient(name)));
     });
   }
 }
@@ -92,7 +92,7 @@ test('a client whose memory of seals is lost on its machine is read and written,
 });
 
 test('an account whose rights are lost or damaged does nothing, and gets them again', async (t) => {
-  const { all, place, home, source, env } = await client(t);
+  const { all, place, inClient, source, env } = await client(t);
   const add = [
     'account',
     ...all,
@@ -105,25 +105,25 @@ test('an account whose rights are lost or damaged does nothing, and gets them ag
   await succeed('sonic', add, { env });
   const reader = [...place, '--account', 'reader', `--password=${NEXT}`, source];
   await succeed('lstardis', reader, { env });
-  flipAt(home('accounts', 'reader', 'rights'), 0, 1);
+  flipAt(inClient('accounts', 'reader', 'rights'), 0, 1);
   t.regex((await run('lstardis', reader, { env })).stderr, /\[ACCOUNT_INVALID\]/);
   await succeed('sonic', ['account', ...all, '--change', 'reader', '--rights', 'list,read'], {
     env,
   });
   await succeed('lstardis', reader, { env });
-  fs.rmSync(home('accounts', 'reader', 'rights'));
+  fs.rmSync(inClient('accounts', 'reader', 'rights'));
   t.regex((await run('lstardis', reader, { env })).stderr, /\[NO_SUCH_ACCOUNT\]/);
   await succeed('sonic', add, { env });
   await succeed('lstardis', reader, { env });
 });
 
 test('settings of a client, tags and locks are in the packs, and a rebuild has them', async (t) => {
-  const { all, place, home, env } = await client(t);
+  const { all, place, inClient, env } = await client(t);
   await succeed('sonic', ['tag', '--add', 'kept', ...all, '1'], { env });
   const reported = async (): Promise<string> => succeed('lstardis', [...all, '--json'], { env });
   const before = await reported();
   t.true(before.includes('kept'));
-  fs.rmSync(home('tardis.db'));
+  fs.rmSync(inClient('tardis.db'));
   await succeed('sonic', ['rebuild', ...place], { env });
   t.is(await reported(), before);
 });

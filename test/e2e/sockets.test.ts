@@ -17,26 +17,19 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { SEPARATE_SERVER } from '../helpers/separate-server.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree, noise } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { dir, file, noise } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
 backupsRunHere();
 
-interface Place {
-  readonly home: string;
-  readonly source: string;
-  readonly temporary: string;
-  readonly store: string[];
-}
+type Place = ReturnType<typeof place>;
 
-function place(t: ExecutionContext): Place {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [dir('d', [file('large', noise(1, 4 << 20))])]);
-  const temporary = path.join(home, 'tmp');
+function place(t: ExecutionContext) {
+  const { home, store, source, at } = lab(t, [dir('d', [file('large', noise(1, 4 << 20))])]);
+  const temporary = at('tmp');
   fs.mkdirSync(temporary);
-  return { home, source, temporary, store: ['-D', path.join(home, 'store'), '-C', 'me'] };
+  return { home, source, temporary, store: ['-D', store, '-C', 'me'] };
 }
 
 test('a socket whose path is too long is refused before anything is made', async (t) => {

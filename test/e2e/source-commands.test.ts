@@ -10,7 +10,7 @@ import {
   run,
   succeed,
 } from '../helpers/commands.js';
-import { lab, type Lab } from '../helpers/settings.js';
+import { lab, type Lab } from '../helpers/lab.js';
 
 backupsRunHere();
 poolsStayAway();

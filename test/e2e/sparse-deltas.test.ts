@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 
 backupsRunHere();

@@ -4,9 +4,10 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { spawnSync } from 'node:child_process';
 import { BIN, type Outcome, poolsStayAway, run, succeed } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { processesLike, RUNS_IT, sshProgram } from '../helpers/ssh.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { file } from '../helpers/tree.js';
 
 poolsStayAway();
 
@@ -99,9 +100,7 @@ test('an ssh that never ends is killed in time, before an answer and after it', 
   const startMs = performance.now();
   const silent = await listBy(t, forever, ['--timeout', '2']);
   t.regex(silent.stderr, /no answer from ssh:\/\/nas\/srv in 2 s \[TIMED_OUT\]/);
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [file('a', 'a')]);
+  const { store, source } = lab(t, [file('a', 'a')]);
   const env = sshProgram(t, `for last; do :; done\nPATH='${BIN}':$PATH sh -c "$last"\n${forever}`);
   await succeed('tardis', ['--create', '-C', 'me', '--server', `ssh://nas${store}`, source], {
     env,
@@ -111,9 +110,7 @@ test('an ssh that never ends is killed in time, before an answer and after it', 
 });
 
 test('what ssh and the server print is passed on, but neither without bound nor with control characters', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [file('a', 'a')]);
+  const { store, source } = lab(t, [file('a', 'a')]);
   const flood = 'head -c 4000000 /dev/zero | tr "\\000" x | fold -w 100 >&2';
   const env = sshProgram(t, `printf 'a word\\033[2J\\n' >&2\n${flood}\n${RUNS_IT}`);
   const there = ['-C', 'me', '--server', `ssh://nas${store}`];
@@ -126,9 +123,7 @@ test('what ssh and the server print is passed on, but neither without bound nor 
 });
 
 test('an output that ends in the middle is a lost connection', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-  makeTree(source, [file('a', 'a'.repeat(100_000))]);
+  const { store, source } = lab(t, [file('a', 'a'.repeat(100_000))]);
   await succeed('tardis', ['--local', '--create', '-D', store, '-C', 'me', source]);
   const env = sshProgram(
     t,
@@ -185,9 +180,7 @@ test('tardisd --stdio by hand, and with what only a service can have, is refused
     config,
     `[Tardis]\nPidFile = /nowhere/pid\nLogFile = /nowhere/log\nSSL = yes\nBaseDir = ${home}/store\n`,
   );
-  const ended = await run('tardisd', ['--stdio', '--config', config], { input: '' });
-  t.is(ended.status, 0, ended.stderr);
-  t.is(ended.stdout, '', 'a peer that says nothing gets nothing');
-  const garbage = await run('tardisd', ['--stdio', '--config', config], { input: 'garbage\n\n' });
-  t.is(garbage.status, 0, garbage.stderr);
+  const ended = await succeed('tardisd', ['--stdio', '--config', config], { input: '' });
+  t.is(ended, '', 'a peer that says nothing gets nothing');
+  await succeed('tardisd', ['--stdio', '--config', config], { input: 'garbage\n\n' });
 });

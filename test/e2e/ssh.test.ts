@@ -271,8 +271,7 @@ test(
     await lab.save();
     const args = ['--server', `ssh://nas${lab.store}`, '-C', 'me', lab.point];
     const { mountsOf } = lab.mounts;
-    const { status, stderr } = await run('tardisfs', args, { env, mountsOf });
-    t.is(status, 0, stderr);
+    await succeed('tardisfs', args, { env, mountsOf });
     t.is(fs.readFileSync(path.join(lab.mounts.view(lab.shown), 'a'), 'utf8'), 'content');
     await lab.unmount();
   }),

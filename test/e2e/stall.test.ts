@@ -1,6 +1,5 @@
 // Pace: long
 /** A server that hangs or ends, and a client that is interrupted, in the middle of a backup. */
-import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import {
@@ -13,6 +12,7 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
+import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
@@ -73,11 +73,8 @@ function hasSentMuch(running: Running): boolean {
 test.serial(
   'while the server stands still the walk stops and memory stays; then all goes on',
   async (t) => {
-    const home = scratchInMemory(t);
-    const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
-    fs.mkdirSync(source);
-    const server = await Server.start(store, [], { isProcess: true });
-    t.teardown(() => server.kill());
+    const { store, source, at } = lab(t, []);
+    const server = await Server.during(t, store, [], { isProcess: true });
     const place = ['-C', 'me', ...server.clientArgs];
     // Only a later backup prints the number of scanned entries; a first backup prints a percentage.
     await succeed('tardis', [...place, '--create', source]);
@@ -104,7 +101,7 @@ test.serial(
     server.running.signal('SIGCONT');
     const { status, stderr } = await running.ended;
     t.is(status, 0, stderr);
-    const out = path.join(home, 'out');
+    const out = at('out');
     await succeed('regenerate', ['-D', store, '-C', 'me', '-o', out, source]);
     t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
   },
@@ -116,8 +113,7 @@ test.serial(
     const home = scratchInMemory(t);
     const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
     makeLargeTree(source, FEW);
-    const server = await Server.start(store, [], { isProcess: true });
-    t.teardown(() => server.kill());
+    const server = await Server.during(t, store, [], { isProcess: true });
     const impatient = ['--reconnect', '0'];
     const args = [
       '-C',

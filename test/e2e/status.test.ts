@@ -6,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { BIN, commandsAreProcesses, run, Running, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { explained, lab } from '../helpers/settings.js';
+import { explained, lab } from '../helpers/lab.js';
 import { file, makeTree } from '../helpers/tree.js';
 import { S3Server } from '../support/s3-server.js';
 
@@ -91,7 +91,7 @@ test("tardis alone shows the first steps to a user who may not read the machine'
 });
 
 test('the state is shown with an exit status of its own', async (t) => {
-  const { env, configure, status, store, source, at, top } = home(t);
+  const { env, configure, status, store, source, at } = home(t);
   configure('OverdueAfter = 93600\n');
   t.like(await status(), { state: 'unknown', exit: 10 });
   await succeed('sonic', ['create', '-D', store, '-C', 'other']);
@@ -109,7 +109,7 @@ test('the state is shown with an exit status of its own', async (t) => {
   const partly = await run('tardis', ['backup', source, at('nothing')], { env });
   t.is(partly.status, 3, partly.stderr);
   t.like(await status(), { state: 'warned', exit: 3, lastGood: { unread: 1 } });
-  fs.renameSync(store, path.join(top, 'unplugged'));
+  fs.renameSync(store, at('unplugged'));
   t.like(await status(), { state: 'unknown', exit: 10 });
 });
 
@@ -190,8 +190,7 @@ test('the only client of a store is taken without -C, and no other', async (t) =
 });
 
 test('the state of a store in a bucket is shown, and unknown while the bucket is away', async (t) => {
-  const server = await S3Server.start();
-  t.teardown(() => server.close());
+  const server = await S3Server.during(t);
   const its = new BucketLab(scratchInMemory(t), server.url);
   makeTree(its.source, [file('letter', 'dear Otto')]);
   await its.backUp('one', ['--create']);

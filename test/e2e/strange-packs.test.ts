@@ -6,8 +6,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { backupsRunHere, jsonLines, run } from '../helpers/commands.js';
+import { backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { PASSWORD } from '../helpers/rewrites.js';
+import { lab } from '../helpers/lab.js';
 import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
 
 backupsRunHere();
@@ -36,10 +37,7 @@ async function backUp({ words, source }: Client, text: string, more: readonly st
 
 /** Creates a client with four sets, each in a pack of its own. */
 async function client(t: ExecutionContext, secret: readonly string[] = []): Promise<Client> {
-  const home = scratchInMemory(t);
-  const store = path.join(home, 'store');
-  const source = path.join(home, 'source');
-  fs.mkdirSync(source);
+  const { store, source } = lab(t, []);
   const made: Client = { store, source, words: ['-D', store, '-C', 'c', ...secret] };
   for (let set = 1; set <= SETS; set += 1) {
     t.is((await backUp(made, `text ${set}`, set === 1 ? ['--create'] : [])).status, 0);
@@ -52,8 +50,7 @@ async function client(t: ExecutionContext, secret: readonly string[] = []): Prom
 async function restored(t: ExecutionContext, { words, source }: Client, set: number) {
   const into = scratchInMemory(t);
   const file = path.join(source, 'file');
-  const ended = await run('regenerate', [...words, '-b', String(set), '-o', into, file]);
-  t.is(ended.status, 0, ended.stderr);
+  await succeed('regenerate', [...words, '-b', String(set), '-o', into, file]);
   return fs.readFileSync(path.join(into, 'file'), 'utf8');
 }
 
@@ -65,9 +62,8 @@ async function checksAndRebuilds(t: ExecutionContext, made: Client, name: RegExp
   const check = await run('sonic', ['check', ...made.words, '--read-data']);
   t.is(check.status, FOUND, check.stdout + check.stderr);
   t.regex(check.stdout, name);
-  const rebuild = await run('sonic', ['rebuild', ...made.words]);
-  t.is(rebuild.status, 0, rebuild.stdout + rebuild.stderr);
-  t.regex(rebuild.stdout, name);
+  const rebuild = await succeed('sonic', ['rebuild', ...made.words]);
+  t.regex(rebuild, name);
   await isWhole(t, made);
 }
 
@@ -88,11 +84,10 @@ for (const [kind, secret] of [
       const backup = await backUp(made, 'text 5');
       t.is(backup.status, 0, backup.stderr);
       t.regex(backup.stdout + backup.stderr, new RegExp(`0000000${to}\\.pack`));
-      t.is((await run('sonic', ['rebuild', ...made.words])).status, 0);
+      await succeed('sonic', ['rebuild', ...made.words]);
       await isWhole(t, made, SETS + 1);
       fs.rmSync(packOf(made, to));
-      const check = await run('sonic', ['check', ...made.words, '--read-data']);
-      t.is(check.status, 0, check.stdout);
+      await succeed('sonic', ['check', ...made.words, '--read-data']);
     });
   }
 }
@@ -142,22 +137,20 @@ test.serial('a client whose packs are mixed with others is not written anew', as
   };
   await refused('encrypt', secret);
   const file = path.join(made.source, 'file');
-  t.is((await run('sonic', ['forget-path', ...made.words, '--yes', file])).status, 0);
+  await succeed('sonic', ['forget-path', ...made.words, '--yes', file]);
   await refused('forget-path', '--finish', '--now');
   fs.rmSync(packOf(made, 7));
   fs.rmSync(stray);
-  const ended = await run('sonic', ['forget-path', ...made.words, '--finish', '--now', '--yes']);
-  t.is(ended.status, 0, ended.stdout + ended.stderr);
+  await succeed('sonic', ['forget-path', ...made.words, '--finish', '--now', '--yes']);
 });
 
 test.serial('packs are known for those of the client after its format file is lost', async (t) => {
   t.timeout(MOST_MS);
   const made = await client(t);
   fs.rmSync(path.join(made.store, 'c', 'format.json'));
-  const rebuild = await run('sonic', ['rebuild', ...made.words]);
-  t.is(rebuild.status, 0, rebuild.stdout + rebuild.stderr);
+  await succeed('sonic', ['rebuild', ...made.words]);
   await isWhole(t, made);
-  t.is((await run('sonic', ['check', ...made.words, '--read-data'])).status, 0);
+  await succeed('sonic', ['check', ...made.words, '--read-data']);
 });
 
 test.serial(

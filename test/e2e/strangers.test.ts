@@ -7,7 +7,7 @@ import { encodeMessage } from '../../src/transport/index.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { backup, Server, succeed, poolsStayAway } from '../helpers/commands.js';
 import { helloOf } from '../helpers/greetings.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { pause } from '../helpers/until.js';
 
 poolsStayAway();
@@ -58,12 +58,11 @@ async function stranger(port: number, place: number): Promise<WebSocket> {
  * Returns the memory that each of many connections takes on a new server. A client with the password must still get in.
  */
 async function memoryOfEach(t: ExecutionContext): Promise<number> {
-  const { top, store, place, source } = lab(t);
+  const { home: top, store, place, source } = lab(t);
   const { certFile, keyFile } = await certificateIn(top);
   await succeed('sonic', ['create', ...place, '--password=secret']);
   const pair = ['--ssl', '--certfile', certFile, '--keyfile', keyFile, '--address', '127.0.0.1'];
-  const server = await Server.start(store, pair);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, pair);
   const { pid } = server.running; // the launcher has replaced itself by the server
   const open: WebSocket[] = [];
   const fill = async (connections: number): Promise<void> => {

@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
+import { makeScratch, removeScratch } from '../helpers/scratch.js';
 
 backupsRunHere();
 
@@ -23,16 +24,10 @@ const KINDS = {
   link: (at: string) => fs.symlinkSync('nowhere', at),
 } satisfies Record<string, (at: string) => void>;
 
-interface Made {
-  readonly words: readonly string[];
-  readonly client: string;
-  readonly source: string;
-}
+type Made = Awaited<ReturnType<typeof client>>;
 
-async function client(t: ExecutionContext): Promise<Made> {
-  const home = scratchInMemory(t);
-  const [store, source] = [path.join(home, 'store'), path.join(home, 'source')];
-  fs.mkdirSync(source);
+async function client(t: ExecutionContext) {
+  const { store, source } = lab(t, []);
   fs.writeFileSync(path.join(source, 'file'), 'text');
   const words = ['-D', store, '-C', 'c', WORD];
   await succeed('tardis', [...words, '--create', '--local', source]);
@@ -94,11 +89,11 @@ test('a check names what lies among the packs and is no pack', async (t) => {
   } finally {
     server.close();
   }
-  t.is((await run('tardis', [...made.words, '--local', made.source])).status, 0);
+  await succeed('tardis', [...made.words, '--local', made.source]);
   for (const name of fs.readdirSync(packs)) {
     if (!/^0000000[12]\.pack$/.test(name)) fs.rmSync(path.join(packs, name), { recursive: true });
   }
-  t.is((await run('sonic', ['check', ...made.words])).status, 0);
+  await succeed('sonic', ['check', ...made.words]);
 });
 
 test('what file systems leave among the packs is no stray, and a second name of a pack is one', async (t) => {
@@ -107,7 +102,7 @@ test('what file systems leave among the packs is no stray, and a second name of 
   KINDS.file(path.join(packs, '.nfs000000000012345600000001'));
   KINDS.file(path.join(packs, '.fuse_hidden0000000100000002'));
   KINDS.directory(path.join(packs, '@eaDir'));
-  t.is((await run('sonic', ['check', ...made.words])).status, 0);
+  await succeed('sonic', ['check', ...made.words]);
   fs.copyFileSync(path.join(packs, '00000001.pack'), path.join(packs, '000000001.pack'));
   await checkNames(t, made, ['packs/000000001.pack']);
 });
@@ -136,7 +131,7 @@ for (const name of ['lock', 'lock.wanted', 'reserve', 'reserve.3']) {
       }
     }
     fs.rmdirSync(at);
-    t.is((await run('tardis', [...made.words, '--local', made.source])).status, 0);
-    t.is((await run('sonic', ['check', ...made.words])).status, 0);
+    await succeed('tardis', [...made.words, '--local', made.source]);
+    await succeed('sonic', ['check', ...made.words]);
   });
 }

@@ -6,7 +6,7 @@ import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
-import { lab, type Lab } from '../helpers/settings.js';
+import { lab, type Lab } from '../helpers/lab.js';
 import { shareOf } from '../helpers/share.js';
 import { seededRandom } from '../support/seeded-random.js';
 

@@ -14,17 +14,8 @@ commandsAreProcesses(); // the page starts other commands
 const API = '/api/v1';
 const PASSWORD = 'seven unrelated words';
 
-interface Lab {
-  readonly store: string;
-  readonly disk: string;
-  readonly secret: string;
-  readonly source: string;
-  readonly env: Readonly<Record<string, string>>;
-  readonly base: string;
-}
-
 /** A store with a client and two that encrypt, and another store with a client of the same name. */
-async function makeLab(t: ExecutionContext): Promise<Lab> {
+async function makeLab(t: ExecutionContext) {
   const base = scratchInMemory(t);
   const at = (name: string): string => path.join(base, name);
   const [store, disk, secret, source] = [at('store'), at('disk'), at('secret'), at('home')];

@@ -28,14 +28,7 @@ test.before(async () => {
 
 test.after.always(() => browser?.close());
 
-interface Lab {
-  readonly store: string;
-  readonly source: string;
-  readonly base: string;
-  readonly backup: (...more: string[]) => Promise<string>;
-}
-
-async function makeLab(t: ExecutionContext): Promise<Lab> {
+async function makeLab(t: ExecutionContext) {
   const base = scratchInMemory(t);
   const [store, source] = [path.join(base, 'store'), path.join(base, 'home')];
   makeTree(source, [
@@ -50,7 +43,7 @@ async function makeLab(t: ExecutionContext): Promise<Lab> {
     base,
     store,
     source,
-    backup: async (...more) => (await run('tardis', [...place, source, ...more])).stdout,
+    backup: async (...more: string[]) => (await run('tardis', [...place, source, ...more])).stdout,
   };
 }
 

@@ -18,14 +18,8 @@ const PASSWORD = 'seven unrelated words';
 const PAGE = { 'x-tardis-page': '1', 'content-type': 'application/json' };
 const PHONE = { width: 390, height: 844 };
 
-interface Lab {
-  readonly store: string;
-  readonly place: readonly string[];
-  readonly env: Readonly<Record<string, string>>;
-}
-
 /** Makes a store, and a state directory of its own. */
-async function makeLab(t: ExecutionContext): Promise<Lab> {
+async function makeLab(t: ExecutionContext) {
   const base = scratchInMemory(t);
   const [store, source, secret] = ['store', 'tree', 'secret'].map((name) => path.join(base, name));
   fs.mkdirSync(store!);
@@ -96,9 +90,9 @@ test('a browser signs in by the password or by a code that works once, and signs
     const [code = ''] = /(?:[A-Z2-9]{4}-){2}[A-Z2-9]{4}/.exec(printed) ?? [];
     t.is((await signIn(door, { secret: code.toLowerCase().replaceAll('-', ' ') })).status, 200);
     t.is((await signIn(door, { secret: code })).status, 401);
-    const files = fs.readdirSync(path.join(env['XDG_STATE_HOME']!, 'tardis/pages'));
+    const files = fs.readdirSync(path.join(env['XDG_STATE_HOME'], 'tardis/pages'));
     for (const name of files) {
-      const kept = path.join(env['XDG_STATE_HOME']!, 'tardis/pages', name);
+      const kept = path.join(env['XDG_STATE_HOME'], 'tardis/pages', name);
       t.is(fs.statSync(kept).mode & 0o777, 0o600);
       t.false(fs.readFileSync(kept, 'utf8').includes(PASSWORD));
     }
@@ -213,7 +207,7 @@ test('a second browser signs in on a phone, and a tab goes on after a restart', 
 
 test('commands of the set-up are shown and changed only where no other machine reaches the page', async (t) => {
   const { store, env } = await makeLab(t);
-  const config = path.join(env['XDG_CONFIG_HOME']!, 'tardis', 'backup.cfg');
+  const config = path.join(env['XDG_CONFIG_HOME'], 'tardis', 'backup.cfg');
   fs.mkdirSync(path.dirname(config), { recursive: true });
   const hook = 'HookBefore = echo hook\n';
   const text = `# Written by \`tardis setup\`, for a test\n[Tardis]\nDirectories = /\nDatabase = ${store}\nLocal = yes\nClient = me\n${hook}`;

@@ -16,12 +16,7 @@ const API = '/api/v1';
 const EVIL = '<script>alert(1)</script>';
 const PAGE = { 'x-tardis-page': '1', 'content-type': 'application/json' };
 
-interface Lab {
-  readonly store: string;
-  readonly source: string;
-}
-
-async function makeLab(base: string): Promise<Lab> {
+async function makeLab(base: string) {
   const [store, source] = [path.join(base, 'store'), path.join(base, 'tree')];
   fs.mkdirSync(store);
   makeTree(source, [dir('docs', [file('page.html', EVIL), file('a.txt', 'one\n')])]);

@@ -126,8 +126,7 @@ for (const workers of [0, 2]) {
       await succeed('sonic', ['delete', ...lab.place, '--yes', '--no-clear-up', 'one']);
       const config = path.join(lab.home, 'config');
       fs.writeFileSync(config, '[Tardis]\nGcInterval = 0.2\nRemoveAfter = 0\n');
-      const server = await Server.start(lab.store, ['--config', config]);
-      t.teardown(() => server.kill());
+      await Server.during(t, lab.store, ['--config', config]);
       await until(() => !fs.existsSync(first));
       t.true(fs.readFileSync(shown('f73')).equals(noise(63, 60_000)));
       t.is(lab.differences(), '');

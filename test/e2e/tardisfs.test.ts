@@ -62,8 +62,7 @@ test.serial(
     t.deepEqual(fs.readdirSync(lab.view()), []);
 
     // This thread reads the mount, and cannot serve it.
-    const server = await Server.start(lab.store, [], { isProcess: true });
-    t.teardown(() => server.stop());
+    const server = await Server.during(t, lab.store, [], { isProcess: true });
     const place = `server=127.0.0.1,port=${server.port},insecure_tcp`;
     const far = await lab.mount(`${place},client=me,pwfile=${password}`);
     t.is(far.status, 0, far.stderr);

@@ -6,7 +6,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
 import { backupsRunHere, poolsStayAway, Running, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 poolsStayAway();

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import test from 'ava';
 import { run, Running, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { differences, look, noise } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 

@@ -7,8 +7,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, backupsRunHere, run } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, dir, file, look, makeTree } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { differences, dir, file, look } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 
 backupsRunHere();
@@ -16,13 +16,15 @@ backupsRunHere();
 const NOTHING_PROVES =
   /set 2 is not complete, so it has no seal: nothing proves which entries it has, and in which directories/;
 
-async function lab(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const at = (...names: string[]): string => path.join(home, ...names);
-  const [store, source] = [at('store'), at('tree')];
+async function prepared(t: ExecutionContext) {
+  const {
+    store,
+    source,
+    place: own,
+    at,
+  } = lab(t, [dir('one', [file('letter', 'of one')]), dir('two', [file('other', 'of two')])]);
+  const place = [...own, '-F', at('secret')];
   fs.writeFileSync(at('secret'), 'the words of this test');
-  makeTree(source, [dir('one', [file('letter', 'of one')]), dir('two', [file('other', 'of two')])]);
-  const place = ['-D', store, '-C', 'me', '-F', at('secret')];
   await backup([...place, '--local', '--create', source]);
   fs.writeFileSync(at('tree', 'one', 'more'), 'more');
   await backup([...place, '--local', source]);
@@ -42,7 +44,7 @@ function breakOff(store: string): void {
 }
 
 test('a set that was broken off is restored with a warning and status 3', async (t) => {
-  const { at, store, source, restore } = await lab(t);
+  const { at, store, source, restore } = await prepared(t);
   breakOff(store);
   const { status, stderr } = await restore('out', '-b', '2');
   t.is(status, 3, stderr);
@@ -53,7 +55,7 @@ test('a set that was broken off is restored with a warning and status 3', async 
 });
 
 test('an entry that a server has copied to another directory is refused in a complete set, and warned of in another', async (t) => {
-  const { at, store, restore, place, source, newMachine } = await lab(t);
+  const { at, store, restore, place, source, newMachine } = await prepared(t);
   changeCatalog(store, (catalog) => {
     const rows = catalog
       .prepare('SELECT DISTINCT directory_id FROM entries WHERE type = 1')
@@ -89,7 +91,7 @@ test('an entry that a server has copied to another directory is refused in a com
 });
 
 test('tardis-web names a set that was broken off, and ends with status 3 if it showed it', async (t) => {
-  const { at, store, source, newMachine } = await lab(t);
+  const { at, store, source, newMachine } = await prepared(t);
   breakOff(store);
   for (const set of [1, 2]) {
     const expected = set === 1 ? 0 : 3;

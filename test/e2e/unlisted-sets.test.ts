@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import { backupsRunHere, jsonLines, listedSets, run, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 

@@ -7,8 +7,8 @@ import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, backupsRunHere, Server, succeed } from '../helpers/commands.js';
 import { Peer, PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { rowOf } from '../helpers/rows.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { file } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -35,13 +35,10 @@ function heads(peer: Peer, slots: number[], parents: number[]): void {
   peer.send('heads', { isQuestion: true, slots, parents, rows: Buffer.concat(rows), hashes });
 }
 
-async function lab(t: ExecutionContext): Promise<{ store: string; server: Server }> {
-  const top = scratchInMemory(t);
-  const [store, source] = [path.join(top, 'store'), path.join(top, 'source')];
-  makeTree(source, [file('one', 'one')]);
-  await backup(['-D', store, '-C', 'me', '--local', '--create', source]);
-  const server = await Server.start(store);
-  t.teardown(() => server.stop());
+async function prepared(t: ExecutionContext): Promise<{ store: string; server: Server }> {
+  const { store, source, place } = lab(t, [file('one', 'one')]);
+  await backup([...place, '--local', '--create', source]);
+  const server = await Server.during(t, store);
   return { store, server };
 }
 
@@ -54,7 +51,7 @@ function catalogBytes(store: string): number {
 }
 
 test('directories that are named and never listed do not fill the catalog', async (t) => {
-  const { store, server } = await lab(t);
+  const { store, server } = await prepared(t);
   const before = catalogBytes(store);
   const peer = await Peer.login(server.port, 'me', {});
   nameMany(peer);
@@ -67,7 +64,7 @@ test('directories that are named and never listed do not fill the catalog', asyn
 });
 
 test('what lies in a directory that no listing has is closed with the set', async (t) => {
-  const { store, server } = await lab(t);
+  const { store, server } = await prepared(t);
   const peer = await Peer.login(server.port, 'me', {});
   nameMany(peer);
   const rows = rowOf('empty', { inode: 77n });

@@ -14,12 +14,6 @@ backupsRunHere();
 const NOBODY = 65_534;
 const UNREAD = 'UNREAD_AT_BACKUP';
 
-interface Place {
-  readonly own: readonly string[];
-  readonly tree: string;
-  readonly at: (name: string) => string;
-}
-
 /** Returns how to run commands as an ordinary user; undefined, with a pass, if that user cannot run them here. */
 async function ordinary(t: ExecutionContext): Promise<{ readonly uid?: number } | undefined> {
   const user = isRoot ? { uid: NOBODY } : {};
@@ -30,7 +24,7 @@ async function ordinary(t: ExecutionContext): Promise<{ readonly uid?: number } 
 }
 
 /** Makes two sets. In the second, an old file and directory and a new file of `tree` could not be read. */
-async function made(t: ExecutionContext, password?: string): Promise<Place | undefined> {
+async function made(t: ExecutionContext, password?: string) {
   const user = await ordinary(t);
   if (user === undefined) return undefined;
   const top = scratchInMemory(t);

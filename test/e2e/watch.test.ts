@@ -11,7 +11,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -34,8 +34,7 @@ test('a client is overdue after OverdueAfter or OverdueFor, with one alert', asy
   const text =
     `[Tardis]\nOverdueAfter = 1\nOverdueFor = other=999999\nWatchInterval = 1\nMailTo = ops@example.org\n` +
     `MailCommand = tee -a ${at('mail')}\nHookOverdue = sh -c 'echo "$TARDIS_HOOK_CLIENT" >>${at('told')}'\n`;
-  const server = await Server.start(store, ['--config', written('cfg', text)]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', written('cfg', text)]);
   for (const client of ['me', 'other']) {
     await backup(['--create', '-C', client, ...server.clientArgs, source]);
   }
@@ -63,8 +62,7 @@ test('a client of OverdueFor that the store lacks is named', async (t) => {
   const { store, place, written } = lab(t);
   await succeed('sonic', ['create', ...place]);
   const config = written('cfg', '[Tardis]\nOverdueFor = mee=5\n');
-  const server = await Server.start(store, ['--config', config]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config]);
   const named = '"clients":["mee"],"msg":"OverdueFor names clients that are not in the store"';
   await server.running.until('warning', () => server.running.stderr.includes(named));
   t.is((await server.stop()).status, 0);
@@ -74,8 +72,7 @@ test('all clients are examined every WatchInterval', async (t) => {
   const { at, store, source, written } = lab(t);
   const file = at('tardis.prom');
   const text = `[Tardis]\nMetricsFile = ${file}\nWatchInterval = 1\n`;
-  const server = await Server.start(store, ['--config', written('cfg', text)]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', written('cfg', text)]);
   await backup(['--create', '-C', 'me', ...server.clientArgs, source]);
   // This is long before the look that follows a session.
   await server.running.until('look', () => read(file).includes('last_good_set{client="me"} 1\n'));
@@ -97,8 +94,7 @@ test('MetricsFile and MetricsPort publish metrics of clients and server', async 
     '--metrics-address',
     '127.0.0.2',
   ];
-  const server = await Server.start(store, args);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, args);
   const port = /"port":(\d+),"msg":"metrics/.exec(server.running.stderr)![1]!;
   await server.running.until('file', () => fs.existsSync(at('m.prom')));
   const url = `http://127.0.0.2:${port}`;
@@ -154,8 +150,7 @@ test('a session that comes to no complete set is reported by the server', async 
   const { at, store, source, written } = lab(t);
   const reported = at('told');
   const text = `[Tardis]\nHookFailure = sh -c 'echo "$TARDIS_HOOK_CLIENT $TARDIS_HOOK_MESSAGE" >>${reported}'\nParkTimeout = 0\n`;
-  const server = await Server.start(store, ['--config', written('cfg', text)]);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', written('cfg', text)]);
   await backup(['--create', '-C', 'me', ...server.clientArgs, source]);
   fs.writeFileSync(`${source}/big`, noise(1, 1 << 20));
   const limit = ['--bandwidth-limit', '1K', '--compress-data', 'none'];
@@ -185,8 +180,7 @@ test('Profile writes a profile of each session, and ProfilesKept limits their nu
   const { at, store, source, written } = lab(t);
   fs.writeFileSync(`${source}/large`, noise(1, 8 << 20));
   const config = written('cfg', '[Tardis]\nProfile = yes\nProfilesKept = 2\n');
-  const server = await Server.start(store, ['--config', config], { isProcess: true });
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store, ['--config', config], { isProcess: true });
   const to = (client: string): string[] => ['-C', client, ...server.clientArgs, source];
   await backup(['--create', ...to('first')]);
   await Promise.all(['a', 'b'].map((client) => backup(['--create', ...to(client)])));
@@ -203,8 +197,7 @@ test('Profile writes a profile of each session, and ProfilesKept limits their nu
   // A profile that cannot be written ends no session.
   fs.rmSync(folder, { recursive: true });
   fs.writeFileSync(folder, 'in the way');
-  const again = await Server.start(store, ['--profile-sessions']);
-  t.teardown(() => again.kill());
+  const again = await Server.during(t, store, ['--profile-sessions']);
   await backup(['-C', 'first', ...again.clientArgs, source]);
   const { stderr } = await again.stop();
   t.is(stderr.match(/"no profile of the session was made"/g)?.length, 2);

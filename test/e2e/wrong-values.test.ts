@@ -7,8 +7,8 @@ import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree, text } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
+import { dir, file, text } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -28,10 +28,10 @@ const WRONG: readonly (readonly [
 ];
 
 test('a value of a wrong type in a catalog is damage that is named, and a rebuild mends it', async (t) => {
-  const home = scratchInMemory(t);
-  const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
-  const place = ['-D', store, '-C', 'me'];
-  makeTree(source, [dir('a', [file('one', text(1, 500))]), file('two', text(2, 500))]);
+  const { store, source, place } = lab(t, [
+    dir('a', [file('one', text(1, 500))]),
+    file('two', text(2, 500)),
+  ]);
   await backup([...place, '--local', '--create', source]);
   for (const [sql, named, shownBy] of WRONG) {
     changeCatalog(store, (catalog) => void catalog.exec(sql));
@@ -53,10 +53,7 @@ test('a value of a wrong type in a catalog is damage that is named, and a rebuil
 });
 
 test('a catalog in a format of SQLite that does not exist is damaged', async (t) => {
-  const home = scratchInMemory(t);
-  const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
-  const place = ['-D', store, '-C', 'me'];
-  makeTree(source, [file('one', text(1, 500))]);
+  const { store, source, place } = lab(t, [file('one', text(1, 500))]);
   await backup([...place, '--local', '--create', source]);
   const catalog = path.join(store, 'me', 'tardis.db');
   const bytes = fs.readFileSync(catalog);

@@ -7,10 +7,10 @@ import path from 'node:path';
 import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { backup, run, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { lab } from '../helpers/lab.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
-import { dir, file, makeTree, noise, symlink, text, type TreeNode } from '../helpers/tree.js';
+import { dir, file, noise, symlink, text, type TreeNode } from '../helpers/tree.js';
 import { zipName } from '../../src/restore/index.js';
 import { pathInZip } from '../helpers/zip-paths.js';
 import { joinPath } from '../../src/model/index.js';
@@ -78,17 +78,8 @@ function contentsBelow(top: Buffer, convert = (name: Buffer): Buffer => name): M
   return new Map([...found].sort(([one], [other]) => (one < other ? -1 : 1)));
 }
 
-interface Lab {
-  readonly home: string;
-  readonly source: string;
-  readonly place: string[];
-}
-
-async function backedUp(t: ExecutionContext, tree: readonly TreeNode[]): Promise<Lab> {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, tree);
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+async function backedUp(t: ExecutionContext, tree: readonly TreeNode[]) {
+  const { home, source, place } = lab(t, tree);
   await backup([...place, '--local', '--create', source]);
   return { home, source, place };
 }

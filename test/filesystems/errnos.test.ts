@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { asTardisError, type ErrorCode, type Operation } from '../../src/errors/index.js';
 import { isThere } from '../../src/system/index.js';
-import { run, type Tool } from '../helpers/commands.js';
+import { run, type Tool, succeed } from '../helpers/commands.js';
 import { callsThrew, failWith } from '../helpers/failing-calls.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
@@ -118,7 +118,7 @@ test('each error at each status, open, read and list of a store has the code of 
     makeTree(source, [file('small', noise(1, 3000)), file('large', noise(2, 2_000_000))]);
     const store = path.join(real, 'store');
     const where = ['-D', store, '-C', 'me', '--password=long enough for this'];
-    t.is((await run('tardis', [...where, '--local', '--create', source])).status, 0);
+    await succeed('tardis', [...where, '--local', '--create', source]);
     const place = path.join(mounts.view(at), 'store');
     const look = { broken, call: 'history', place } as const;
     const copied = { errno: 5, operations: 'or', end: 'me/keys/00000001.key' };
@@ -160,8 +160,7 @@ test('a root that cannot be opened is missing only if nothing of the disk has fa
     const root = path.join(at, 'tree');
     const place = ['-D', path.join(mounts.home, 'store'), '-C', 'me'];
     const { mountsOf } = mounts;
-    const first = await run('tardis', [...place, '--local', '--create', root], { mountsOf });
-    t.is(first.status, 0, first.stderr);
+    await succeed('tardis', [...place, '--local', '--create', root], { mountsOf });
     const whole = await run('lstardis', [...place, '-R', root]);
     const others = [
       [2, 'ENOENT', 'SOURCE_MISSING'] as const,
@@ -374,7 +373,7 @@ test('without /proc every command says so, and nothing of a client that it is no
       t.regex(stderr, /^\w+: \/proc is not mounted \[PROC_MISSING\]\n.*mount -t proc/, tool);
     }
     const { mountsOf } = mounts;
-    t.is((await run('lstardis', ['--help'], { mountsOf })).status, 0);
+    await succeed('lstardis', ['--help'], { mountsOf });
     mounts.run('umount', '/proc');
     t.is((await commands.run('lstardis')).status, 0);
   });

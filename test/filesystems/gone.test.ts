@@ -109,8 +109,7 @@ for (const how of ['first', 'later', 'later, encrypted'] as const) {
       // The next backup is complete again.
       const again = await mounts.lie('root', source, {});
       t.is(again, root);
-      const next = await run('tardis', ['--json', ...args], { mountsOf });
-      t.is(next.status, 0, next.stderr);
+      await succeed('tardis', ['--json', ...args], { mountsOf });
       await succeed('regenerate', [...place, '-o', `${out} 2`, root]);
       t.deepEqual(differences(lookBelow(source), lookBelow(path.join(`${out} 2`, 'root'))), []);
     });
@@ -254,8 +253,7 @@ for (const { what, mount, change, secret } of ofThisRun(CLIENTS, (one) => [
       const place = ['-D', path.join(home, 'store'), '-C', 'me'];
       if (secret !== '') place.push('-F', keys);
       const args = ['--json', ...place, '--local', '--crossdevice', root];
-      const first = await run('tardis', [...args, '--create'], { mountsOf });
-      t.is(first.status, 0, first.stderr);
+      await succeed('tardis', [...args, '--create'], { mountsOf });
       await change(mounts, below);
       fs.appendFileSync(path.join(root, 'own'), ' and more');
       for (const time of ['at once', 'as long as it is so']) {
@@ -275,8 +273,7 @@ for (const { what, mount, change, secret } of ofThisRun(CLIENTS, (one) => [
         t.is(fs.readFileSync(path.join(at, 'below/sub/deep/too'), 'utf8'), 'too');
         t.deepEqual(fs.readdirSync(path.join(at, 'below')), ['kept', 'sub']);
       }
-      const meant = await run('tardis', [...args, '--trust-roots'], { mountsOf });
-      t.is(meant.status, 0, meant.stderr);
+      await succeed('tardis', [...args, '--trust-roots'], { mountsOf });
       const after = await run('tardis', args, { mountsOf });
       t.is(after.status, 0, after.stderr);
       const out = path.join(home, 'out after');

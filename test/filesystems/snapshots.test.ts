@@ -7,7 +7,7 @@ import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, poolsStayAway, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
-import { lab } from '../helpers/settings.js';
+import { lab } from '../helpers/lab.js';
 import { ofThisRun, share } from '../helpers/share.js';
 import { settle, Subvolumes } from '../helpers/subvolumes.js';
 import { differences, look } from '../helpers/tree.js';

@@ -6,7 +6,7 @@ import { KEY_VARIABLES } from './buckets.js';
 import { type ListedSet, type Outcome, run, type Tool } from './commands.js';
 import { scratchInMemory } from './scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from './tree.js';
-import { BUCKET, type S3Options, S3Server } from '../support/s3-server.js';
+import { BUCKET, type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
 
 export const STORE = `s3://${BUCKET}/all`;
 /** Arguments that name the client. */
@@ -96,16 +96,32 @@ export class BucketLab {
 /** Machines, and the server in this process that has their bucket. */
 export class ServedLab extends BucketLab {
   readonly server: S3Server;
+  private from = 0;
 
   private constructor(home: string, server: S3Server, source?: string) {
     super(home, server.url, source);
     this.server = server;
   }
 
-  static async start(t: ExecutionContext, options: S3Options = {}): Promise<ServedLab> {
-    const server = await S3Server.start(options);
-    t.teardown(() => server.close());
-    return new ServedLab(scratchInMemory(t), server);
+  static async start(
+    t: ExecutionContext,
+    options: S3Options = {},
+    home = scratchInMemory(t),
+  ): Promise<ServedLab> {
+    return new ServedLab(home, await S3Server.during(t, options));
+  }
+
+  /** Returns the requests since the last call. */
+  requested(): S3Record[] {
+    const requested = this.server.requests.slice(this.from);
+    this.from += requested.length;
+    return requested;
+  }
+
+  /** Writes a file with a password; returns the option that names it. */
+  password(secret: string): string[] {
+    fs.writeFileSync(this.at('secret'), secret, { mode: 0o600 });
+    return ['--password-file', this.at('secret')];
   }
 
   /** Starts a lab for the tests of a file, which removes `home` at its end. */
@@ -121,8 +137,7 @@ export class ServedLab extends BucketLab {
     model: ServedLab,
     options: S3Options = {},
   ): Promise<ServedLab> {
-    const server = await S3Server.start(options);
-    t.teardown(() => server.close());
+    const server = await S3Server.during(t, options);
     server.objects.copyFrom(model.server.objects);
     return new ServedLab(scratchInMemory(t), server, model.source);
   }

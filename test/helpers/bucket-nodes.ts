@@ -15,8 +15,7 @@ export async function startNode(
   machine: string,
   args: readonly string[] = [],
 ): Promise<Server> {
-  const server = await Server.start(STORE, args, { env: lab.on(machine) });
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, STORE, args, { env: lab.on(machine) });
   return server;
 }
 

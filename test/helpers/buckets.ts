@@ -38,8 +38,7 @@ export async function openTestBucket(
   rules: S3Options = {},
   options: TestOptions = {},
 ): Promise<TestBucket> {
-  const server = await S3Server.start(rules);
-  t.teardown(() => server.close());
+  const server = await S3Server.during(t, rules);
   const opened = await bucketAt(server.url, options);
   t.teardown(() => opened.store.close());
   return { ...opened, server };

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
 import { Credit } from '../../src/system/index.js';
 import { requireListedStatus } from './exit-statuses.js';
 import {
@@ -453,6 +454,16 @@ export class Server {
     const server = new Server(running);
     await running.until('listening server', () => server.findPort() !== undefined);
     forgetServer(server.port);
+    return server;
+  }
+
+  /** Starts a server that is killed when the test is over. */
+  static async during(
+    t: Pick<ExecutionContext, 'teardown'>,
+    ...started: Parameters<typeof Server.start>
+  ): Promise<Server> {
+    const server = await Server.start(...started);
+    t.teardown(() => server.kill());
     return server;
   }
 

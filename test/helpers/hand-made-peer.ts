@@ -1,4 +1,5 @@
 /** Hand-written clients, which send any message and record the server's answers. */
+import net from 'node:net';
 import { WebSocket } from 'ws';
 import { EntryType } from '../../src/model/index.js';
 import {
@@ -36,6 +37,8 @@ export class Peer {
   /** Codes of the errors that the server sent. */
   readonly codes: string[] = [];
   readonly names: MessageName[] = [];
+  /** All messages of the server, in their order. */
+  readonly heard: Buffer[] = [];
   readonly verdicts: number[][] = [];
   closeCode = 0;
   welcome: Head<'welcome'> | undefined;
@@ -49,6 +52,7 @@ export class Peer {
     socket.on('message', (data: Buffer) => {
       const name = peekMessage(data, 'to-client');
       this.names.push(name);
+      this.heard.push(data);
       if (name === 'welcome') this.welcome = decodeMessage(name, data).head;
       if (name === 'error') this.codes.push(decodeMessage(name, data).head.code);
       if (name === 'verdicts') this.verdicts.push([...decodeMessage(name, data).head.verdicts]);
@@ -64,8 +68,12 @@ export class Peer {
     this.closed.catch(() => undefined); // only callers that await it need it
   }
 
-  static async connect(port: number): Promise<Peer> {
-    const socket = new WebSocket(`ws://127.0.0.1:${port}/`);
+  /** Connects to a port, or to the path of a unix socket. */
+  static async connect(to: number | string): Promise<Peer> {
+    const socket =
+      typeof to === 'number'
+        ? new WebSocket(`ws://127.0.0.1:${to}/`)
+        : new WebSocket('ws://localhost/', { createConnection: () => net.connect(to) });
     const peer = new Peer(socket);
     await new Promise<void>((resolve, reject) => {
       socket.once('open', () => resolve());
@@ -75,8 +83,12 @@ export class Peer {
   }
 
   /** Connects and sends a greeting, without waiting for its answer. */
-  static async greet(port: number, client: string, hello: Partial<Head<'hello'>>): Promise<Peer> {
-    const peer = await Peer.connect(port);
+  static async greet(
+    to: number | string,
+    client: string,
+    hello: Partial<Head<'hello'>>,
+  ): Promise<Peer> {
+    const peer = await Peer.connect(to);
     peer.raw(helloBytes(client, hello));
     return peer;
   }
@@ -99,14 +111,23 @@ export class Peer {
   }
 
   /** Resolves once the server has sent a message of this name. */
-  async hears(name: MessageName): Promise<void> {
+  hears(name: MessageName): Promise<void> {
+    return this.until(`"${name}"`, () => this.names.includes(name));
+  }
+
+  /** Resolves once something holds after a message of the server. */
+  async until(what: string, holds: () => boolean): Promise<void> {
     const start = performance.now();
-    while (!this.names.includes(name)) {
+    while (!holds()) {
       if (performance.now() - start > DEADLINE_MS || this.socket.readyState === WebSocket.CLOSED) {
-        throw new Error(`no "${name}", but ${this.names.join()} ${this.codes.join()}`);
+        throw new Error(`no ${what}, but ${this.names.join()} ${this.codes.join()}`);
       }
       await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     }
+  }
+
+  close(): void {
+    this.socket.close();
   }
 
   cut(): void {

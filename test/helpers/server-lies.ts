@@ -19,7 +19,7 @@ import {
 } from './commands.js';
 import { type Lie, lyingServer } from './lying-server.js';
 import { seed } from './seed.js';
-import { type Lab, lab } from './settings.js';
+import { type Lab, lab } from './lab.js';
 import { partOf, smallShare } from './share.js';
 import { differences, dir, file, look, makeTree, noise } from './tree.js';
 import { pause } from './until.js';
@@ -196,8 +196,7 @@ async function world(t: ExecutionContext): Promise<World> {
     '--create',
     at('theirs'),
   ]);
-  const server = await Server.start(store);
-  t.teardown(() => server.kill());
+  const server = await Server.during(t, store);
   const made: World = {
     ...home,
     server,

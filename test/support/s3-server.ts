@@ -4,6 +4,7 @@
  */
 import http, { type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import type { ExecutionContext } from 'ava';
 import { isChange, type S3Fault } from './s3-faults.js';
 import { type Keys, signatureFault } from './s3-signature.js';
 import { S3Answer, S3Objects, type S3Rules } from './s3-objects.js';
@@ -53,6 +54,16 @@ export class S3Server {
   static async start(options: S3Options = {}): Promise<S3Server> {
     const made = new S3Server(options);
     await new Promise<void>((resolve) => made.server.listen(0, '127.0.0.1', resolve));
+    return made;
+  }
+
+  /** Starts a server that is closed when the test is over. */
+  static async during(
+    t: Pick<ExecutionContext, 'teardown'>,
+    options?: S3Options,
+  ): Promise<S3Server> {
+    const made = await S3Server.start(options);
+    t.teardown(() => made.close());
     return made;
   }
 

@@ -9,7 +9,7 @@ import { RecordKind } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { backupsRunHere, succeed } from '../helpers/commands.js';
 import { isRoot } from '../helpers/native.js';
-import { type Lab, lab } from '../helpers/settings.js';
+import { type Lab, lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 
 backupsRunHere();

@@ -17,8 +17,7 @@ const GRANTED = {
 };
 
 async function server(t: ExecutionContext, options: S3Options = {}): Promise<S3Server> {
-  const started = await S3Server.start(options);
-  t.teardown(() => started.close());
+  const started = await S3Server.during(t, options);
   return started;
 }
 

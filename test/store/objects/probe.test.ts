@@ -40,8 +40,7 @@ test('a store that calls every writer the first fails the probe', async (t) => {
 
 test('a bucket that begins to keep versions, and then ignores conditions, is refused to all writers', async (t) => {
   const rules = { isVersioned: false, conditions: 'without versions' as const };
-  const server = await S3Server.start(rules);
-  t.teardown(() => server.close());
+  const server = await S3Server.during(t, rules);
   const [one, other] = [await bucketAt(server.url), await bucketAt(server.url)];
   t.is(await one.writers(), 'many');
   other.trust(false); // it knows what another process has found
@@ -58,8 +57,7 @@ test('a bucket that begins to keep versions, and then ignores conditions, is ref
 
 test('a process that finds a bucket unsafe reports it, so that others do not trust what was found before', async (t) => {
   const rules = { isVersioned: false, conditions: 'without versions' as const };
-  const server = await S3Server.start(rules);
-  t.teardown(() => server.close());
+  const server = await S3Server.during(t, rules);
   let refusals = 0;
   const refused = (): void => void (refusals += 1);
   const { store, writers } = await bucketAt(server.url, { refused });
@@ -72,8 +70,7 @@ test('a process that finds a bucket unsafe reports it, so that others do not tru
 
 test('a bucket that begins to keep versions, and still honours conditions, is probed once more', async (t) => {
   const rules = { isVersioned: false };
-  const server = await S3Server.start(rules);
-  t.teardown(() => server.close());
+  const server = await S3Server.during(t, rules);
   const found: boolean[] = [];
   const decided = async (isForVersions: boolean): Promise<void> => void found.push(isForVersions);
   const { store, writers, trust } = await bucketAt(server.url, { decided });

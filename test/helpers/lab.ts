@@ -1,13 +1,13 @@
-/** A store, a tree and configuration files, for tests of the effects of a setting. */
+/** The ground of most tests of commands: a tree, the place of a store, and other files beside them. */
 import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { scratchInMemory } from './scratch.js';
-import { dir, file, makeTree } from './tree.js';
+import { dir, file, makeTree, type TreeNode } from './tree.js';
 
 export interface Lab {
-  readonly top: string;
+  readonly home: string;
   readonly store: string;
   readonly source: string;
   /** The arguments `-D … -C me`. */
@@ -17,16 +17,17 @@ export interface Lab {
   written(name: string, text: string | Buffer): string;
 }
 
-/** Creates a lab with a small tree in `source`, and no store yet. */
-export function lab(t: ExecutionContext): Lab {
-  const top = scratchInMemory(t);
-  const at = (...names: string[]): string => path.join(top, ...names);
-  const source = at('tree');
-  makeTree(source, [dir('a', [file('one', 'one')]), file('two', 'two')]);
+const SMALL: readonly TreeNode[] = [dir('a', [file('one', 'one')]), file('two', 'two')];
+
+/** Creates a lab with a tree in `source`, and no store yet. */
+export function lab(t: ExecutionContext, tree: readonly TreeNode[] = SMALL): Lab {
+  const home = scratchInMemory(t);
+  const at = (...names: string[]): string => path.join(home, ...names);
+  makeTree(at('tree'), tree);
   return {
-    top,
+    home,
     store: at('store'),
-    source,
+    source: at('tree'),
     place: ['-D', at('store'), '-C', 'me'],
     at,
     written(name, text) {
