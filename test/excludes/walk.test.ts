@@ -12,7 +12,7 @@ import {
 } from '../../src/excludes/index.js';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
-import { InlineJobs, splitBlock, type WalkOutput } from '../../src/workers/index.js';
+import { InlineJobs, splitBlock } from '../../src/workers/index.js';
 import { fill, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -24,12 +24,6 @@ const USUAL: ExcludeOptions = {
   skipFileNames: [SKIP_FILE_NAME],
 };
 
-interface Found {
-  readonly paths: string[];
-  readonly failures: string[];
-  readonly output: WalkOutput;
-}
-
 interface Walk {
   readonly excludes?: Partial<ExcludeOptions>;
   readonly maxEntries?: number;
@@ -37,10 +31,7 @@ interface Walk {
 }
 
 /** Walks to the end, in jobs of at most `maxEntries` entries. Returns the paths without those of rule files. */
-async function walk(
-  folder: string,
-  { excludes, maxEntries = 1e5, system }: Walk = {},
-): Promise<Found> {
+async function walk(folder: string, { excludes, maxEntries = 1e5, system }: Walk = {}) {
   const jobs = new InlineJobs(system ?? systemWith());
   const paths: string[] = [];
   const failures: string[] = [];

@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { CopyFeed } from '../../src/maintenance/rewrite/index.js';
 import { TardisError } from '../../src/errors/index.js';
-import type { Daemon, StorageHost } from '../../src/server/index.js';
+import type { StorageHost } from '../../src/server/index.js';
 import {
   connect,
   decodeMessage,
@@ -25,13 +25,7 @@ import { cutRelay } from '../helpers/cut-relay.js';
 import { checkInline } from '../helpers/damage.js';
 import { type Look, lookAt } from '../helpers/damage-look.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
-import {
-  type InlineServer,
-  inlineSystem,
-  type Place,
-  startInline,
-  withHistory,
-} from '../helpers/inline.js';
+import { type InlineServer, inlineSystem, startInline, withHistory } from '../helpers/inline.js';
 import { changed, LIES, lying } from '../helpers/lied-catalogs.js';
 import { PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
@@ -51,14 +45,10 @@ test.after.always(async () => {
   for (const { lab } of labs.values()) await removeHistoryLab(lab);
 });
 
-interface Target {
-  readonly daemon: Daemon;
-  readonly place: Place;
-  readonly port: number;
-}
+type Target = Awaited<ReturnType<typeof target>>;
 
 /** Starts an empty server that accepts copies, until the test ends. */
-async function target(t: ExecutionContext, options: InlineServer = {}): Promise<Target> {
+async function target(t: ExecutionContext, options: InlineServer = {}) {
   const place = { store: path.join(scratchInMemory(t), 'target'), client: 'me' };
   fs.mkdirSync(place.store);
   const daemon = await startInline(inlineSystem(), place.store, {

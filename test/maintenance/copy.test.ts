@@ -22,14 +22,10 @@ backupsRunHere();
 const MIB = 1 << 20;
 const system = nodeSystem();
 
-interface Lab {
-  readonly home: string;
-  readonly source: string;
-  readonly place: readonly string[];
-}
+type Lab = Awaited<ReturnType<typeof twoSets>>;
 
 /** Makes a client with two sets, the second with fewer files. */
-async function twoSets(t: ExecutionContext): Promise<Lab> {
+async function twoSets(t: ExecutionContext) {
   const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [

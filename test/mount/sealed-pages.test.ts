@@ -12,7 +12,6 @@ import {
   openLocalHistory,
   unsealedHistory,
 } from '../../src/history/index.js';
-import type { Keyring } from '../../src/crypto/index.js';
 import { asTardisError } from '../../src/errors/index.js';
 import {
   DirectoriesAhead,
@@ -26,7 +25,7 @@ import {
 import { nodeSystem } from '../../src/system/index.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { keyringOfPlace } from '../helpers/damage.js';
-import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
+import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { chooser, randomTree } from '../helpers/random-tree.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
@@ -41,13 +40,9 @@ const LARGE = 2100;
 /** More entries than an encrypting client's listings are sorted for. */
 const UNSORTED = 17_000;
 
-interface Lab {
-  readonly place: Place;
-  readonly keyring: Keyring;
-  readonly source: string;
-}
+type Lab = Awaited<ReturnType<typeof savedTree>>;
 
-async function savedTree(home: string, children: readonly TreeNode[]): Promise<Lab> {
+async function savedTree(home: string, children: readonly TreeNode[]) {
   const place = { store: path.join(home, 'store'), client: 'me' };
   const source = path.join(home, 'source');
   makeTree(source, children);

@@ -17,14 +17,9 @@ interface Directory {
   readonly wanted?: readonly number[];
 }
 
-interface Cut {
-  readonly parcels: readonly Parcel[];
-  readonly larges: readonly LargeFile[];
-}
-
 const LIMITS: ParcelLimits = { parcelFiles: 4, parcelBytes: 100, largeBytes: 80 };
 
-function cut(directories: readonly Directory[], limits = LIMITS): Cut {
+function cut(directories: readonly Directory[], limits = LIMITS) {
   const cutter = new ParcelCutter(limits);
   const parcels: Parcel[] = [];
   const larges: LargeFile[] = [];

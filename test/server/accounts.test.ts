@@ -34,13 +34,7 @@ function storeWith(t: ExecutionContext, accounts: Readonly<Record<string, string
   return store;
 }
 
-interface Answer {
-  readonly account: string | undefined;
-  readonly refusal: string | undefined;
-  readonly faults: readonly string[];
-}
-
-function ask(store: string, client: string): Answer {
+function ask(store: string, client: string) {
   const faults: string[] = [];
   const heard = (fault: TardisError): void => void faults.push(`${fault.code} ${fault.message}`);
   try {

@@ -28,14 +28,9 @@ const PATIENCE = { forMs: 60_000, firstWaitMs: 1 };
 const NO_TICKET = Buffer.alloc(0);
 const system = inlineSystem();
 
-interface Lab {
-  readonly store: string;
-  readonly source: string;
-  readonly daemon: Daemon;
-  readonly port: number;
-}
+type Lab = Awaited<ReturnType<typeof lab>>;
 
-async function lab(t: ExecutionContext): Promise<Lab> {
+async function lab(t: ExecutionContext) {
   const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   makeTree(source, [

@@ -5,12 +5,9 @@ import test, { type ExecutionContext } from 'ava';
 import { Program, writingTask } from '../../src/system/compiled-code.js';
 import { scratch } from '../helpers/scratch.js';
 
-interface Place {
-  readonly folder: string;
-  readonly code: string;
-}
+type Place = ReturnType<typeof placeOf>;
 
-function placeOf(t: ExecutionContext, scripts: Record<string, string>): Place {
+function placeOf(t: ExecutionContext, scripts: Record<string, string>) {
   const folder = scratch(t);
   for (const [name, text] of Object.entries(scripts)) write(folder, name, text);
   return { folder, code: path.join(folder, 'cache', 'program') };

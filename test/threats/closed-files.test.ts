@@ -60,14 +60,9 @@ interface Attack {
 }
 
 /** A file with those who have access to it. */
-interface Seen {
-  readonly uid: number;
-  readonly access: string;
-  readonly isOwnersAlone: boolean;
-  readonly hasSecret: boolean;
-}
+type Seen = NonNullable<ReturnType<typeof seen>>;
 
-function seen(file: string): Seen | undefined {
+function seen(file: string) {
   if (!fs.existsSync(file)) return undefined;
   const { mode, uid } = fs.statSync(file);
   const access = execFileSync('getfacl', ['-np', file], { encoding: 'utf8' }).replace(/.*\n/, '');

@@ -28,11 +28,6 @@ const system = nodeSystem();
 const TRANSPORT_URL = new URL('../../src/transport/index.js', import.meta.url).href;
 const SYSTEM_URL = new URL('../../src/system/index.js', import.meta.url).href;
 
-interface Pair {
-  readonly server: Connection;
-  readonly client: Connection;
-}
-
 /** A TCP port that the system chooses. (A unix socket needs the umask, which a test's thread cannot set.) */
 const ANY_PORT: SocketAddress = { kind: 'tcp', host: '127.0.0.1', port: 0 };
 
@@ -41,7 +36,7 @@ async function connected(
   t: ExecutionContext,
   link: LinkOptions = DEFAULT_LINK,
   within: System = system,
-): Promise<Pair> {
+) {
   let onServer: (connection: Connection) => void;
   const accepted = new Promise<Connection>((resolve) => {
     onServer = resolve;

@@ -4,7 +4,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
-import { type Address, addressGroup, nodeSystem } from '../../src/system/index.js';
+import { addressGroup, nodeSystem } from '../../src/system/index.js';
 import {
   type Certificate,
   connect,
@@ -25,17 +25,11 @@ import { pause, until } from '../helpers/until.js';
 const system = nodeSystem();
 const HELLO = helloBytes('c');
 
-interface Place {
-  readonly port: number;
-  readonly address: Address;
-  readonly accepted: Connection[];
-}
-
 async function serving(
   t: ExecutionContext,
   gate: Partial<GateLimits> = {},
   certificate?: Certificate,
-): Promise<Place> {
+) {
   const accepted: Connection[] = [];
   const listener = await listen(system, { kind: 'tcp', host: '127.0.0.1', port: 0 }, DEFAULT_LINK, {
     onConnection: (connection) => void accepted.push(connection),

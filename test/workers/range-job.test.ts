@@ -10,7 +10,7 @@ import {
 } from '../../src/store/index.js';
 import { nodeSystem, type System, systemClock } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
-import { InlineJobs, type RangeInput, type RangeOutput } from '../../src/workers/index.js';
+import { InlineJobs, type RangeInput } from '../../src/workers/index.js';
 import { joined } from '../helpers/fake-peer.js';
 import { systemWith } from '../helpers/jobs.js';
 import { entriesOf, sha256 } from '../helpers/rows.js';
@@ -39,16 +39,11 @@ function inputFor(folder: string, name: string, more: Partial<RangeInput> = {}):
   };
 }
 
-interface Ran {
-  readonly output: RangeOutput;
-  readonly chunks: readonly Buffer[];
-}
-
 async function run(
   input: RangeInput,
   onChunk: (chunk: number) => Promise<void> | void = () => undefined,
   system: System = systemWith(),
-): Promise<Ran> {
+) {
   const chunks: Buffer[] = [];
   const output = await new InlineJobs(system).runRange(input, 2, async (chunk) => {
     chunks.push(Buffer.from(chunk));

@@ -38,14 +38,8 @@ function withParity(directory: ClientDirectory): ClientDirectory {
   return { ...directory, bucket: { ...bucket, settings: { parityPercent: PERCENT } } };
 }
 
-interface Lab {
-  readonly objects: Objects;
-  readonly source: string;
-  on(before?: BeforeRequest): ClientDirectory;
-}
-
 /** Makes a client with two backups in a bucket. */
-async function labOf(t: ExecutionContext): Promise<Lab> {
+async function labOf(t: ExecutionContext) {
   const objects: Objects = new Map();
   const start = await sharedClient(t, objects);
   const on = (before?: BeforeRequest): ClientDirectory => withParity(start(before));

@@ -47,13 +47,9 @@ const home = makeScratch();
 test.after.always(() => removeScratch(home));
 const freshPath = freshPaths(home);
 
-interface Start {
-  readonly place: Place;
-  readonly all: readonly string[];
-  readonly kept: readonly string[];
-}
+type Start = Awaited<ReturnType<typeof withSets>>;
 
-async function withSets(): Promise<Start> {
+async function withSets() {
   const place = { store: freshPath('sets'), client: 'me' };
   const source = freshPath('tree');
   // The same tree every time: with other histories no pack might need a repack.

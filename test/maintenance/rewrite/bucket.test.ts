@@ -82,13 +82,9 @@ class Machine extends BucketMachine {
   }
 }
 
-interface Start {
-  readonly objects: Objects;
-  readonly writer: Machine;
-  readonly source: string;
-}
+type Start = Awaited<ReturnType<typeof begin>>;
 
-async function begin(): Promise<Start> {
+async function begin() {
   const objects: Objects = new Map();
   const writer = new Machine(objects);
   await createClientDirectory(system, { store: writer.access.cache, client: CLIENT });

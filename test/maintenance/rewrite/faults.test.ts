@@ -10,7 +10,7 @@ import { faultySystem } from '../../support/faults.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { Codec } from '../../../src/store/index.js';
 import { watchOnly, type Trouble, TROUBLES } from '../../helpers/faults.js';
-import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';
+import { backupInline, inlineSystem, rebuildInline } from '../../helpers/inline.js';
 import { WORDS, wordsIn } from '../../helpers/plaintext.js';
 import { freshKeys, rewriteInline, dumpedHistory } from '../../helpers/rewrites.js';
 import { copyAt, freshPaths, strike } from '../../helpers/strike.js';
@@ -30,14 +30,10 @@ process.env['XDG_STATE_HOME'] = path.join(home, 'state');
 test.after.always(() => removeScratch(home));
 const freshPath = freshPaths(home);
 
-interface Start {
-  readonly place: Place;
-  readonly reported: readonly string[];
-  readonly keys: Buffer;
-}
+type Start = Awaited<ReturnType<typeof plainClient>>;
 
 /** Makes a client that does not encrypt, with three sets. */
-async function plainClient(): Promise<Start> {
+async function plainClient() {
   const place = { store: freshPath('plain'), client: 'me' };
   const source = freshPath('tree');
   makeTree(source, [

@@ -35,18 +35,10 @@ const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
 test.after.always(() => removeScratch(state));
 
-interface Lived {
-  readonly place: Place;
-  readonly source: string;
-  readonly password: string | undefined;
-  backup(
-    roots?: readonly string[],
-    setName?: string,
-  ): Promise<Awaited<ReturnType<typeof backupInline>>>;
-}
+type Lived = Awaited<ReturnType<typeof lived>>;
 
 /** Makes sets of all kinds: changes, moves, deltas, other roots, interrupted sets, an unreadable file. */
-async function lived(t: ExecutionContext, password?: string): Promise<Lived> {
+async function lived(t: ExecutionContext, password?: string) {
   const home = scratchInMemory(t);
   const at = (...names: string[]): string => path.join(home, ...names);
   const [source, other] = [at('tree'), at('other')];

@@ -27,12 +27,9 @@ const SECRET = 'A'.repeat(43);
 const HASH = tokenHash(SECRET);
 const PLACE = 'c/me/accounts/';
 
-interface Lab {
-  readonly objects: Objects;
-  machine(before?: BeforeRequest): AccountMachine;
-}
+type Lab = Awaited<ReturnType<typeof labOf>>;
 
-async function labOf(t: ExecutionContext, keys?: Buffer): Promise<Lab> {
+async function labOf(t: ExecutionContext, keys?: Buffer) {
   const objects: Objects = new Map();
   const machine = (before?: BeforeRequest): AccountMachine =>
     accountMachine(t, new MemoryObjectStore(objects, before));

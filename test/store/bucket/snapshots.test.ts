@@ -23,12 +23,7 @@ import {
   StoreWriter,
   unpackPiece,
 } from '../../../src/store/writer/index.js';
-import {
-  backUpFrom,
-  restoreFrom,
-  startsIn,
-  type StartMachine,
-} from '../../helpers/bucket-machines.js';
+import { backUpFrom, restoreFrom, startsIn } from '../../helpers/bucket-machines.js';
 import { foldNow, forgeSnapshot } from '../../helpers/forged-snapshots.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
@@ -47,15 +42,9 @@ const LEAST_REQUESTS = 3;
 const system = inlineSystem();
 
 /** Machines after a first backup, which has made a copy. */
-interface Lab {
-  readonly home: string;
-  readonly source: string;
-  readonly on: StartMachine;
-  readonly first: ClientDirectory;
-  objects: Objects;
-}
+type Lab = Awaited<ReturnType<typeof start>>;
 
-async function start(t: ExecutionContext): Promise<Lab> {
+async function start(t: ExecutionContext) {
   const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   fs.mkdirSync(source);

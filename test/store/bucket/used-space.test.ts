@@ -6,14 +6,7 @@ import { accountMachine } from '../../helpers/bucket-accounts.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { MemoryObjectStore, type Objects } from '../../support/memory-object-store.js';
 
-interface Lab {
-  readonly requested: string[];
-  readonly clock: ManualClock;
-  readonly used: UsedSpace;
-  put(name: string, sizeBytes: number): void;
-}
-
-function labOf(t: ExecutionContext): Lab {
+function labOf(t: ExecutionContext) {
   const objects: Objects = new Map();
   const requested: string[] = [];
   const store = new MemoryObjectStore(objects, (kind) => void requested.push(kind));

@@ -9,7 +9,6 @@ import {
   DirectoryBackend,
   examine,
   heal,
-  type HealTools,
   makeParity,
   packName,
   parityName,
@@ -38,14 +37,7 @@ function packBytes(seed: number, bytes: number): Buffer {
   return Buffer.concat(records);
 }
 
-interface Protected {
-  readonly directory: string;
-  readonly tools: HealTools;
-  readonly file: string;
-  readonly parityFile: string;
-  readonly bytes: Buffer;
-  readonly parity: Buffer;
-}
+type Protected = Awaited<ReturnType<typeof protectedPack>>;
 
 /** Writes a pack and its parity. */
 async function protectedPack(
@@ -53,7 +45,7 @@ async function protectedPack(
   bytes: Buffer,
   percent = 3,
   system: System = nodeSystem(),
-): Promise<Protected> {
+) {
   const file = path.join(directory, PACK);
   fs.mkdirSync(path.dirname(file), { recursive: true });
   fs.writeFileSync(file, bytes);

@@ -73,15 +73,10 @@ async function search(
   }
 }
 
-interface Sums {
-  readonly files: number;
-  readonly bytes: number;
-  readonly newBytes: number;
-  readonly earlierBytes?: number;
-}
+type Sums = Awaited<ReturnType<typeof sumsBelow>>;
 
 /** Adds up what the listings of a directory, and of all below it, show. New is what set 1 does not have. */
-async function sumsBelow(t: ExecutionContext, way: string, at: string, set: number): Promise<Sums> {
+async function sumsBelow(t: ExecutionContext, way: string, at: string, set: number) {
   interface Listed {
     readonly entries: { name: string; type: string; sizeBytes: number; firstSet: number }[];
   }
