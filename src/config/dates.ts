@@ -8,7 +8,7 @@
  */
 import type { ParsedComponents, ParsedResult } from 'chrono-node';
 import { TardisError } from '../errors/index.js';
-import { repeatedLater } from '../model/index.js';
+import { MINUTE_MS, repeatedLater } from '../model/index.js';
 
 const MAX_DATE_CHARS = 200;
 const AGE = /^(\d{1,6})\s*(s|sec|min|h|d|w|mo|mon|y)$/i;
@@ -34,7 +34,6 @@ const PARTS: Readonly<Record<string, readonly [from: number, hours: number]>> = 
 const WEEK_DAYS = 7;
 const LEAP_YEAR = 2000;
 const SECOND_MS = 1000;
-const MINUTE_MS = 60 * SECOND_MS;
 
 /** The moment that a date means: the first or the last millisecond of what it names. */
 type Edge = 'start' | 'end';

@@ -1,5 +1,6 @@
 /** Opens a bucket: finds endpoint and credentials, and decides how many writers it may have. */
 import { TardisError } from '../../errors/index.js';
+import { DAY_MS } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { Arbitration, type Writers } from './arbitration.js';
 import { readProfile } from './aws-files.js';
@@ -11,9 +12,6 @@ import { lockFault, probe } from './probe.js';
 import type { RequestCounts } from './s3/requests.js';
 import type { S3Store as Store } from './s3/s3-store.js';
 import { BUCKET_SCHEME, type BucketPlace } from '../../config/index.js';
-
-/** Length of a day, the unit of the setting `LockDays`. */
-export const DAY_MS: number = 24 * 60 * 60 * 1000;
 
 export interface BucketOptions extends BucketSettings {
   readonly environment: Environment;

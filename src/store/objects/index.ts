@@ -1,4 +1,4 @@
-export { addressOf, type Bucket, type BucketOptions, DAY_MS, openBucket } from './bucket.js';
+export { addressOf, type Bucket, type BucketOptions, openBucket } from './bucket.js';
 export type { Environment } from './credentials.js';
 export type { BucketSettings } from './endpoint.js';
 export * from './object-store.js';

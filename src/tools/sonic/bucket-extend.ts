@@ -2,7 +2,7 @@
 import type { Settings } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
 import { extendLocks, type ExtendReport } from '../../maintenance/bucket-versions/index.js';
-import { DAY_MS } from '../../store/objects/index.js';
+import { DAY_MS } from '../../model/index.js';
 import { printJson } from '../output/json-text.js';
 import { donePartly } from '../output/exit-status.js';
 import { print } from '../output/output.js';

@@ -12,18 +12,13 @@ import type {
 } from '../object-versions.js';
 import { textOf, listVersions } from './lists.js';
 import { putAgain } from './put-new.js';
-import { type RangeRead, readRange } from './read-range.js';
+import { type RangeRead, READS, readRange } from './read-range.js';
 import { invalidAnswer, type Requests } from './requests.js';
 
 /** Number of bytes of a version that one request reads. */
 const PIECE_BYTES = 8 << 20;
 /** Maximum size of a version that is read only once and stays in memory until it is sent. */
 const HELD_BYTES = 40 << 20;
-/**
- * Number of times that a version is read if its bytes differ from their checksum, since a network can change bytes
- * too.
- */
-const READS = 2;
 const MAX_PROPERTY_BYTES = 64 << 10;
 const MAX_PROPERTY_DEPTH = 6;
 const XML_NAMESPACE = 'http://s3.amazonaws.com/doc/2006-03-01/';
