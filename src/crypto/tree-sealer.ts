@@ -29,6 +29,13 @@ interface SealKeys {
 export class SealSum {
   readonly bytes: Buffer = Buffer.alloc(32);
   count = 0;
+
+  /** Makes this sum equal to another one. Returns this sum. */
+  set({ bytes, count }: SealSum): this {
+    bytes.copy(this.bytes);
+    this.count = count;
+    return this;
+  }
 }
 
 /** The values that a set's seal covers besides its directories. */

@@ -92,9 +92,7 @@ export function settleDoubts(
   if (doubted.length > MAX_DOUBTED) return undefined;
   for (let choice = 0; choice < 1 << doubted.length; choice += 1) {
     const right = new Set(doubted.filter((_, index) => (choice & (1 << index)) !== 0));
-    const sum = new SealSum();
-    proven.bytes.copy(sum.bytes);
-    sum.count = proven.count;
+    const sum = new SealSum().set(proven);
     let isPossible = true;
     for (const entry of doubted) {
       const seal = right.has(entry) ? entry.mended?.seal : entry.seal;

@@ -50,17 +50,17 @@ export class EntryOpener {
    * `damage`. Returns the entries that do not match their seals; these add nothing to `sum`.
    */
   openEach(entries: HistoryEntry[], sum: SealSum): DoubtedEntry[] {
-    const trial = copyOf(sum);
+    const trial = new SealSum().set(sum);
     if (this.openAll(entries, trial, true)) {
-      take(sum, trial);
+      sum.set(trial);
       return [];
     }
     const doubted: DoubtedEntry[] = [];
     for (const [index, entry] of entries.entries()) {
       const one = [entry];
-      const added = copyOf(sum);
+      const added = new SealSum().set(sum);
       if (entry.damage === undefined && this.openAll(one, added, true)) {
-        take(sum, added);
+        sum.set(added);
         entries[index] = one[0]!;
         continue;
       }
@@ -156,15 +156,4 @@ export class EntryOpener {
 
 function otherContent(): TardisError {
   return new TardisError('NOT_AUTHENTIC', 'the content in the store is not that of its entry');
-}
-
-function copyOf(sum: SealSum): SealSum {
-  const copy = new SealSum();
-  take(copy, sum);
-  return copy;
-}
-
-function take(sum: SealSum, from: SealSum): void {
-  from.bytes.copy(sum.bytes);
-  sum.count = from.count;
 }
