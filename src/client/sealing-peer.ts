@@ -45,7 +45,7 @@ const NO_HASH: Buffer = Buffer.alloc(DIGEST_BYTES);
  * Maximum number of bytes of an owner's name that are sealed. The seal of a longer name would be too long for a
  * server.
  */
-const MAX_OWNER_NAME_BYTES = 200;
+const MAX_SEALED_NAME_BYTES = 200;
 
 /** Returns true if the user accepts an older state of the store than this machine has seen. */
 type AcceptsOlder = (what: string) => boolean;
@@ -313,7 +313,7 @@ export class SealingPeer implements BackupPeer {
 }
 
 function shortened(owner: OwnerName): OwnerName {
-  return { ...owner, name: owner.name.subarray(0, MAX_OWNER_NAME_BYTES) };
+  return { ...owner, name: owner.name.subarray(0, MAX_SEALED_NAME_BYTES) };
 }
 
 /** Returns the sealed rows of a listing, sorted; `order[n]` is the index in `rows` of the n-th sealed row. */

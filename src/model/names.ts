@@ -11,6 +11,9 @@ const OBEYED = /[\p{Cc}\p{Zl}\p{Zp}\u200e\u200f\u202a-\u202e\u2066-\u2069]/gu;
  */
 const MAX_SHOWN_BYTES = 1 << 20;
 
+/** Maximum size of the name of a user or a group, in messages and in stores; 256 bytes. */
+export const MAX_OWNER_NAME_BYTES = 256;
+
 /**
  * Returns a name as text for a terminal or log. Characters that a terminal would interpret, and bytes that are not
  * UTF-8, are escaped as `\xNN` or `\uNNNN`. A name over MAX_SHOWN_BYTES is cut off, and ends with `…`.

@@ -364,9 +364,8 @@ export function isBackupAnswer(name: MessageName): name is BackupAnswer {
 export const Purpose = Object.freeze({ backup: 'backup', read: 'read', copy: 'copy' });
 export type PurposeName = (typeof Purpose)[keyof typeof Purpose];
 
-/** Maximum number of user and group names that a session may send, each of at most `MAX_OWNER_NAME_BYTES`. */
+/** Maximum number of user and group names that a session may send. */
 export const MAX_OWNERS: number = 1 << 16;
-export const MAX_OWNER_NAME_BYTES = 256;
 
 /**
  * Values of a client's request about a basis: release it, send a sample of its signature, or send the whole signature.

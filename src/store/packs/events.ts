@@ -16,6 +16,7 @@ import {
   isSetMarks,
   isSettingKey,
   isSettingValue,
+  MAX_OWNER_NAME_BYTES,
   NO_BYTES,
   type PackNumber,
   type RootNumber,
@@ -335,8 +336,6 @@ export function isNote(value: unknown): boolean {
     typeof value['reason'] === 'string'
   );
 }
-
-const MAX_OWNER_NAME_BYTES = 256;
 
 /** True if an untrusted value is the name of an owner. */
 export function isOwner(value: unknown): value is OwnerRecord {
