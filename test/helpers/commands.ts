@@ -395,10 +395,10 @@ export async function runWhenFree(
   tool: Tool,
   args: readonly string[],
   options: CommandOptions = {},
-): Promise<Outcome & { readonly busy: number }> {
+): Promise<Outcome> {
   for (let busy = 0; ; busy += 1) {
     const outcome = await run(tool, args, options);
-    if (outcome.status !== BUSY_STATUS || busy >= MAX_BUSY) return { ...outcome, busy };
+    if (outcome.status !== BUSY_STATUS || busy >= MAX_BUSY) return outcome;
     await pause(BUSY_PAUSE_MS);
   }
 }
