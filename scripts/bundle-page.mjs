@@ -36,7 +36,8 @@ const { metafile } = await build({
   metafile: true,
   sourcemap: 'external',
   platform: 'browser',
-  target: ['chrome115', 'firefox115', 'safari17'],
+  // The first versions with AbortSignal.any.
+  target: ['chrome116', 'firefox124', 'safari17.4'],
   format: 'esm',
   jsx: 'automatic',
   jsxImportSource: 'preact',
