@@ -31,6 +31,7 @@ export {
   rowsOf,
   type SettingName,
   type Settings,
+  type SettingsNamed,
   type Sourced,
   type Sources,
 } from './settings.js';

@@ -68,6 +68,9 @@ export type Settings<T extends Tool> = Sourced & {
   readonly [K in SettingName as T extends Table[K]['tools'][number] ? K : never]: ValueOf<Table[K]>;
 };
 
+/** The values of some settings, for code that several tools share. */
+export type SettingsNamed<K extends SettingName> = { readonly [N in K]: ValueOf<Table[N]> };
+
 /** Returns the rows of a tool, by name, with the texts of this tool. */
 export function rowsOf(tool: Tool): [name: string, row: SettingRow][] {
   return allRows()

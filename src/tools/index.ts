@@ -27,7 +27,7 @@ export { ExportDirectory } from './sonic/export-directory.js';
 export { hasRange, setsWithin } from './lstardis/set-range.js';
 export { listedSpan } from './lstardis/list-versions.js';
 export { LsColors } from './output/colors.js';
-export { jsonText } from './output/json-text.js';
+export { jsonText } from './output/output.js';
 export { progressBar } from './output/progress-bar.js';
 export { purgedText, setRanges, settledLines, settledWarning } from './shared/report-purge.js';
 export { requireTags } from './shared/option-words.js';

@@ -34,9 +34,8 @@ import { ShownRestore } from './regenerate/shown-restore.js';
 import { setText } from './shared/report-sets.js';
 import { interruptSignal } from './shared/signals.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
-import { stdoutIsData } from './output/output.js';
+import { PARTLY, stdoutIsData } from './output/output.js';
 import { complain, messageLine } from './output/command-names.js';
-import { PARTLY } from './output/exit-status.js';
 
 /** Paths that are restored from one set. */
 interface Batch {

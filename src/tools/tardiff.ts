@@ -23,8 +23,7 @@ import {
   wholeDiff,
 } from './tardiff/diff-text.js';
 import { openHistory } from './opening/history.js';
-import { statusIsAnswer } from './output/exit-status.js';
-import { print, printBytes } from './output/output.js';
+import { print, printBytes, statusIsAnswer } from './output/output.js';
 import {
   aspectsText,
   jsonDifference,

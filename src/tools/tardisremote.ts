@@ -14,8 +14,7 @@ import {
 } from '../system/index.js';
 import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
 import { followBucket } from './opening/follow-bucket.js';
-import { printJson } from './output/json-text.js';
-import { print } from './output/output.js';
+import { print, printJson } from './output/output.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';

@@ -10,9 +10,8 @@ import {
   readAttributes,
 } from '../../model/index.js';
 import type { Paint } from '../output/colors.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { formatBytes, formatTable, formatTime } from '../output/units.js';
-import { printJson } from '../output/json-text.js';
 
 export type LsSettings = Settings<'lstardis'> & { readonly paint: Paint };
 

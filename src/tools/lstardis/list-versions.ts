@@ -10,8 +10,7 @@ import {
   rootAbove,
 } from '../../history/index.js';
 import { displayName, jsonName, lastComponent, type SetNumber } from '../../model/index.js';
-import { jsonText } from '../output/json-text.js';
-import { print } from '../output/output.js';
+import { jsonText, print } from '../output/output.js';
 import { formatTable, formatTime } from '../output/units.js';
 import { jsonEntry, modeText, sizeText, timeOf, type View } from './list-entries.js';
 import { provenGaps } from './prove-versions.js';

@@ -1,14 +1,10 @@
 /** Selects the sets within a range of sets or of dates: `--range first:last`, `--dates from..to`. */
 import { type BackupSet, type History, setNamed } from '../../history/index.js';
-import { parseDate } from '../../config/index.js';
+import { parseDate, type SettingsNamed } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
 
-interface RangeOptions {
-  readonly setRange: string | undefined;
-  readonly dateRange: string | undefined;
-  readonly recentSet: string;
-}
+type RangeOptions = SettingsNamed<'setRange' | 'dateRange' | 'recentSet'>;
 
 export function hasRange({ setRange, dateRange }: RangeOptions): boolean {
   return setRange !== undefined || dateRange !== undefined;

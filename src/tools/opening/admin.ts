@@ -1,7 +1,7 @@
 /**
  * Opens a client for changes, and for operations on all of its data: in a store on this machine, or through a server.
  */
-import { defaultOf } from '../../config/index.js';
+import { defaultOf, type SettingsNamed } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { type Admin, localAdmin } from '../../maintenance/admin/index.js';
 import { openClientDirectory } from '../../store/index.js';
@@ -13,10 +13,9 @@ import { clientPlace, storeLimits, type PlaceSettings } from './local-store.js';
 import { remotePlace, requireNoWeb, type ServerLoginSettings } from './server.js';
 
 type AdminSettings = ServerLoginSettings &
-  PlaceSettings & {
-    readonly throughServer: string | undefined;
-    readonly parityPercent?: number | undefined;
-  };
+  PlaceSettings &
+  SettingsNamed<'throughServer'> &
+  Partial<SettingsNamed<'parityPercent'>>;
 
 /**
  * Opens a client for changes. `unlock` returns the keys for a store on this machine. Throws the errors of opening a

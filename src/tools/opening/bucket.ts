@@ -4,7 +4,13 @@
  */
 import fs from 'node:fs';
 import { createHash } from 'node:crypto';
-import { isSetAbove, parsePlace, type Tool, type Sourced } from '../../config/index.js';
+import {
+  isSetAbove,
+  parsePlace,
+  type SettingsNamed,
+  type Sourced,
+  type Tool,
+} from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { displayLine, displayName } from '../../model/index.js';
@@ -15,14 +21,9 @@ import { type BucketChoice, noteBucket } from './bucket-settings.js';
 
 const MAX_CA_BYTES = 1 << 20;
 
-interface ClientChoice extends Sourced {
-  readonly client?: string;
-  readonly catalogFile?: string;
-  readonly throughServer?: string | undefined;
-  readonly allClients?: boolean;
-  /** True for a check that repairs, which must also work if commits are damaged. */
-  readonly repair?: boolean;
-}
+/** `repair` is true for a check that repairs, which must also work if commits are damaged. */
+type ClientChoice = Sourced &
+  Partial<SettingsNamed<'client' | 'catalogFile' | 'throughServer' | 'allClients' | 'repair'>>;
 
 const DIGITS = 32;
 /** Commands that fetch their clients themselves while they run, or whose server fetches them. */

@@ -1,5 +1,5 @@
 /** Keeps the catalogs of a bucket up to date while a command reads it. */
-import { defaultOf, isSetAbove, type Sourced } from '../../config/index.js';
+import { defaultOf, isSetAbove, type SettingsNamed, type Sourced } from '../../config/index.js';
 import { type BucketAccess, bucketAt } from '../../store/index.js';
 import type { Following } from '../../store/writer/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
@@ -9,11 +9,7 @@ import { printAbove } from '../output/progress-line.js';
 const DEFAULT_EVERY_MS = 30_000;
 const MS = 1000;
 
-interface FollowSettings extends Sourced {
-  readonly database: Buffer;
-  readonly catalogFile: string;
-  readonly refreshSeconds: number;
-}
+type FollowSettings = Sourced & SettingsNamed<'database' | 'catalogFile' | 'refreshSeconds'>;
 
 /** The `Following` objects of the buckets that this process uses, by the cache of the bucket. */
 const known = new Map<string, Promise<Following>>();

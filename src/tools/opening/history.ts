@@ -1,5 +1,5 @@
 /** Opens the history that a reading tool uses, in a store on this machine or on a server, and selects one of its sets. */
-import { isSetAbove, parseDate, type Sourced } from '../../config/index.js';
+import { isSetAbove, parseDate, type SettingsNamed, type Sourced } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { TardisError, usageError } from '../../errors/index.js';
 import {
@@ -13,7 +13,7 @@ import { displayText } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
 import { Catalog, comparePages } from '../../store/catalog/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
-import { donePartly } from '../output/exit-status.js';
+import { donePartly } from '../output/output.js';
 import { printWarning } from '../output/progress-line.js';
 import { formatTime } from '../output/units.js';
 import { unlockClient } from './keys.js';
@@ -21,14 +21,14 @@ import { clientPlace, type PlaceSettings } from './local-store.js';
 import { remotePlace, retryText, type ServerLoginSettings } from './server.js';
 
 type BothSettings = ServerLoginSettings & PlaceSettings;
-type HistorySettings = BothSettings & { readonly reconnectSeconds: number };
-type ReadingSettings = HistorySettings & { readonly server: string };
-type AdministeringSettings = HistorySettings & { readonly throughServer: string | undefined };
+type HistorySettings = BothSettings & SettingsNamed<'reconnectSeconds'>;
+type ReadingSettings = HistorySettings & SettingsNamed<'server'>;
+type AdministeringSettings = HistorySettings & SettingsNamed<'throughServer'>;
 type KeyedSettings = BothSettings & {
   /** Returns the keys for a store on this machine; by default as `unlockClient` does. */
   readonly unlock?: typeof unlockClient;
 };
-type ReportSettings = KeyedSettings & { readonly throughServer: string | undefined };
+type ReportSettings = KeyedSettings & SettingsNamed<'throughServer'>;
 
 /** Settings for a lost connection. */
 type Waiting = Pick<RemotePlace, 'patience' | 'onRetry' | 'keepsCatalog'>;
@@ -184,12 +184,7 @@ export function openUnlocked(
   return unsealedHistory(openLocalHistory(system, { ...place, access }), keyring, system.native);
 }
 
-interface SetChoice {
-  readonly backup: string | undefined;
-  /** The word for the newest complete set. */
-  readonly recentSet: string;
-  readonly date: string | undefined;
-}
+type SetChoice = SettingsNamed<'backup' | 'recentSet' | 'date'>;
 
 /** Returns a set by its number or name, by the word for the newest set, or by a date. Throws NO_SUCH_SET. */
 export async function setOfWord(

@@ -1,5 +1,5 @@
 /** Unlocks a client with its password, for tools that read a store on this machine. */
-import type { Sourced } from '../../config/index.js';
+import type { SettingsNamed, Sourced } from '../../config/index.js';
 import {
   compareKeys,
   KeyFile,
@@ -34,11 +34,8 @@ type UnlockSettings = PasswordSettings & KnownPlace & KeysSettings;
 
 const NO_PASSWORD = Buffer.alloc(0);
 
-export interface KeysSettings {
-  /** Name of the sub-account; undefined for the owner of the client. */
-  readonly account: string | undefined;
-  readonly keysFile: Buffer | undefined;
-}
+/** `account` is the name of a sub-account; undefined for the owner of the client. */
+export type KeysSettings = SettingsNamed<'account' | 'keysFile'>;
 
 /** Umask for key files, which only their owner may read. */
 export const KEY_FILE_UMASK = 0o077;

@@ -1,4 +1,5 @@
 /** Identifies a client in a store or on a server, to compare it with this machine's memory of it. */
+import type { SettingsNamed } from '../../config/index.js';
 import path from 'node:path';
 import type { History } from '../../history/index.js';
 import { bucketAt } from '../../store/index.js';
@@ -16,11 +17,7 @@ import {
 } from '../../system/index.js';
 import { printAbove } from '../output/progress-line.js';
 
-export interface IdentitySettings {
-  readonly database: Buffer;
-  readonly client: string;
-  readonly trustStore: boolean;
-}
+export type IdentitySettings = SettingsNamed<'database' | 'client' | 'trustStore'>;
 
 /** Returns the identity that this machine remembers for a client of the store, or of the server at this address. */
 export function identityAt(

@@ -2,7 +2,7 @@
  * Locates the store on this machine that a tool uses, sets the permissions and sizes of its files, describes the disk of a
  * new one, and marks damage in it.
  */
-import { defaultOf } from '../../config/index.js';
+import { defaultOf, type SettingsNamed } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
@@ -13,11 +13,7 @@ import { byteText, diskOf, nodeSystem, shareHardware, type System } from '../../
 const MOST_CLIENTS_NAMED = 6;
 
 /** Settings that locate a client in a store on this machine. */
-export interface PlaceSettings {
-  readonly database: Buffer;
-  readonly client: string;
-  readonly catalogFile: string;
-}
+export type PlaceSettings = SettingsNamed<'database' | 'client' | 'catalogFile'>;
 
 /** Returns the location of a client, for tools that read a store. */
 export function clientPlace(settings: PlaceSettings): {
@@ -68,9 +64,7 @@ export const USUAL_PARITY_PERCENT = 3;
 /** Returns the limits of packs and parity for packs that a tool itself writes. */
 export function storeLimits({
   parityPercent,
-}: {
-  readonly parityPercent?: number | undefined;
-} = {}): StoreLimits {
+}: Partial<SettingsNamed<'parityPercent'>> = {}): StoreLimits {
   return {
     packBytes: defaultOf('packBytes'),
     packContentBytes: defaultOf('packContentBytes'),

@@ -6,7 +6,7 @@ import { spawn } from 'node:child_process';
 import type { IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Readable } from 'node:stream';
-import { configInvalid, SOURCES, type Sourced } from '../../config/index.js';
+import { configInvalid, type SettingsNamed, type Sourced, SOURCES } from '../../config/index.js';
 import {
   normalPassword,
   passwordStrength,
@@ -36,13 +36,11 @@ const MAX_REDIRECTS = 5;
 /** Time limit for a program that prints a password. It is long, since the program may prompt the user. */
 const PROGRAM_TIMEOUT_MS = 300_000;
 
-export interface PasswordSettings extends Sourced {
-  readonly password: string | undefined;
-  readonly passwordFile: Buffer | undefined;
-  readonly passwordProg: readonly string[] | undefined;
-  /** True to throw PASSWORD_NEEDED in place of a prompt on the terminal. */
-  readonly neverPrompts?: boolean;
-}
+export type PasswordSettings = Sourced &
+  SettingsNamed<'password' | 'passwordFile' | 'passwordProg'> & {
+    /** True to throw PASSWORD_NEEDED in place of a prompt on the terminal. */
+    readonly neverPrompts?: boolean;
+  };
 
 /** Names of three settings that exclude each other. */
 type Names = readonly [text: string, file: string, prog: string];
@@ -70,11 +68,7 @@ export function givenPassword(
 
 /** Returns the new password of `sonic chpass`, as `givenPassword` does. */
 export function givenNewPassword(
-  settings: Sourced & {
-    readonly newPassword: string | undefined;
-    readonly newPasswordFile: Buffer | undefined;
-    readonly newPasswordProg: readonly string[] | undefined;
-  },
+  settings: Sourced & SettingsNamed<'newPassword' | 'newPasswordFile' | 'newPasswordProg'>,
   ask: AskOptions,
 ): Promise<Buffer | undefined> {
   const { newPassword, newPasswordFile, newPasswordProg } = settings;
@@ -280,9 +274,7 @@ async function runProgram([command, ...words]: readonly string[]): Promise<Buffe
   return output;
 }
 
-export interface MemorySettings {
-  readonly passwordMemoryBytes: number;
-}
+export type MemorySettings = SettingsNamed<'passwordMemoryBytes'>;
 
 /** Returns the parameters that stretch the password of new key records. */
 export function stretchFor({ passwordMemoryBytes }: MemorySettings): StretchParameters {

@@ -3,9 +3,8 @@ import type { BackupSet } from '../../history/index.js';
 import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import { displayText, type SetNumber } from '../../model/index.js';
 import { jsonFailure, printFailures } from '../shared/restore-failures.js';
-import { printReport } from '../output/output.js';
+import { jsonText, printReport } from '../output/output.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
 import { complain } from '../output/command-names.js';
 
 interface RestoreReport {

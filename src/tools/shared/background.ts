@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { configInvalid } from '../../config/index.js';
+import { configInvalid, type SettingsNamed } from '../../config/index.js';
 import { type ErrorCode, fromWire, TardisError, toWire } from '../../errors/index.js';
 import { hasStrayBytes, processArguments } from '../../system/index.js';
 
@@ -120,10 +120,9 @@ export function reportToStarter(error?: unknown): void {
 }
 
 /** Starts this command in the background. Throws the error that prevents it from serving. */
-export async function goToBackground(settings: {
-  readonly pidFile: Buffer | undefined;
-  readonly logFile: Buffer | undefined;
-}): Promise<void> {
+export async function goToBackground(
+  settings: SettingsNamed<'pidFile' | 'logFile'>,
+): Promise<void> {
   if (settings.pidFile === undefined) throw configInvalid('Daemon needs a PidFile');
   if (settings.logFile === undefined)
     throw configInvalid('Daemon needs a LogFile, since its other output is discarded');

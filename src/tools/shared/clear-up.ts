@@ -1,14 +1,12 @@
 /** Garbage collection for the commands that delete sets. */
+import type { SettingsNamed } from '../../config/index.js';
 import type { Admin, WorkHooks } from '../../maintenance/admin/index.js';
 import type { GcReport, GcStep } from '../../maintenance/gc/index.js';
 import type { System } from '../../system/index.js';
 import { withStepProgress } from '../output/step-progress.js';
 import { counted, formatBytes } from '../output/units.js';
 
-interface ClearUpSettings {
-  readonly wastePercent: number;
-  readonly progress: boolean | undefined;
-}
+type ClearUpSettings = SettingsNamed<'wastePercent' | 'progress'>;
 
 /** Phrase that is printed when a garbage collection was interrupted. */
 export const CLEARED_LATER = 'the rest is left for the next garbage collection (sonic orphans)';

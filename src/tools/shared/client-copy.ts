@@ -1,6 +1,6 @@
 /** Copies a client to another store, for `sonic copy` and for backups to several stores. */
 import path from 'node:path';
-import { isBucketText } from '../../config/index.js';
+import { isBucketText, type SettingsNamed } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
 import {
   copyClient,
@@ -135,11 +135,8 @@ export async function copyTo(
 
 /** Settings of a copy to a server. */
 type CopyOutSettings = ServerLoginSettings &
-  PlaceSettings & {
-    readonly create: boolean;
-    readonly progress: boolean | undefined;
-    readonly reconnectSeconds: number;
-  };
+  PlaceSettings &
+  SettingsNamed<'create' | 'progress' | 'reconnectSeconds'>;
 
 /**
  * Brings the copy of a client on a server up to date. Without a feed, the client is in the store of the settings. Throws

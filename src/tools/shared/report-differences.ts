@@ -10,7 +10,7 @@ import {
   readAttributes,
 } from '../../model/index.js';
 import { formatTime } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
+import { jsonText } from '../output/output.js';
 
 const TYPE_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
   Object.entries(EntryType).map(([name, number]) => [number, name]),

@@ -9,7 +9,7 @@ import {
   type SetNumber,
   shownRoots,
 } from '../../model/index.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import {
   formatBytes,
   formatCount,
@@ -17,7 +17,6 @@ import {
   formatTable,
   formatTime,
 } from '../output/units.js';
-import { printJson } from '../output/json-text.js';
 
 function stateText(set: BackupSet): string {
   const unread = set.stats['unreadable'] ?? 0;

@@ -20,9 +20,7 @@ import {
   processEnvironment,
 } from '../../system/index.js';
 import { helpInFrontWords, messageLine } from '../output/command-names.js';
-import { printJson } from '../output/json-text.js';
-import { endStatus } from '../output/exit-status.js';
-import { outputIsReport, print } from '../output/output.js';
+import { endStatus, outputIsReport, print, printJson } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import { formatTable } from '../output/units.js';
 import { declareTool, givenTo } from './declare-tool.js';

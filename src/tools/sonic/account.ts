@@ -25,13 +25,12 @@ import {
   withClient,
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
-import { printJson } from '../output/json-text.js';
 import { adminHere } from '../opening/admin.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { compareShown, requireNewest } from '../opening/rollback.js';
 import { requireNewPassword, requirePassword, stretchFor } from '../opening/password.js';
 import { formatBytes, formatTable } from '../output/units.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { bringAccounts, checkShown, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
 import { printResult, requireOne } from './passwords.js';
 

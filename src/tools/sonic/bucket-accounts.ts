@@ -13,8 +13,7 @@ import {
   putAccountFiles,
 } from '../../store/index.js';
 import { absolutePath, byteText, readStart, type System } from '../../system/index.js';
-import { printJson } from '../output/json-text.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { formatBytes, formatTable } from '../output/units.js';
 import type { OpenedPlace } from './bucket-place.js';
 

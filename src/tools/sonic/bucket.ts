@@ -9,8 +9,7 @@ import {
 } from '../../store/objects/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { type OpenedPlace, openPlace } from './bucket-place.js';
-import { jsonText } from '../output/json-text.js';
-import { print } from '../output/output.js';
+import { jsonText, print } from '../output/output.js';
 
 type Options = Settings<'sonic bucket'>;
 

@@ -1,13 +1,12 @@
 /** The part of `sonic check` for parity: repairs, and reports which data parity protects. */
-import { configInvalid } from '../../config/index.js';
+import { configInvalid, type SettingsNamed } from '../../config/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import type { RepairFinding, RepairOutcome } from '../../maintenance/check/index.js';
 import type { ProgressLine } from '../output/progress-line.js';
-import { printJson } from '../output/json-text.js';
 import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import { inFrontWords } from '../output/command-names.js';
 
@@ -23,11 +22,7 @@ interface RepairProgress {
   readonly interrupted: () => AbortSignal;
 }
 
-interface RepairChoice {
-  readonly repair: boolean;
-  readonly parityPercent: number | undefined;
-  readonly json: boolean;
-}
+type RepairChoice = SettingsNamed<'repair' | 'parityPercent' | 'json'>;
 
 /** Throws CONFIG_INVALID for a repair through a server. */
 export function refuseFarRepair(isRequested: boolean): void {

@@ -10,9 +10,8 @@ import { displayName, displayText, jsonName, type SetNumber } from '../../model/
 import { nodeSystem } from '../../system/index.js';
 import { withReports } from '../opening/history.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
-import { printJson } from '../output/json-text.js';
 
 /** Maximum number of lines printed; --json prints all. */
 const MAX_SHOWN = 1000;

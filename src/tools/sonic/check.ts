@@ -13,13 +13,12 @@ import { progressBar } from '../output/progress-bar.js';
 import { ProgressLine } from '../output/progress-line.js';
 import { isDamaged, FindingPrinter, printJson, printText } from './report-check.js';
 import { interruptSignal } from '../shared/signals.js';
-import { print } from '../output/output.js';
+import { PARTLY, print } from '../output/output.js';
 import { TimeLeft } from '../output/time-left.js';
 import { formatBytes } from '../output/units.js';
 import { hasPassword, isWithoutKeys, refuseInClear, unlockClient } from '../opening/keys.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { DAY_MS } from '../../model/index.js';
-import { PARTLY } from '../output/exit-status.js';
 
 type Options = Settings<'sonic check'>;
 

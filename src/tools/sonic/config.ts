@@ -10,10 +10,9 @@ import { displayLine } from '../../model/index.js';
 import { openAdmin } from '../opening/admin.js';
 import { unlockIfGiven } from '../opening/keys.js';
 import { withReports } from '../opening/history.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { formatTable } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
-import { printJson } from '../output/json-text.js';
 import { complain } from '../output/command-names.js';
 
 export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {

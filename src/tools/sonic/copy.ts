@@ -9,9 +9,7 @@ import { warnOlder } from '../opening/history.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { compareShown } from '../opening/rollback.js';
 import { remotePlace, requireNoWeb } from '../opening/server.js';
-import { printJson } from '../output/json-text.js';
-import { donePartly } from '../output/exit-status.js';
-import { print } from '../output/output.js';
+import { donePartly, print, printJson } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import {
   type Copied,

@@ -11,12 +11,11 @@ import { setText } from '../shared/report-sets.js';
 import { requireYesToDelete } from './confirm.js';
 import { warnIfOlder } from '../opening/rollback.js';
 import { interruptSignal } from '../shared/signals.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { withReports } from '../opening/history.js';
 import { chosenSets } from './set-choice.js';
 import { counted, formatBytes } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
-import { printJson } from '../output/json-text.js';
 
 type DeleteOptions = Settings<'sonic delete'>;
 type OrphanOptions = Settings<'sonic orphans'>;

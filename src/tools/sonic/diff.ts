@@ -19,9 +19,7 @@ import {
   type System,
 } from '../../system/index.js';
 import { openAdministered, setOfWord } from '../opening/history.js';
-import { printJson } from '../output/json-text.js';
-import { PARTLY } from '../output/exit-status.js';
-import { print } from '../output/output.js';
+import { PARTLY, print, printJson } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import {
   aspectsText,

@@ -18,10 +18,9 @@ import {
   splitRoot,
 } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { chosenSets } from './set-choice.js';
 import { counted, formatBytes, formatTime } from '../output/units.js';
-import { printJson } from '../output/json-text.js';
 
 type FilesOptions = Settings<'sonic files'>;
 type What = 'added' | 'changed' | 'gone';

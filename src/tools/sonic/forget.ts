@@ -28,13 +28,11 @@ import { openAdmin } from '../opening/admin.js';
 import { requireYes } from './confirm.js';
 import { withRewriteProgress } from '../output/step-progress.js';
 import { interruptSignal } from '../shared/signals.js';
-import { print } from '../output/output.js';
+import { PARTLY, print, printJson } from '../output/output.js';
 import { abortRewrite, rewriteWithout } from './rekey.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
 import { unlockClient } from '../opening/keys.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
-import { printJson } from '../output/json-text.js';
-import { PARTLY } from '../output/exit-status.js';
 
 type Options = Settings<'sonic forget-path'>;
 const GOES_ON = 'the same command continues it';

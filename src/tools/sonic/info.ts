@@ -11,10 +11,9 @@ import {
 } from '../../model/index.js';
 import { isAgeFigure } from '../../retention/index.js';
 import { withReports } from '../opening/history.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { chosenSets } from './set-choice.js';
 import { formatBytes, formatCount, formatSeconds, formatTime } from '../output/units.js';
-import { printJson } from '../output/json-text.js';
 
 /** Maximum number of notes printed; JSON contains all. */
 const MAX_NOTES_SHOWN = 100;

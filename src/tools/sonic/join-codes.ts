@@ -6,9 +6,8 @@ import { failedTo, systemReason, TardisError, usageError } from '../../errors/in
 import { displayLine, displayName } from '../../model/index.js';
 import { type JoinCode, makeJoinCode, parseJoinCode } from '../../store/index.js';
 import { byteText, configPath, readSmallFile, type System, textBytes } from '../../system/index.js';
-import { printJson } from '../output/json-text.js';
 import { formatTime } from '../output/units.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 
 const MAX_FILE_BYTES = 1 << 20;
 

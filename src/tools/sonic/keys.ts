@@ -23,12 +23,11 @@ import { nodeSystem, type System } from '../../system/index.js';
 import { qrImages, writePaper } from './keys-paper.js';
 import { areKeysLost, putKeysBack } from './lost-keys.js';
 import { requirePassword } from '../opening/password.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { changeRecord, type RecordChange, requireEncrypting, printResult } from './passwords.js';
 import { type SheetWords, sheetWords } from './sheet-words.js';
 import { KEY_FILE_UMASK, keyFileOf, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
-import { printJson } from '../output/json-text.js';
 
 type KeysOptions = Settings<'sonic keys'>;
 

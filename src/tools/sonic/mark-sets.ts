@@ -11,12 +11,11 @@ import {
 } from '../../model/index.js';
 import { openAdmin } from '../opening/admin.js';
 import { unlockClient, unlockIfGiven } from '../opening/keys.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { chosenSets } from './set-choice.js';
 import { requireTags } from '../shared/option-words.js';
 import { counted } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
-import { printJson } from '../output/json-text.js';
 
 type Common = Omit<Settings<'sonic lock'>, 'unlock'>;
 export function tag(options: Settings<'sonic tag'>): Promise<void> {

@@ -3,7 +3,7 @@
  * server.
  */
 import { type KeysRequest, withKeys } from '../../client/index.js';
-import type { Settings } from '../../config/index.js';
+import type { Settings, SettingsNamed } from '../../config/index.js';
 import {
   addEpoch,
   changePassword,
@@ -43,9 +43,8 @@ import {
 } from '../opening/password.js';
 import { noteStored, requireNewest, requireNewestThere } from '../opening/rollback.js';
 import { requireNoWeb, serverPlace } from '../opening/server.js';
-import { printJson } from '../output/json-text.js';
 import { joinCodeIn, joiningBy, printCode, requireClientOf } from './join-codes.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 
 export async function create(given: Settings<'sonic create'>): Promise<void> {
   const system = storeSystem(given.umask);
@@ -277,10 +276,7 @@ function requestTo(
 }
 
 /** Commands that set no password lack the memory for guesses of it. */
-interface ResultSettings extends Partial<MemorySettings> {
-  readonly client: string;
-  readonly json: boolean;
-}
+type ResultSettings = Partial<MemorySettings> & SettingsNamed<'client' | 'json'>;
 
 interface Done {
   /** The new password; undefined if there is none. */

@@ -15,10 +15,9 @@ import { unlockClient, unlockForNames } from '../opening/keys.js';
 import { requireYesToDelete } from './confirm.js';
 import { CLOCK_IN_DOUBT, purgedText } from '../shared/report-purge.js';
 import { interruptSignal } from '../shared/signals.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { counted, formatTable, formatTime } from '../output/units.js';
 import { storeSystem } from '../opening/local-store.js';
-import { printJson } from '../output/json-text.js';
 import { printWarning } from '../output/progress-line.js';
 
 type PurgeOptions = Settings<'sonic purge'>;

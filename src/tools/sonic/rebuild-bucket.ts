@@ -10,12 +10,10 @@ import {
   mendClientObjects,
   openClientDirectory,
 } from '../../store/index.js';
-import { jsonText } from '../output/json-text.js';
 import { clientPlace, storeLimits, storeSystem } from '../opening/local-store.js';
 import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal } from '../shared/signals.js';
-import { PARTLY } from '../output/exit-status.js';
-import { print } from '../output/output.js';
+import { jsonText, PARTLY, print } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import { refuseInClear } from '../opening/keys.js';
 import { checkRebuilt, placeLost, printPlaced } from './after-rebuild.js';

@@ -29,15 +29,13 @@ import { byteText, type System, textBytes } from '../../system/index.js';
 import type { CheckResult, Finding, KeysFinding } from '../../maintenance/check/index.js';
 import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal } from '../shared/signals.js';
-import { PARTLY } from '../output/exit-status.js';
-import { print } from '../output/output.js';
+import { jsonText, PARTLY, print } from '../output/output.js';
 import { checkRebuilt, placeLost, printPlaced } from './after-rebuild.js';
 import { jsonOf, textOf } from './report-check.js';
 import { TimeLeft } from '../output/time-left.js';
 import { counted, formatCount } from '../output/units.js';
 import { adminHere } from '../opening/admin.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
 
 type Options = Settings<'sonic rebuild'>;
 

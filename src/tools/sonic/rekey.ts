@@ -33,14 +33,12 @@ import {
 } from '../opening/password.js';
 import { withRewriteProgress } from '../output/step-progress.js';
 import { interruptSignal } from '../shared/signals.js';
-import { print } from '../output/output.js';
+import { jsonText, PARTLY, print } from '../output/output.js';
 import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from '../output/units.js';
 import { identityAt, type IdentitySettings } from '../opening/known-state.js';
 import { bringAccounts, keysOf, rememberOpened, promptFor } from '../opening/keys.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
-import { jsonText } from '../output/json-text.js';
-import { PARTLY } from '../output/exit-status.js';
 
 type Forgetting = Settings<'sonic forget-path'> & { readonly yes: boolean };
 type Options = Settings<'sonic rekey'> | Settings<'sonic encrypt'> | Forgetting;

@@ -1,4 +1,5 @@
 /** Prints each finding of a check at once, and the result at the end. */
+import type { SettingsNamed } from '../../config/index.js';
 import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import { displayName, displayText, jsonName, type SetNumber } from '../../model/index.js';
 import type { CheckOutcome } from '../../maintenance/admin/index.js';
@@ -14,19 +15,14 @@ import { setRanges } from '../shared/report-purge.js';
 import type { SourceResult } from './check-source.js';
 import type { ParityReport } from './check-parity.js';
 import type { ProgressLine } from '../output/progress-line.js';
-import { print } from '../output/output.js';
+import { jsonText, print } from '../output/output.js';
 import { counted, formatBytes, formatCount, formatSeconds } from '../output/units.js';
-import { jsonText } from '../output/json-text.js';
 import { inFrontWords } from '../output/command-names.js';
 
 /** Maximum number of versions printed, since a lost pack affects many files. --json prints all versions. */
 const MAX_SHOWN = 1000;
 
-interface ReportOptions {
-  readonly client: string;
-  readonly mark: boolean;
-  readonly throughServer: string | undefined;
-}
+type ReportOptions = SettingsNamed<'client' | 'mark' | 'throughServer'>;
 
 /** True if needed data is damaged. Damage on which nothing depends is reported, but is not a failure. */
 export function isDamaged(result: CheckOutcome): boolean {

@@ -4,9 +4,8 @@ import type { Settings } from '../../config/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
 import { unlockForNames } from '../opening/keys.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { counted, formatBytes, formatCount, formatTable } from '../output/units.js';
-import { printJson } from '../output/json-text.js';
 
 export function stats(options: Settings<'sonic stats'>): Promise<void> {
   const { client, json } = options;

@@ -37,8 +37,7 @@ import { withReports } from '../opening/history.js';
 import { memoryOf, type Remembered } from '../opening/backup-memory.js';
 import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
-import { jsonText, printJson } from '../output/json-text.js';
-import { print } from '../output/output.js';
+import { jsonText, print, printJson } from '../output/output.js';
 import { type BackupTimer, backupTimer } from './backup-timer.js';
 
 type Options = Settings<'sonic status'>;

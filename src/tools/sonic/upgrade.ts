@@ -2,10 +2,9 @@
 import type { Settings } from '../../config/index.js';
 import { type CatalogUpgrade, upgradeCatalog } from '../../store/writer/index.js';
 import { openClientDirectory } from '../../store/index.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { compareShown } from '../opening/rollback.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
-import { printJson } from '../output/json-text.js';
 
 /** Upgrades the catalog, unless the run is a dry run. Throws CATALOG_NEWER, CATALOG_DAMAGED, CLIENT_BUSY. */
 export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void> {

@@ -13,7 +13,6 @@ import {
 } from '../../restore/diff/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { openAdministered } from '../opening/history.js';
-import { printJson } from '../output/json-text.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
 import {
   aspectsText,
@@ -21,7 +20,7 @@ import {
   jsonNotCompared,
   kindOf,
 } from '../shared/report-differences.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { complain } from '../output/command-names.js';
 import type { State, StateRoot } from './import-sources.js';
 

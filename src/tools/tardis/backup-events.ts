@@ -24,9 +24,7 @@ import {
   lastGoodText,
   type Remembered,
 } from '../opening/backup-memory.js';
-import { jsonText } from '../output/json-text.js';
-import { PARTLY } from '../output/exit-status.js';
-import { print as printLine } from '../output/output.js';
+import { jsonText, PARTLY, print as printLine } from '../output/output.js';
 
 /** Prints a line for the user and logs it. */
 type Print = (line: string) => void;

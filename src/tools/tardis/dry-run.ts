@@ -5,14 +5,12 @@ import { countErrors, displayName, displayText } from '../../model/index.js';
 import { BackupProgress } from '../../pipeline/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { type Failure, runOf, type WalkOutput } from '../../workers/index.js';
-import { print } from '../output/output.js';
+import { PARTLY, print, printJson } from '../output/output.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
 import { notEnteredText } from './report-backup.js';
 import { commandsOf } from './stream-sources.js';
 import { walkSources } from './walk-sources.js';
-import { printJson } from '../output/json-text.js';
 import { complain } from '../output/command-names.js';
-import { PARTLY } from '../output/exit-status.js';
 
 /** In the predecessor `-n` gave the name of the set, which is taken for a directory here. */
 const NAME_HINT = '-n is --dry-run here; a name of the set is given by --name';

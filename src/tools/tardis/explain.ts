@@ -24,8 +24,7 @@ import {
 import { nodeSystem, type System } from '../../system/index.js';
 import { excludeOptions, placeOf } from './exclude-settings.js';
 import { cipherChoiceOf } from './filter-settings.js';
-import { print } from '../output/output.js';
-import { printJson } from '../output/json-text.js';
+import { print, printJson } from '../output/output.js';
 
 /** Prints one answer for each path. Returns the exit status. */
 export function explainPaths(settings: Settings<'tardis'>): number {

@@ -30,7 +30,7 @@ import { askPassword, givenPassword, strengthLine, stretchFor } from '../opening
 import { ProgressLine } from '../output/progress-line.js';
 import { backupLines, nextLines, printStages } from './report-backup.js';
 import { settledWarning } from '../shared/report-purge.js';
-import { print } from '../output/output.js';
+import { PARTLY, print, printJson } from '../output/output.js';
 import type { CopiesResult } from './other-stores.js';
 import { runningConfig } from './running-config.js';
 import { ScanAhead } from './walk-sources.js';
@@ -41,9 +41,7 @@ import { streamSources } from './stream-sources.js';
 import { requireTags } from '../shared/option-words.js';
 import { newPlace, type NewPlace, newPlaceText } from '../opening/local-store.js';
 import { keyFileOf, promptFor } from '../opening/keys.js';
-import { printJson } from '../output/json-text.js';
 import { complain, shownProgram } from '../output/command-names.js';
-import { PARTLY } from '../output/exit-status.js';
 
 /** Number of digests that are remembered, so that repeated contents are not sent again. They take 4 MiB. */
 const RECENT_DIGESTS = 1 << 17;

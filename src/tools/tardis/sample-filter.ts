@@ -2,8 +2,7 @@
 import fs from 'node:fs';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { SAMPLE_FILTER } from '../../excludes/index.js';
-import { print } from '../output/output.js';
-import { jsonText } from '../output/json-text.js';
+import { jsonText, print } from '../output/output.js';
 
 const SAMPLE_FILTER_NAME = 'filter.example';
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { during, failedTo } from '../../errors/index.js';
 import { displayName, jsonName } from '../../model/index.js';
 import { makeTemporary } from '../../system/index.js';
-import { jsonText } from '../output/json-text.js';
+import { jsonText } from '../output/output.js';
 
 const CHUNK_BYTES = 64 << 10;
 

@@ -1,4 +1,5 @@
 /** The process of the server: its pid file, and its user and group. */
+import type { SettingsNamed } from '../../config/index.js';
 import fs from 'node:fs';
 import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { directoryOf, displayName } from '../../model/index.js';
@@ -83,10 +84,7 @@ function isServer(pid: number, program: string): boolean {
 }
 
 /** The user and group that a server runs as; undefined keeps those of the process. */
-export interface RunAs {
-  readonly user: string | undefined;
-  readonly group: string | undefined;
-}
+export type RunAs = SettingsNamed<'user' | 'group'>;
 
 /** Changes the user and group of the process permanently. Throws CONFIG_INVALID. */
 export function becomeUser(runAs: RunAs): void {

@@ -11,9 +11,8 @@ import {
   type SocketAddress,
   type System,
 } from '../../system/index.js';
-import { print } from '../output/output.js';
+import { print, printJson } from '../output/output.js';
 import { newPlace, newPlaceText } from '../opening/local-store.js';
-import { printJson } from '../output/json-text.js';
 import { shellWord } from '../output/shell-word.js';
 import { formatBytes, formatSeconds, formatTime } from '../output/units.js';
 

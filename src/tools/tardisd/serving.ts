@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { destination, type Logger, pino } from 'pino';
-import { configInvalid } from '../../config/index.js';
+import { configInvalid, type SettingsNamed } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { CertificateFiles } from '../../server/index.js';
@@ -13,17 +13,10 @@ const LEVELS = ['error', 'info', 'debug', 'trace'];
 /** Maximum number of characters of log text that are buffered if the log cannot be written. */
 const MAX_UNWRITTEN_LOG_CHARS = 1 << 20;
 
-type LogSettings = RunAs & {
-  readonly verbose: number;
-  readonly logFile: Buffer | undefined;
-};
+type LogSettings = RunAs & SettingsNamed<'verbose' | 'logFile'>;
 
-export type CertificateSettings = RunAs & {
-  readonly ssl: boolean | undefined;
-  readonly certFile: Buffer | undefined;
-  readonly keyFile: Buffer | undefined;
-  readonly makeCertificate: boolean;
-};
+export type CertificateSettings = RunAs &
+  SettingsNamed<'ssl' | 'certFile' | 'keyFile' | 'makeCertificate'>;
 
 /** Opens the log of the program. Throws CONFIG_INVALID. */
 export async function openLog(settings: LogSettings): Promise<Logger> {
@@ -51,11 +44,9 @@ async function logDescriptor(settings: LogSettings): Promise<number> {
   }
 }
 
-type TlsSettings = CertificateSettings & {
-  readonly localSocket?: string | undefined;
-  readonly insecureTcp: boolean;
-  readonly insecureNetwork: boolean;
-};
+type TlsSettings = CertificateSettings &
+  Partial<SettingsNamed<'localSocket'>> &
+  SettingsNamed<'insecureTcp' | 'insecureNetwork'>;
 
 /**
  * Returns the settings with TLS, unless they say how to do without it, and with a certificate of this program's own if
