@@ -7,6 +7,7 @@ import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
 import { nodeSystem } from '../../src/system/index.js';
+import { exited } from '../helpers/codes.js';
 import { helloBytes } from '../helpers/greetings.js';
 import {
   backup,
@@ -19,8 +20,9 @@ import {
   succeed,
   type Tool,
 } from '../helpers/commands.js';
+import { restoredBy } from '../helpers/lab.js';
 import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
-import { differences, dir, file, isRoot, look, makeTree, noise, text } from '../helpers/tree.js';
+import { dir, file, isRoot, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -266,9 +268,7 @@ async function ownStore(t: ExecutionContext): Promise<{
 }
 
 async function restores(t: ExecutionContext, own: readonly string[], top: string): Promise<void> {
-  const out = path.join(top, `out ${Math.random()}`);
-  await succeed('regenerate', [...own, '-o', out, source]);
-  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  t.deepEqual(await restoredBy(own, source, path.join(top, `out ${Math.random()}`)), []);
 }
 
 test('a catalog of a newer version is not touched', async (t) => {
@@ -394,8 +394,7 @@ if (isRoot) {
     ]);
     const own = ['-D', path.join(top, 'store'), '-C', 'me'];
     const nobody = { uid: NOBODY };
-    const partly = await run('tardis', [...own, '--local', '--create', tree], nobody);
-    t.is(partly.status, 3, partly.stderr);
+    const partly = exited(t, 3, await run('tardis', [...own, '--local', '--create', tree], nobody));
     for (const name of ['closed', 'closed directory', 'open directory/large']) {
       t.regex(
         partly.stderr,
@@ -407,8 +406,7 @@ if (isRoot) {
     fs.chmodSync(path.join(tree, 'closed directory'), 0o755);
     const whole = await backup([...own, '--local', tree], nobody);
     t.like(whole.progress, { unreadable: 0, contentsSent: 3 });
-    await succeed('regenerate', [...own, '-o', path.join(top, 'out'), tree]);
-    t.deepEqual(differences(look(tree), look(path.join(top, 'out', 'tree'))), []);
+    t.deepEqual(await restoredBy(own, tree, path.join(top, 'out')), []);
   });
 }
 
@@ -434,8 +432,7 @@ test('a second session, and a tool, while a session runs', async (t) => {
   ]);
   await restores(t, own, top); // a session does not block readers
   held.close();
-  const { status, stderr } = await runWhenFree('tardis', [...remote, source]);
-  t.is(status, 0, stderr);
+  exited(t, 0, await runWhenFree('tardis', [...remote, source]));
   const states = (await listedSets(path.join(top, 'store'), 'me')).map(({ state }) => state);
   t.deepEqual(states, ['complete', 'complete']);
 });

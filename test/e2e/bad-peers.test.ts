@@ -8,20 +8,15 @@ import test, { type ExecutionContext } from 'ava';
 import { type Entry, EntryType } from '../../src/model/index.js';
 import { encodeMessage, ENVELOPE_BYTES, type Head } from '../../src/transport/index.js';
 import { configWith } from '../helpers/client-configs.js';
+import { exited } from '../helpers/codes.js';
 import { helloBytes } from '../helpers/greetings.js';
 import { Peer, PLAIN_SET } from '../helpers/hand-made-peer.js';
+import { restoredBy } from '../helpers/lab.js';
 import { rowOf } from '../helpers/rows.js';
-import {
-  backup,
-  backupsRunHere,
-  runWhenFree,
-  Server,
-  succeed,
-  poolsStayAway,
-} from '../helpers/commands.js';
+import { backup, backupsRunHere, runWhenFree, Server, poolsStayAway } from '../helpers/commands.js';
 import { withHistory } from '../helpers/inline.js';
 import { makeScratch, removeScratch } from '../helpers/scratch.js';
-import { differences, file, look, makeTree, noise, text } from '../helpers/tree.js';
+import { file, makeTree, noise, text } from '../helpers/tree.js';
 import { pause, until } from '../helpers/until.js';
 
 backupsRunHere();
@@ -421,11 +416,8 @@ for (const [index, [what, act]] of AFTER_LOGIN.entries()) {
     t.true(sets.every(({ state }) => state === 'unfinished'));
     if (index % 6 !== 0) return; // the rest is slow and the same for all cases
     const place = ['-D', store, '-C', client];
-    const next = await runWhenFree('tardis', ['-C', client, ...server.clientArgs, source]);
-    t.is(next.status, 0, next.stderr);
-    const out = path.join(home, `out ${index}`);
-    await succeed('regenerate', [...place, '-o', out, source]);
-    t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+    exited(t, 0, await runWhenFree('tardis', ['-C', client, ...server.clientArgs, source]));
+    t.deepEqual(await restoredBy(place, source, path.join(home, `out ${index}`)), []);
   });
 }
 
@@ -478,11 +470,9 @@ test('sessions that are cut off in the middle leave their client free', async (t
     await peer.closed;
   }
   const args = [...server.clientArgs, '-C', 'cut', source];
-  const { status, stderr } = await runWhenFree('tardis', args);
-  t.is(status, 0, stderr);
+  exited(t, 0, await runWhenFree('tardis', args));
 });
 
 test('what others had finished is untouched', async (t) => {
-  await succeed('regenerate', ['-D', store, '-C', 'good', '-o', path.join(home, 'good'), source]);
-  t.deepEqual(differences(look(source), look(path.join(home, 'good', 'tree'))), []);
+  t.deepEqual(await restoredBy(['-D', store, '-C', 'good'], source, path.join(home, 'good')), []);
 });

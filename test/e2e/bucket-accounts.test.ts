@@ -5,7 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { FarClient, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab } from '../helpers/bucket-lab.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import {
   backupsRunHere,
   jsonLines,
@@ -63,8 +63,7 @@ test('an account that is made on one machine is used at every server, as far as 
     t.deepEqual(differences(look(lab.source), look(path.join(output, 'tree'))), []);
     t.is(codeIn(await as(to, 'reader', 'tardis', lab.source)), 'NOT_PERMITTED');
     fs.writeFileSync(path.join(lab.source, `at-${server.port}`), 'x');
-    const added = await as(to, 'adder', 'tardis', lab.source);
-    t.is(added.status, 0, added.stderr);
+    exited(t, 0, await as(to, 'adder', 'tardis', lab.source));
     t.is(codeIn(await as(to, 'adder', 'lstardis')), 'NOT_PERMITTED');
     t.is(codeIn(await as(to, 'nobody', 'lstardis')), 'LOGIN_FAILED');
   }
@@ -83,15 +82,13 @@ test('an account that is made on one machine is used at every server, as far as 
   }
   // New keys leave no account, as in a directory.
   const rekey = ['rekey', ...words, '--yes'];
-  const done = await lab.run('laptop', 'sonic', rekey);
-  t.is(done.status, 0, done.stderr);
+  exited(t, 0, await lab.run('laptop', 'sonic', rekey));
   const left = await account('desk', '--json', '--trust-store');
   t.deepEqual(jsonLines<{ accounts: unknown }>(left.stdout)[0]!.accounts, [], left.stderr);
   // A list that nobody can use is named by a check, and keeps accounts out, not the owner.
   const list = 'all/c/me/accounts/0000000005.json';
   lab.server.objects.put(list, Buffer.from('{}'), {});
-  const check = await lab.run('laptop', 'sonic', ['check', ...words]);
-  t.is(check.status, 3, check.stdout);
+  const check = exited(t, 3, await lab.run('laptop', 'sonic', ['check', ...words]));
   t.regex(check.stdout, /^unreadable: the object c\/me\/accounts\/0000000005.json /m);
   t.is(codeIn(await account('laptop', '--add', 'later', '--rights', 'list')), 'ACCOUNTS_DAMAGED');
   t.is((await lab.run('laptop', 'lstardis', words)).status, 0);

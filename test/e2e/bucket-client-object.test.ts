@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { ServedLab } from '../helpers/bucket-lab.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { ofThisRun } from '../helpers/share.js';
 
@@ -12,25 +12,11 @@ poolsStayAway();
 
 const OBJECT = 'all/c/me/client.json';
 
-/** Returns the words that give a password. */
-function secretOf(lab: ServedLab, password: string): string[] {
-  const file = lab.at(`${password}.secret`);
-  fs.writeFileSync(file, password, { mode: 0o600 });
-  return ['--password-file', file];
-}
-
-/** Returns the folder of the client in the cache of a machine. */
-function cacheOf(lab: ServedLab, machine: string): string {
-  const caches = lab.at(`${machine}-cache/tardis/buckets`);
-  return path.join(caches, fs.readdirSync(caches)[0]!, 'me');
-}
-
 const LEFT = ['the log', 'a key record', 'a later generation'] as const;
 for (const rest of ofThisRun(LEFT)) {
   test(`no client is created in the place of one that has lost its object, but not ${rest}`, async (t) => {
-    const lab = await ServedLab.start(t);
-    lab.grow();
-    const given = secretOf(lab, 'gravel-Otter9-lamp');
+    const lab = await ServedLab.grown(t);
+    const given = lab.password('gravel-Otter9-lamp');
     await lab.backUp('one', ['--create', ...given]);
     const { objects } = lab.server;
     const kept = {
@@ -45,7 +31,7 @@ for (const rest of ofThisRun(LEFT)) {
     const left = objects.keys();
     t.deepEqual(left, [name]);
 
-    const others = secretOf(lab, 'kelp-Sundry7-mulch');
+    const others = lab.password('kelp-Sundry7-mulch');
     for (const words of [['--create', ...others], ['--create']]) {
       const refused = await lab.run('two', 'tardis', ['--local', ...words, lab.source]);
       t.is(codeIn(refused), 'FORMAT_DAMAGED', refused.stderr);
@@ -59,15 +45,14 @@ for (const rest of ofThisRun(LEFT)) {
       const words = tool === 'tardis' ? ['--local', lab.source, ...given] : given;
       t.is(codeIn(await lab.run('one', tool, words)), 'FORMAT_DAMAGED', tool);
     }
-    t.true(fs.existsSync(path.join(cacheOf(lab, 'one'), 'tardis.db')), 'the cache is kept');
+    t.true(fs.existsSync(path.join(lab.cacheOf('one'), 'tardis.db')), 'the cache is kept');
     objects.versions.set(OBJECT, object);
     t.is(codeIn(await lab.run('two', 'sonic', ['create', ...others])), 'CLIENT_EXISTS');
   });
 }
 
 test('a client of which a bucket has nothing left is created again, and its cache is discarded', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   for (const key of lab.server.objects.keys()) lab.server.objects.versions.delete(key);
   t.is(codeIn(await lab.run('one', 'lstardis', [])), 'NO_SUCH_CLIENT');
@@ -91,9 +76,8 @@ function lose({ server: { objects } }: ServedLab, name: string, loss: Loss): voi
 const LOSSES = ['deleted', 'changed', 'overwritten', 'too large', 'of no format'] as const;
 for (const loss of ofThisRun(LOSSES, (one) => [String(one === 'deleted')])) {
   test(`a machine that knows a client makes its object again, which was ${loss}`, async (t) => {
-    const lab = await ServedLab.start(t);
-    lab.grow();
-    const [before, given] = [secretOf(lab, FIRST), secretOf(lab, SECOND)];
+    const lab = await ServedLab.grown(t);
+    const [before, given] = [lab.password(FIRST), lab.password(SECOND)];
     await lab.backUp('one', ['--create', ...before]);
     await lab.backUp('two', before);
     const next = ['--newpassword-file', given[1]!];
@@ -104,9 +88,8 @@ for (const loss of ofThisRun(LOSSES, (one) => [String(one === 'deleted')])) {
       const refused = await lab.run(machine, 'lstardis', given);
       t.is(codeIn(refused), 'FORMAT_DAMAGED', refused.stderr);
     }
-    const inode = fs.statSync(path.join(cacheOf(lab, 'two'), 'tardis.db')).ino;
-    const mended = await lab.run('one', 'sonic', ['rebuild', ...given]);
-    t.is(mended.status, 3, mended.stdout + mended.stderr);
+    const inode = fs.statSync(path.join(lab.cacheOf('two'), 'tardis.db')).ino;
+    const mended = exited(t, 3, await lab.run('one', 'sonic', ['rebuild', ...given]));
     t.regex(
       mended.stdout,
       /^The object c\/me\/client\.json was lost or damaged, and was made again/,
@@ -114,22 +97,19 @@ for (const loss of ofThisRun(LOSSES, (one) => [String(one === 'deleted')])) {
     t.deepEqual(await lab.restored('three', given), []);
     t.is(codeIn(await lab.run('four', 'lstardis', before)), 'LOGIN_FAILED');
     await lab.backUp('two', given);
-    t.is(fs.statSync(path.join(cacheOf(lab, 'two'), 'tardis.db')).ino, inode, 'no cache is lost');
-    const again = await lab.run('two', 'sonic', ['rebuild', ...given]);
-    t.is(again.status, 0, again.stdout + again.stderr);
+    t.is(fs.statSync(path.join(lab.cacheOf('two'), 'tardis.db')).ino, inode, 'no cache is lost');
+    exited(t, 0, await lab.run('two', 'sonic', ['rebuild', ...given]));
   });
 }
 
 test('the object of a client is made again without a cache, with the newest keys in the bucket', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
-  const [before, given] = [secretOf(lab, FIRST), secretOf(lab, SECOND)];
+  const lab = await ServedLab.grown(t);
+  const [before, given] = [lab.password(FIRST), lab.password(SECOND)];
   await lab.backUp('one', ['--create', ...before]);
   const next = ['--newpassword-file', given[1]!];
   await lab.succeed('one', 'sonic', ['chpass', ...before, ...next]);
   lose(lab, OBJECT, 'deleted');
-  const mended = await lab.run('two', 'sonic', ['rebuild', ...given]);
-  t.is(mended.status, 3, mended.stdout + mended.stderr);
+  exited(t, 3, await lab.run('two', 'sonic', ['rebuild', ...given]));
   t.deepEqual(await lab.restored('three', given), []);
   t.is(codeIn(await lab.run('four', 'lstardis', before)), 'LOGIN_FAILED');
   lose(lab, OBJECT, 'changed');
@@ -139,9 +119,8 @@ test('the object of a client is made again without a cache, with the newest keys
 });
 
 test('a client that has lost its object, all keys and all caches needs keys, and is not opened in clear', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
-  const given = secretOf(lab, FIRST);
+  const lab = await ServedLab.grown(t);
+  const given = lab.password(FIRST);
   await lab.backUp('one', ['--create', ...given]);
   lose(lab, OBJECT, 'deleted');
   await lab.run('two', 'sonic', ['rebuild']);
@@ -158,21 +137,19 @@ test('a client that has lost its object, all keys and all caches needs keys, and
 });
 
 test('a client in clear that has lost its object and all caches gets a password, which others then need', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   lose(lab, OBJECT, 'overwritten');
   await lab.run('two', 'sonic', ['rebuild']);
   t.is(codeIn(await lab.run('two', 'lstardis', [])), 'KEYS_LOST');
-  const given = secretOf(lab, FIRST);
+  const given = lab.password(FIRST);
   await lab.succeed('two', 'sonic', ['setpass', ...given]);
   t.deepEqual(await lab.restored('three', given), []);
 });
 
 test('a later generation of a client gets its object again, and so does the first one', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
-  const [before, given] = [secretOf(lab, FIRST), secretOf(lab, SECOND)];
+  const lab = await ServedLab.grown(t);
+  const [before, given] = [lab.password(FIRST), lab.password(SECOND)];
   await lab.backUp('one', ['--create', ...before]);
   const next = ['--newpassword-file', given[1]!];
   await lab.succeed('one', 'sonic', ['rekey', '--yes', ...before, ...next]);
@@ -186,8 +163,7 @@ test('a later generation of a client gets its object again, and so does the firs
   ] as const;
   for (const [lost, machine] of ofThisRun(cases, ([, by]) => [by])) {
     for (const name of lost) lose(lab, name, 'deleted');
-    const mended = await lab.run(machine, 'sonic', ['rebuild', ...given]);
-    t.is(mended.status, 3, mended.stdout + mended.stderr);
+    exited(t, 3, await lab.run(machine, 'sonic', ['rebuild', ...given]));
     t.deepEqual(
       await lab.restored(`new-${lost.length}-${lost[0]}`.replaceAll('/', '-'), given),
       [],
@@ -204,8 +180,8 @@ test('no object is made from the cache of another client, nor from a log of seve
     await one.backUp('one', ['--create']);
   }
   lose(lab, OBJECT, 'deleted');
-  fs.rmSync(cacheOf(lab, 'one'), { recursive: true });
-  fs.cpSync(cacheOf(other, 'one'), cacheOf(lab, 'one'), { recursive: true });
+  fs.rmSync(lab.cacheOf('one'), { recursive: true });
+  fs.cpSync(other.cacheOf('one'), lab.cacheOf('one'), { recursive: true });
   const foreign = await lab.run('one', 'sonic', ['rebuild']);
   t.is(codeIn(foreign), 'FORMAT_DAMAGED', foreign.stderr);
   t.regex(foreign.stderr, /of another client than the files of this machine/);
@@ -219,9 +195,8 @@ test('no object is made from the cache of another client, nor from a log of seve
 });
 
 test('a damaged note of the next generation counts as none, and is made again', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
-  const [before, given] = [secretOf(lab, FIRST), secretOf(lab, SECOND)];
+  const lab = await ServedLab.grown(t);
+  const [before, given] = [lab.password(FIRST), lab.password(SECOND)];
   await lab.backUp('one', ['--create', ...before]);
   const next = ['--newpassword-file', given[1]!];
   await lab.succeed('one', 'sonic', ['rekey', '--yes', ...before, ...next]);

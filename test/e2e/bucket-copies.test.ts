@@ -16,7 +16,7 @@ interface Copied {
 
 test('a client is copied to servers over one bucket, and another one goes on when the first is killed', async (t) => {
   const strikes: (() => void)[] = [];
-  const lab = await ServedLab.start(t, {
+  const lab = await ServedLab.grown(t, {
     faultAt: ({ method, key }) => {
       const strike = method === 'PUT' && key.includes('/packs/') ? strikes.pop() : undefined;
       if (strike === undefined) return undefined;
@@ -24,7 +24,6 @@ test('a client is copied to servers over one bucket, and another one goes on whe
       return 'drop, apply later';
     },
   });
-  lab.grow();
   const store = ['-D', lab.at('store')];
   const me = new FarClient(lab, 'me');
   await me.succeed(store, 'tardis', ['--local', '--create', lab.source]);

@@ -1,68 +1,38 @@
 // Pace: long
 /** Sets in a bucket are deleted, and what only they used is deleted too, while other machines read and are killed. */
 import fs from 'node:fs';
-import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CLIENT, ServedLab } from '../helpers/bucket-lab.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, poolsStayAway, Running } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { share, sweepShare } from '../helpers/share.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
-import { look, noise } from '../helpers/tree.js';
+import { look } from '../helpers/tree.js';
 import type { S3Fault } from '../support/s3-faults.js';
-import type { S3Options, S3Record } from '../support/s3-server.js';
+import type { S3Record } from '../support/s3-server.js';
 
 backupsRunHere();
 poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';
 const SETS = 3;
+const PACK = /\/packs\//;
 
-/** Backs up three sets; much of the first two is in no later one. */
-async function withSets(lab: ServedLab, args: readonly string[] = []): Promise<void> {
-  lab.grow();
-  for (let round = 1; round <= SETS; round += 1) {
-    lab.change(round);
-    fs.writeFileSync(path.join(lab.source, 'passing'), noise(`passing ${round}`, 1_500_000));
-    if (round > 1) fs.rmSync(path.join(lab.source, `new-${round - 1}`));
-    await lab.backUp('one', round === 1 ? ['--create', ...args] : args);
-  }
-}
-
-const home = makeScratch();
-let making: Promise<ServedLab> | undefined;
-test.after.always(async () => {
-  (await making)?.server.close();
-  removeScratch(home);
-});
-
-/** Starts machines whose bucket has a copy of three sets, which are backed up once. No test may change the tree. */
-async function likeSets(t: ExecutionContext, options: S3Options = {}): Promise<ServedLab> {
-  making ??= ServedLab.startIn(home).then(async (model) => {
-    await withSets(model);
-    return model;
-  });
-  return ServedLab.like(t, await making, options);
-}
-
-function packsOf({ server }: ServedLab): string[] {
-  return server.objects.keys().filter((name) => name.includes('/packs/'));
-}
+/** Starts machines whose bucket has a copy of three sets. No test may change the tree. */
+const likeSets = ServedLab.alike(test, (model) => model.backUpThree());
 
 async function isSound(t: ExecutionContext, lab: ServedLab, machine: string): Promise<void> {
-  const check = await lab.run(machine, 'sonic', ['check', '--read-data']);
-  t.is(check.status, 0, check.stdout + check.stderr);
+  exited(t, 0, await lab.run(machine, 'sonic', ['check', '--read-data']));
 }
 
 test('deleted sets free their space in a bucket, and other machines go on', async (t) => {
-  const lab = await ServedLab.start(t);
-  await withSets(lab);
+  const lab = await ServedLab.grown(t);
+  await lab.backUpThree();
   t.is((await lab.sets('two')).length, SETS);
-  const before = packsOf(lab);
+  const before = lab.names(PACK);
   const reported = await lab.succeed('one', 'sonic', ['delete', '1', '2', '--yes']);
   t.regex(reported, /2 backup sets of "me" deleted/);
-  const after = packsOf(lab);
+  const after = lab.names(PACK);
   t.true(after.length < before.length, `${before.length} packs, then ${after.length}`);
   t.deepEqual(
     (await lab.sets('two')).map(({ set }) => set),
@@ -82,17 +52,17 @@ test('deleted sets free their space in a bucket, and other machines go on', asyn
 });
 
 test('a purge after a backup deletes sets in a bucket, and frees their space', async (t) => {
-  const lab = await ServedLab.start(t);
-  await withSets(lab);
+  const lab = await ServedLab.grown(t);
+  await lab.backUpThree();
   await lab.succeed('two', 'sonic', ['setconfig', 'KeepLast', '1']);
-  const before = packsOf(lab).length;
-  const [, second] = packsOf(lab).sort();
+  const before = lab.names(PACK).length;
+  const [, second] = lab.names(PACK).sort();
   t.regex(await lab.succeed('two', 'sonic', ['purge', '--preview']), /2 backup sets of 3 would be/);
   lab.change(4);
   await lab.backUp('one', ['--purge']);
   t.is((await lab.sets('two')).length, 1);
-  t.true(packsOf(lab).length <= before, 'the packs of two sets are gone, and one set is new');
-  t.false(packsOf(lab).includes(second!), 'no later set needs the pack of the second one');
+  t.true(lab.names(PACK).length <= before, 'the packs of two sets are gone, and one set is new');
+  t.false(lab.names(PACK).includes(second!), 'no later set needs the pack of the second one');
   t.deepEqual(await lab.restored('three'), []);
   lab.change(5);
   await lab.backUp('two');
@@ -102,12 +72,12 @@ test('a purge after a backup deletes sets in a bucket, and frees their space', a
 });
 
 test('an encrypted client in a bucket deletes sets with its password', async (t) => {
-  const lab = await ServedLab.start(t);
+  const lab = await ServedLab.grown(t);
   const given = lab.password(SECRET);
-  await withSets(lab, [...given, '--crypt']);
-  const before = packsOf(lab).length;
+  await lab.backUpThree([...given, '--crypt']);
+  const before = lab.names(PACK).length;
   await lab.succeed('two', 'sonic', ['delete', '1', '2', '--yes', ...given]);
-  t.true(packsOf(lab).length < before);
+  t.true(lab.names(PACK).length < before);
   t.deepEqual(await lab.restored('one', given), []);
   t.deepEqual(await lab.restored('three', given), []);
 });
@@ -124,11 +94,11 @@ test('marks and settings of a client in a bucket are changed on any machine', as
   t.regex(await lab.succeed('three', 'sonic', ['getconfig', 'KeepDaily']), /5/);
   t.is(codeIn(await lab.run('two', 'sonic', ['delete', '1', '--yes'])), 'SET_LOCKED');
   await lab.succeed('two', 'sonic', ['lock', '--unlock', '1']);
-  const before = packsOf(lab).length;
+  const before = lab.names(PACK).length;
   await lab.succeed('one', 'sonic', ['delete', '1', '--yes', '--no-clear-up']);
   const [, last] = await lab.sets('three');
   t.is(last?.name, 'before-upgrade');
-  t.is(packsOf(lab).length, before);
+  t.is(lab.names(PACK).length, before);
 });
 
 test('a password of a client in a bucket is changed, and every machine needs the new one', async (t) => {

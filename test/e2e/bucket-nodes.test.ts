@@ -55,8 +55,7 @@ class AtCommit {
 
 async function startLab(t: Parameters<typeof startNode>[0], options: S3Options = {}) {
   const at = new AtCommit();
-  const lab = await ServedLab.start(t, { ...options, faultAt: (request) => at.faultAt(request) });
-  lab.grow();
+  const lab = await ServedLab.grown(t, { ...options, faultAt: (request) => at.faultAt(request) });
   const small = ['--config', lab.at('small.cfg')];
   fs.writeFileSync(small[1]!, SMALL);
   const [one, two] = [await startNode(t, lab, 'one', small), await startNode(t, lab, 'two', small)];
@@ -130,13 +129,12 @@ const MOST_REQUESTS = 30;
 test('a backup is complete if its server is killed or paused at any request', async (t) => {
   let left = 0;
   let strike = (): S3Fault | undefined => undefined;
-  const lab = await ServedLab.start(t, {
+  const lab = await ServedLab.grown(t, {
     faultAt: () => {
       left -= 1;
       return left === 0 ? strike() : undefined;
     },
   });
-  lab.grow();
   const small = ['--config', lab.at('small.cfg')];
   fs.writeFileSync(small[1]!, SMALL);
   const two = await startNode(t, lab, 'two', small);

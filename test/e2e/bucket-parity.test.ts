@@ -1,52 +1,33 @@
 /** Parity in a bucket: what a service damages is healed without the source. */
 import fs from 'node:fs';
 import path from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, poolsStayAway, run } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import { file, makeTree, noise } from '../helpers/tree.js';
 import { findInnerParity, ParityMaker } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { MemoryBackend } from '../support/memory-backend.js';
 import { seededRandom } from '../support/seeded-random.js';
-import type { S3Options } from '../support/s3-server.js';
 
 backupsRunHere();
 poolsStayAway();
 
 const random = seededRandom(seed);
 const PARITY = ['--parity', '3'];
-const home = makeScratch();
-let making: Promise<ServedLab> | undefined;
-test.after.always(async () => {
-  (await making)?.server.close();
-  removeScratch(home);
-});
-
-/** Backs up two sets with parity. */
-async function backUpSets(lab: ServedLab): Promise<ServedLab> {
-  lab.grow();
-  await lab.backUp('one', ['--create', ...PARITY]);
-  lab.change(1);
-  await lab.backUp('one', PARITY);
-  return lab;
-}
 
 /** Starts machines whose bucket has a copy of two sets with parity. No test may change the tree. */
-async function withSets(t: ExecutionContext, rules: S3Options = {}): Promise<ServedLab> {
-  making ??= ServedLab.startIn(home).then(backUpSets);
-  return ServedLab.like(t, await making, rules);
-}
-
-function namesOf({ server }: ServedLab, kind: RegExp): string[] {
-  return server.objects.keys().filter((name) => kind.test(name));
-}
+const withSets = ServedLab.alike(test, async (model) => {
+  await model.backUp('one', ['--create', ...PARITY]);
+  model.change(1);
+  await model.backUp('one', PARITY);
+});
 
 /** Returns the bytes of all commits and packs. */
 function bytesIn(lab: ServedLab): Map<string, string> {
-  const all = namesOf(lab, /\/(?:log|packs)\//);
+  const all = lab.names(/\/(?:log|packs)\//);
   return new Map(all.map((name) => [name, lab.server.objects.bytesOf(name)!.toString('base64')]));
 }
 
@@ -79,8 +60,7 @@ test('damage in every object of a bucket is healed on a machine that knows nothi
   t.true(before.size >= 4, [...before.keys()].join(' '));
   for (const name of before.keys()) spoil(lab, name);
   t.not((await lab.run('two', 'lstardis', [])).status, 0);
-  const { status, stdout, stderr } = await mend(lab, 'three');
-  t.is(status, 0, stdout + stderr);
+  const { stdout } = exited(t, 0, await mend(lab, 'three'));
   t.deepEqual(bytesIn(lab), before);
   t.deepEqual(await lab.restored('four'), []);
   t.regex(stdout, /Parity protects 6 of 6 files/);
@@ -110,7 +90,7 @@ test('forged parity, that of another object and a wrong checksum change no sound
   const lab = await withSets(t);
   const { objects } = lab.server;
   const before = bytesIn(lab);
-  const [pack, other] = namesOf(lab, /\/packs\//) as [string, string];
+  const [pack, other] = lab.names(/\/packs\//) as [string, string];
   const [own, foreign] = [objects.bytesOf(pack)!, objects.bytesOf(other)!];
   const data = own.subarray(0, await coveredIn(own));
   const foreignParity = foreign.subarray(await coveredIn(foreign));
@@ -134,8 +114,7 @@ test('forged parity, that of another object and a wrong checksum change no sound
   }
   objects.spoil(pack, () => own);
   objects.versionsOf(pack).at(-1)!.headers['x-amz-meta-sha256'] = 'ab'.repeat(32);
-  const reported = await mend(lab, 'wrong-checksum', ['--no-mark']);
-  t.is(reported.status, 3, reported.stdout + reported.stderr);
+  exited(t, 3, await mend(lab, 'wrong-checksum', ['--no-mark']));
   t.deepEqual(bytesIn(lab), before);
 });
 
@@ -147,8 +126,8 @@ test('the marks of damage that a restore stores have parity if it is set', async
   ] as const) {
     const lab = await withSets(t);
     const { objects } = lab.server;
-    for (const name of namesOf(lab, /\/packs\//)) objects.versions.delete(name);
-    const before = namesOf(lab, /\/log\//);
+    for (const name of lab.names(/\/packs\//)) objects.versions.delete(name);
+    const before = lab.names(/\/log\//);
     const words = [
       lab.source,
       '-o',
@@ -161,7 +140,7 @@ test('the marks of damage that a restore stores have parity if it is set', async
     ];
     const { stderr } = await run('regenerate', words, { env: { ...lab.on('two'), ...env } });
     t.regex(stderr, /the damage was marked/);
-    const marks = namesOf(lab, /\/log\//).filter((name) => !before.includes(name));
+    const marks = lab.names(/\/log\//).filter((name) => !before.includes(name));
     t.true(marks.length > 0);
     for (const name of marks) {
       const found = await coveredIn(objects.bytesOf(name)!);
@@ -173,7 +152,7 @@ test('the marks of damage that a restore stores have parity if it is set', async
 test('packs with much parity are not rewritten for it, and are deleted with it', async (t) => {
   const lab = await ServedLab.start(t);
   const much = ['--parity', '50'];
-  const packs = (): string[] => namesOf(lab, /\/packs\//);
+  const packs = (): string[] => lab.names(/\/packs\//);
   makeTree(lab.source, [file('gone', noise(1, 2_000_000))]);
   await lab.backUp('one', ['--create', ...much]);
   fs.rmSync(path.join(lab.source, 'gone'));
@@ -195,13 +174,12 @@ test('a healed object in a bucket with locks is locked, and nobody takes it for 
   lab.grow();
   await lab.backUp('one', ['--create', ...PARITY, ...locked]);
   const before = bytesIn(lab);
-  const [withTag, withoutTag] = namesOf(lab, /\/(?:log|packs)\//) as [string, string];
+  const [withTag, withoutTag] = lab.names(/\/(?:log|packs)\//) as [string, string];
   for (const name of [withTag, withoutTag]) spoil(lab, name);
   // A service whose tags are no digests of the bytes gives another one to the healed version.
   const versions = objects.versions.get(withoutTag)!;
   versions[0] = { ...versions[0]!, etag: '"another"' };
-  const reported = await mend(lab, 'two', locked);
-  t.is(reported.status, 0, reported.stdout + reported.stderr);
+  exited(t, 0, await mend(lab, 'two', locked));
   t.deepEqual(bytesIn(lab), before);
   for (const name of [withTag, withoutTag]) {
     const all = objects.versionsOf(name);
@@ -210,10 +188,8 @@ test('a healed object in a bucket with locks is locked, and nobody takes it for 
   }
   const there = (args: readonly string[]): Promise<Outcome> =>
     run('sonic', ['bucket', '-D', STORE, ...locked, ...args], { env: lab.on('two') });
-  const extended = await there(['--extend', '--json']);
-  t.is(extended.status, 0, extended.stdout + extended.stderr);
-  const recovered = await there(['--recover']);
-  t.is(recovered.status, 0, recovered.stdout + recovered.stderr);
+  exited(t, 0, await there(['--extend', '--json']));
+  exited(t, 0, await there(['--recover']));
   t.deepEqual(bytesIn(lab), before);
   t.is(objects.versionsOf(withTag).length, 2);
 });

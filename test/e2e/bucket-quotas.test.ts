@@ -38,8 +38,7 @@ function reportOf(
 }
 
 test('a quota covers the clients of an account at all servers of a bucket', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   const folder = lab.at('accounts');
   fs.mkdirSync(folder);
   const putFiles = (): Promise<Outcome> =>

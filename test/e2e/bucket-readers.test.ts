@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway, run, Running } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
@@ -77,8 +77,7 @@ test('a mount of a bucket shows what another machine stores, after Refresh', asy
     await lab.backUp('one');
     await until(() => isShown(mounts, path.join(shown, 'new-3')));
     mount.signal('SIGTERM');
-    const { status, stderr } = await mount.ended;
-    t.is(status, 0, stderr);
+    const { stderr } = exited(t, 0, await mount.ended);
     requireNoSecret(t, stderr + (fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : ''));
   });
 });
@@ -94,8 +93,7 @@ test('a mount of an encrypted client in a bucket goes to the background with its
     const named = `database=${STORE},client=me,pwfile=${given[1]},refresh=1`;
     const options = { env: lab.on('two'), mountsOf: mounts.mountsOf };
     const mount = new Running('tardisfs', ['-o', named, point], options);
-    const { status, stderr } = await mount.ended;
-    t.is(status, 0, stderr);
+    exited(t, 0, await mount.ended);
     const shown = path.join(point, 'Current', lab.source);
     t.is(await changesIn(mounts, lab, shown), '');
     lab.change(1);
@@ -106,8 +104,7 @@ test('a mount of an encrypted client in a bucket goes to the background with its
 });
 
 test('a client that a bucket lacks is not mounted', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   const words = ['-o', `database=${STORE},client=other`, lab.at('mount')];
   const { status, stderr } = await new Running('tardisfs', words, { env: lab.on('two') }).ended;
@@ -116,8 +113,7 @@ test('a client that a bucket lacks is not mounted', async (t) => {
 });
 
 test('the page of a bucket shows what another machine stores, and restores it', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   const door = await WebDoor.start(STORE, ['--refresh', '1'], { env: lab.on('two') });
   try {
@@ -177,8 +173,7 @@ async function serve(t: ExecutionContext, lab: ServedLab, machine: string): Prom
 
 test('tardisremote serves a bucket to the tools, with what other machines store meanwhile', async (t) => {
   let fault: S3Fault | undefined;
-  const lab = await ServedLab.start(t, { faultAt: () => fault });
-  lab.grow();
+  const lab = await ServedLab.grown(t, { faultAt: () => fault });
   const given = lab.password(SECRET);
   await lab.backUp('one', [...given, '--create', '--crypt']);
   const { url, server } = await serve(t, lab, 'two');
@@ -216,8 +211,7 @@ test('tardisremote serves a bucket to the tools, with what other machines store 
   await until(async () => (await read('lstardis')).status === 0);
   t.is(await sets(), 2);
   server.signal('SIGTERM');
-  const { status, stderr } = await server.ended;
-  t.is(status, 0, stderr);
+  const { stderr } = exited(t, 0, await server.ended);
   const log = fs.readFileSync(lab.at('remote.log'), 'utf8');
   requireNoSecret(t, stderr + log + argumentsOf(process.pid));
 });
@@ -236,8 +230,7 @@ test('tardisremote does not start without its bucket, or with a wrong key', asyn
 });
 
 test('a pack that vanished is looked for once, and then named', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   await lab.sets('two');
   const { objects } = lab.server;
@@ -265,8 +258,7 @@ test('a damaged record of a bucket costs a restore its own files only', async (t
     return bytes;
   });
   const args = [lab.source, '-o', lab.at('out')];
-  const outcome = await lab.run('two', 'regenerate', args);
-  t.is(outcome.status, 3, outcome.stderr);
+  exited(t, 3, await lab.run('two', 'regenerate', args));
   const restored = path.join(lab.at('out'), path.basename(lab.source));
   const right = fs.readdirSync(restored).filter((name) => {
     const content = fs.readFileSync(path.join(restored, name));

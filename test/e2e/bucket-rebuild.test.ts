@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { ServedLab } from '../helpers/bucket-lab.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 
 backupsRunHere();
@@ -11,10 +11,6 @@ poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';
 const SETS = 3;
-
-function namesOf({ server }: ServedLab, part: RegExp): string[] {
-  return server.objects.keys().filter((name) => part.test(name));
-}
 
 /** Changes a byte in the middle of an object. */
 function damage({ server }: ServedLab, name: string): void {
@@ -42,12 +38,10 @@ for (const kind of ['plain', 'encrypting'] as const) {
     const check = (machine: string, ...how: string[]) =>
       lab.run(machine, 'sonic', ['check', ...how, ...args]);
 
-    const caches = lab.at('one-cache/tardis/buckets');
-    const catalog = path.join(caches, fs.readdirSync(caches)[0]!, 'me', 'tardis.db');
+    const catalog = path.join(lab.cacheOf('one'), 'tardis.db');
     const keys = lab.server.objects.keys();
     fs.writeFileSync(catalog, Buffer.alloc(100_000, 7));
-    const whole = await rebuild('one');
-    t.is(whole.status, 0, whole.stdout + whole.stderr);
+    const whole = exited(t, 0, await rebuild('one'));
     t.regex(whole.stdout, /^The catalog of "me" was rebuilt from \d+ commits\.\n$/);
     t.deepEqual(lab.server.objects.keys(), keys);
     t.deepEqual(await lab.restored('one', args), []);
@@ -56,11 +50,10 @@ for (const kind of ['plain', 'encrypting'] as const) {
       [() => rebuild('two'), 'two'],
       [() => check('three', '--repair'), 'three'],
     ] as const) {
-      const [first, last] = [namesOf(lab, /\/packs\//)[0]!, namesOf(lab, /\/packs\//).at(-1)!];
+      const [first, last] = [lab.names(/\/packs\//)[0]!, lab.names(/\/packs\//).at(-1)!];
       damage(lab, first);
       lab.server.objects.remove(last);
-      const reported = await mend();
-      t.is(reported.status, 3, reported.stdout + reported.stderr);
+      const reported = exited(t, 3, await mend());
       t.regex(reported.stdout, /the next backup sends again what the source still has/i);
       t.regex(reported.stdout, /versions? of files cannot be restored/);
       await lab.backUp('one', args);
@@ -69,11 +62,10 @@ for (const kind of ['plain', 'encrypting'] as const) {
       t.notRegex(after.stdout, /lost:.*large/);
     }
 
-    const hole = namesOf(lab, /\/log\/0000000003$/)[0]!;
+    const hole = lab.names(/\/log\/0000000003$/)[0]!;
     lab.server.objects.versions.delete(hole);
-    damage(lab, namesOf(lab, /\/log\/0000000004$/)[0]!);
-    const mended = await rebuild('one');
-    t.is(mended.status, 3, mended.stdout + mended.stderr);
+    damage(lab, lab.names(/\/log\/0000000004$/)[0]!);
+    const mended = exited(t, 3, await rebuild('one'));
     t.regex(mended.stdout, /commit 3: missing\ncommit 4: damaged\nThe catalog of this machine/);
     t.regex(mended.stdout, /in a new generation of the client/);
     await lab.backUp('two', args);

@@ -6,12 +6,11 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { bucketAt } from '../helpers/buckets.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, poolsStayAway, run, succeed } from '../helpers/commands.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
-import { differences, look, noise } from '../helpers/tree.js';
+import { differences, look } from '../helpers/tree.js';
 import type { ObjectStore } from '../../src/store/objects/index.js';
-import { BUCKET, type S3Options } from '../support/s3-server.js';
+import { BUCKET } from '../support/s3-server.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -23,30 +22,9 @@ const LOCKED = ['--lock-days', String(LOCK_DAYS)];
 const SETS = 3;
 const JUNK = Buffer.from('not what was stored');
 
-/** Backs up three sets. Much of the first two is in no later one. */
-async function backUpSets(lab: ServedLab): Promise<ServedLab> {
-  lab.grow();
-  for (let round = 1; round <= SETS; round += 1) {
-    lab.change(round);
-    fs.writeFileSync(path.join(lab.source, 'passing'), noise(`passing ${round}`, 1_500_000));
-    if (round > 1) fs.rmSync(path.join(lab.source, `new-${round - 1}`));
-    await lab.backUp('one', round === 1 ? ['--create', ...LOCKED] : LOCKED);
-  }
-  return lab;
-}
-
-const home = makeScratch();
-let making: Promise<ServedLab> | undefined;
-test.after.always(async () => {
-  (await making)?.server.close();
-  removeScratch(home);
-});
-
-/** Starts machines whose bucket has a copy of three sets, which are backed up once. No test may change the tree. */
-async function withSets(t: ExecutionContext, rules: S3Options = {}): Promise<ServedLab> {
-  making ??= ServedLab.startIn(home, { locks: 'honoured' }).then(backUpSets);
-  return ServedLab.like(t, await making, { locks: 'honoured', ...rules });
-}
+const LOCKS = { locks: 'honoured' } as const;
+/** Starts machines whose bucket has a copy of three sets. No test may change the tree. */
+const withSets = ServedLab.alike(test, (model) => model.backUpThree(LOCKED), LOCKS);
 
 /** Opens the bucket with the rights of a machine. */
 async function thiefIn(t: ExecutionContext, { server }: ServedLab): Promise<ObjectStore> {
@@ -73,19 +51,18 @@ function bucket(lab: ServedLab, args: readonly string[]): Promise<Outcome> {
 }
 
 async function recovered(t: ExecutionContext, lab: ServedLab, args: readonly string[] = LOCKED) {
-  const { status, stdout, stderr } = await bucket(lab, ['--recover', '--json', ...args]);
-  t.is(status, 0, stdout + stderr);
+  const { stdout } = exited(t, 0, await bucket(lab, ['--recover', '--json', ...args]));
   return JSON.parse(stdout) as Readonly<Record<string, number>>;
 }
 
 async function isSound(t: ExecutionContext, lab: ServedLab, machine: string): Promise<void> {
   t.deepEqual(await lab.restored(machine), []);
-  const check = await lab.run(machine, 'sonic', ['check', '--read-data']);
-  t.is(check.status, 0, check.stdout + check.stderr);
+  exited(t, 0, await lab.run(machine, 'sonic', ['check', '--read-data']));
 }
 
 test('what a thief overwrote and deleted in a bucket is brought back, and a fresh machine restores it', async (t) => {
-  const lab = await backUpSets(await ServedLab.start(t, { locks: 'honoured' }));
+  const lab = await ServedLab.grown(t, LOCKS);
+  await lab.backUpThree(LOCKED);
   const account = (machine: string, ...words: string[]): Promise<string> =>
     lab.succeed(machine, 'sonic', ['account', ...words, ...LOCKED]);
   await account('one', '--add', 'bot', '--rights', 'list', '--token');
@@ -130,8 +107,7 @@ test('a dry run of --recover shows what a thief did, and writes nothing', async 
   await thief.putOwn(first!, JUNK);
   await thief.remove([second!]);
   const before = bytesIn(lab);
-  const { status, stdout } = await bucket(lab, ['--recover', '--dry-run']);
-  t.is(status, 0);
+  const { stdout } = exited(t, 0, await bucket(lab, ['--recover', '--dry-run']));
   t.true(stdout.includes(`overwritten: ${first}`) && stdout.includes(`deleted: ${second}`), stdout);
   t.regex(stdout, /1 overwritten and 1 deleted, would be brought back/);
   t.deepEqual(bytesIn(lab), before);
@@ -170,8 +146,7 @@ test('an object that a thief stored by several requests never counts, whatever i
   objects.completeMultipart('all/c/me/g1/log/0000000099', JUNK, Date.now());
   const thief = await thiefIn(t, lab);
   await thief.remove(namesIn(lab).filter((name) => !name.endsWith('99')));
-  const { status, stdout } = await bucket(lab, ['--recover', '--json', ...LOCKED]);
-  t.is(status, 3);
+  const { stdout } = exited(t, 3, await bucket(lab, ['--recover', '--json', ...LOCKED]));
   t.like(JSON.parse(stdout), { strange: 1, lost: 0 });
   before['all/c/me/g1/log/0000000099'] = digestOf(JUNK);
   t.deepEqual(bytesIn(lab), before);
@@ -193,8 +168,7 @@ test('a commit that a thief has forged is left out of a copy of an earlier time'
   t.is(codeIn(await lab.run('two', 'lstardis', [])), 'RECORD_DAMAGED');
   const to = `s3://${BUCKET}/clean`;
   const args = ['--recover', '--to', to, '--before', noon, '--json', ...LOCKED];
-  const copied = await bucket(lab, args);
-  t.is(copied.status, 0, copied.stderr);
+  const copied = exited(t, 0, await bucket(lab, args));
   const { strange, younger } = JSON.parse(copied.stdout) as Readonly<Record<string, number>>;
   t.is(strange, 0);
   t.true(younger! >= 2, 'our own commit, and the forged one');
@@ -230,8 +204,7 @@ test('objects that are not ours are reported, whether readers trip over them or 
   await thief.remove(['c/me/gone']);
   const before = bytesIn(lab);
   for (const how of [['--dry-run'], []]) {
-    const { status, stdout } = await bucket(lab, ['--recover', '--json', ...how, ...LOCKED]);
-    t.is(status, 3, stdout);
+    const { stdout } = exited(t, 3, await bucket(lab, ['--recover', '--json', ...how, ...LOCKED]));
     const report = JSON.parse(stdout) as { objects: { name: string; result: string }[] };
     t.like(report, { changed: 0, hidden: 0, lost: 3, strange: 4 });
     const named = (result: string): string[] =>
@@ -290,8 +263,7 @@ test('objects whose stored bytes are damaged are reported as lost, and the rest 
   const thief = await thiefIn(t, lab);
   const names = namesIn(lab);
   await thief.remove(names);
-  const { status, stdout } = await bucket(lab, ['--recover', ...LOCKED]);
-  t.is(status, 3);
+  const { stdout } = exited(t, 3, await bucket(lab, ['--recover', ...LOCKED]));
   t.true(stdout.includes(`lost: ${first}`), stdout);
   t.is(namesIn(lab).length, names.length - 1);
 });
@@ -331,11 +303,9 @@ test('locks are made longer when less than half of their time is left', async (t
 });
 
 test('a store without locks gets them by --extend', async (t) => {
-  const lab = await ServedLab.start(t, { locks: 'honoured' });
-  lab.grow();
+  const lab = await ServedLab.grown(t, LOCKS);
   await lab.backUp('one', ['--create']);
-  const shown = await bucket(lab, ['--extend', ...LOCKED]);
-  t.is(shown.status, 0, shown.stderr);
+  const shown = exited(t, 0, await bucket(lab, ['--extend', ...LOCKED]));
   t.regex(shown.stdout, /objects had no lock until now/);
   for (const name of namesIn(lab)) {
     const [first] = lab.server.objects.versionsOf(`all/${name}`);
@@ -344,8 +314,7 @@ test('a store without locks gets them by --extend', async (t) => {
 });
 
 test('objects that a thief has planted get no lock, and ours do', async (t) => {
-  const lab = await ServedLab.start(t, { locks: 'honoured' });
-  lab.grow();
+  const lab = await ServedLab.grown(t, LOCKS);
   await lab.backUp('one', ['--create']);
   const ours = namesIn(lab);
   const { objects } = lab.server;
@@ -354,22 +323,19 @@ test('objects that a thief has planted get no lock, and ours do', async (t) => {
   const next = last.replace(/\d+$/, (digits) => String(Number(digits) + 1).padStart(10, '0'));
   const pack = ours.find((name) => name.includes('/packs/'))!;
   await thief.putNew(pack.replace(/\d+$/, '0999'), objects.bytesOf(`all/${pack}`)!);
-  const first = await bucket(lab, ['--extend', '--json', ...LOCKED]);
-  t.is(first.status, 0, first.stdout);
+  const first = exited(t, 0, await bucket(lab, ['--extend', '--json', ...LOCKED]));
   t.like(JSON.parse(first.stdout), { extended: ours.length, uncovered: 1, strange: 0 });
   for (const name of ours) t.true(objects.versionsOf(`all/${name}`)[0]!.retainUntilMs > 0, name);
   await thief.putNew(next, JUNK);
   objects.put('all/c/me/keys/00000009.key', JUNK, {});
-  const { status, stdout } = await bucket(lab, ['--extend', ...LOCKED]);
-  t.is(status, 3);
+  const { stdout } = exited(t, 3, await bucket(lab, ['--extend', ...LOCKED]));
   t.true(stdout.includes(`not locked: ${next}\n`), stdout);
   t.true(stdout.includes('not locked: c/me/keys/00000009.key\n'), stdout);
   t.is(objects.versionsOf(`all/${next}`)[0]!.retainUntilMs, 0);
 });
 
 test('a bucket without versions has nothing to bring back', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   t.like(await recovered(t, lab, []), { changed: 0, hidden: 0, lost: 0 });
 });

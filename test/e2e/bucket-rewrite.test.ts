@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { CLIENT, ServedLab } from '../helpers/bucket-lab.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { readersAgree } from '../helpers/second-reader.js';
 import { look, noise } from '../helpers/tree.js';
@@ -14,13 +14,6 @@ poolsStayAway();
 
 const SECRET = 'gravel-Otter9-lamp';
 const NEXT = 'gravel-Otter9-lamp-2';
-
-/** Returns the option that gives a password. */
-function secret(lab: ServedLab, password: string, option = '--password-file'): string[] {
-  const file = lab.at(`secret-${password.length}`);
-  fs.writeFileSync(file, password, { mode: 0o600 });
-  return [option, file];
-}
 
 /** Backs up two sets, the second of which lacks a file of the first. */
 async function withSets(lab: ServedLab, args: readonly string[] = []): Promise<void> {
@@ -47,8 +40,7 @@ async function isSound(
   machine: string,
   args: readonly string[],
 ) {
-  const check = await lab.run(machine, 'sonic', ['check', '--read-data', ...args]);
-  t.is(check.status, 0, check.stdout + check.stderr);
+  exited(t, 0, await lab.run(machine, 'sonic', ['check', '--read-data', ...args]));
   const folder = lab.at(`objects of ${machine}`);
   lab.server.objects.writeTo(folder, 'all/');
   await readersAgree(t, lab.source, [...CLIENT, ...args], { folder, env: lab.on(machine) });
@@ -56,10 +48,10 @@ async function isSound(
 
 test('a client in a bucket gets new keys, and every machine goes on with them', async (t) => {
   const lab = await ServedLab.start(t);
-  const [old, next] = [secret(lab, SECRET), secret(lab, NEXT)];
+  const [old, next] = [lab.password(SECRET), lab.password(NEXT)];
   await withSets(lab, [...old, '--crypt']);
   t.is((await lab.sets('two', old)).length, 2);
-  const fresh = secret(lab, NEXT, '--newpassword-file');
+  const fresh = lab.password(NEXT, '--newpassword-file');
   const reported = await lab.succeed('one', 'sonic', ['rekey', ...old, ...fresh, '--yes']);
   t.regex(reported, /has new keys: 2 sets/);
   t.deepEqual(former(lab), []);
@@ -82,7 +74,7 @@ test('a client in a bucket is encrypted, and nothing readable remains', async (t
   const lab = await ServedLab.start(t);
   await withSets(lab);
   await lab.sets('two');
-  const given = secret(lab, SECRET);
+  const given = lab.password(SECRET);
   await lab.succeed('one', 'sonic', ['encrypt', ...given, '--yes']);
   const { objects } = lab.server;
   for (const name of objects.keys()) {
@@ -100,7 +92,7 @@ test('a client in a bucket is encrypted, and nothing readable remains', async (t
 test('paths are forgotten in a bucket, in a client that encrypts and in one that does not', async (t) => {
   for (const given of [[], [SECRET]] as const) {
     const lab = await ServedLab.start(t);
-    const args = given.flatMap((password) => secret(lab, password));
+    const args = given.flatMap((password) => lab.password(password));
     await withSets(lab, given.length === 0 ? [] : [...args, '--crypt']);
     for (const machine of ['two', 'four']) await lab.sets(machine, args);
     const passing = path.join(lab.source, 'passing');

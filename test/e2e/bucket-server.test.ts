@@ -17,8 +17,7 @@ backupsRunHere();
 poolsStayAway();
 
 test('clients with and without encryption back up through a server over a bucket, and read it', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   const server = await startNode(t, lab, 'node');
   const to = server.clientArgs;
   const [sealed, plain] = [new FarClient(lab, 'sealed'), new FarClient(lab, 'plain')];
@@ -39,8 +38,7 @@ test('clients with and without encryption back up through a server over a bucket
 });
 
 test('what machines with the access key store, and other servers, is seen by a server', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   const config = lab.at('watch.cfg');
   fs.writeFileSync(config, `[Tardis]\nMetricsFile = ${lab.at('two.prom')}\nWatchInterval = 1\n`);
   const one = await startNode(t, lab, 'one');
@@ -81,8 +79,7 @@ test('what machines with the access key store, and other servers, is seen by a s
 
 test('a server reports that its bucket is away, and not where it is; and goes on when it is back', async (t) => {
   let fault: S3Fault | undefined;
-  const lab = await ServedLab.start(t, { faultAt: () => fault });
-  lab.grow();
+  const lab = await ServedLab.grown(t, { faultAt: () => fault });
   const server = await startNode(t, lab, 'node', ['--metrics-port', '0']);
   const to = server.clientArgs;
   const [, port] = /"port":(\d+),"msg":"metrics/.exec(server.running.stderr)!;
@@ -122,8 +119,7 @@ test('a server whose bucket was deleted reports that it is away', async (t) => {
 
 test('a server goes on after its access key was exchanged in the file of profiles', async (t) => {
   const options: { keys: Keys } = { keys: KEYS };
-  const lab = await ServedLab.start(t, options);
-  lab.grow();
+  const lab = await ServedLab.grown(t, options);
   const file = lab.at('credentials');
   const exchange = (keys: Keys): void => {
     const { accessKeyId, secretAccessKey } = keys;
@@ -177,8 +173,7 @@ test('servers of one bucket give an unknown name one salt', async (t) => {
 });
 
 test('a server over a bucket purges sets, and frees what only they needed', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   const config = lab.at('purge.cfg');
   const rules = [
     'KeepHourly = 1',
@@ -240,8 +235,7 @@ test('a backup through a server goes on after another machine has written to its
 });
 
 test('a path is forgotten in the bucket by a server when its request is due', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   const config = lab.at('node.cfg');
   fs.writeFileSync(config, '[Tardis]\nForgetAfter = 1\nLeastAge = 1\nGcInterval = 0.3\n');
   const server = await startNode(t, lab, 'node', ['--config', config]);

@@ -21,28 +21,18 @@ poolsStayAway();
 
 const random = seededRandom(seed);
 const SECRET = 'gravel-Otter9-lamp';
-/** With long names, a catalog of these has more than 512 KiB. */
-const FILES = 2600;
 /** Faults that a command survives, or ends with an error; others last for a minute. */
 const QUICK: readonly S3Fault[] = S3_FAULTS.filter((fault) => !fault.includes('hang'));
 
 /** Starts machines with a client that is large enough for copies of its catalog. */
 async function started(t: ExecutionContext, options: S3Options = {}): Promise<ServedLab> {
-  const lab = await ServedLab.start(t, options);
-  lab.grow();
-  fill(lab, 'many');
+  const lab = await ServedLab.grown(t, options);
+  lab.fill('many');
   return lab;
 }
 
-function fill({ source }: ServedLab, folder: string): void {
-  fs.mkdirSync(path.join(source, folder));
-  for (let file = 0; file < FILES; file += 1) {
-    fs.writeFileSync(path.join(source, folder, `${'n'.repeat(190)}-${file}`), '');
-  }
-}
-
-function copiesIn({ server }: ServedLab): string[] {
-  return server.objects.keys().filter((key) => key.includes('/snap/'));
+function copiesIn(lab: ServedLab): string[] {
+  return lab.names(/\/snap\//);
 }
 
 function shown(requested: readonly S3Record[]): string[] {
@@ -135,8 +125,7 @@ test('an encrypted client restores by a copy, and refuses one with other rows by
   t.is(copiesIn(lab).length, 1);
   for (const key of copiesIn(lab)) t.false(lab.server.objects.bytesOf(key)!.includes('nnnn'));
   t.deepEqual(await lab.restored('two', given), []);
-  const caches = lab.at('one-cache/tardis/buckets');
-  const like = path.join(caches, fs.readdirSync(caches)[0]!, 'me');
+  const like = lab.cacheOf('one');
   const whole = new Map(lab.server.objects.versions);
   const lies = [
     ['SELECT 1', true],
@@ -214,7 +203,7 @@ test('what a thief did to copies: overwritten ones are brought back, deleted one
 test('a check names copies that no machine can use, and a repair replaces them', async (t) => {
   const lab = await started(t);
   await lab.backUp('one', ['--create']);
-  fill(lab, 'more');
+  lab.fill('more');
   await lab.backUp('one');
   const [older, newest, ...others] = copiesIn(lab).map((key) => key.slice('all/'.length));
   t.deepEqual(others, []);

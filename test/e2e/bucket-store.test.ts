@@ -5,7 +5,7 @@ import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway, rest, run, Running, succeed } from '../helpers/commands.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, sweepShare } from '../helpers/share.js';
@@ -21,8 +21,7 @@ const random = seededRandom(seed);
 const SECRET = 'gravel-Otter9-lamp';
 
 test('backups to a bucket are listed, compared and restored on a machine that has only the bucket', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   const before = look(lab.source);
   lab.change(1);
@@ -39,8 +38,7 @@ test('backups to a bucket are listed, compared and restored on a machine that ha
   }
   const stats = await lab.succeed('two', 'sonic', ['stats', '--json']);
   t.true((JSON.parse(stats) as { packBytes: number }).packBytes > 5_000_000);
-  const check = await lab.run('two', 'sonic', ['check', '--read-data']);
-  t.is(check.status, 0, check.stdout + check.stderr);
+  exited(t, 0, await lab.run('two', 'sonic', ['check', '--read-data']));
   // A repository of later releases names the same bucket and client.
   const named = { env: lab.on('three') };
   await succeed('tardis', ['-R', `${STORE}/me`, lab.source], named);
@@ -49,8 +47,7 @@ test('backups to a bucket are listed, compared and restored on a machine that ha
 });
 
 test('a backup that changes nothing writes two objects to the bucket, and lists its newest commits', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await rest();
   await lab.backUp('one', ['--create']);
   const from = lab.server.requests.length;
@@ -67,8 +64,7 @@ test('a backup that changes nothing writes two objects to the bucket, and lists 
 
 test('a backup ends if the bucket keeps versions since it was probed, and then ignores conditions', async (t) => {
   const rules = { isVersioned: false, conditions: 'without versions' as const };
-  const lab = await ServedLab.start(t, rules);
-  lab.grow();
+  const lab = await ServedLab.grown(t, rules);
   await lab.backUp('one', ['--create']);
   rules.isVersioned = true;
   for (let tries = 0; tries < 2; tries += 1) {
@@ -80,8 +76,7 @@ test('a backup ends if the bucket keeps versions since it was probed, and then i
 });
 
 test('a backup leaves out the cache of its own store', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('tree/own', ['--create']);
   await lab.backUp('tree/own');
   const caches = lab.at('tree/own-cache/tardis/buckets');
@@ -92,8 +87,7 @@ test('a backup leaves out the cache of its own store', async (t) => {
 });
 
 test('an encrypted client in a bucket needs its password on every machine', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   const given = lab.password(SECRET);
   await lab.backUp('one', [...given, '--create', '--crypt']);
   lab.change(1);
@@ -112,11 +106,9 @@ test('an encrypted client in a bucket needs its password on every machine', asyn
 });
 
 test('a machine whose cache is gone, damaged or of another client goes on', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
-  const caches = lab.at('one-cache/tardis/buckets');
-  const catalog = path.join(caches, fs.readdirSync(caches)[0]!, 'me', 'tardis.db');
+  const catalog = path.join(lab.cacheOf('one'), 'tardis.db');
   fs.writeFileSync(catalog, noise(9, 100_000));
   lab.change(1);
   await lab.backUp('one');
@@ -134,8 +126,7 @@ test('a machine whose cache is gone, damaged or of another client goes on', asyn
 });
 
 test('a bucket that lost commits, or has others, is not taken for the store', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   await lab.backUp('one');
   const last = 'all/c/me/g1/log/0000000004';
@@ -152,8 +143,7 @@ test('a bucket that lost commits, or has others, is not taken for the store', as
 });
 
 test('a check finds a changed byte in a bucket', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   const { objects } = lab.server;
   const pack = objects.keys().find((name) => name.includes('/packs/'))!;
@@ -161,14 +151,11 @@ test('a check finds a changed byte in a bucket', async (t) => {
     bytes[bytes.length >> 1]! ^= 1;
     return bytes;
   });
-  const found = await lab.run('two', 'sonic', ['check', '--read-data']);
-  t.is(found.status, 3, found.stdout + found.stderr);
-  t.regex(found.stdout, /large/);
+  t.regex(exited(t, 3, await lab.run('two', 'sonic', ['check', '--read-data'])).stdout, /large/);
 });
 
 test('of machines that create a client at once, one succeeds, and none later', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   const at = (machine: string) =>
     lab.beside(machine, 'tardis', ['--local', '--create', lab.source]);
   const both = await Promise.all([at('one'), at('two')]);
@@ -183,8 +170,7 @@ test('of machines that create a client at once, one succeeds, and none later', a
 });
 
 test('two machines that back up one client at once lose nothing', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
   let done = 1;
   for (let round = 1; round <= 3; round += 1) {
@@ -203,8 +189,7 @@ test('two machines that back up one client at once lose nothing', async (t) => {
 });
 
 test('clients are copied from a directory to a bucket and back, and copies are brought up to date', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   const [first, last] = [lab.at('first'), lab.at('last')];
   const given = lab.password(SECRET);
   const env = lab.on('one');
@@ -381,8 +366,7 @@ test('a first backup that is killed at any request is run again', async (t) => {
 });
 
 test('a client that sonic creates in a bucket is there for every machine, and is created once', async (t) => {
-  const lab = await ServedLab.start(t);
-  lab.grow();
+  const lab = await ServedLab.grown(t);
   const given = lab.password('a secret of four words');
   await lab.succeed('one', 'sonic', ['create', ...given]);
   t.is(codeIn(await lab.run('two', 'sonic', ['create', ...given])), 'CLIENT_EXISTS');
@@ -417,8 +401,7 @@ test('commands that cannot work with a bucket report it', async (t) => {
 });
 
 test('a bucket that cannot arbitrate is written to only by a single writer', async (t) => {
-  const lab = await ServedLab.start(t, { conditions: 'ignored' });
-  lab.grow();
+  const lab = await ServedLab.grown(t, { conditions: 'ignored' });
   const refused = await lab.run('one', 'tardis', ['--local', '--create', lab.source]);
   t.is(codeIn(refused), 'BUCKET_UNSAFE', refused.stderr);
   await lab.backUp('one', ['--create', '--single-writer']);

@@ -7,7 +7,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { certificateIn } from '../helpers/certificates.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, run } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { BUCKET, type S3Options, S3Server } from '../support/s3-server.js';
@@ -38,8 +38,7 @@ test('sonic bucket finds its endpoint and region by option, variable and key', a
     [['--config', config, '--job', 'Tardis'], {}, 'of-key'],
     [[], { AWS_ENDPOINT_URL: server.url, AWS_REGION: 'of-others' }, 'of-others'],
   ] as const) {
-    const { status, stdout, stderr } = await examine(args, environment);
-    t.is(status, 0, stderr);
+    const { stdout } = exited(t, 0, await examine(args, environment));
     const shown = JSON.parse(stdout) as Record<string, unknown>;
     t.is(shown['region'], region);
     t.is(shown['endpoint'], new URL(server.url).host);
@@ -119,8 +118,7 @@ test('sonic bucket refuses a store that does not arbitrate, unless there is a si
   const refused = await examineText(['--endpoint', url]);
   t.is(codeIn(refused), 'BUCKET_UNSAFE');
   t.regex(refused.stderr, /it replaces an object that must not be replaced/);
-  const { status, stdout } = await examineText(['--endpoint', url, '--single-writer']);
-  t.is(status, 0);
+  const { stdout } = exited(t, 0, await examineText(['--endpoint', url, '--single-writer']));
   t.regex(stdout, /Only one process at a time may write/);
 });
 

@@ -2,9 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { blobsIn, rotBlob } from '../helpers/rot.js';
-import { type Lab, lab } from '../helpers/lab.js';
+import { type Lab, lab, restoredBy } from '../helpers/lab.js';
 import { addTo, differences, dir, file, look, text } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -39,8 +40,7 @@ async function rotting(t: ExecutionContext, password?: string): Promise<Rotting>
     all,
     backup,
     async restored(name) {
-      await succeed('regenerate', [...all, '-o', at(name), source]);
-      return differences(look(source), look(path.join(at(name), 'tree')));
+      return restoredBy(all, source, at(name));
     },
   };
 }
@@ -64,12 +64,10 @@ for (const [table, sql] of Object.entries(ROWS)) {
     rotBlob(store, blobsIn(store, sql)[0]!, 2);
     fs.writeFileSync(path.join(source, 'newest'), 'newest');
     for (let time = 0; time < 2; time += 1) {
-      const refused = await backup();
-      t.is(refused.status, 1);
+      const refused = exited(t, 1, await backup());
       t.regex(refused.stderr, /not as written \[CATALOG_DAMAGED\]\n.*`sonic rebuild -D/);
     }
-    const checked = await run('sonic', ['check', ...place]);
-    t.is(checked.status, 3);
+    const checked = exited(t, 3, await run('sonic', ['check', ...place]));
     t.regex(checked.stdout, /^catalog: .* not as written$/m);
     await succeed('sonic', ['rebuild', ...place]);
     t.is((await backup()).status, 0);
@@ -96,8 +94,7 @@ async function readsAllElse(
 ): Promise<void> {
   const remedy = /`sonic rebuild -D DIR -C NAME`/;
   const back = at(`back-${args.length}`);
-  const restored = await run('regenerate', [...args, '-o', back, source]);
-  t.is(restored.status, 3, restored.stderr);
+  const restored = exited(t, 3, await run('regenerate', [...args, '-o', back, source]));
   t.regex(restored.stderr, new RegExp(`^regenerate: tree/many/${lost}: .* \\[${code}\\]$`, 'm'));
   t.regex(restored.stderr, remedy);
   const missing = differences(look(source), look(path.join(back, 'tree')));
@@ -105,8 +102,7 @@ async function readsAllElse(
   t.true(missing[0]!.includes(lost));
 
   const tar = at(`all-${args.length}.tar`);
-  const archived = await run('regenerate', [...args, '--tar', tar, source]);
-  t.is(archived.status, 3);
+  const archived = exited(t, 3, await run('regenerate', [...args, '--tar', tar, source]));
   t.regex(archived.stderr, new RegExp(`many/${lost}: .* \\[${code}\\]`));
   const bytes = fs.readFileSync(tar);
   t.true(bytes.includes('tree/many/name-1'));
@@ -121,8 +117,7 @@ async function readsAllElse(
   t.is(one.status, 1);
   t.regex(one.stderr, new RegExp(`\\[${code}\\]`));
 
-  const listed = await run('lstardis', [...args, path.join(source, 'many')]);
-  t.is(listed.status, 3);
+  const listed = exited(t, 3, await run('lstardis', [...args, path.join(source, 'many')]));
   t.is(listed.stdout.trim().split(/\s+/).length, FILES - 1);
   t.regex(listed.stderr, new RegExp(`many/${lost}: .* \\[${code}\\]`));
   t.regex(listed.stderr, remedy);
@@ -162,8 +157,7 @@ test('a directory that is not as sealed is named, and everything beside it is re
     if (Number(row.readBigUInt64LE(16)) < 200) continue;
     rotBlob(store, row, row.indexOf('seal') + 6);
   }
-  const restored = await run('regenerate', [...all, '-o', at('back'), source]);
-  t.is(restored.status, 3);
+  const restored = exited(t, 3, await run('regenerate', [...all, '-o', at('back'), source]));
   t.regex(restored.stderr, /^regenerate: tree\/many: .* \[NOT_AUTHENTIC\]$/m);
   t.is(fs.readFileSync(at('back', 'tree', 'beside', 'other'), 'utf8'), 'other');
   t.is(fs.readFileSync(at('back', 'tree', 'later'), 'utf8'), 'later');
@@ -201,8 +195,7 @@ test('readers of a client that does not encrypt warn of pages that changed, and 
     ['sonic', ['stats']],
     ['sonic', ['diff', '1', '1']],
   ] as const) {
-    const outcome = await run(tool, [...words, ...place]);
-    t.is(outcome.status, 3, outcome.stderr);
+    const outcome = exited(t, 3, await run(tool, [...words, ...place]));
     t.regex(outcome.stderr, /a page of the catalog changed on the disk.*\[CATALOG_DAMAGED\]/);
   }
 });

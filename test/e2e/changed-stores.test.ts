@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
+import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import {
@@ -256,8 +257,7 @@ test('a store that was put back is read with a warning, and written to only when
   }
   const sets = await succeed('sonic', ['list', '--json', ...place(store)], { env: forgetful() });
   t.notRegex(sets, /unfinished/, 'a backup that is refused leaves no set behind');
-  const trusted = await run('tardis', [...save, '--trust-store'], { env });
-  t.is(trusted.status, 0, trusted.stderr);
+  const trusted = exited(t, 0, await run('tardis', [...save, '--trust-store'], { env }));
   t.regex(trusted.stderr, /missing; it is taken as it is now/);
   const after = await run('lstardis', place(store), { env });
   t.deepEqual([after.status, after.stderr], [0, '']);
@@ -360,8 +360,7 @@ for (const through of ['on this machine', 'through a server'] as const) {
         WHERE type = 1 AND size_bytes = 3145728`),
     );
     for (let time = 0; time < 2; time += 1) {
-      const refused = await run('tardis', save, { env });
-      t.is(refused.status, 1, refused.stderr);
+      const refused = exited(t, 1, await run('tardis', save, { env }));
       t.regex(refused.stderr, /changed by another program \[CATALOG_DAMAGED\]\n.*`sonic rebuild /);
     }
     await succeed('sonic', ['rebuild', ...place(copy)], { env });

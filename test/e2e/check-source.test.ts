@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
+import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, rest, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 
@@ -50,8 +51,7 @@ test('a check against the source names what differs from the newest set and has 
     const set = `UPDATE entries SET content_id = (${content}) WHERE name = CAST('unlike' AS BLOB)`;
     t.is(catalog.prepare(set).run().changes, 1);
   });
-  const wrong = await run('sonic', [...checked, '--json']);
-  t.is(wrong.status, 3, wrong.stderr);
+  const wrong = exited(t, 3, await run('sonic', [...checked, '--json']));
   t.deepEqual(found(wrong.stdout, 'differs'), ['unlike']);
   t.deepEqual(found(wrong.stdout, 'unsaved'), ['left.out']);
   t.like(linesOf(wrong.stdout).at(-1), { finding: 'end', isClean: false, source: { changed: 3 } });
@@ -59,8 +59,7 @@ test('a check against the source names what differs from the newest set and has 
   t.regex(text.stdout, /^differs: .*unlike \(content\), although its times are the same$/m);
 
   fs.renameSync(source, `${source} away`);
-  const away = await run('sonic', [...checked, '--json']);
-  t.is(away.status, 3);
+  const away = exited(t, 3, await run('sonic', [...checked, '--json']));
   t.deepEqual(found(away.stdout, 'unread'), [path.basename(source)]);
 });
 
@@ -72,8 +71,7 @@ test('a check against a source of which a root is missing claims nothing of all'
   await rest();
   await succeed('tardis', [...place, '--local', '--create', source, other]);
   fs.renameSync(other, at('away'));
-  const { status, stdout } = await run('sonic', ['check', '--against-source', ...place]);
-  t.is(status, 3, stdout);
+  const { stdout } = exited(t, 3, await run('sonic', ['check', '--against-source', ...place]));
   t.regex(stdout, /1 entry could not be compared\./);
   t.notRegex(stdout, /The set matches the source/);
   t.regex(stdout, /Nothing that was compared differs from the source\.\n$/);
@@ -84,8 +82,7 @@ test('a check against a source without any file as old as the set reports that i
   await succeed('tardis', [...place, '--local', '--create', source]);
   fs.renameSync(source, at('moved'));
   fs.cpSync(at('moved'), source, { recursive: true, preserveTimestamps: true });
-  const copied = await run('sonic', ['check', '--against-source', ...place]);
-  t.is(copied.status, 3, copied.stdout);
+  const copied = exited(t, 3, await run('sonic', ['check', '--against-source', ...place]));
   t.regex(copied.stdout, /^Read 0 files .* [2-9] entries changed since\.$/m);
   t.regex(copied.stdout, /Nothing was compared/);
 });

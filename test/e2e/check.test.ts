@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
+import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
@@ -39,8 +40,7 @@ test('a check reports what is damaged, in words and as JSON, and ends with statu
   const body = Buffer.concat([Buffer.from('KEEP'), noise(1, 9000)]); // not compressed, so "KEEP" is found in the pack
   fs.writeFileSync(path.join(source, 'noise.gz'), body);
   await backup([...place, '--local', '--create', source]);
-  const clean = await run('sonic', ['check', '--read-data', ...place]);
-  t.is(clean.status, 0, clean.stderr);
+  const clean = exited(t, 0, await run('sonic', ['check', '--read-data', ...place]));
   t.regex(clean.stdout, /^Checked \d+ records? of "me"; [\d.]+ k?B read.*\nNo damage found\.\n$/);
   t.is(clean.stderr, '', 'quiet in a pipe');
   spoilPack(store);
@@ -53,8 +53,7 @@ test('a check reports what is damaged, in words and as JSON, and ends with statu
   const named = lines.filter(({ finding }) => finding === 'version').map(({ name }) => name);
   t.true(named.includes(path.join(source, 'noise.gz')), found.stdout);
   t.like(lines.at(-1), { finding: 'end', isClean: false, marked: 0, lostVersions: named.length });
-  const reported = await run('sonic', ['check', '--read-data=all', ...place]);
-  t.is(reported.status, 3);
+  const reported = exited(t, 3, await run('sonic', ['check', '--read-data=all', ...place]));
   t.regex(reported.stdout, /lost: .*noise\.gz, version 1, in set 1: damaged/);
   t.regex(reported.stdout, /Marked as damaged: the next backup/);
   await backup([...place, '--local', source]);
@@ -69,11 +68,9 @@ test('a check reports a wrong option', async (t) => {
     t.is(status, 1, wrong);
     t.regex(stderr, /CONFIG_INVALID/, wrong);
   }
-  const far = await run('sonic', ['rekey', '--server', 'localhost', ...place]);
-  t.is(far.status, 1);
+  const far = exited(t, 1, await run('sonic', ['rekey', '--server', 'localhost', ...place]));
   t.regex(far.stderr, /unknown option '--server'.*USAGE/);
-  const nobody = await run('sonic', ['check', '-D', place[1]!, '-C', 'nobody']);
-  t.is(nobody.status, 10);
+  exited(t, 10, await run('sonic', ['check', '-D', place[1]!, '-C', 'nobody']));
 });
 
 test('a client that encrypts is checked without its password, and named with it', async (t) => {
@@ -87,15 +84,12 @@ test('a client that encrypts is checked without its password, and named with it'
     bytes[(catalog.prepare(last).pluck().get() as number) - 20]! ^= 1; // inside the last record
   });
   fs.writeFileSync(pack, bytes);
-  const sealed = await run('sonic', ['check', '--read-data', '--no-mark', ...place]);
-  t.is(sealed.status, 3);
+  const sealed = exited(t, 3, await run('sonic', ['check', '--read-data', '--no-mark', ...place]));
   t.regex(sealed.stdout, /only compared with its checksums: no password was given/);
   t.false(sealed.stdout.includes(path.basename(source)));
-  const opened = await run('sonic', ['check', '--read-data', ...place, ...secret]);
-  t.is(opened.status, 3);
+  const opened = exited(t, 3, await run('sonic', ['check', '--read-data', ...place, ...secret]));
   t.true(opened.stdout.includes(`lost: ${source}`), opened.stdout);
-  const wrong = await run('sonic', ['check', ...place, '-F', written('wrong', 'another\n')]);
-  t.is(wrong.status, 12);
+  exited(t, 12, await run('sonic', ['check', ...place, '-F', written('wrong', 'another\n')]));
 });
 
 test('a rebuild names what is lost', async (t) => {
@@ -105,10 +99,7 @@ test('a rebuild names what is lost', async (t) => {
   await backup([...place, '--local', '--create', source]);
   spoilPack(store);
   fs.rmSync(path.join(store, 'me', 'format.json'));
-  const { status, stdout } = await run('sonic', ['rebuild', ...place]);
-  t.is(status, 3, stdout);
+  const { stdout } = exited(t, 3, await run('sonic', ['rebuild', ...place]));
   t.regex(stdout, /lost: .*noise\.gz, version 1, in set 1/);
-  const again = await run('sonic', ['check', ...place]);
-  t.is(again.status, 3);
-  t.regex(again.stdout, /lost: .*noise\.gz/);
+  t.regex(exited(t, 3, await run('sonic', ['check', ...place])).stdout, /lost: .*noise\.gz/);
 });

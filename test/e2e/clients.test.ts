@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 
@@ -68,8 +69,7 @@ test('sonic clients shows newest sets, protection and damage of the clients of a
   t.is(good, 0, 'accounts that cannot be read hide nothing but the quota');
   fs.rmSync(path.join(store, '.accounts'));
 
-  const nowhere = await run('sonic', ['clients', '-D', path.join(store, 'none')]);
-  t.is(nowhere.status, 10);
+  exited(t, 10, await run('sonic', ['clients', '-D', path.join(store, 'none')]));
   t.regex((await run('lstardis', place('forgotten'))).stderr, /`sonic clients` lists the clients/);
 });
 
@@ -83,9 +83,7 @@ test('sonic clients warns of clients that were exchanged, put back or made to en
   for (const client of ['exchanged', 'beside', 'put-back', 'fine', 'in-clear']) await make(client);
   await make('plain', []);
   const list = ['clients', '-D', store];
-  const before = await run('sonic', list, { env });
-  t.is(before.status, 0);
-  t.is(before.stderr, '');
+  t.is(exited(t, 0, await run('sonic', list, { env })).stderr, '');
 
   const directory = (client: string): string => path.join(store, client);
   fs.cpSync(directory('put-back'), at('kept'), { recursive: true });
@@ -99,8 +97,7 @@ test('sonic clients warns of clients that were exchanged, put back or made to en
   fs.rmSync(directory('in-clear'), { recursive: true });
   await succeed('tardis', [...place('in-clear'), '--local', '--create', source], { env: other });
 
-  const { status, stdout, stderr } = await run('sonic', list, { env });
-  t.is(status, 3, stderr);
+  const { stdout, stderr } = exited(t, 3, await run('sonic', list, { env }));
   t.regex(stdout, /^fine /m);
   const warned = (client: string): string[] =>
     stderr.split('\n').filter((line) => line.startsWith(`warning: the client "${client}"`));

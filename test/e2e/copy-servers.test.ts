@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { commandsRunHere, jsonLines, run, Running, Server, succeed } from '../helpers/commands.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
@@ -51,8 +51,7 @@ test('a client is copied from a server by each kind of login, and later runs cop
       succeed('sonic', ['list', ...place, ...password, '--json']);
     const source = await list(['-D', lab.place.store, '-C', 'me']);
     t.is(await list(['-D', to, '-C', 'me']), source, 'numbers, names, times, tags and locks');
-    const { status } = await run('sonic', [...words, '--password=wrong']);
-    t.is(status, 12);
+    exited(t, 12, await run('sonic', [...words, '--password=wrong']));
   }
 });
 
@@ -138,8 +137,7 @@ test('copies go on when the command or the server is killed', async (t) => {
     server.signalGroup('SIGKILL');
     await server.ended;
     server = await serve(store);
-    const { status, stderr } = await second.ended;
-    t.is(status, 0, stderr);
+    exited(t, 0, await second.ended);
     server.signalGroup('SIGKILL');
     await server.ended;
     const target = store === 'to' ? 'to' : 'copied';

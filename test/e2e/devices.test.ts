@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, jsonLines, run, Running, succeed } from '../helpers/commands.js';
 import { loopHere, mountHere, unlessLeftOut } from '../helpers/mounts.js';
 import { lab, type Lab } from '../helpers/lab.js';
@@ -109,8 +110,7 @@ test('a device that cannot be read to its end is named, and its earlier version 
     const before = fs.readFileSync(loop);
     fs.truncateSync(image, 3 * MIB); // reading beyond is an error
     spawnSync('blockdev', ['--flushbufs', loop]);
-    const { status, stdout } = await run('tardis', ['--json', ...all]);
-    t.is(status, 3);
+    const { stdout } = exited(t, 3, await run('tardis', ['--json', ...all]));
     const { failed } = JSON.parse(stdout) as { failed: Record<string, string>[] };
     t.deepEqual(
       failed.map(({ name, what, reason }) => [name, what, reason]),
@@ -165,9 +165,7 @@ test('--to-device does not write a device that is mounted', (t) =>
     await backup([...place, '--local', '--create', source]);
     const file = path.join(source, 'two');
     const to = ['--to-device', target, '--overwrite', file];
-    const { status, stderr } = await run('regenerate', [...place, ...to]);
-    t.is(status, 1);
-    t.regex(stderr, /\[DEVICE_IN_USE\]/);
+    t.regex(exited(t, 1, await run('regenerate', [...place, ...to])).stderr, /\[DEVICE_IN_USE\]/);
   }));
 
 test('a backup that looks for the zeros of a very large device ends when it is interrupted', (t) =>

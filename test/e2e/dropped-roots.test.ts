@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, rest, run, succeed } from '../helpers/commands.js';
+import { restoredBy } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, sizeOf } from '../helpers/tree.js';
 
@@ -26,9 +27,7 @@ function twoRoots(t: ExecutionContext, more: readonly string[] = []) {
   const sonic = (verb: string, ...args: string[]): Promise<string> =>
     succeed('sonic', [verb, ...place, ...args]);
   const isSame = async (set: string, name: string): Promise<void> => {
-    const out = at(`out-${set}-${name}`);
-    await succeed('regenerate', [...place, '-b', set, '-o', out, at(name)]);
-    t.deepEqual(differences(look(at(name)), look(path.join(out, name))), []);
+    t.deepEqual(await restoredBy([...place, '-b', set], at(name), at(`out-${set}-${name}`)), []);
   };
   const soundness = async (): Promise<void> => {
     t.regex(await sonic('check', '--read-data'), /No damage found/);

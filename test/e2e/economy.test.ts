@@ -6,7 +6,7 @@ import test from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
-import { lab } from '../helpers/lab.js';
+import { lab, restoredBy } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
@@ -100,9 +100,7 @@ test('a renamed or moved directory of 10,000 files sends no content', async (t) 
   const swapped = await backup([...place, '--local', source]);
   t.like(swapped.progress, { contentsSent: 0, filesRead: 0 });
 
-  const out = at('out');
-  await succeed('regenerate', [...place, '-o', out, source]);
-  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  t.deepEqual(await restoredBy(place, source, at('out')), []);
   await succeed('regenerate', [...place, '-b', '1', '-o', at('first'), source]);
   t.deepEqual(differences(before, look(at('first', 'tree'))), []);
 });
@@ -156,7 +154,5 @@ test('clients in one store are independent', async (t) => {
   t.is(second.set, 1);
   t.is(second.progress.contentsSent, first.progress.contentsSent);
   fs.rmSync(path.join(store, 'one'), { recursive: true });
-  const out = at('out');
-  await succeed('regenerate', ['-D', store, '-C', 'two', '-o', out, source]);
-  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  t.deepEqual(await restoredBy(['-D', store, '-C', 'two'], source, at('out')), []);
 });

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { RecordKind } from '../../src/store/index.js';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -16,7 +17,7 @@ import {
 import { here } from '../helpers/kinds.js';
 import { WORDS, wordsIn } from '../helpers/plaintext.js';
 import { recordsIn } from '../helpers/records.js';
-import { lab } from '../helpers/lab.js';
+import { lab, restoredBy } from '../helpers/lab.js';
 import {
   differences,
   dir,
@@ -131,8 +132,7 @@ test('listings of encrypted names are in order, in large directories too', async
   fs.writeFileSync(path.join(many, 'f 00007'), 'changed');
   fs.rmSync(path.join(many, 'f 00008'));
   t.is((await backup([...place, '--local', source])).progress.contentsSent, 1);
-  await succeed('regenerate', [...place, '-o', at('out'), many]);
-  t.deepEqual(differences(look(many), look(path.join(at('out'), 'many'))), []);
+  t.deepEqual(await restoredBy(place, many, at('out')), []);
 });
 
 test('the signature of zeros is as small as they are, and gives a delta', async (t) => {
@@ -146,8 +146,7 @@ test('the signature of zeros is as small as they are, and gives a delta', async 
   const signatures = all.filter(({ kind }) => kind === RecordKind.signature);
   t.is(signatures.length, 2);
   for (const { bodyBytes } of signatures) t.true(bodyBytes < 2000, `${bodyBytes}`);
-  await succeed('regenerate', [...place, '-o', at('out'), source]);
-  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+  t.deepEqual(await restoredBy(place, source, at('out')), []);
 });
 
 test('the signature of a version is as long as the scattered changes that it serves', async (t) => {
@@ -196,10 +195,7 @@ test('a large encrypted file that changes a little sends a little, and comes bac
     // The signature is sent with the delta: 20 bytes for each 2 KiB.
     t.true(progress.sentBytes < 100_000, `${progress.sentBytes}`);
   }
-  const restore = async (name: string): Promise<string[]> => {
-    await succeed('regenerate', [...place, '-o', at(name), source]);
-    return differences(look(source), look(path.join(at(name), 'tree')));
-  };
+  const restore = (name: string) => restoredBy(place, source, at(name));
   t.deepEqual(await restore('newest'), []);
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
   await succeed('sonic', ['rebuild', '-D', store, '-C', 'me']);
@@ -217,8 +213,7 @@ test('an encrypting client backs up to a server, and reads from it', async (t) =
     [place, far].map((which) => succeed('lstardis', [...which, '--json', source])),
   );
   t.is(there, here);
-  await succeed('regenerate', [...far, '-o', at('out'), source]);
-  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+  t.deepEqual(await restoredBy(far, source, at('out')), []);
   // Restores over the existing files, one of which is another version.
   const parts = path.join(at('out'), 'tree', 'parts');
   fs.appendFileSync(parts, 'more');
@@ -245,8 +240,7 @@ test('after a rotation old and new contents are read, and the newest key record 
   t.is((await backup([...place, '--local', source])).progress.contentsSent, 0, 'digests stay');
   fs.writeFileSync(path.join(source, 'more'), noise(9, 3 * MIB));
   t.is((await backup([...place, '--local', source])).progress.contentsSent, 1);
-  await succeed('regenerate', [...place, '-o', at('out'), source]);
-  t.deepEqual(differences(look(source), look(path.join(at('out'), 'tree'))), []);
+  t.deepEqual(await restoredBy(place, source, at('out')), []);
   // With an older key record, a server would bring an old password or an old key back into use.
   const keys = path.join(store, 'me', 'keys');
   t.deepEqual(fs.readdirSync(keys), ['00000001.key', '00000002.key']);
@@ -284,8 +278,7 @@ test('a place where nothing can be remembered is reported, and the set is comple
   t.is(status, 0, stderr);
   t.regex(stderr, /newest set is not remembered/);
   t.regex(stderr, /warning: .*its keys are not remembered.*\[MEMORY_NOT_WRITTEN\]/);
-  const again = await run('tardis', [...place, '--local', source], { env });
-  t.is(again.status, 0, again.stderr);
+  const again = exited(t, 0, await run('tardis', [...place, '--local', source], { env }));
   t.regex(again.stderr, /warning: .*newest key record is not remembered.*\[MEMORY_NOT_WRITTEN\]/);
 });
 
@@ -305,8 +298,7 @@ for (const [what, spoil] of [
     const bytes = fs.readFileSync(pack);
     spoil(bytes);
     fs.writeFileSync(pack, bytes);
-    const { status } = await run('regenerate', [...place, '-o', at('out'), source]);
-    t.is(status, 3);
+    exited(t, 3, await run('regenerate', [...place, '-o', at('out'), source]));
   });
 }
 
@@ -316,8 +308,7 @@ test('a set in which a root was held can be read, and the next one too', async (
   makeTree(other, [dir('below', [file('kept', 'kept')])]);
   await backup([...place, '--local', '--create', source, other]);
   fs.renameSync(path.join(other, 'below'), at('aside'));
-  const held = await run('tardis', [...place, '--local', source, other]);
-  t.is(held.status, 3, held.stderr);
+  const held = exited(t, 3, await run('tardis', [...place, '--local', source, other]));
   t.regex(held.stderr, /protected \(it is empty now\)/);
   fs.renameSync(at('aside'), path.join(other, 'below'));
   await backup([...place, '--local', source, other]);

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -344,8 +345,7 @@ test('--exclude-no-access and ExcludeNoAccess exclude what the user may not read
     '--local',
     '--create',
   ];
-  const reported = await run('tardis', [...place('told'), tree], options);
-  t.is(reported.status, 3, reported.stderr);
+  const reported = exited(t, 3, await run('tardis', [...place('told'), tree], options));
   t.regex(reported.stderr, /closed\.file: unreadable: permission denied \(EACCES\)/);
   const left = ['open', 'sub', 'sub/y'];
   for (const args of [['--exclude-no-access'], config('ExcludeNoAccess = yes')]) {
@@ -407,8 +407,7 @@ test('--explain names the rule, its file and its line', async (t) => {
     /kept.*, but without its contents: its directory contains a skip file/,
   );
   t.regex(await explain('../other'), /not in any of the directories/);
-  const missing = await run('tardis', ['--explain', `${tree}/none/x`, tree]);
-  t.is(missing.status, 1);
+  const missing = exited(t, 1, await run('tardis', ['--explain', `${tree}/none/x`, tree]));
   t.is(missing.stdout, `${tree}/none/x: ${tree}/none is missing\n`);
   // The directories may come from the configuration, as for a backup.
   const args = [
@@ -441,8 +440,7 @@ test('what is left out later is closed, and its content is not sent again when i
   const rules = path.join(tree, '.tardis-excludes');
   t.is((await backup([...args, '--create'])).progress.contentsSent, 3);
   fs.writeFileSync(rules, '*.log\n');
-  const second = await run('tardis', [...args, '-vv']);
-  t.is(second.status, 0, second.stderr);
+  const second = exited(t, 0, await run('tardis', [...args, '-vv']));
   const printed = second.stdout + second.stderr;
   t.true(printed.includes(`x ${tree}/deep/er/b.log (${rules}:1: *.log)`), printed);
   t.true(printed.includes('2 left out by exclude rules'), printed);
@@ -462,8 +460,7 @@ test('a rule file that is too large is saved, and reported in every run until it
   const { home, tree } = bench(t, { '.tardis-excludes': '*.o\n'.repeat(40_000), 'a.o': '', b: '' });
   const args = ['-D', path.join(home, 'store'), '-C', 'me', '--local', tree];
   for (const more of [['--create'], []]) {
-    const { status, stderr } = await run('tardis', [...args, ...more]);
-    t.is(status, 3);
+    const { stderr } = exited(t, 3, await run('tardis', [...args, ...more]));
     t.true(stderr.includes(`${tree}/.tardis-excludes: unreadable (rules: too large)`), stderr);
   }
   const place = { store: path.join(home, 'store'), client: 'me' };

@@ -4,7 +4,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, run, Running, succeed } from '../helpers/commands.js';
 import { editAtRandom } from '../helpers/random-edits.js';
 import { chooser, randomTree } from '../helpers/random-tree.js';
@@ -190,8 +190,7 @@ test('what is in the way, another client, and options that do not fit are refuse
   const lab = await labWith(t, { ...SMALL, sets: 2 });
   const out = lab.at('out');
   const refused = async (...words: string[]): Promise<string | undefined> => {
-    const { status, stderr } = await run('sonic', ['export', ...lab.client, ...words]);
-    t.is(status, 1, stderr);
+    const { stderr } = exited(t, 1, await run('sonic', ['export', ...lab.client, ...words]));
     return codeIn({ stderr });
   };
   t.is(await refused(), 'USAGE');
@@ -255,8 +254,7 @@ test('a content that is damaged is named, and the tree has all else', async (t) 
   bytes.fill(0, at, at + 20);
   fs.writeFileSync(pack, bytes);
   const out = lab.at('out');
-  const { status, stderr } = await run('sonic', ['export', ...lab.client, '--to', out]);
-  t.is(status, 3, stderr);
+  const { stderr } = exited(t, 3, await run('sonic', ['export', ...lab.client, '--to', out]));
   t.regex(stderr, /tree\/lost: .*\[CONTENT_DAMAGED\]/);
   for (const index of [0, 1]) {
     const tree = path.join(out, `set ${index}`, lab.source);

@@ -1,10 +1,10 @@
 /** A distant server: messages that a client sends before the first reply, and links that are cut. */
 import type net from 'node:net';
-import path from 'node:path';
 import test from 'ava';
 import { type RawData, WebSocketServer } from 'ws';
 import { Proxy } from '../../bench/proxy.js';
 import { encodeMessage, MESSAGES, PROTOCOL_VERSION } from '../../src/transport/index.js';
+import { exited } from '../helpers/codes.js';
 import {
   backupsRunHere,
   backup,
@@ -12,11 +12,10 @@ import {
   Running,
   runWhenFree,
   Server,
-  succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { lab } from '../helpers/lab.js';
-import { differences, dir, file, look, noise, text } from '../helpers/tree.js';
+import { lab, restoredBy } from '../helpers/lab.js';
+import { dir, file, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -44,8 +43,7 @@ test('the set is opened, and directories are reported, with no answer but the we
   );
   const { port } = sockets.address() as net.AddressInfo;
   const args = ['-C', 'me', '--insecure-tcp', '--port', String(port), source];
-  const { status, stderr } = await run('tardis', args);
-  t.is(status, 1);
+  const { stderr } = exited(t, 1, await run('tardis', args));
   t.regex(stderr, /CONNECTION_LOST/, 'it was not waited for in vain');
   const { hello, acknowledge, openSet, heads } = MESSAGES;
   t.deepEqual(heard.slice(0, 3), [hello.number, acknowledge.number, openSet.number]);
@@ -99,8 +97,7 @@ test('a link that is cut leaves what arrived, and the next run sends the rest', 
   const { progress } = JSON.parse(again.stdout) as { progress: { contentsSent: number } };
   t.true(progress.contentsSent < 60, 'what had arrived is not sent again');
   await server.stop();
-  await succeed('regenerate', ['-D', store, '-C', 'me', '-o', out, source]);
-  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  t.deepEqual(await restoredBy(['-D', store, '-C', 'me'], source, out), []);
 });
 
 test('a link that is cut by hand ends a client that waits', async (t) => {
@@ -114,7 +111,5 @@ test('a link that is cut by hand ends a client that waits', async (t) => {
   const running = new Running('tardis', args);
   await running.until('connection', () => proxy.connections > 0);
   proxy.cut();
-  const { status, stderr } = await running.ended;
-  t.is(status, 1);
-  t.regex(stderr, /SERVER_UNREACHABLE/);
+  t.regex(exited(t, 1, await running.ended).stderr, /SERVER_UNREACHABLE/);
 });

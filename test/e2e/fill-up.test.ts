@@ -8,6 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import { inNamespace } from '../helpers/disk-images.js';
 import { BIN } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -83,8 +84,7 @@ testMounted?.(
     mount -o remount,rw,size=256m disk; backup; echo "room $?"
     "$BIN/regenerate" -D disk/store -C me -o all tree; diff -r tree all/tree; echo "same $?"`;
     const command = ['sh', '-c', `cd "$HOME_DIR"; ${script}`];
-    const { status, stdout, stderr } = await inNamespace(command, { BIN, HOME_DIR: home });
-    t.is(status, 0, stderr);
+    const { stdout, stderr } = exited(t, 0, await inNamespace(command, { BIN, HOME_DIR: home }));
     const reported = (name: string): number =>
       Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stdout)?.[1]);
     t.is(reported('status'), 1, stderr);
@@ -129,8 +129,7 @@ testMounted?.(
     "$BIN/sonic" delete -D disk/store -C me --yes 1 >&2; echo "deleted $?"
     "$BIN/sonic" check -D disk/store -C me >&2; echo "checked $?"`;
     const command = ['sh', '-c', `cd "$HOME_DIR"; ${script}`];
-    const { status, stdout, stderr } = await inNamespace(command, { BIN, HOME_DIR: home });
-    t.is(status, 0, stderr);
+    const { stdout, stderr } = exited(t, 0, await inNamespace(command, { BIN, HOME_DIR: home }));
     const reported = (name: string): number =>
       Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(stdout)?.[1]);
     t.true(reported('reserve') < 4 * MIB, stdout);

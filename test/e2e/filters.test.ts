@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { fill } from '../helpers/jobs.js';
+import { restoredBy } from '../helpers/lab.js';
 import { savedPaths } from '../helpers/saved.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, look, noise, text } from '../helpers/tree.js';
@@ -217,11 +218,8 @@ test('contents are encrypted by filter file and default, and can be restored in 
   const { home, tree, store, secret, filter } = mixed(t);
   const place = ['-D', store, '-C', 'me', ...secret];
   const args = ['--local', '--compress-data', 'none', '--efilter-file', filter];
-  const restored = async (name: string, from: readonly string[]): Promise<string[]> => {
-    const out = path.join(home, name);
-    await succeed('regenerate', [...from, '-o', out, tree]);
-    return differences(look(tree), look(path.join(out, 'tree')));
-  };
+  const restored = (name: string, from: readonly string[]) =>
+    restoredBy(from, tree, path.join(home, name));
   await backup([...place, ...args, '--def-crypt', 'aes', '--create', tree]);
   t.deepEqual(wordsIn(store, WORDS), OPEN_WORDS);
   t.deepEqual(wordsIn(store, ['otter-lamp.gz', 'efilter', 'chacha']), [], 'names stay sealed');

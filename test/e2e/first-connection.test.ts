@@ -9,7 +9,7 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { lab } from '../helpers/lab.js';
 import { look } from '../helpers/tree.js';
 
@@ -45,8 +45,7 @@ test('a backup and a restore wait for a server that is not there yet', async (t)
   const saving = new Running('tardis', [...there, '--create', source]);
   await waits(saving);
   const server = await Server.during(t, store, ['--port', port]);
-  const saved = await saving.ended;
-  t.is(saved.status, 0, saved.stderr);
+  exited(t, 0, await saving.ended);
   await server.stop();
 
   const out = at('out');
@@ -59,8 +58,7 @@ test('a backup and a restore wait for a server that is not there yet', async (t)
   for (const command of commands) await waits(command);
   await Server.during(t, store, ['--port', port]);
   for (const command of commands) {
-    const { status, stderr } = await command.ended;
-    t.is(status, 0, stderr);
+    exited(t, 0, await command.ended);
   }
   t.deepEqual(look(at('out', 'tree')), look(source));
 });
@@ -108,8 +106,7 @@ test('a proxy whose server is away for a moment is tried again', async (t) => {
   t.is(saved.status, 0, saved.stderr);
   t.is(saved.stderr.match(/the answer is HTTP status \d+, trying again/g)?.length, away.length);
   t.regex(saved.stderr, /status 429, trying again in 2 s/);
-  const listed = await run('lstardis', [...(await through('503 Busy')), source]);
-  t.is(listed.status, 0, listed.stderr);
+  const listed = exited(t, 0, await run('lstardis', [...(await through('503 Busy')), source]));
   t.regex(listed.stderr, TRIED_AGAIN);
   for (const [status, ...more] of [
     ['404 Not Found'],
@@ -167,8 +164,7 @@ test('a login that must wait after wrong passwords is tried again when it may su
     code = codeIn(await run('lstardis', [...there, ...wrong])) ?? '';
   }
   t.is(code, 'TOO_MANY_ATTEMPTS');
-  const { status, stderr } = await run('lstardis', [...there, ...password]);
-  t.is(status, 0, stderr);
+  const { stderr } = exited(t, 0, await run('lstardis', [...there, ...password]));
   t.regex(stderr, /too many failed logins: wait \d+ s, trying again in/);
 });
 
@@ -183,8 +179,7 @@ test('Reconnect bounds the first connection too', async (t) => {
     ['lstardis', args],
     ['lstardis', web],
   ] as const) {
-    const outcome = await run(tool, words);
-    t.is(outcome.status, 1);
+    const outcome = exited(t, 1, await run(tool, words));
     t.is(codeIn(outcome), 'SERVER_UNREACHABLE', outcome.stderr);
     t.regex(outcome.stderr, TRIED_AGAIN);
   }

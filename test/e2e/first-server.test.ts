@@ -1,10 +1,9 @@
 /** From the first start of a server to the backup of a second machine, by following what the server prints. */
 import fs from 'node:fs';
-import path from 'node:path';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import { run, Running, succeed, poolsStayAway } from '../helpers/commands.js';
-import { lab } from '../helpers/lab.js';
-import { differences, look } from '../helpers/tree.js';
+import { lab, restoredBy } from '../helpers/lab.js';
 
 poolsStayAway();
 
@@ -33,8 +32,7 @@ test('a server prints that it is ready and what to type, and that leads to a bac
     words.map((word) => (/^(-P|--password)$/.test(word) ? WORD : word === '~' ? source : word));
 
   // The first attempts of a new user fail with an error that names the right commands.
-  const early = await run('tardis', ['--create', ...typed(save)]);
-  t.is(early.status, 1);
+  const early = exited(t, 1, await run('tardis', ['--create', ...typed(save)]));
   t.regex(early.stderr, /sonic create -D STORE -C laptop --password\), and omit --create \[CERT/);
   const blind = await run('tardis', ['--create', '--no-validate-certs', ...typed(save)]);
   t.regex(
@@ -45,8 +43,7 @@ test('a server prints that it is ready and what to type, and that leads to a bac
   await succeed('sonic', typed(make));
   await succeed('tardis', typed(save));
   const way = typed(save).slice(0, -1);
-  await succeed('regenerate', [...way, '-o', at('out'), source]);
-  t.deepEqual(differences(look(source), look(path.join(at('out'), path.basename(source)))), []);
+  t.deepEqual(await restoredBy(way, source, at('out')), []);
 
   const certificate = at('config', 'tardis', 'tardisd-cert.pem');
   const made = fs.readFileSync(certificate);
@@ -65,8 +62,6 @@ test('a server prints that it is ready and what to type, and that leads to a bac
 test('a server makes no store below a directory that is missing too', async (t) => {
   const { at } = lab(t);
   const args = ['-D', at('none', 'store'), '--port', '0', '--insecure-tcp'];
-  const { status, stderr } = await run('tardisd', args);
-  t.is(status, 10);
-  t.regex(stderr, /\[NO_SUCH_STORE\]/);
+  t.regex(exited(t, 10, await run('tardisd', args)).stderr, /\[NO_SUCH_STORE\]/);
   t.false(fs.existsSync(at('none')));
 });

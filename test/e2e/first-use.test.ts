@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import net from 'node:net';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { isRoot, makeTree, file, dir } from '../helpers/tree.js';
@@ -69,8 +70,7 @@ test('tardis --dry-run reports what a backup would save, uses no server and chan
   for (const name of ['entries', 'directories', 'scannedBytes', 'leftOut'] as const) {
     t.is(progress[name], real.progress[name as 'entries'], name);
   }
-  const partly = await run('tardis', ['-n', at('home'), at('nothing')]);
-  t.is(partly.status, 3);
+  const partly = exited(t, 3, await run('tardis', ['-n', at('home'), at('nothing')]));
   t.regex(
     partly.stderr,
     /nothing: unreadable \(it cannot be opened: no such file or directory \(ENOENT\)\)/,
@@ -114,8 +114,7 @@ test('where nobody named a server and there is none, the hint names --local', as
     });
   });
   const args = ['-D', at('store'), '--create', '--port', String(free), '--reconnect', '0'];
-  const unnamed = await run('tardis', [...args, source]);
-  t.is(unnamed.status, 1);
+  const unnamed = exited(t, 1, await run('tardis', [...args, source]));
   t.regex(
     unnamed.stderr,
     /cannot reach .*use --local .*--server for another machine.*`tardis setup` \[SERVER_UNREACHABLE\]/,

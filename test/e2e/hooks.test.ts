@@ -1,6 +1,7 @@
 /** Hooks and notifications around a backup, by option and key. */
 import fs from 'node:fs';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -42,8 +43,7 @@ test('hooks run before, after, on failure and on warning, and receive the result
   t.regex(fs.readFileSync(log, 'utf8'), /hook before: tardis \d/);
 
   fs.rmSync(reported);
-  const failed = await run('tardis', [...local, at('nowhere')]);
-  t.is(failed.status, 1);
+  exited(t, 1, await run('tardis', [...local, at('nowhere')]));
   t.deepEqual(notes(reported), [
     'before me ',
     'failure me 1 SOURCE_MISSING',
@@ -73,8 +73,7 @@ test('no program that is not ours has the access key of a bucket in its environm
     `PasswordProg = sh -c 'env >${password}; echo a secret that is long enough'\n`;
   const config = ['--config', written('cfg', `[Tardis]\n${keys}`)];
   const local = [...place, '--local', ...config];
-  const missing = await run('tardis', ['--create', ...local, source, at('nowhere')], { env });
-  t.is(missing.status, 3, missing.stderr);
+  exited(t, 3, await run('tardis', ['--create', ...local, source, at('nowhere')], { env }));
   const given = (file: string): string[] =>
     notes(file)
       .map((line) => line.split('=')[0]!)
@@ -128,8 +127,7 @@ test('a hook that takes longer than HookTimeout is ended', async (t) => {
   ]);
   t.deepEqual(JSON.parse(json).warnings, ['the hook "after" failed: timed out after 0.2 s']);
   const option = ['--hook-timeout', '0.2', '--hook-before', 'sleep 60'];
-  const { status, stderr } = await run('tardis', [...place, '--local', ...option, source]);
-  t.is(status, 1);
+  const { stderr } = exited(t, 1, await run('tardis', [...place, '--local', ...option, source]));
   t.regex(stderr, /timed out after 0\.2 s \[HOOK_FAILED\]/);
 });
 

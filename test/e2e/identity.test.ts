@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { decodeMessage, encodeMessage } from '../../src/transport/index.js';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { lyingServer } from '../helpers/lying-server.js';
 import { type Lab, lab } from '../helpers/lab.js';
@@ -79,8 +80,7 @@ test('without the password too, tools report that an encrypting client is anothe
   await succeed('tardis', ['-D', store, '-C', 'other', ...password, '--local', '--create', source]);
   const tools = [['check'], ['upgrade'], ['account'], ['rebuild']];
   for (const tool of tools) {
-    const { status, stderr } = await run('sonic', [...tool, ...place]);
-    t.is(status, 0, stderr);
+    const { stderr } = exited(t, 0, await run('sonic', [...tool, ...place]));
     t.false(stderr.includes('KEYS_CHANGED'), stderr);
   }
   fs.renameSync(path.join(store, 'me'), at('mine'));
@@ -104,8 +104,7 @@ test('a server is remembered whether its name is given in capitals or not', asyn
     ['LocalHost', false],
   ] as const) {
     const there = server.clientArgs.with(server.clientArgs.indexOf('--server') + 1, host);
-    const { status, stderr } = await run('lstardis', ['-C', 'me', ...password, ...there]);
-    t.is(status, 0, stderr);
+    const { stderr } = exited(t, 0, await run('lstardis', ['-C', 'me', ...password, ...there]));
     t.is(/first time on this machine/.test(stderr), isFirst, stderr);
   }
   await server.stop();
@@ -160,8 +159,7 @@ test('new keys that name the remembered ones are accepted, and so is a client th
   await succeed('tardis', [...place, ...password, '--local', '--create', source]);
   const away = { env: { XDG_STATE_HOME: path.join(store, '..', 'state of another machine') } };
   await succeed('sonic', ['rekey', '--yes', ...place, ...password], away);
-  const next = await run('tardis', [...place, ...password, '--local', source]);
-  t.is(next.status, 0, next.stderr);
+  const next = exited(t, 0, await run('tardis', [...place, ...password, '--local', source]));
   t.regex(next.stderr, /new keys, with the key id .*, in place of those .*print the keys/);
   fs.rmSync(path.join(store, 'me'), { recursive: true });
   const again = await run('tardis', [...place, ...password, '--local', '--create', source]);

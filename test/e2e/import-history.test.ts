@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import {
   CLIENT,
@@ -113,13 +113,11 @@ for (const [program, { make, save, env }] of Object.entries(REPOSITORIES)) {
     const again = [...client, `${program}:${repository}`];
     t.is(await succeed('tardis-import', again, environment), '');
     const gone = [...client, `${program}:${at('nothing')}`];
-    const { status, stderr } = await run('tardis-import', gone, environment);
-    t.is(status, 1);
+    const { stderr } = exited(t, 1, await run('tardis-import', gone, environment));
     t.is(codeIn({ stderr }), 'IMPORT_SOURCE_UNKNOWN', stderr);
     if (program !== 'restic') return; // the one of borg has no password
     const wrong = { env: { ...environment.env, RESTIC_PASSWORD: 'another one' } };
-    const refused = await run('tardis-import', again, wrong);
-    t.is(refused.status, 12, refused.stderr);
+    const refused = exited(t, 12, await run('tardis-import', again, wrong));
     t.regex(
       refused.stderr,
       /cannot list \S+: Fatal: wrong password or no key found \[LOGIN_FAILED\]/,

@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, rest, run, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
@@ -104,8 +105,7 @@ test('--verify compares every set with its state by digest, reads a shared file 
   fs.utimesSync(note, 1e9, 1e9);
   await imported(words);
   const compared = async (expected: number): Promise<Verified[]> => {
-    const { status, stdout, stderr } = await run('tardis-import', [...words, '--verify']);
-    t.is(status, expected, stderr);
+    const { stdout } = exited(t, expected, await run('tardis-import', [...words, '--verify']));
     return stdout
       .trim()
       .split('\n')
@@ -143,8 +143,7 @@ test('messages name the program of the import', async (t) => {
   const { at } = lab(t);
   const words = ['-D', at('store'), '-C', 'me', '--create', '--kept-as', '/home/me'];
   const sets = ['--sets', at('kept', '%Y-%m-%d', 'me')];
-  const { status, stderr } = await run('tardis-import', [...words, ...sets]);
-  t.is(status, 0, stderr);
+  const { stderr } = exited(t, 0, await run('tardis-import', [...words, ...sets]));
   t.regex(stderr, /^tardis-import: the client "me" is new/m);
   t.notRegex(stderr, /^tardis: /m);
 });

@@ -15,7 +15,7 @@ import {
 } from '../helpers/commands.js';
 import { faultySystem } from '../support/faults.js';
 import { type NativeCalls, type System } from '../../src/system/index.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { killWhen, Ledger } from '../helpers/faults.js';
 import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
 import { scratch } from '../helpers/scratch.js';
@@ -159,8 +159,7 @@ test('what is immutable at the target is named, and the same command goes on whe
   fs.mkdirSync(at('out', 'tree', 'closed'));
   chattr('+i', mine, at('out', 'tree', 'closed'));
   const command = [...place, '-O', '-o', at('out'), source];
-  const outcome = await run('regenerate', command);
-  t.is(outcome.status, 3);
+  const outcome = exited(t, 3, await run('regenerate', command));
   t.regex(outcome.stderr, /tree\/d\/plain: what is there is immutable \[TARGET_IMMUTABLE\]/);
   t.regex(
     outcome.stderr,
@@ -189,9 +188,7 @@ test('a restore that is killed before the flags gives them in its next run', asy
   await running.until('some files', () => fs.existsSync(made1));
   running.signalGroup('SIGKILL');
   await running.ended;
-  const again = await run('regenerate', command);
-  t.is(again.status, 0, again.stderr);
-  t.is(codeIn(again), undefined);
+  t.is(codeIn(exited(t, 0, await run('regenerate', command))), undefined);
   check(t, at('out', 'tree'));
   t.deepEqual(look(at('out', 'tree')), look(source));
 });

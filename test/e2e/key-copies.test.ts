@@ -2,10 +2,10 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { flipAt } from '../helpers/rot.js';
-import { type Lab, lab } from '../helpers/lab.js';
-import { differences, look } from '../helpers/tree.js';
+import { type Lab, lab, restoredBy } from '../helpers/lab.js';
 
 backupsRunHere();
 
@@ -29,8 +29,7 @@ async function keyed(t: ExecutionContext): Promise<Keyed> {
     all,
     inClient: (...names) => path.join(made.store, 'me', ...names),
     async restored(name, args = all) {
-      await succeed('regenerate', [...args, '-o', made.at(name), made.source]);
-      return differences(look(made.source), look(path.join(made.at(name), 'tree')));
+      return restoredBy(args, made.source, made.at(name));
     },
   };
 }
@@ -49,8 +48,7 @@ test('whatever bit of a key record has changed, its copy opens the client, and a
     const damaged = index % 2 === 0 ? PRIMARY : COPY;
     flipAt(inClient(...damaged), at, index % 8);
     if (index % 5 === 0) t.deepEqual(await restored(`back-${index}`), []);
-    const checked = await run('sonic', ['check', ...place]);
-    t.is(checked.status, 3);
+    const checked = exited(t, 3, await run('sonic', ['check', ...place]));
     t.regex(
       checked.stdout,
       new RegExp(`^keys: ${damaged.join('/')} was damaged or lost, and has been restored`, 'm'),
@@ -98,12 +96,10 @@ test('a damaged newest key record lets no password in that was given up', async 
   t.is((await run('regenerate', [...old, '-o', at('old'), source])).status, 12);
   flipAt(copy, 100);
   for (const args of [old, next]) {
-    const refused = await run('regenerate', [...args, '-o', at('none'), source]);
-    t.is(refused.status, 1);
+    const refused = exited(t, 1, await run('regenerate', [...args, '-o', at('none'), source]));
     t.regex(refused.stderr, /\[KEYS_DAMAGED\]\n.*packs\/keys\//);
   }
-  const checked = await run('sonic', ['check', ...place]);
-  t.is(checked.status, 3);
+  const checked = exited(t, 3, await run('sonic', ['check', ...place]));
   t.regex(checked.stdout, /^keys: keys the newest key record is damaged, and so is its copy$/m);
   const state = { env: { XDG_STATE_HOME: at('another machine') } };
   // The user takes the step that the error names.

@@ -7,8 +7,7 @@ import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { textOfCodes, textOfPdf } from '../helpers/paper.js';
 import { readersAgree } from '../helpers/second-reader.js';
-import { type Lab, lab } from '../helpers/lab.js';
-import { differences, look } from '../helpers/tree.js';
+import { type Lab, lab, restoredBy } from '../helpers/lab.js';
 
 backupsRunHere();
 
@@ -40,8 +39,7 @@ function keyed(t: ExecutionContext): Keyed {
     file,
     all: [...made.place, `--password=${SECRET}`, '--keys', file],
     async restored(name, args) {
-      await succeed('regenerate', [...args, '-o', made.at(name), made.source]);
-      return differences(look(made.source), look(path.join(made.at(name), 'tree')));
+      return restoredBy(args, made.source, made.at(name));
     },
   };
 }

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   type BackupReport,
@@ -283,8 +284,7 @@ test('what an ordinary user may not restore is reported, and the rest goes on', 
   fs.mkdirSync(out);
   fs.chownSync(out, NOBODY, NOBODY);
   const line = [...place, '--json', '-o', out, source];
-  const { status, stdout } = await run('regenerate', line, { uid: NOBODY });
-  t.is(status, 3);
+  const { stdout } = exited(t, 3, await run('regenerate', line, { uid: NOBODY }));
   type Failed = { name: string; code: string };
   const { failed } = JSON.parse(stdout) as { failed: Failed[] };
   t.deepEqual(
@@ -340,8 +340,7 @@ test('attributes too large to be kept are reported, and read again next time', a
     t.regex(stdout, /1 was saved without some of their attributes/);
   }
   const out = at('out');
-  const { status, stderr } = await run('regenerate', [...place, '-o', out, source]);
-  t.is(status, 3, stderr);
+  const { stderr } = exited(t, 3, await run('regenerate', [...place, '-o', out, source]));
   t.regex(stderr, /too much: the backup could not read all of its attributes: .*\(E2BIG\)/);
   t.is(fs.readFileSync(path.join(out, 'tree', 'below', 'too much'), 'utf8'), 'content');
 });

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import {
   backupsRunHere,
   BIN,
@@ -94,8 +94,7 @@ test('nothing is backed up in clear by a client whose keys are lost, and every e
   await refused(3, [], fresh);
   t.false(bytesOf(store).includes('SECRET-CONTENT'));
   for (const given of [[], password]) {
-    const checked = await run('sonic', ['check', ...place, ...given]);
-    t.is(checked.status, 3);
+    const checked = exited(t, 3, await run('sonic', ['check', ...place, ...given]));
     t.regex(checked.stdout, /^keys: keys, packs\/keys have no key record left/m);
   }
 });
@@ -124,8 +123,7 @@ test('a client whose keys are gone, with a format file that needs none, is refus
     }
   }
   t.false(bytesOf(store).includes('SECRET-CONTENT'));
-  const checked = await run('sonic', ['check', ...place], { env });
-  t.is(checked.status, 3);
+  const checked = exited(t, 3, await run('sonic', ['check', ...place], { env }));
   t.regex(checked.stdout, /^keys: keys, packs\/keys have no key record left/m);
 });
 
@@ -226,11 +224,9 @@ test('a rebuild warns where the newest key record is damaged in both places', as
   for (const folder of ['keys', 'packs/keys']) {
     fs.truncateSync(path.join(store, 'me', folder, '00000001.key'), 100);
   }
-  const rebuilt = await run('sonic', ['rebuild', ...place]);
-  t.is(rebuilt.status, 3, rebuilt.stderr);
+  const rebuilt = exited(t, 3, await run('sonic', ['rebuild', ...place]));
   t.regex(rebuilt.stdout, /keys: .* is damaged, and so is its copy/);
-  const reported = await run('sonic', ['rebuild', '--json', ...place]);
-  t.is(reported.status, 3);
+  const reported = exited(t, 3, await run('sonic', ['rebuild', '--json', ...place]));
   const { keys } = JSON.parse(reported.stdout) as { keys: unknown[] };
   t.like(keys, [{ finding: 'keys', state: 'lost' }]);
 });

@@ -5,6 +5,7 @@ import net from 'node:net';
 import path from 'node:path';
 import test from 'ava';
 import { errnoText } from '../../src/errors/index.js';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, run, Server, succeed, poolsStayAway } from '../helpers/commands.js';
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { S3Server } from '../support/s3-server.js';
@@ -88,8 +89,7 @@ test('of very many failures a restore names the first, and JSON names all', asyn
     names.map((name) => dir(name, [file('in the way')])),
   );
   const args = [...place, '-o', out, '--overwrite', 'always', source];
-  const { status, stdout, stderr } = await run('regenerate', args);
-  t.is(status, 3);
+  const { stdout, stderr } = exited(t, 3, await run('regenerate', args));
   t.is(stderr.match(/^regenerate: .*\/f\d+: .*\[TARGET_EXISTS\]$/gm)?.length, 100, stderr);
   t.regex(stderr, /^regenerate: … and 30 more; --json lists all$/m);
   t.regex(stdout, /^130 could not be restored\.$/m);
@@ -108,8 +108,7 @@ test('a word that a command does not take is answered with the options that name
     ['tardisd', [secret], /"tardisd" takes only options, such as .*-D <dir>/],
     ['sonic', ['status', secret], /^sonic: "status" takes only options, such as -D <dir>/],
   ] as const) {
-    const { status, stderr } = await run(tool, words);
-    t.is(status, 1);
+    const { stderr } = exited(t, 1, await run(tool, words));
     t.regex(stderr, why);
     t.false(stderr.includes(secret), 'the word may be a password without its option');
   }
@@ -139,8 +138,7 @@ test('a client that is not there is answered with those of a store on this machi
     ['tardis', [...missing, '--local', store]],
     ['sonic', ['check', ...missing]],
   ] as const) {
-    const { status, stderr } = await run(tool, words);
-    t.is(status, 10);
+    const { stderr } = exited(t, 10, await run(tool, words));
     t.regex(stderr, /has no client "eve" \(its clients: ann, bob\) \[NO_SUCH_CLIENT\]/);
   }
   const server = await Server.during(t, store);
@@ -157,8 +155,7 @@ test('a port that is taken, and a host that does not exist, are told in words', 
   const { port } = taken.address() as net.AddressInfo;
   for (const tool of ['tardisd', 'tardisremote'] as const) {
     const words = ['-D', store, '--insecure-tcp', '--port', String(port)];
-    const { status, stderr } = await run(tool, words);
-    t.is(status, 1);
+    const { stderr } = exited(t, 1, await run(tool, words));
     t.regex(stderr, /cannot listen on 127\.0\.0\.1:\d+: address already in use \(EADDRINUSE\)/);
   }
   t.is(errnoText('ENOTFOUND'), 'there is no host of this name (ENOTFOUND)');
@@ -170,8 +167,7 @@ test('a mistyped variable is only compared with what is like it', async (t) => {
     ['TARDIS_PASSWORD', undefined],
     ['TARDIS_CLEINT', ' (the nearest one is "TARDIS_CLIENT")'],
   ] as const) {
-    const { status, stderr } = await run('lstardis', [], { env: { [name]: 'x' } });
-    t.is(status, 1);
+    const { stderr } = exited(t, 1, await run('lstardis', [], { env: { [name]: 'x' } }));
     if (hint === undefined) t.notRegex(stderr, /TARDIS_PORT/);
     else t.true(stderr.includes(`no variable "${name}"${hint} [`), stderr);
   }
@@ -197,8 +193,7 @@ if (isRoot) {
     ]);
     fs.chmodSync(home, 0o777);
     const args = [...place, '--local', '--create', source];
-    const { status, stderr } = await run('tardis', args, { uid: NOBODY });
-    t.is(status, 3, stderr);
+    const { stderr } = exited(t, 3, await run('tardis', args, { uid: NOBODY }));
     t.regex(stderr, /not looked at: unreadable: permission denied \(EACCES\)/);
   });
 }

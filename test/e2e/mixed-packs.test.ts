@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
@@ -73,16 +74,13 @@ for (const kind of ['plain', 'encrypting'] as const) {
     t.timeout(MOST_MS);
     const { words, client, other } = await made(t, kind === 'plain' ? [] : secretOf(t));
     fs.copyFileSync(packIn(other, 3), packIn(client, 3));
-    const before = await run('sonic', ['check', '--read-data', ...words]);
-    t.is(before.status, FOUND, before.stdout);
+    exited(t, FOUND, await run('sonic', ['check', '--read-data', ...words]));
     for (const name of fs.readdirSync(client)) {
       if (name.startsWith('tardis.db')) fs.rmSync(path.join(client, name));
     }
-    const rebuilt = await run('sonic', ['rebuild', ...words]);
-    t.is(rebuilt.status, FOUND, rebuilt.stdout + rebuilt.stderr);
+    const rebuilt = exited(t, FOUND, await run('sonic', ['rebuild', ...words]));
     t.regex(rebuilt.stdout, /doubtful: sets 1-4 may lack entries/);
-    const after = await run('sonic', ['check', '--read-data', ...words]);
-    t.is(after.status, FOUND, after.stdout);
+    const after = exited(t, FOUND, await run('sonic', ['check', '--read-data', ...words]));
     t.regex(after.stdout, /doubtful: sets 1-4/);
     t.is(
       /^seal: in set 4 a directory has other entries than the client sealed$/m.test(after.stdout),
@@ -108,8 +106,7 @@ test('a check goes on where the set behind the one that this machine remembers d
   const elsewhere = { env: { XDG_STATE_HOME: scratchInMemory(t) } };
   t.is((await run('sonic', ['rebuild', ...words], elsewhere)).status, FOUND);
   await succeed('sonic', ['delete', '--yes', ...words, '3'], elsewhere);
-  const check = await run('sonic', ['check', '--read-data', ...words], { env });
-  t.is(check.status, FOUND, check.stdout + check.stderr);
+  const check = exited(t, FOUND, await run('sonic', ['check', '--read-data', ...words], { env }));
   t.regex(check.stdout, /^seal: set 4 is not what the client sealed$/m);
   t.regex(check.stdout, /^Checked /m);
 });
@@ -120,7 +117,6 @@ test('what a catalog lacks is not taken from a pack of another copy of the store
   fs.rmSync(client, { recursive: true });
   fs.cpSync(ofThree, client, { recursive: true });
   fs.copyFileSync(packIn(other, 4), packIn(client, 4));
-  const ended = await run('tardis', [...words, '--local', source]);
-  t.is(ended.status, 1, ended.stdout + ended.stderr);
+  const ended = exited(t, 1, await run('tardis', [...words, '--local', source]));
   t.regex(ended.stderr, /checkpoint 4 in the packs follows another one than 3 .*CATALOG_DAMAGED/);
 });

@@ -1,10 +1,8 @@
 /** A store is copied to another place, as docs/server/moving.md describes. */
 import { execFileSync } from 'node:child_process';
-import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, succeed } from '../helpers/commands.js';
-import { lab } from '../helpers/lab.js';
-import { differences, look } from '../helpers/tree.js';
+import { lab, restoredBy } from '../helpers/lab.js';
 
 backupsRunHere();
 
@@ -17,8 +15,7 @@ test('a copied store is listed, sound, restored, and gone on with, also from a m
   t.regex(await succeed('sonic', ['clients', '-D', at('moved')]), /^me +1 +1 .*encrypted +good$/m);
   await succeed('sonic', ['check', '--read-data', ...place]);
   const fresh = { env: { XDG_STATE_HOME: at('state of a new machine') } };
-  await succeed('regenerate', [...place, '-o', at('out'), source], fresh);
-  t.deepEqual(differences(look(source), look(path.join(at('out'), path.basename(source)))), []);
+  t.deepEqual(await restoredBy(place, source, at('out'), fresh), []);
   const next = await backup([...place, '--local', source], fresh);
   t.is(next.set, 2);
   t.is(next.progress.contentsSent, 0);

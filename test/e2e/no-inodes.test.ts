@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import { run, poolsStayAway, succeed } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { addTo, differences, file, look, noise } from '../helpers/tree.js';
@@ -81,16 +82,13 @@ for (const [what, password] of CLIENTS) {
       const filler = path.join(mounts.view(disk), 'filler');
       takeInodes(filler);
 
-      const refused = await backUp(4);
-      t.is(refused.status, 1, refused.stderr);
+      const refused = exited(t, 1, await backUp(4));
       t.regex(refused.stderr, /as many files as it can hold \(no inode is free\).*\[DISK_FULL\]/);
       takeInodes(filler);
       const sonic = (...args: string[]): ReturnType<typeof run> =>
         run('sonic', [...args, ...place], { mountsOf });
-      const checked = await sonic('check');
-      t.is(checked.status, 0, checked.stderr);
-      const gone = await sonic('delete', '--yes', '1-2');
-      t.is(gone.status, 0, gone.stderr);
+      exited(t, 0, await sonic('check'));
+      const gone = exited(t, 0, await sonic('delete', '--yes', '1-2'));
       t.regex(gone.stdout, /2 backup sets of "me" deleted; .* 2 files of .* deleted/);
 
       fs.rmSync(filler, { recursive: true });

@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { ABSENT, rowsOf, type SettingRow } from '../../src/config/index.js';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -27,17 +28,14 @@ test('keys and options of older releases are answered with what to write', async
     ['DayKeep', /use KeepPeriods/],
   ] as const) {
     const config = written('server.cfg', `[Tardis]\n${key} = 1\n`);
-    const { status, stderr } = await run('tardisd', ['--config', config]);
-    t.is(status, 1);
-    t.regex(stderr, instead, key);
+    t.regex(exited(t, 1, await run('tardisd', ['--config', config])).stderr, instead, key);
   }
   const off = written('off.cfg', '[Tardis]\nForce = False\n');
   await backup([...place, '--local', '--create', '--config', off, source]);
   const on = written('on.cfg', '[Tardis]\nForce = True\n');
   t.regex((await run('tardis', [...place, '--config', on, source])).stderr, /CAPABILITY_MISSING/);
 
-  const dated = await run('regenerate', ['-D', '3 days ago', source]);
-  t.is(dated.status, 10);
+  const dated = exited(t, 10, await run('regenerate', ['-D', '3 days ago', source]));
   t.regex(dated.stderr, /-D is the store: to give a date, use -d "3 days ago" \[NO_SUCH_STORE\]/);
   t.notRegex((await run('regenerate', ['-D', '/no/store', source])).stderr, /to give a date/);
 });
@@ -112,8 +110,7 @@ test('another name of the catalog is a matter of the setting, not damage', async
   const { source, place, store } = lab(t);
   await backup([...place, '--local', '--create', source]);
   const env = { TARDIS_DBNAME: 'other.db' };
-  const { status, stderr } = await run('lstardis', place, { env });
-  t.is(status, 1);
+  const { stderr } = exited(t, 1, await run('lstardis', place, { env }));
   t.regex(
     stderr,
     /no catalog "other\.db" in .*, but "tardis\.db": look at DBName .*\[CONFIG_INVALID\]/,

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -275,8 +276,7 @@ asRoot(
     await run('tardis', [...place, '--local', source], user);
     const isRestored = async (name: string): Promise<void> => {
       const out = at(name);
-      const { status, stderr } = await run('regenerate', [...place, '-o', out, source], user);
-      t.is(status, 3, stderr); // the entries of a directory that could not be read have no proof
+      exited(t, 3, await run('regenerate', [...place, '-o', out, source], user)); // the entries of a directory that could not be read have no proof
       for (const side of ['left', 'right']) {
         t.is(fs.readFileSync(path.join(out, 'tree', side, 'moved', 'one'), 'utf8'), '1');
       }
@@ -343,8 +343,7 @@ asRoot('a restore below / is continued, although its user may not write there', 
   fs.rmSync(path.join(mine, 'tree'), { recursive: true });
   const command = [...lab.place(), '-H', '-o', '/', `${mine}/tree`];
   for (const isAgain of [false, true]) {
-    const { status, stderr } = await run('regenerate', command, nobody);
-    t.is(status, 3, stderr);
+    const { stderr } = exited(t, 3, await run('regenerate', command, nobody));
     t.regex(stderr, /trusted\.of-root/);
     t.is(stderr.includes('continued a restore'), isAgain, stderr);
     t.is(fs.readdirSync(mine).filter((name) => name.startsWith('.tardis-restore-')).length, 1);

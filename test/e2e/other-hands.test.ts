@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backupsRunHere,
   type CommandOptions,
@@ -128,14 +129,12 @@ test('a credential_process that another user can change is not run by root', asy
       env: { ...lab.asRoot.env, AWS_EC2_METADATA_DISABLED: 'true', ...env },
     });
     const bucket = ['-D', 's3://bucket/x', '--endpoint', 'http://127.0.0.1:1', '-C', 'me'];
-    const inHome = await run('lstardis', bucket, asRoot({}));
-    t.is(inHome.status, 1);
+    const inHome = exited(t, 1, await run('lstardis', bucket, asRoot({})));
     t.regex(
       inHome.stderr,
       /not in the profile "default" of \/root\/\.aws.*\[CREDENTIALS_MISSING\]/,
     );
-    const named = await run('lstardis', bucket, asRoot({ AWS_CONFIG_FILE: file }));
-    t.is(named.status, 1);
+    const named = exited(t, 1, await run('lstardis', bucket, asRoot({ AWS_CONFIG_FILE: file })));
     t.regex(named.stderr, /does not run, since user 12345 owns .*alice \[CONFIG_UNSAFE\]/);
     t.false(fs.existsSync(mark));
     fs.cpSync(file, path.join(lab.roots, '.aws/config'));
@@ -203,8 +202,7 @@ for (const [words, make] of Object.entries(HANDS)) {
 test('a configuration without commands that another user can change is read by root with a warning', async (t) => {
   await Lab.on(t, async (lab) => {
     const file = lab.write(path.join(lab.alices, 'job.cfg'), '[Tardis]\nWorkers = 0\n');
-    const { status, stderr } = await run('tardis', lab.backup('--config', file), lab.asRoot);
-    t.is(status, 0, stderr);
+    const { stderr } = exited(t, 0, await run('tardis', lab.backup('--config', file), lab.asRoot));
     t.regex(stderr, /warning: .*job\.cfg .*user 12345 owns .*alice; commands in it are refused/);
   });
 });
@@ -213,18 +211,15 @@ test('a file of arguments, system.defaults and the file of a server are judged a
   await Lab.on(t, async (lab) => {
     const { program, mark } = lab.marker();
     const words = lab.write(path.join(lab.alices, 'words'), `--hook-before ${program}\n`);
-    const inWords = await run('tardis', lab.backup(`@${words}`), lab.asRoot);
-    t.is(inWords.status, 1);
+    const inWords = exited(t, 1, await run('tardis', lab.backup(`@${words}`), lab.asRoot));
     t.regex(inWords.stderr, /--hook-before in @.*words is a command .*\[CONFIG_UNSAFE\]/);
     const text = `[Tardis]\nBaseDir = ${lab.store}\nHookFailure = ${program}\n`;
     const served = lab.write(path.join(lab.alices, 'tardisd.cfg'), text);
-    const server = await run('tardisd', ['--config', served], lab.asRoot);
-    t.is(server.status, 1);
+    const server = exited(t, 1, await run('tardisd', ['--config', served], lab.asRoot));
     t.regex(server.stderr, /:3: HookFailure is a command .*\[CONFIG_UNSAFE\]/);
     const usual = lab.write(path.join(lab.alices, 'defaults'), '[Tardis]\nTARDIS_CLIENT = other\n');
     const env = { ...lab.asRoot.env, TARDIS_DEFAULTS: usual };
-    const warned = await run('tardis', lab.backup(), { ...lab.asRoot, env });
-    t.is(warned.status, 0, warned.stderr);
+    const warned = exited(t, 0, await run('tardis', lab.backup(), { ...lab.asRoot, env }));
     t.regex(warned.stderr, /warning: .*defaults .*user 12345 owns/);
     t.false(fs.existsSync(mark));
   });

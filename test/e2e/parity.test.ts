@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
@@ -90,11 +91,9 @@ test('a check with --repair restores damaged bytes from parity, and reports what
     bytes.fill(0, bytes.length >> 1, (bytes.length >> 1) + 60_000);
     fs.writeFileSync(path.join(client, name), bytes);
   }
-  const found = await run('sonic', ['check', '--read-data', ...place]);
-  t.is(found.status, 3, found.stdout);
+  const found = exited(t, 3, await run('sonic', ['check', '--read-data', ...place]));
   t.regex(found.stdout, /Marked as damaged/);
-  const healed = await run('sonic', ['check', '--repair', '--read-data', ...place]);
-  t.is(healed.status, 0, healed.stdout);
+  const healed = exited(t, 0, await run('sonic', ['check', '--repair', '--read-data', ...place]));
   t.regex(healed.stdout, /repair: packs\/00000001\.pack: \d+ blocks restored from parity/);
   t.regex(healed.stdout, /no longer marked as damaged/);
   for (const [at, name] of data.entries()) {
@@ -103,8 +102,7 @@ test('a check with --repair restores damaged bytes from parity, and reports what
   const lost = Buffer.from(right[data.indexOf(object)]!);
   lost.fill(0, MIB, 2 * MIB);
   fs.writeFileSync(path.join(client, object), lost);
-  const beyond = await run('sonic', ['check', '--repair', '--json', ...place]);
-  t.is(beyond.status, 3, beyond.stdout);
+  const beyond = exited(t, 3, await run('sonic', ['check', '--repair', '--json', ...place]));
   t.like(endOf(beyond.stdout), { isClean: false });
   t.like(endOf(beyond.stdout).parity.repair, { healed: 0, damaged: 1 });
   t.true(fs.readFileSync(path.join(client, object)).equals(lost), 'nothing got worse');

@@ -4,7 +4,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import {
   backupsRunHere,
   type Outcome,
@@ -73,8 +73,7 @@ test('a text in UTF-16 is refused, wherever it is used', async (t) => {
       ['--password-prog', `cat ${file}`],
     ]) {
       const words = ['create', ...place, ...given, '--keys', keys];
-      const { status, stderr } = await run('sonic', words);
-      t.is(status, 1, stderr);
+      const { stderr } = exited(t, 1, await run('sonic', words));
       t.regex(stderr, /is UTF-16: save it as UTF-8 \[CONFIG_INVALID\]/, given.join(' '));
       t.false(fs.existsSync(keys));
     }
@@ -235,8 +234,7 @@ test('a wrong password speaks of somebody between only where there is a network'
   const wrong = '--password=wrong';
   const server = await Server.start(store);
   try {
-    const far = await run('lstardis', [...server.clientArgs, '-C', 'me', wrong]);
-    t.is(far.status, 12);
+    const far = exited(t, 12, await run('lstardis', [...server.clientArgs, '-C', 'me', wrong]));
     t.regex(
       far.stderr,
       /password is wrong, or the server has no client.* an attacker may be between/,
@@ -279,8 +277,7 @@ test('a password is changed, and the old one no longer opens anything', async (t
   const change = (from: string, ...to: string[]): Promise<Outcome> =>
     run('sonic', ['chpass', ...place, `--password=${from}`, ...to]);
   t.is((await change('wrong', `--newpassword=${OTHER}`)).status, 12);
-  const printed = await change(SECRET, `--newpassword=${OTHER}`);
-  t.is(printed.status, 0, printed.stderr);
+  const printed = exited(t, 0, await change(SECRET, `--newpassword=${OTHER}`));
   t.regex(printed.stdout, /changed.*\n.*guesses/);
   t.deepEqual(packsOf(store), before);
   t.deepEqual(fs.readdirSync(path.join(store, 'me', 'keys')), ['00000001.key', '00000002.key']);

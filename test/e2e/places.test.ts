@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import {
   among,
   backup,
@@ -117,8 +117,7 @@ test('--create makes one directory, and says on which disk', async (t) => {
     ['tardisd', '-D', deep, '--create', '--insecure-tcp', '--port', '0'],
   ];
   for (const [tool, ...words] of tries) {
-    const failed = await run(tool, words);
-    t.is(failed.status, 10, failed.stderr);
+    const failed = exited(t, 10, await run(tool, words));
     t.regex(failed.stderr, /there is no directory \/.*x\/y; is its disk mounted.*NO_SUCH_STORE/);
     t.false(fs.existsSync(at('x')));
   }
@@ -247,9 +246,7 @@ for (const [what, below] of [
       await running.until('records', () => fs.existsSync(mounts.view(`${store}/me/packs`)));
       await pause(1000);
       pull();
-      const { status, stderr } = await running.ended;
-      t.is(status, 10, stderr);
-      t.regex(stderr, /\[NO_SUCH_STORE\]/);
+      t.regex(exited(t, 10, await running.ended).stderr, /\[NO_SUCH_STORE\]/);
       t.deepEqual(fs.readdirSync(disk), []);
       const after = await run('sonic', ['check', ...own], inside);
       t.regex(String(codeIn(after)), /^NO_SUCH_(STORE|CLIENT)$/, after.stderr);

@@ -6,7 +6,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { type Lab, lab } from '../helpers/lab.js';
@@ -175,8 +175,7 @@ test('the right key file is taken where the newest set has lost its seal, too', 
   }
   changeCatalog(store, (catalog) => catalog.exec('DELETE FROM set_seals'));
   const fresh = { env: { XDG_STATE_HOME: at('another machine') } };
-  const listed = await run('lstardis', [...place, ...password, ...keys], fresh);
-  t.is(listed.status, 0, listed.stderr);
+  const listed = exited(t, 0, await run('lstardis', [...place, ...password, ...keys], fresh));
   t.regex(listed.stderr, /first time on this machine/);
 });
 
@@ -213,8 +212,7 @@ test('a damaged memory of either kind is an error, and the hint leads to the key
         t.notRegex(refused.stderr, /sonic keys --qr/);
       }
     }
-    const trusted = await run('lstardis', ['--trust-store', ...list], { env });
-    t.is(trusted.status, 0, trusted.stderr);
+    const trusted = exited(t, 0, await run('lstardis', ['--trust-store', ...list], { env }));
     if (folder === 'clients') t.true(trusted.stderr.includes(keyId!), trusted.stderr);
     await succeed('tardis', [...list, '--local', source], { env });
   }

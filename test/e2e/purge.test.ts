@@ -13,9 +13,9 @@ import {
 } from '../helpers/commands.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { readersAgree } from '../helpers/second-reader.js';
-import { lab } from '../helpers/lab.js';
+import { lab, restoredBy } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, file, look, noise, sizeOf } from '../helpers/tree.js';
+import { file, noise, sizeOf } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
 backupsRunHere();
@@ -40,9 +40,7 @@ async function restores(
   t: ExecutionContext,
   { place, at, source }: Awaited<ReturnType<typeof withSets>>,
 ): Promise<void> {
-  const out = at(`out ${fs.readdirSync(at('.')).length}`);
-  await succeed('regenerate', [...place, '-o', out, source]);
-  t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+  t.deepEqual(await restoredBy(place, source, at(`out ${fs.readdirSync(at('.')).length}`)), []);
   await readersAgree(t, source, place);
 }
 

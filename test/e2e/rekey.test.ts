@@ -4,6 +4,7 @@ import { spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -281,8 +282,7 @@ test.serial(
     fs.writeSync(fd, Buffer.from('damage'), 0, 6, 20 * MIB);
     fs.closeSync(fd);
     const again = ['encrypt', ...place, `--password=${SECRET}`, '--yes', '--json'];
-    const found = await run('sonic', again);
-    t.is(found.status, 1);
+    const found = exited(t, 1, await run('sonic', again));
     t.regex(codeIn(found) ?? '', /RECORD_DAMAGED|CONTENT_DAMAGED/);
     t.true(wordsIn(store).length > 0, 'the old generation is untouched');
     const [report] = jsonLines(await succeed('sonic', [...again, '--no-verify']));
@@ -305,8 +305,7 @@ test('damaged contents stop a re-key until an option gives them up', async (t) =
   t.regex(refused.stdout, /1 version of a file/);
   t.is(codeIn(await run('sonic', requested)), 'CONTENT_DAMAGED', 'and again');
   t.true(wordsIn(store).length > 0);
-  const accepted = await run('sonic', [...requested, '--accept-damage']);
-  t.is(accepted.status, 3, accepted.stderr);
+  const accepted = exited(t, 3, await run('sonic', [...requested, '--accept-damage']));
   t.like(jsonLines(accepted.stdout)[0], { state: 'done', lostVersions: 1 });
   const mended = await backup([...place, `--password=${SECRET}`, '--local', source]);
   t.is(mended.progress.contentsSent, 1, 'the next backup sends it again');

@@ -6,6 +6,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, look, makeTree, noise } from '../helpers/tree.js';
@@ -42,11 +43,8 @@ test('a directory has its time when what was damaged is healed and restored by t
   const [object] = objectsOf(at('store', 'me'));
   fs.rmSync(object!);
   const command = [...place, '-o', at('out'), source];
-  const first = await run('regenerate', command);
-  t.is(first.status, 3, first.stderr);
-  t.regex(first.stderr, /tree\/above\/deep\/large: /);
-  const again = await run('regenerate', command);
-  t.is(again.status, 3, again.stderr);
+  t.regex(exited(t, 3, await run('regenerate', command)).stderr, /tree\/above\/deep\/large: /);
+  const again = exited(t, 3, await run('regenerate', command));
   t.regex(again.stderr, /continued a restore that ended with failures/);
   t.regex(again.stderr, /tree\/above\/deep\/large: /);
   await succeed(save[0], [...save[1], source]); // the backup sends the lost content again
@@ -123,8 +121,7 @@ test('what a file system has kept with coarser times is the same when it is rest
       setTime(restored(`${name}${unit}`), timeNs - (timeNs % unit));
     }
   }
-  const again = await run('regenerate', command);
-  t.is(again.status, 3, again.stderr);
+  const again = exited(t, 3, await run('regenerate', command));
   t.notRegex(again.stderr, /same/);
   for (const unit of units) t.regex(again.stderr, new RegExp(`other${unit}: `));
   t.is(fs.readFileSync(restored('other100'), 'utf8'), 'TEXT');

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   type BackupReport,
@@ -76,14 +77,12 @@ test('a root that is suddenly empty keeps its entries unless --trust-roots is gi
   const { progress, failed } = await ends(3, local);
   t.is(progress.protected, 1);
   t.deepEqual(failed, [{ name: source, what: 'protected', reason: 'it is empty now' }]);
-  const { stderr, stdout, status } = await run('tardis', local);
-  t.is(status, 3);
+  const { stderr, stdout } = exited(t, 3, await run('tardis', local));
   t.regex(stderr, /mounted: protected \(it is empty now\)/);
   t.regex(stdout, /--trust-roots/);
   const restored = async (into: string): Promise<string[]> => {
     const out = path.join(home, into);
-    const { status, stderr } = await run('regenerate', [...place, '-o', out, source]);
-    t.is(status, 3, stderr);
+    const { stderr } = exited(t, 3, await run('regenerate', [...place, '-o', out, source]));
     t.regex(stderr, /^regenerate: mounted: the backup took nothing from it: it is empty now;/m);
     return differences(before, look(path.join(out, 'mounted')));
   };
@@ -302,8 +301,7 @@ test('directories are stored under the paths given for them', async (t) => {
     [['--kept-as', '/a/../b', one], /not a path/],
     [['--kept-as', '/a', '--basepath', 'none', one], /cannot be used with --basepath/],
   ] as const) {
-    const refused = await run('tardis', [...to, ...args]);
-    t.is(refused.status, 1);
+    const refused = exited(t, 1, await run('tardis', [...to, ...args]));
     t.regex(refused.stderr, why);
     t.regex(refused.stderr, /\[USAGE\]/);
   }

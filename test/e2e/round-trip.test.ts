@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -162,8 +163,7 @@ test('an odd tree with large files comes back, also from a rebuilt catalog', asy
   t.is(jsonLines(listed).length > 300, true);
   const sets = await succeed('lstardis', [...place, '--json']);
   removeCatalog(store, 'me');
-  const lost = await run('lstardis', place);
-  t.is(lost.status, 1);
+  const lost = exited(t, 1, await run('lstardis', place));
   t.regex(lost.stderr, /\[CATALOG_DAMAGED\]\n.*sonic rebuild/);
   t.regex(await succeed('sonic', ['rebuild', ...place]), /rebuilt from \d+ checkpoints/);
   t.is(await listing(place, 1, directories), listed);
@@ -241,8 +241,7 @@ test('over TCP, with several roots; a file and a directory by themselves', async
 
   // An existing file is not changed without --overwrite.
   fs.writeFileSync(path.join(alone, 'thing'), 'mine');
-  const refused = await run('regenerate', [...place, '-o', alone, chosen[0]!]);
-  t.is(refused.status, 1);
+  const refused = exited(t, 1, await run('regenerate', [...place, '-o', alone, chosen[0]!]));
   t.regex(refused.stderr, /\[TARGET_EXISTS\]/);
   t.is(fs.readFileSync(path.join(alone, 'thing'), 'utf8'), 'mine');
   await succeed('regenerate', [...place, '--overwrite', '-o', alone, chosen[0]!]);
@@ -348,8 +347,7 @@ test('sonic makes clients and lists them and their sets', async (t) => {
   t.regex(await succeed('sonic', ['create', '-D', store, '-C', 'one']), /"one" is ready/);
   const made = JSON.parse(await succeed('sonic', ['create', '-D', store, '-C', 'two', '--json']));
   t.like(made, { version: 1, client: 'two', path: path.join(store, 'two') });
-  const twice = await run('sonic', ['create', '-D', store, '-C', 'one']);
-  t.is(twice.status, 1);
+  const twice = exited(t, 1, await run('sonic', ['create', '-D', store, '-C', 'one']));
   t.regex(twice.stderr, /\[CLIENT_EXISTS\]/);
   const clients = await succeed('sonic', ['clients', '-D', store, '--json']);
   t.like(JSON.parse(clients), { version: 1, clients: [{ client: 'one' }, { client: 'two' }] });

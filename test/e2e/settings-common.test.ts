@@ -8,6 +8,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
 import { TOOLS } from '../../src/config/index.js';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -18,7 +19,7 @@ import {
   succeed,
   type Tool,
 } from '../helpers/commands.js';
-import { explained, lab } from '../helpers/lab.js';
+import { explained, lab, restoredBy } from '../helpers/lab.js';
 import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { addTo, differences, dir, file, look, makeTree, noise } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
@@ -88,9 +89,7 @@ test('plain TCP is refused unless an option allows it', async (t) => {
     ['tardisd', ['-D', store, '--port', '0', '--no-ssl']],
     ['tardisd', ['-D', store, '--port', '0', '--insecure-tcp', '--address', '0.0.0.0']],
   ] as const) {
-    const { status, stderr } = await run(tool, args);
-    t.is(status, 1);
-    t.regex(stderr, /INSECURE_TCP_REFUSED/);
+    t.regex(exited(t, 1, await run(tool, args)).stderr, /INSECURE_TCP_REFUSED/);
   }
   const server = await Server.start(store); // started with --insecure-tcp
   t.teardown(() => server.kill());
@@ -128,8 +127,7 @@ test('a connection to a silent peer is closed after Timeout, at both ends', asyn
     ['--timeout', '0.5'],
     ['--config', config],
   ]) {
-    const { status, stderr } = await run('tardis', [...more, ...to]);
-    t.is(status, 1, stderr);
+    const { stderr } = exited(t, 1, await run('tardis', [...more, ...to]));
     t.regex(stderr, /no answer .* in 0\.5 s \[TIMED_OUT\]/);
   }
   const server = await Server.during(t, store, [
@@ -238,8 +236,7 @@ test('what belongs to later releases is refused as such', async (t) => {
     ['tardisd', ['--config', written('c', '[Tardis]\nSchema = x\n')], {}, /is part of the program/],
   ];
   for (const [tool, args, env, wanted] of refusals) {
-    const { status, stderr, stdout } = await run(tool, args, { env });
-    t.is(status, 1);
+    const { stderr, stdout } = exited(t, 1, await run(tool, args, { env }));
     t.regex(stderr, wanted);
     t.regex(stderr, /\[CAPABILITY_MISSING\]/);
     t.false(`${stderr}${stdout}`.includes('secret'), 'a password was shown');
@@ -348,8 +345,7 @@ test('a store may have any name, and so may its configuration', async (t) => {
   t.is((await backup([localArgs, ...SEPARATE_SERVER, source])).progress.contentsSent, 0);
   t.regex(await succeed('lstardis', [args]), /complete/);
   await succeed('sonic', ['rebuild', args]);
-  await succeed('regenerate', [args, '-o', at('out'), source]);
-  t.deepEqual(differences(look(source), look(at('out', 'tree'))), []);
+  t.deepEqual(await restoredBy([args], source, at('out')), []);
   t.deepEqual(fs.readdirSync(home).length, 6, 'something was made beside');
 });
 

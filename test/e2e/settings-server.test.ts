@@ -7,6 +7,7 @@ import { deflateSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { WebSocket } from 'ws';
 import { decodeMessage } from '../../src/transport/index.js';
+import { exited } from '../helpers/codes.js';
 import { helloBytes } from '../helpers/greetings.js';
 import {
   makeEmptyStore,
@@ -296,8 +297,7 @@ test('Daemon runs the server in the background, with a PidFile, and reports why 
     t.false(fs.existsSync(at('pid')));
   }
   const daemon = ['-D', store, '--daemon', '--pidfile', at('pid'), '--logfile', at('log')];
-  const failed = await run('tardisd', [...daemon, '--local', at('no', 'socket')]);
-  t.is(failed.status, 1);
+  const failed = exited(t, 1, await run('tardisd', [...daemon, '--local', at('no', 'socket')]));
   t.regex(failed.stderr, /cannot listen on .*\[LISTEN_FAILED\]/);
   t.false(fs.existsSync(at('pid')));
   for (const lacking of [
@@ -369,8 +369,7 @@ test('no backup begins with less free space than LeastFree', async (t) => {
   const { store, source, written } = lab(t);
   const config = ['--local-config', written('cfg', '[Pipeline]\nLeastFree = 1000T\n')];
   const place = ['-D', store, '-C', 'me', '--local'];
-  const { status, stderr } = await run('tardis', [...place, '--create', ...config, source]);
-  t.is(status, 1);
+  const { stderr } = exited(t, 1, await run('tardis', [...place, '--create', ...config, source]));
   t.regex(
     stderr,
     /is full: [\d.]+ [kMGT]?B are free, and a backup leaves [\d.]+ [kMGTP]?B free \(LeastFree\).*\[DISK_FULL\]/,

@@ -3,8 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { BIN, backupsRunHere, jsonLines, type Outcome, run, succeed } from '../helpers/commands.js';
+import { restoredBy } from '../helpers/lab.js';
 import { RUNS_IT, sshProgram } from '../helpers/ssh.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
@@ -54,8 +55,7 @@ class Lab {
   async restored(store: string, args: readonly string[] = []): Promise<string[]> {
     const output = fs.mkdtempSync(this.at('out-'));
     const from = ['-D', store, '-C', 'me', ...args];
-    await succeed('regenerate', [...from, this.source, '-o', output]);
-    return differences(look(this.source), look(path.join(output, path.basename(this.source))));
+    return restoredBy(from, this.source, output);
   }
 }
 
@@ -91,21 +91,18 @@ test('a backup goes to another machine by ssh too, also if its connection is cut
   const cuts = `${first}\nif [ -e '${cut}' ]; then rm '${cut}'; dd bs=64k count=60 2>/dev/null | PATH='${BIN}':$PATH sh -c "$last"; exit 255; fi`;
   const env = sshProgram(t, [cuts, ...others].join('\n'));
   const stores = ['-D', one, '--also-to', `ssh://nas${far}`, `--password=${SECRET}`];
-  const made = await lab.run(['--create', ...stores], { env });
-  t.is(made.status, 0, made.stderr);
+  const made = exited(t, 0, await lab.run(['--create', ...stores], { env }));
   t.regex(made.stdout, /"me" to ssh:\/\/nas\/.*: 1 set, .*; the copy has 1 set/);
   fs.writeFileSync(path.join(lab.source, 'large'), noise('large', 12 << 20));
   fs.writeFileSync(cut, '');
-  const next = await lab.run([...stores, '--json'], { env });
-  t.is(next.status, 0, next.stderr);
+  const next = exited(t, 0, await lab.run([...stores, '--json'], { env }));
   t.false(fs.existsSync(cut));
   t.regex(next.stderr, /connection lost, trying again/);
   const [{ copies }] = jsonLines<Result>(next.stdout) as [Result];
   t.deepEqual(copies, [{ ...copies[0]!, to: `ssh://nas${far}`, sets: [2] }]);
   t.deepEqual(await lab.restored(far, [`--password=${SECRET}`]), []);
   fs.rmSync(far, { recursive: true });
-  const away = await lab.run(stores, { env });
-  t.is(away.status, 3);
+  const away = exited(t, 3, await lab.run(stores, { env }));
   t.regex(away.stderr, /was not copied to ssh:.*NO_SUCH_STORE.* copy --create --to-server/);
 });
 
@@ -122,8 +119,7 @@ test('a store that cannot be reached is caught up by the next backup, and the ot
     failed.copies.map(({ error, sets }) => error?.code ?? sets),
     ['NO_SUCH_STORE', [2]],
   );
-  const reported = await lab.run(stores);
-  t.is(reported.status, 3);
+  const reported = exited(t, 3, await lab.run(stores));
   t.regex(reported.stderr, /the backup was not copied to .*disk\/two: .*; the next run does it/);
   t.regex(reported.stdout, /Backup set 3 .* is complete/);
   t.deepEqual(fs.readdirSync(lab.at('disk')), []);
@@ -156,8 +152,7 @@ test('AlsoTo names a bucket and a directory, for a client that encrypts', async 
   };
   const key = ['--password-file', password];
   for (const more of [['--create', '--crypt'], []]) {
-    const { status, stderr } = await lab.run(['--config', config, ...key, ...more], { env });
-    t.is(status, 0, stderr);
+    exited(t, 0, await lab.run(['--config', config, ...key, ...more], { env }));
   }
   t.deepEqual(await lab.restored(lab.at('two'), key), []);
   const elsewhere = {

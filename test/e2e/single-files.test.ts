@@ -7,8 +7,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { flipAt } from '../helpers/rot.js';
-import { type Lab, lab } from '../helpers/lab.js';
-import { differences, look } from '../helpers/tree.js';
+import { type Lab, lab, restoredBy } from '../helpers/lab.js';
 
 backupsRunHere();
 
@@ -40,8 +39,7 @@ function spoil(file: string, how: Spoil, at: number): void {
 async function isWell(t: ExecutionContext, { all, env, at, source, place }: Client): Promise<void> {
   fs.writeFileSync(path.join(source, 'later'), 'later');
   await succeed('tardis', [...all, '--local', source], { env });
-  await succeed('regenerate', [...all, '-o', at('back'), source], { env });
-  t.deepEqual(differences(look(source), look(at('back', 'tree'))), []);
+  t.deepEqual(await restoredBy(all, source, at('back'), { env }), []);
   await succeed('sonic', ['check', ...place], { env });
 }
 

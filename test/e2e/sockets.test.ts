@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backupsRunHere,
   BIN,
@@ -39,8 +40,7 @@ test('a socket whose path is too long is refused before anything is made', async
   const before = fs.readdirSync(home);
   fs.mkdirSync(store[1]!);
   const args = ['-D', store[1]!, '--pidfile', pidFile, '--local', socket];
-  const { status, stderr } = await run('tardisd', args);
-  t.is(status, 1);
+  const { stderr } = exited(t, 1, await run('tardisd', args));
   t.regex(stderr, /has \d+ bytes, and may have 107.*\[CONFIG_INVALID\]/);
   t.notRegex(stderr, /^\s+at /m);
   t.deepEqual(fs.readdirSync(home).sort(), [...before, 'store'].sort());
@@ -59,8 +59,7 @@ test('an address with colons is an address', async (t) => {
   const { source, store } = place(t);
   for (const host of ['::1', '[::1]']) {
     const args = ['--server', host, '--port', '1', '--insecure-tcp', ...store.slice(2), source];
-    const { status, stderr } = await run('tardis', [...args, '--reconnect', '0']);
-    t.is(status, 1);
+    const { stderr } = exited(t, 1, await run('tardis', [...args, '--reconnect', '0']));
     t.regex(stderr, /cannot reach the server at \[::1\]:1: .*\[SERVER_UNREACHABLE\]/);
   }
 });

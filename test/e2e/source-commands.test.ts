@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -50,8 +51,7 @@ test('[Sources] has commands for every job, and Sources chooses among them', asy
   t.deepEqual(await names(made, '3'), [source]);
   await backup([...local, '--source', 'third.txt=echo third', source]);
   t.deepEqual(await names(made, '4'), [source, '/third.txt']);
-  const wrong = await run('tardis', [...local, '--job', 'wrong']);
-  t.is(wrong.status, 1);
+  const wrong = exited(t, 1, await run('tardis', [...local, '--job', 'wrong']));
   t.regex(wrong.stderr, /\[Sources\] has no command for "third\.txt"/);
   const listed = await succeed('lstardis', [...place, '--config', written('cfg', text), '/']);
   t.true(listed.includes('third.txt'), 'a tool that runs no command accepts the section');
@@ -68,8 +68,7 @@ test('a command that takes longer than SourceTimeout is ended, and its earlier v
   const local = [...place, '--local'];
   await backup(['--create', ...local, ...config('echo whole')]);
   const slow = `sh -c "echo cut off; echo waiting for the lock >&2; sleep 60; touch ${at('end')}"`;
-  const late = await run('tardis', [...local, ...config(slow)]);
-  t.is(late.status, 3);
+  const late = exited(t, 3, await run('tardis', [...local, ...config(slow)]));
   t.regex(late.stderr, /source dump: waiting for the lock/);
   t.regex(late.stderr, /\/dump: unreadable \(timed out after 0\.5 s \(waiting for the lock\)\)/);
   t.regex(fs.readFileSync(log, 'utf8'), /\/dump: unreadable \(timed out after 0\.5 s/);

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -192,8 +193,7 @@ test(
       });
       for (const pid of connections) kill(pid);
     }
-    const { status, stdout, stderr } = await running.ended;
-    t.is(status, 0, `${stdout}${stderr}`);
+    const { stdout, stderr } = exited(t, 0, await running.ended);
     const { restarts } = JSON.parse(stdout) as { readonly restarts: number };
     t.true(restarts > 0, stderr);
     const out = path.join(lab.home, 'out');
@@ -229,14 +229,11 @@ test('clients by ssh share a store with each other and with a tardisd; one clien
   const before = begun();
   const long = new Running('tardis', slow);
   await long.until('its session', () => begun() > before);
-  const busy = await lab.run('tardis', [...place, source]);
-  t.is(busy.status, 11, busy.stderr);
-  t.regex(busy.stderr, /\[CLIENT_BUSY\]/);
+  t.regex(exited(t, 11, await lab.run('tardis', [...place, source])).stderr, /\[CLIENT_BUSY\]/);
   t.regex(await lab.succeed('lstardis', place), /complete/, 'readers need no lock');
   long.signal('SIGINT');
   t.is((await long.ended).status, 130);
-  const next = await runWhenFree('tardis', [...place, source], { env: way.env });
-  t.is(next.status, 0, next.stderr);
+  exited(t, 0, await runWhenFree('tardis', [...place, source], { env: way.env }));
   const states = (await listedSets(store, 'me', [WORD])).map(({ state }) => state);
   t.deepEqual(states, ['complete', 'complete', 'complete']);
   t.regex(await succeed('sonic', ['check', '-D', store, '-C', 'me', WORD]), /No damage found/);
@@ -255,8 +252,7 @@ test('a server whose client has vanished without a word gives way to the next on
   await stalled.until('its first bytes', () => sizeOf(lab.store) > before + MIB);
   stalled.signal('SIGSTOP');
   const startMs = performance.now();
-  const { status, stderr } = await runWhenFree('tardis', [...place, source], { env: way.env });
-  t.is(status, 0, stderr);
+  exited(t, 0, await runWhenFree('tardis', [...place, source], { env: way.env }));
   t.false(stalled.hasEnded, 'it was stopped while it had the client');
   t.true(performance.now() - startMs < 60_000, 'long before Timeout');
 });

@@ -2,6 +2,7 @@
 /** A server that hangs or ends, and a client that is interrupted, in the middle of a backup. */
 import path from 'node:path';
 import test from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backup,
   backupsRunHere,
@@ -12,9 +13,9 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { lab } from '../helpers/lab.js';
+import { lab, restoredBy } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
+import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
 
 backupsRunHere();
@@ -99,11 +100,8 @@ test.serial(
     t.is(after.entries, before.entries);
     t.true(after.bytes - before.bytes < 16 * MIB, `grew by ${after.bytes - before.bytes} bytes`);
     server.running.signal('SIGCONT');
-    const { status, stderr } = await running.ended;
-    t.is(status, 0, stderr);
-    const out = at('out');
-    await succeed('regenerate', ['-D', store, '-C', 'me', '-o', out, source]);
-    t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+    exited(t, 0, await running.ended);
+    t.deepEqual(await restoredBy(['-D', store, '-C', 'me'], source, at('out')), []);
   },
 );
 
@@ -127,9 +125,7 @@ test.serial(
     const running = new Running('tardis', args);
     await running.until('contents sent', () => hasSentMuch(running));
     t.is((await server.stop()).status, 0);
-    const { status, stderr } = await running.ended;
-    t.is(status, 1, stderr);
-    t.regex(stderr, /\[SERVER_STOPPING\]/);
+    t.regex(exited(t, 1, await running.ended).stderr, /\[SERVER_STOPPING\]/);
     t.deepEqual(
       (await listedSets(store, 'me')).map(({ state }) => state),
       ['unfinished'],
@@ -143,9 +139,7 @@ test.serial(
       (await listedSets(store, 'me')).map(({ set, state }) => [set, state]),
       [[2, 'complete']],
     );
-    const out = path.join(home, 'out');
-    await succeed('regenerate', [...place, '-o', out, source]);
-    t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+    t.deepEqual(await restoredBy(place, source, path.join(home, 'out')), []);
   },
 );
 
@@ -182,9 +176,7 @@ for (const [name, interrupt] of [
         after.map(({ set, state }) => [set, state]),
         [[2, 'complete']],
       );
-      const out = path.join(home, 'out');
-      await succeed('regenerate', [...place, '-o', out, source]);
-      t.deepEqual(differences(look(source), look(path.join(out, 'tree'))), []);
+      t.deepEqual(await restoredBy(place, source, path.join(home, 'out')), []);
     },
   );
 }

@@ -6,6 +6,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { lab } from '../helpers/lab.js';
@@ -59,8 +60,7 @@ async function isWhole(t: ExecutionContext, made: Client, sets = SETS): Promise<
 }
 
 async function checksAndRebuilds(t: ExecutionContext, made: Client, name: RegExp) {
-  const check = await run('sonic', ['check', ...made.words, '--read-data']);
-  t.is(check.status, FOUND, check.stdout + check.stderr);
+  const check = exited(t, FOUND, await run('sonic', ['check', ...made.words, '--read-data']));
   t.regex(check.stdout, name);
   const rebuild = await succeed('sonic', ['rebuild', ...made.words]);
   t.regex(rebuild, name);
@@ -81,8 +81,7 @@ for (const [kind, secret] of [
       fs.copyFileSync(packOf(made, from), packOf(made, to));
       const holds = `packs/0000000${to}\\.pack contains pack ${from} of this client`;
       await checksAndRebuilds(t, made, new RegExp(holds));
-      const backup = await backUp(made, 'text 5');
-      t.is(backup.status, 0, backup.stderr);
+      const backup = exited(t, 0, await backUp(made, 'text 5'));
       t.regex(backup.stdout + backup.stderr, new RegExp(`0000000${to}\\.pack`));
       await succeed('sonic', ['rebuild', ...made.words]);
       await isWhole(t, made, SETS + 1);
@@ -98,8 +97,7 @@ test.serial('a pack of another client is not taken for one of the client', async
   const other = await client(t, [`--password=${PASSWORD}`]);
   t.is((await backUp(other, 'text 5')).status, 0);
   fs.copyFileSync(packOf(other, 5), packOf(made, 5));
-  const backup = await backUp(made, 'text 5');
-  t.is(backup.status, 0, backup.stderr);
+  const backup = exited(t, 0, await backUp(made, 'text 5'));
   t.regex(backup.stdout + backup.stderr, /00000005\.pack/);
   const { clientId } = JSON.parse(
     fs.readFileSync(path.join(other.store, 'c', 'format.json'), 'utf8'),
@@ -128,8 +126,7 @@ test.serial('a client whose packs are mixed with others is not written anew', as
   fs.writeFileSync(stray, 'kept');
   const secret = `--password=${PASSWORD}`;
   const refused = async (verb: string, ...more: string[]): Promise<void> => {
-    const ended = await run('sonic', [verb, ...made.words, ...more, '--yes']);
-    t.is(ended.status, 1, ended.stdout + ended.stderr);
+    const ended = exited(t, 1, await run('sonic', [verb, ...made.words, ...more, '--yes']));
     t.regex(ended.stderr, /packs\/00000007\.pack, packs\/of the operator \[PACKS_STRANGE\]/);
     t.deepEqual(fs.readdirSync(made.store), ['c']);
     t.true(fs.readFileSync(packOf(made, 7)).equals(fs.readFileSync(packOf(other, 5))));
@@ -163,15 +160,13 @@ test.serial(
     const strange = [1, 2, 5, 6];
     for (const pack of strange) fs.copyFileSync(packOf(other, pack), packOf(made, pack));
     fs.rmSync(path.join(made.store, 'c', 'format.json'));
-    const rebuild = await run('sonic', ['rebuild', ...made.words]);
-    t.is(rebuild.status, FOUND, rebuild.stdout + rebuild.stderr);
+    exited(t, FOUND, await run('sonic', ['rebuild', ...made.words]));
     for (const set of [3, 4]) t.is(await restored(t, made, set), `text ${set}`);
     fs.rmSync(path.join(made.store, 'c', 'format.json'));
     for (const name of fs.readdirSync(path.join(made.store, 'c'))) {
       if (name.startsWith('tardis.db')) fs.rmSync(path.join(made.store, 'c', name));
     }
-    const refused = await run('sonic', ['rebuild', ...made.words]);
-    t.is(refused.status, 1, refused.stdout);
+    const refused = exited(t, 1, await run('sonic', ['rebuild', ...made.words]));
     t.regex(refused.stderr, /are of different clients.*FORMAT_DAMAGED/);
     for (const pack of strange) fs.rmSync(packOf(made, pack));
     t.is((await run('sonic', ['rebuild', ...made.words])).status, FOUND);

@@ -15,7 +15,7 @@ import {
   MESSAGES,
   PROTOCOL_VERSION,
 } from '../../src/transport/index.js';
-import { codeIn } from '../helpers/codes.js';
+import { codeIn, exited } from '../helpers/codes.js';
 import { certificateIn } from '../helpers/certificates.js';
 import {
   run,
@@ -140,8 +140,7 @@ test('a client is created by a copy at a server only if its certificate is valid
   t.is(codeIn(await run('sonic', copy('--create'))), 'CERTIFICATE_REFUSED');
   t.false(fs.existsSync(path.join(store, 'copied')));
   const env = { NODE_EXTRA_CA_CERTS: certFile };
-  const { status, stderr } = await run('sonic', copy('--create'), { env });
-  t.is(status, 0, stderr);
+  exited(t, 0, await run('sonic', copy('--create'), { env }));
   await succeed('sonic', copy());
 });
 
@@ -240,8 +239,7 @@ test('a relay with its own certificate fails the login, with the right password 
   // Even with the server's own certificate and key, the relay has two separate TLS connections.
   for (const own of [await certificateIn(home, 'relay'), certificate]) {
     const between = await relay(t, server.port, own);
-    const outcome = await run('tardis', to(between, `--password=${SECRET}`, source));
-    t.is(outcome.status, 12, outcome.stderr);
+    const outcome = exited(t, 12, await run('tardis', to(between, `--password=${SECRET}`, source)));
     t.is(codeIn(outcome), 'LOGIN_FAILED');
   }
   // Without login and without validation, the client cannot notice the relay.

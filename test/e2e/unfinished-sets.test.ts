@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
+import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, run } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { differences, dir, file, look } from '../helpers/tree.js';
@@ -46,12 +47,9 @@ function breakOff(store: string): void {
 test('a set that was broken off is restored with a warning and status 3', async (t) => {
   const { at, store, source, restore } = await prepared(t);
   breakOff(store);
-  const { status, stderr } = await restore('out', '-b', '2');
-  t.is(status, 3, stderr);
-  t.regex(stderr, NOTHING_PROVES);
+  t.regex(exited(t, 3, await restore('out', '-b', '2')).stderr, NOTHING_PROVES);
   t.deepEqual(differences(look(source), look(at('out', 'tree'))), []);
-  const whole = await restore('first', '-b', '1');
-  t.is(whole.status, 0, whole.stderr);
+  exited(t, 0, await restore('first', '-b', '1'));
 });
 
 test('an entry that a server has copied to another directory is refused in a complete set, and warned of in another', async (t) => {
@@ -68,14 +66,10 @@ test('an entry that a server has copied to another directory is refused in a com
        SELECT ${to}, name, first_set, ${columns} FROM entries WHERE directory_id = ${from}`,
     );
   });
-  const complete = await restore('complete', '-b', '2');
-  t.is(complete.status, 3, complete.stderr);
-  t.regex(complete.stderr, /\[NOT_AUTHENTIC\]/);
+  t.regex(exited(t, 3, await restore('complete', '-b', '2')).stderr, /\[NOT_AUTHENTIC\]/);
   t.false(fs.existsSync(at('complete', 'tree', 'two', 'letter')));
   breakOff(store);
-  const { status, stderr } = await restore('out', '-b', '2');
-  t.is(status, 3, stderr);
-  t.regex(stderr, NOTHING_PROVES);
+  t.regex(exited(t, 3, await restore('out', '-b', '2')).stderr, NOTHING_PROVES);
   t.deepEqual(fs.readdirSync(at('out', 'tree', 'two')).length, 3, 'it is there');
   const listed = await run(
     'lstardis',
@@ -84,8 +78,7 @@ test('an entry that a server has copied to another directory is refused in a com
   );
   t.is(listed.status, 3, listed.stderr);
   t.regex(listed.stderr, NOTHING_PROVES);
-  const strict = await restore('strict', '-b', '2', '--authenticate');
-  t.is(strict.status, 1);
+  const strict = exited(t, 1, await restore('strict', '-b', '2', '--authenticate'));
   t.regex(strict.stderr, /\[NOT_PROVEN\]/);
   t.false(fs.existsSync(at('strict', 'tree', 'two', 'letter')));
 });
@@ -100,8 +93,7 @@ test('tardis-web names a set that was broken off, and ends with status 3 if it s
     const answer = await door.request(url, { authorization: `Bearer ${door.programKey}` });
     t.is(answer.status, 200, answer.body);
     door.running.signal('SIGTERM');
-    const { status, stderr } = await door.running.ended;
-    t.is(status, expected, stderr);
+    const { stderr } = exited(t, expected, await door.running.ended);
     t.is(NOTHING_PROVES.test(stderr), expected === 3, stderr);
   }
 });

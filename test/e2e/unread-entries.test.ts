@@ -4,6 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ByteSink, newRestoreProgress, writeTar } from '../../src/restore/index.js';
 import { nodeSystem } from '../../src/system/index.js';
+import { exited } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { withHistory } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -49,8 +50,7 @@ async function made(t: ExecutionContext, password?: string) {
   fs.writeFileSync(path.join(tree, 'old'), 'second');
   fs.writeFileSync(path.join(tree, 'new'), 'new', { mode: 0 });
   for (const name of ['old', 'closed']) fs.chmodSync(path.join(tree, name), 0);
-  const { status, stderr } = await run('tardis', [...own, '--local', tree], { ...user, env });
-  t.is(status, 3, stderr);
+  exited(t, 3, await run('tardis', [...own, '--local', tree], { ...user, env }));
   fs.chmodSync(path.join(tree, 'closed'), 0o700);
   return { own: [...own], tree, at };
 }
@@ -91,8 +91,7 @@ test('a restore names what its backup could not read, and ends with status 3', a
   t.false(fs.existsSync(at('out 0/tree/new')));
 
   for (const form of ['--tar', '--zip']) {
-    const { status, stderr } = await run('regenerate', [...own, form, at(`a${form}`), tree]);
-    t.is(status, 3, stderr);
+    const { stderr } = exited(t, 3, await run('regenerate', [...own, form, at(`a${form}`), tree]));
     t.deepEqual(unreadIn(stderr), ['tree/closed', 'tree/new', 'tree/old']);
   }
   const stream = await run('regenerate', [...own, '--stdout', path.join(tree, 'old')]);
@@ -133,11 +132,9 @@ test('a restore of an encrypting client names it too, and a listing as well', as
   if (place === undefined) return;
   const { own, tree, at } = place;
   const env = { HOME: at('') };
-  const all = await run('regenerate', [...own, '-o', at('out'), tree], { env });
-  t.is(all.status, 3, all.stderr);
+  const all = exited(t, 3, await run('regenerate', [...own, '-o', at('out'), tree], { env }));
   t.deepEqual(unreadIn(all.stderr), ['tree/closed', 'tree/new', 'tree/old']);
-  const listed = await run('lstardis', [...own, tree], { env });
-  t.is(listed.status, 3, listed.stderr);
+  const listed = exited(t, 3, await run('lstardis', [...own, tree], { env }));
   const unread = ['closed', 'new', 'old'].map((name) => path.join(tree, name));
   t.deepEqual(unreadIn(listed.stderr), unread);
 });
@@ -189,8 +186,7 @@ for (const [what, password] of [
       ['lstardis', path.join(tree, 'closed')],
     ];
     for (const [command, ...args] of cases) {
-      const { status, stderr } = await run(command, [...own, ...args], { ...user, env });
-      t.is(status, 3, stderr);
+      const { stderr } = exited(t, 3, await run(command, [...own, ...args], { ...user, env }));
       const about = stderr.split('\n').filter((line) => line.includes('tree/closed'));
       t.is(about.length, 1, `${command} ${args.join(' ')}: ${stderr}`);
       t.regex(

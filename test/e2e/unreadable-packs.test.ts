@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { exited } from '../helpers/codes.js';
 import {
   backupsRunHere,
   jsonLines,
@@ -89,8 +90,7 @@ function looked(stdout: string): number {
 /** A rebuild reports the pack, and leaves the catalog as it is. */
 async function rebuildStops(t: ExecutionContext, lab: Lab): Promise<void> {
   const before = lab.catalog();
-  const rebuild = await lab.sonic('rebuild');
-  t.is(rebuild.status, 1, rebuild.stdout + rebuild.stderr);
+  const rebuild = exited(t, 1, await lab.sonic('rebuild'));
   t.regex(rebuild.stderr, /packs\/00000002\.pack cannot be read: EIO.*IO_FAILED/);
   t.regex(rebuild.stderr, /Check the disk/);
   t.true(lab.catalog().equals(before));
@@ -105,8 +105,7 @@ for (const [kind, secret] of [
     await unlessLeftOut(t, async () => {
       const lab = await Lab.open(t, secret);
       await lab.spoil(0, 1 << 30);
-      const check = await lab.sonic('check', '--no-mark');
-      t.is(check.status, FOUND, check.stdout + check.stderr);
+      const check = exited(t, FOUND, await lab.sonic('check', '--no-mark'));
       t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
       t.regex(check.stdout, /^1 file cannot be read/m);
       t.is(check.stdout.match(/^unreadable:/gm)!.length, 1);
@@ -129,8 +128,7 @@ test('a check finds the records on both sides of a place that cannot be read', a
     await lab.spoil(0, 1 << 30);
     const without = looked((await lab.sonic('check', '--no-mark')).stdout);
     await lab.spoil(0, 200);
-    const check = await lab.sonic('check', '--no-mark', '--read-data=all');
-    t.is(check.status, FOUND, check.stdout + check.stderr);
+    const check = exited(t, FOUND, await lab.sonic('check', '--no-mark', '--read-data=all'));
     t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
     t.true(looked(check.stdout) > without, check.stdout);
     await rebuildStops(t, lab);
@@ -142,8 +140,7 @@ test('bodies that cannot be read are named when data is read', async (t) => {
     const lab = await Lab.open(t);
     const bytes = lab.packBytes();
     await lab.spoil(bytes - 1, bytes); // the end of the last commit
-    const check = await lab.sonic('check', '--no-mark', '--read-data=all');
-    t.is(check.status, FOUND, check.stdout + check.stderr);
+    const check = exited(t, FOUND, await lab.sonic('check', '--no-mark', '--read-data=all'));
     t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
     await rebuildStops(t, lab);
   });
@@ -164,11 +161,9 @@ test('clearing up names a pack that it cannot read, and loses nothing', async (t
   await unlessLeftOut(t, async () => {
     const lab = await Lab.open(t);
     await lab.spoil(0, 1 << 30);
-    const ended = await lab.sonic('delete', '--waste', '1', '--yes', '2');
-    t.is(ended.status, 1, ended.stdout + ended.stderr);
+    const ended = exited(t, 1, await lab.sonic('delete', '--waste', '1', '--yes', '2'));
     t.regex(ended.stderr, /packs\/00000002\.pack cannot be read: EIO.*IO_FAILED/);
-    const orphans = await lab.sonic('orphans', '--waste', '1');
-    t.is(orphans.status, 1, orphans.stdout + orphans.stderr);
+    const orphans = exited(t, 1, await lab.sonic('orphans', '--waste', '1'));
     t.regex(orphans.stderr, /packs\/00000002\.pack cannot be read: EIO.*IO_FAILED/);
     t.true(lab.packBytes() > 0);
   });
@@ -193,12 +188,10 @@ test('a pack that the user may not open is named, and its contents are not marke
     if (!isRoot || (await run('sonic', ['--version'], as)).status !== 0) {
       throw new LeftOut('commands cannot run as somebody else here');
     }
-    const check = await run('sonic', ['check', ...lab.words], as);
-    t.is(check.status, FOUND, check.stdout + check.stderr);
+    const check = exited(t, FOUND, await run('sonic', ['check', ...lab.words], as));
     t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EACCES/m);
     t.regex(check.stdout, /could not be marked \(STORE_NOT_READABLE/);
-    const rebuild = await run('sonic', ['rebuild', ...lab.words], as);
-    t.is(rebuild.status, 1, rebuild.stdout + rebuild.stderr);
+    const rebuild = exited(t, 1, await run('sonic', ['rebuild', ...lab.words], as));
     t.regex(rebuild.stderr, /packs\/00000002\.pack cannot be read.*STORE_NOT_READABLE/);
     fs.chmodSync(pack, 0o640);
     await succeed('sonic', ['check', ...lab.words, '--read-data=all'], as);

@@ -1,16 +1,18 @@
 /** Machines that use a store in a bucket by the commands, each with a cache and a memory of its own. */
 import fs from 'node:fs';
 import path from 'node:path';
-import type { ExecutionContext } from 'ava';
+import type { ExecutionContext, TestFn } from 'ava';
 import { KEY_VARIABLES } from './buckets.js';
 import { type ListedSet, type Outcome, run, type Tool } from './commands.js';
-import { scratchInMemory } from './scratch.js';
+import { makeScratch, removeScratch, scratchInMemory } from './scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from './tree.js';
 import { BUCKET, type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
 
 export const STORE = `s3://${BUCKET}/all`;
 /** Arguments that name the client. */
 export const CLIENT = ['-D', STORE, '-C', 'me'] as const;
+/** With long names, a catalog of these files has more than 512 KiB, and the bucket a copy of it. */
+const LONG_NAMES = 2600;
 
 export class BucketLab {
   readonly home: string;
@@ -77,6 +79,19 @@ export class BucketLab {
     fs.writeFileSync(path.join(cache, '.arbitrates'), 'many\n');
   }
 
+  /** Returns the folder of the client in the cache of a machine. */
+  cacheOf(machine: string): string {
+    const caches = this.at(`${machine}-cache/tardis/buckets`);
+    return path.join(caches, fs.readdirSync(caches)[0]!, 'me');
+  }
+
+  /** Writes a file with a password; returns the words that name it. */
+  password(secret: string, option = '--password-file'): string[] {
+    const named = this.at(`${secret}.password`);
+    fs.writeFileSync(named, secret, { mode: 0o600 });
+    return [option, named];
+  }
+
   /** Makes a tree with small, middle and large files. */
   grow(): void {
     makeTree(this.source, [
@@ -90,6 +105,24 @@ export class BucketLab {
   change(round: number): void {
     fs.writeFileSync(path.join(this.source, 'docs', 'letter'), text(`letter ${round}`, 5000));
     fs.writeFileSync(path.join(this.source, `new-${round}`), noise(round, 2_000_000));
+  }
+
+  /** Backs up three sets on the machine `one`; much of the first two is in no later one. */
+  async backUpThree(args: readonly string[] = []): Promise<void> {
+    for (const round of [1, 2, 3]) {
+      this.change(round);
+      fs.writeFileSync(path.join(this.source, 'passing'), noise(`passing ${round}`, 1_500_000));
+      if (round > 1) fs.rmSync(path.join(this.source, `new-${round - 1}`));
+      await this.backUp('one', round === 1 ? ['--create', ...args] : args);
+    }
+  }
+
+  /** Fills a folder of the tree with files of so long names that the bucket gets a copy of the catalog. */
+  fill(folder: string): void {
+    fs.mkdirSync(path.join(this.source, folder));
+    for (let file = 0; file < LONG_NAMES; file += 1) {
+      fs.writeFileSync(path.join(this.source, folder, `${'n'.repeat(190)}-${file}`), '');
+    }
   }
 }
 
@@ -118,27 +151,44 @@ export class ServedLab extends BucketLab {
     return requested;
   }
 
-  /** Writes a file with a password; returns the option that names it. */
-  password(secret: string): string[] {
-    fs.writeFileSync(this.at('secret'), secret, { mode: 0o600 });
-    return ['--password-file', this.at('secret')];
+  /** Starts a lab with a tree. */
+  static async grown(...[t, ...options]: Parameters<typeof ServedLab.start>): Promise<ServedLab> {
+    const lab = await ServedLab.start(t, ...options);
+    lab.grow();
+    return lab;
   }
 
-  /** Starts a lab for the tests of a file, which removes `home` at its end. */
-  static async startIn(home: string, options: S3Options = {}): Promise<ServedLab> {
-    return new ServedLab(home, await S3Server.start(options));
+  /** Returns the objects with such names. */
+  names(part: RegExp): string[] {
+    return this.server.objects.keys().filter((name) => part.test(name));
   }
 
   /**
-   * Starts a lab with a copy of another one's bucket, and with its tree, which this lab must not change. Its machines know nothing yet.
+   * Returns a function that starts labs for the tests of a file, each with a copy of the bucket of a grown lab, which
+   * `backUp` fills once, and with its tree, which no test may change. The machines of these labs know nothing yet.
    */
-  static async like(
-    t: ExecutionContext,
-    model: ServedLab,
+  static alike(
+    { after }: Pick<TestFn, 'after'>,
+    backUp: (model: ServedLab) => Promise<unknown>,
     options: S3Options = {},
-  ): Promise<ServedLab> {
-    const server = await S3Server.during(t, options);
-    server.objects.copyFrom(model.server.objects);
-    return new ServedLab(scratchInMemory(t), server, model.source);
+  ) {
+    const home = makeScratch();
+    let making: Promise<ServedLab> | undefined;
+    after.always(async () => {
+      (await making)?.server.close();
+      removeScratch(home);
+    });
+    const make = async (): Promise<ServedLab> => {
+      const model = new ServedLab(home, await S3Server.start(options));
+      model.grow();
+      await backUp(model);
+      return model;
+    };
+    return async (t: ExecutionContext, more: S3Options = {}): Promise<ServedLab> => {
+      making ??= make();
+      const [model, server] = [await making, await S3Server.during(t, { ...options, ...more })];
+      server.objects.copyFrom(model.server.objects);
+      return new ServedLab(scratchInMemory(t), server, model.source);
+    };
   }
 }

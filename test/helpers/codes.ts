@@ -1,4 +1,5 @@
-/** Returns the error codes with which calls and commands fail. */
+/** Error codes with which calls and commands fail, and the exit statuses of commands. */
+import type { ExecutionContext } from 'ava';
 import { systemCode, TardisError } from '../../src/errors/index.js';
 
 /** Returns the code of one of our errors, or of the system's. Rethrows any other error, which is a bug. */
@@ -32,4 +33,20 @@ export async function rejectedCode(promise: Promise<unknown>): Promise<string | 
 /** Returns the code of the error that a command has printed. */
 export function codeIn({ stderr }: { readonly stderr: string }): string | undefined {
   return /\[([A-Z_]+)\]/.exec(stderr)?.[1];
+}
+
+/** Checks the exit status of a command. Returns the command's outcome. */
+export function exited<T extends Printed>(
+  t: Pick<ExecutionContext, 'is'>,
+  status: number | null,
+  outcome: T,
+): T {
+  t.is(outcome.status, status, outcome.stdout + outcome.stderr);
+  return outcome;
+}
+
+interface Printed {
+  readonly status: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
 }

@@ -3,8 +3,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
+import { type CommandOptions, succeed } from './commands.js';
 import { scratchInMemory } from './scratch.js';
-import { dir, file, makeTree, type TreeNode } from './tree.js';
+import { differences, dir, file, look, makeTree, type TreeNode } from './tree.js';
 
 export interface Lab {
   readonly home: string;
@@ -35,6 +36,17 @@ export function lab(t: ExecutionContext, tree: readonly TreeNode[] = SMALL): Lab
       return at(name);
     },
   };
+}
+
+/** Restores a tree into a directory. Returns what differs from how the tree is now. */
+export async function restoredBy(
+  words: readonly string[],
+  tree: string,
+  output: string,
+  options?: CommandOptions,
+): Promise<string[]> {
+  await succeed('regenerate', [...words, '-o', output, tree], options);
+  return differences(look(tree), look(path.join(output, path.basename(tree))));
 }
 
 /** Returns the codecs of the records with at least `rawBytes`, from the catalog. */

@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
+import { exited } from './codes.js';
 import { type ListedSet, type Outcome, succeed } from './commands.js';
 import { makeScratch, removeScratch } from './scratch.js';
 import { differences, look, type Snapshot } from './tree.js';
@@ -84,8 +85,7 @@ export async function readersAgree(
   try {
     const place = [folder, valueOf(args, '-C')!];
     const options = optionsOf(args, home);
-    const listed = await readByPython('list', ...place, ...options);
-    t.is(listed.status, 0, listed.stderr);
+    const listed = exited(t, 0, await readByPython('list', ...place, ...options));
     const wanted = JSON.parse(await succeed('lstardis', [...args, '--json'], { env })) as {
       sets: readonly ListedSet[];
     };
@@ -103,8 +103,7 @@ export async function readersAgree(
         await succeed('regenerate', [...args, '-b', set, '-o', one, source], { env });
         ours = look(path.join(one, path.basename(source)));
       }
-      const read = await readByPython('restore', ...place, set, other, ...options);
-      t.is(read.status, 0, read.stderr);
+      exited(t, 0, await readByPython('restore', ...place, set, other, ...options));
       t.deepEqual(differences(ours, look(path.join(other, source))), [], `set ${set}`);
       for (const made of [one, other]) removeScratch(made);
     }
