@@ -71,7 +71,7 @@ function written(prefix, files, groupOf) {
 }
 
 const files = areGrouped ? grouped(listed()) : patterns;
-const ava = join(import.meta.dirname, 'ava.mjs');
+const ava = join(import.meta.dirname, '../node_modules/ava/entrypoints/cli.js');
 const own = areGrouped && process.env.TEST_TIMES === undefined ? newTimes() : undefined;
 const child = spawn(process.execPath, [ava, ...options, ...files], {
   stdio: 'inherit',

@@ -209,7 +209,7 @@ function modesIn(store: string): { files: string[]; directories: string[] } {
 
 test('Umask limits the permissions of a store', async (t) => {
   const { at, source, written } = lab(t);
-  const alone = { isProcess: true } as const; // a thread has no umask of its own
+  const alone = { isProcess: true } as const; // a command in this process has no umask of its own
   addTo(source, file('large', noise(1, 2 * MIB)));
   for (const [umask, files, directories] of [
     ['002', '664', '775'],

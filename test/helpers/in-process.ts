@@ -81,8 +81,8 @@ registerHooks({
 
 rememberPasswords();
 
-/** Replaces `process.umask`, which a test's thread may not call; new files keep the umask of the process. */
-function allowUmask(): void {
+/** Replaces `process.umask`: a command sets one for good, and the process that runs the tests keeps its own. */
+function keepUmask(): void {
   Object.defineProperty(process, 'umask', { value: () => 0o022, configurable: true });
 }
 
@@ -221,7 +221,7 @@ async function asCommand<T>(
   runs += 1;
   for (const reset of resets.values()) reset();
   outside = { ...process.env };
-  allowUmask();
+  keepUmask();
   replaceEnvironment(environment);
   process.argv = [argv[0]!, tool, ...args];
   process.stdout.write = stdout.write;

@@ -1,7 +1,7 @@
 /**
  * Runs client and server in one thread, with an injected system. Jobs and storage run inline, one after the
- * other; only the socket between them is real. It is TCP, since a unix socket needs a umask, which a test's
- * thread may not set. The clock runs ahead, so that entries made a moment ago count as settled.
+ * other; only the socket between them is real. It is TCP, since a unix socket needs a umask, which the process
+ * of the tests keeps. The clock runs ahead, so that entries made a moment ago count as settled.
  */
 import {
   type Certificate,
