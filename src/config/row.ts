@@ -30,9 +30,8 @@ type ValueType =
 
 export interface ValueSpec {
   readonly type: ValueType;
-  /** 0 unless given. */
-  readonly min?: number;
-  readonly max?: number;
+  /** The least and the greatest value of a number; without it, any from 0 on. */
+  readonly range?: readonly [min: number, max: number];
   readonly choices?: readonly string[];
   /** Choices of the predecessor programs that are rejected, with their replacements. */
   readonly refused?: Readonly<Record<string, string>>;
@@ -68,8 +67,9 @@ export interface SettingRow extends ValueSpec, RowTexts {
   /** Texts of single tools, if those of the row do not fit them. */
   readonly perTool?: ToolTexts;
   /**
-   * Flags in the format of commander: `-D, --database <dir>`. Flags of lists and counts may be repeated. A
-   * secret is written `-P, --password[=password]`: its value is never the next word.
+   * Flags in the format of commander: `-D, --database <dir>`. Flags of lists and counts may be repeated. A bool that
+   * also has a `--no-` form is written `--[no-]crypt` in the table. A secret is written `-P, --password[=password]`: its
+   * value is never the next word.
    */
   readonly flags?: string;
   /** Setting that takes the second and later values of a repeated flag. Without it, only the last value counts. */
@@ -82,7 +82,7 @@ export interface SettingRow extends ValueSpec, RowTexts {
   readonly isNumberOrNothing?: true;
   /** True if the value is never shown. */
   readonly isSecret?: true;
-  /** True if the flag of a bool also has a `--no-` form. */
+  /** True if the flag of a bool also has a `--no-` form; `completed` takes it from the flags. */
   readonly negatable?: true;
   /**
    * Pattern of the arguments that are not options, which this setting takes: `<path...>`, or `[path...]` if they are
@@ -126,11 +126,15 @@ export function rowsFor<const S extends Shared, R extends PartialTable>(
 const LISTS: ReadonlySet<ValueType> = new Set(['texts', 'paths', 'places', 'commands']);
 const NUMBERS: ReadonlySet<ValueType> = new Set(['int', 'count', 'size', 'seconds', 'mode']);
 
-/** Returns a row with the default and the minimum of its type, unless it has its own. */
+/** Returns a row with the default and the range of its type, unless it has its own, and with its flags for commander. */
 export function completed(row: SettingRow): SettingRow {
-  if (row.type === 'bool') return { default: false, ...row };
+  if (row.type === 'bool') return { default: false, ...row, ...withoutBrackets(row.flags) };
   if (LISTS.has(row.type)) return { default: [], ...row };
-  return NUMBERS.has(row.type) ? { min: 0, ...row } : row;
+  return NUMBERS.has(row.type) ? { range: [0, Infinity], ...row } : row;
+}
+
+function withoutBrackets(flags = ''): Pick<SettingRow, 'flags' | 'negatable'> {
+  return flags.includes('[no-]') ? { flags: flags.replace('[no-]', ''), negatable: true } : {};
 }
 
 type Given<R extends SettingRow> = R extends { type: 'bool' }

@@ -103,8 +103,7 @@ export const BUCKET_ROWS = rowsFor({ tools: BUCKET_TOOLS }, {
   },
   singleWriter: {
     type: 'bool',
-    flags: '--single-writer',
-    negatable: true,
+    flags: '--[no-]single-writer',
     variable: 'TARDIS_SINGLE_WRITER',
     clientKey: 'SingleWriter',
     serverKey: 'SingleWriter',
@@ -113,7 +112,7 @@ export const BUCKET_ROWS = rowsFor({ tools: BUCKET_TOOLS }, {
   },
   lockDays: {
     type: 'int',
-    max: 3650,
+    range: [0, 3650],
     default: 0,
     flags: '--lock-days <days>',
     variable: 'TARDIS_LOCK_DAYS',
@@ -124,7 +123,7 @@ export const BUCKET_ROWS = rowsFor({ tools: BUCKET_TOOLS }, {
   },
   parityPercent: {
     type: 'int',
-    max: 50,
+    range: [0, 50],
     defaultText: '3, and 0 in a bucket',
     tools: PARITY_TOOLS,
     flags: '--parity <percent>',
@@ -179,8 +178,7 @@ export const BUCKET_ROWS = rowsFor({ tools: BUCKET_TOOLS }, {
   },
   refreshSeconds: {
     type: 'seconds',
-    min: 1,
-    max: 86_400,
+    range: [1, 86_400],
     default: 30,
     tools: ['tardisfs', 'tardis-web', 'tardisremote'],
     flags: '--refresh <seconds>',

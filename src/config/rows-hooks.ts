@@ -63,8 +63,7 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   hookSeconds: {
     type: 'seconds',
-    min: 0.1,
-    max: 7 * DAY_SECONDS,
+    range: [0.1, 7 * DAY_SECONDS],
     default: 600,
     tools: ['tardis', 'tardisd'],
     flags: '--hook-timeout <seconds>',
@@ -103,8 +102,7 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   urlSeconds: {
     type: 'seconds',
-    min: 0.1,
-    max: 600,
+    range: [0.1, 600],
     default: 10,
     flags: '--url-timeout <seconds>',
     clientKey: 'UrlTimeout',
@@ -164,8 +162,7 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
   },
   notices: {
     type: 'bool',
-    flags: '--notices',
-    negatable: true,
+    flags: '--[no-]notices',
     clientKey: 'Notices',
     help: 'show a notice on the desktop of this user when a backup has failed or has not saved everything, and when the disk of the store may be unplugged',
   },

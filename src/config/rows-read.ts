@@ -12,8 +12,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   hidden: {
     type: 'bool',
     default: true,
-    flags: '-a, --hidden',
-    negatable: true,
+    flags: '-a, --[no-]hidden',
     help: 'also list names that begin with a dot',
   },
   directoryItself: {
@@ -29,7 +28,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   },
   listingDepth: {
     type: 'int',
-    max: 1_000_000,
+    range: [0, 1_000_000],
     default: 0,
     flags: '--maxdepth <n>',
     help: 'with --recurse: enter at most n levels of directories (1: only the given directories; 0: no limit)',
@@ -91,16 +90,14 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   headers: {
     type: 'bool',
     default: true,
-    flags: '--headers',
-    negatable: true,
+    flags: '--[no-]headers',
     help: 'show the names of directories and files above their listings, and table headings',
   },
   color: {
     type: 'bool',
     default: undefined,
     tools: ['lstardis', 'tardiff'],
-    flags: '--color',
-    negatable: true,
+    flags: '--[no-]color',
     help: 'show colors (default: on a terminal, unless NO_COLOR is set)',
   },
   colors: {
@@ -120,8 +117,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   deletions: {
     type: 'bool',
     default: true,
-    flags: '--deletions',
-    negatable: true,
+    flags: '--[no-]deletions',
     help: 'show deletions among the versions',
   },
   oneline: {
@@ -164,7 +160,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   },
   unifiedLines: {
     type: 'int',
-    max: 1_000_000,
+    range: [0, 1_000_000],
     flags: '-u, --unified [lines]',
     isCommon: true,
     preset: '3',
@@ -173,7 +169,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   },
   contextLines: {
     type: 'int',
-    max: 1_000_000,
+    range: [0, 1_000_000],
     flags: '-c, --context [lines]',
     preset: '3',
     isNumberOrNothing: true,
@@ -191,8 +187,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   },
   width: {
     type: 'int',
-    min: 20,
-    max: 1000,
+    range: [20, 1000],
     flags: '--width <columns>',
     help: 'columns of a side-by-side diff (default: the width of the terminal, or 130)',
   },
@@ -204,8 +199,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   },
   recurseInto: {
     type: 'bool',
-    flags: '-r, --recurse',
-    negatable: true,
+    flags: '-r, --[no-]recurse',
     help: 'also compare subdirectories',
   },
   newFile: {
@@ -221,13 +215,12 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   },
   showsBinary: {
     type: 'bool',
-    flags: '-B, --binary',
-    negatable: true,
+    flags: '-B, --[no-]binary',
     help: 'also show the lines of binary files',
   },
   mostShownBytes: {
     type: 'size',
-    max: 128 << 20,
+    range: [0, 128 << 20],
     default: 8 << 20,
     flags: '--max-size <size>',
     help: 'do not show the lines of larger files, only report that they differ',
@@ -348,7 +341,7 @@ export const MOUNT_ROWS = rowsFor({ tools: ['tardisfs'] }, {
 export const WEB_ROWS = rowsFor({ tools: ['tardis-web'] }, {
   webPort: {
     type: 'int',
-    max: 65_535,
+    range: [0, 65_535],
     default: 0,
     flags: '--web-port <n>',
     variable: 'TARDIS_WEB_PORT',
@@ -370,14 +363,13 @@ export const WEB_ROWS = rowsFor({ tools: ['tardis-web'] }, {
   openBrowser: {
     type: 'bool',
     default: true,
-    flags: '--browser',
+    flags: '--[no-]browser',
     isCommon: true,
-    negatable: true,
     help: 'open the page in the browser (xdg-open); its address is printed in any case',
   },
   idleEnd: {
     type: 'seconds',
-    max: 31_536_000,
+    range: [0, 31_536_000],
     default: 3600,
     flags: '--idle-end <seconds>',
     variable: 'TARDIS_WEB_IDLE_END',

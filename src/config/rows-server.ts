@@ -53,8 +53,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   newHostsAtOnce: {
     type: 'int',
-    min: 1,
-    max: 1_000_000,
+    range: [1, 1_000_000],
     default: 20,
     flags: '--new-hosts-at-once <n>',
     serverKey: 'NewHostsAtOnce',
@@ -69,7 +68,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   verbose: {
     type: 'count',
-    max: 9,
+    range: [0, 9],
     default: 0,
     tools: ['tardisd', 'tardisremote'],
     flags: '-v, --verbose',
@@ -113,7 +112,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   umask: {
     type: 'mode',
-    max: 0o777,
+    range: [0, 0o777],
     default: () => process.umask() | STORE_UMASK,
     defaultText: '027, combined with the umask of the process',
     tools: ['tardisd', ...SONIC],
@@ -166,7 +165,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   storageThreads: {
     type: 'int',
-    max: 16,
+    range: [0, 16],
     defaultText: '1, or 0 for a single session on at most two processors',
     serverKey: 'StorageThreads',
     isTuning: true,
@@ -174,8 +173,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   creditBytes: {
     type: 'size',
-    min: 17 * MIB,
-    max: 1024 * MIB,
+    range: [17 * MIB, 1024 * MIB],
     default: 17 * MIB,
     serverKey: 'Credit',
     isTuning: true,
@@ -183,23 +181,21 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   parkSeconds: {
     type: 'seconds',
-    max: 86_400,
+    range: [0, 86_400],
     default: 600,
     serverKey: 'ParkTimeout',
     help: 'seconds that a session whose connection is lost waits for its client; 0: it ends at once',
   },
   maxParked: {
     type: 'int',
-    min: 1,
-    max: 1024,
+    range: [1, 1024],
     default: 16,
     serverKey: 'ParkedSessions',
     help: 'number of sessions without a connection that may wait; beyond it, the one that has waited longest ends',
   },
   packBytes: {
     type: 'size',
-    min: MIB,
-    max: 2048 * MIB,
+    range: [MIB, 2048 * MIB],
     default: 64 * MIB,
     serverKey: 'PackSize',
     isTuning: true,
@@ -207,7 +203,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   packContentBytes: {
     type: 'size',
-    max: 1024 * MIB,
+    range: [0, 1024 * MIB],
     default: 8 * MIB,
     serverKey: 'PackContentSize',
     isTuning: true,
@@ -215,7 +211,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   reserveBytes: {
     type: 'size',
-    max: 1024 * MIB,
+    range: [0, 1024 * MIB],
     default: 16 * MIB,
     serverKey: 'Reserve',
     isTuning: true,
@@ -223,7 +219,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   leastFreeBytes: {
     type: 'size',
-    max: 2 ** 50,
+    range: [0, 2 ** 50],
     default: 32 * MIB,
     serverKey: 'LeastFree',
     isTuning: true,
@@ -231,8 +227,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   catalogCacheBytes: {
     type: 'size',
-    min: MIB,
-    max: 1024 * MIB,
+    range: [MIB, 1024 * MIB],
     default: 6 * MIB,
     serverKey: 'CatalogCache',
     isTuning: true,
@@ -240,8 +235,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   checkpointBytes: {
     type: 'size',
-    min: MIB,
-    max: 4096 * MIB,
+    range: [MIB, 4096 * MIB],
     default: 64 * MIB,
     serverKey: 'CheckpointSize',
     isTuning: true,
@@ -249,8 +243,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   checkpointEntries: {
     type: 'int',
-    min: 64,
-    max: 1 << 24,
+    range: [64, 1 << 24],
     default: 65_536,
     serverKey: 'CheckpointEntries',
     isTuning: true,
@@ -258,8 +251,7 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   checkpointSeconds: {
     type: 'seconds',
-    min: 0.1,
-    max: 3600,
+    range: [0.1, 3600],
     default: 5,
     serverKey: 'CheckpointInterval',
     isTuning: true,
@@ -280,7 +272,7 @@ export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
   },
   remotePort: {
     type: 'int',
-    max: 65_535,
+    range: [0, 65_535],
     default: DEFAULT_REMOTE_PORT,
     flags: '--port <n>',
     isCommon: true,
@@ -290,8 +282,7 @@ export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
   },
   remoteUrlPort: {
     type: 'int',
-    min: 1,
-    max: 65_535,
+    range: [1, 65_535],
     tools: CONNECTING,
     variable: 'TARDIS_REMOTE_PORT',
     defaultText: '443',
@@ -325,7 +316,7 @@ export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
   },
   besidePort: {
     type: 'int',
-    max: 65_535,
+    range: [0, 65_535],
     default: DEFAULT_REMOTE_PORT,
     tools: ['tardisd'],
     flags: '--remote-port <n>',
@@ -343,8 +334,7 @@ export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
     type: 'bool',
     default: true,
     tools: ['tardisd', 'tardisremote'],
-    flags: '--compress',
-    negatable: true,
+    flags: '--[no-]compress',
     serverKey: 'Compress',
     help: 'compress JSON responses over HTTP, if the HTTP client accepts that',
   },
@@ -352,8 +342,7 @@ export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
     type: 'bool',
     default: true,
     tools: ['tardisd', 'tardisremote'],
-    flags: '--allow-cache',
-    negatable: true,
+    flags: '--[no-]allow-cache',
     serverKey: 'AllowCache',
     help: 'let HTTP clients cache contents of complete sets for an hour',
   },
@@ -365,7 +354,7 @@ const DAY_SECONDS = 86_400;
 export const WATCH_ROWS = rowsFor({ tools: ['tardisd'] }, {
   overdueSeconds: {
     type: 'seconds',
-    max: 999_999_999,
+    range: [0, 999_999_999],
     default: 0,
     tools: ['tardis', 'tardisd', 'tardis-web', 'sonic clients', 'sonic status'],
     flags: '--overdue-after <seconds>',
@@ -387,8 +376,7 @@ export const WATCH_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   watchSeconds: {
     type: 'seconds',
-    min: 1,
-    max: DAY_SECONDS,
+    range: [1, DAY_SECONDS],
     default: 300,
     serverKey: 'WatchInterval',
     help: 'seconds between two checks of all clients, for overdue clients and for metrics',
@@ -401,7 +389,7 @@ export const WATCH_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   metricsPort: {
     type: 'int',
-    max: 65_535,
+    range: [0, 65_535],
     flags: '--metrics-port <n>',
     serverKey: 'MetricsPort',
     help: 'serve metrics over HTTP at /metrics on this port; 0: any free port',
@@ -421,8 +409,7 @@ export const WATCH_ROWS = rowsFor({ tools: ['tardisd'] }, {
   },
   profilesKept: {
     type: 'int',
-    min: 1,
-    max: 1000,
+    range: [1, 1000],
     default: 20,
     serverKey: 'ProfilesKept',
     help: 'number of the newest session profiles to keep',

@@ -12,7 +12,7 @@ export const CHECK_ROWS = rowsFor({ tools: ['sonic check'] }, {
   },
   readDataAgeDays: {
     type: 'int',
-    max: 36_500,
+    range: [0, 36_500],
     default: 0,
     flags: '--read-data-age <days>',
     help: 'skip data that was read without an error less than this many days ago; 0: skip none',
@@ -20,8 +20,7 @@ export const CHECK_ROWS = rowsFor({ tools: ['sonic check'] }, {
   mark: {
     type: 'bool',
     default: true,
-    flags: '--mark',
-    negatable: true,
+    flags: '--[no-]mark',
     help: 'mark damaged data in the store, so that the next backup sends it again',
   },
   againstSource: {
@@ -151,8 +150,7 @@ export const REKEY_ROWS = rowsFor({ tools: ['sonic forget-path'] }, {
     type: 'bool',
     default: true,
     tools: ANEW_TOOLS,
-    flags: '--verify',
-    negatable: true,
+    flags: '--[no-]verify',
     help: 'read all rewritten contents to check them, before they replace the old contents',
   },
   acceptDamage: {

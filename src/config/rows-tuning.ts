@@ -11,8 +11,7 @@ const MIB = 1 << 20;
 export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   budgetBytes: {
     type: 'size',
-    min: MIB,
-    max: 4096 * MIB,
+    range: [MIB, 4096 * MIB],
     default: 12 * MIB,
     flags: '--budget <size>',
     clientKey: 'Budget',
@@ -21,7 +20,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   linkBudgetBytes: {
     type: 'size',
     tools: ['tardis'],
-    max: 4096 * MIB,
+    range: [0, 4096 * MIB],
     default: 24 * MIB,
     flags: '--link-budget <size>',
     clientKey: 'LinkBudget',
@@ -29,8 +28,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   budgetItems: {
     type: 'int',
-    min: 64,
-    max: 1 << 24,
+    range: [64, 1 << 24],
     default: 32_768,
     flags: '--budget-items <n>',
     clientKey: 'BudgetItems',
@@ -38,8 +36,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   parcelFiles: {
     type: 'int',
-    min: 1,
-    max: 4096,
+    range: [1, 4096],
     default: 512,
     flags: '--parcel-files <n>',
     clientKey: 'ParcelFiles',
@@ -47,8 +44,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   parcelBytes: {
     type: 'size',
-    min: 4 * KIB,
-    max: 8 * MIB,
+    range: [4 * KIB, 8 * MIB],
     default: 2 * MIB,
     flags: '--parcel-size <size>',
     clientKey: 'ParcelSize',
@@ -56,8 +52,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   frameBytes: {
     type: 'size',
-    min: 4 * KIB,
-    max: 8 * MIB,
+    range: [4 * KIB, 8 * MIB],
     default: MIB,
     flags: '--frame-size <size>',
     clientKey: 'FrameSize',
@@ -65,7 +60,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   smallBytes: {
     type: 'size',
-    max: MIB,
+    range: [0, MIB],
     default: 128 * KIB,
     flags: '--small-size <size>',
     clientKey: 'SmallSize',
@@ -73,8 +68,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   walkConcurrency: {
     type: 'int',
-    min: 1,
-    max: 16,
+    range: [1, 16],
     default: 1,
     flags: '--walk-concurrency <n>',
     clientKey: 'WalkConcurrency',
@@ -82,8 +76,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   compareConcurrency: {
     type: 'int',
-    min: 1,
-    max: 1024,
+    range: [1, 1024],
     default: 64,
     flags: '--compare-concurrency <n>',
     clientKey: 'CompareConcurrency',
@@ -91,7 +84,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   readConcurrency: {
     type: 'int',
-    max: 64,
+    range: [0, 64],
     default: 0,
     flags: '--read-concurrency <n>',
     clientKey: 'ReadConcurrency',
@@ -99,7 +92,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   buildConcurrency: {
     type: 'int',
-    max: 64,
+    range: [0, 64],
     default: 0,
     flags: '--build-concurrency <n>',
     clientKey: 'BuildConcurrency',
@@ -107,7 +100,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   streamConcurrency: {
     type: 'int',
-    max: 16,
+    range: [0, 16],
     default: 0,
     flags: '--stream-concurrency <n>',
     clientKey: 'StreamConcurrency',
@@ -115,7 +108,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   largeConcurrency: {
     type: 'int',
-    max: 64,
+    range: [0, 64],
     default: 0,
     flags: '--large-concurrency <n>',
     clientKey: 'LargeConcurrency',
@@ -123,8 +116,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   sendConcurrency: {
     type: 'int',
-    min: 1,
-    max: 65_536,
+    range: [1, 65_536],
     default: 1024,
     flags: '--send-concurrency <n>',
     clientKey: 'SendConcurrency',
@@ -144,8 +136,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   compressLevel: {
     type: 'int',
-    min: 1,
-    max: 19,
+    range: [1, 19],
     default: 1,
     flags: '--compress-level <n>',
     clientKey: 'CompressLevel',
@@ -153,8 +144,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   changeLevel: {
     type: 'int',
-    min: 1,
-    max: 19,
+    range: [1, 19],
     default: 8,
     flags: '--change-level <n>',
     clientKey: 'ChangeLevel',
@@ -162,8 +152,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   changeFrameBytes: {
     type: 'size',
-    min: 4 * KIB,
-    max: 8 * MIB,
+    range: [4 * KIB, 8 * MIB],
     default: 4 * MIB,
     flags: '--change-frame-size <size>',
     clientKey: 'ChangeFrameSize',
@@ -171,7 +160,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   changeBytes: {
     type: 'size',
-    max: 4096 * MIB * 1024,
+    range: [0, 4096 * MIB * 1024],
     default: 64 * MIB,
     flags: '--change-size <size>',
     clientKey: 'ChangeSize',
@@ -179,7 +168,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   compressMinBytes: {
     type: 'size',
-    max: 4096 * MIB,
+    range: [0, 4096 * MIB],
     default: 0,
     flags: '--compress-min <size>',
     clientKey: 'CompressMin',
@@ -200,7 +189,7 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
   },
   checksumAboveBytes: {
     type: 'size',
-    max: 4096 * MIB * 1024,
+    range: [0, 4096 * MIB * 1024],
     default: 0,
     flags: '--checksum-content <size>',
     clientKey: 'ChecksumContent',

@@ -123,11 +123,8 @@ function pathBytes(text: string, where: string): Buffer {
 
 function bounded(value: number, spec: ValueSpec, where: string, text: string): number {
   const show = (limit: number): string => formatValue(limit, spec);
-  if (spec.min !== undefined && value < spec.min) {
-    throw mustBe(where, text, `≥ ${show(spec.min)}`);
-  }
-  if (spec.max !== undefined && value > spec.max) {
-    throw mustBe(where, text, `≤ ${show(spec.max)}`);
-  }
+  const [min, max] = spec.range ?? [-Infinity, Infinity];
+  if (value < min) throw mustBe(where, text, `≥ ${show(min)}`);
+  if (value > max) throw mustBe(where, text, `≤ ${show(max)}`);
   return value;
 }

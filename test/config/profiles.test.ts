@@ -79,7 +79,8 @@ test('profiles keep to the bounds of the rows, and name no path or text', (t) =>
     for (const [name, row] of ofProfile) {
       const value = found.get(name)!.value as number;
       t.true(row.isTuning === true, name);
-      t.true(value >= (row.min ?? -Infinity) && value <= (row.max ?? Infinity), name);
+      const [min, max] = row.range!;
+      t.true(value >= min && value <= max, name);
     }
   }
 });

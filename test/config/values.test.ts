@@ -9,7 +9,7 @@ const GOOD: [Spec, string, Value][] = [
   [{ type: 'text' }, ' with spaces ', ' with spaces '],
   [{ type: 'name' }, 'tardis.db', 'tardis.db'],
   [{ type: 'mode' }, '027', 0o27],
-  [{ type: 'count', min: 0 }, '3', 3],
+  [{ type: 'count', range: [0, Infinity] }, '3', 3],
   [{ type: 'text' }, '', ''],
   [{ type: 'bool' }, 'yes', true],
   [{ type: 'bool' }, ' TRUE ', true],
@@ -22,13 +22,13 @@ const GOOD: [Spec, string, Value][] = [
   [{ type: 'choice', choices: ['zstd', 'none'] }, ' none ', 'none'],
   [{ type: 'int' }, '42', 42],
   [{ type: 'int' }, '-7', -7],
-  [{ type: 'int', min: 0, max: 3 }, '0', 0],
-  [{ type: 'int', min: 0, max: 3 }, '3', 3],
+  [{ type: 'int', range: [0, 3] }, '0', 0],
+  [{ type: 'int', range: [0, 3] }, '3', 3],
   [{ type: 'seconds' }, '0.125', 0.125],
   [{ type: 'seconds' }, '300', 300],
   [{ type: 'size' }, '0', 0],
   [{ type: 'size' }, '512K', 512 * 1024],
-  [{ type: 'size', min: 1 << 20 }, '1M', 1 << 20],
+  [{ type: 'size', range: [1 << 20, Infinity] }, '1M', 1 << 20],
 ];
 
 const BAD: [Spec, string][] = [
@@ -36,7 +36,7 @@ const BAD: [Spec, string][] = [
   [{ type: 'name' }, '..'],
   [{ type: 'name' }, 'a/b'],
   [{ type: 'mode' }, '8'],
-  [{ type: 'mode', max: 0o777 }, '1000'],
+  [{ type: 'mode', range: [-Infinity, 0o777] }, '1000'],
   [{ type: 'path' }, 'a\0b'],
   [{ type: 'choice', choices: ['a'], refused: { b: 'a is better' } }, 'b'],
   [{ type: 'bool' }, ''],
@@ -52,15 +52,15 @@ const BAD: [Spec, string][] = [
   [{ type: 'int' }, 'ten'],
   [{ type: 'int' }, '10 apples'],
   [{ type: 'int' }, '9'.repeat(16)],
-  [{ type: 'int', min: 1 }, '0'],
-  [{ type: 'int', max: 3 }, '4'],
+  [{ type: 'int', range: [1, Infinity] }, '0'],
+  [{ type: 'int', range: [-Infinity, 3] }, '4'],
   [{ type: 'seconds' }, '-1'],
   [{ type: 'seconds' }, '1s'],
   [{ type: 'seconds' }, '.'],
-  [{ type: 'seconds', min: 0.1 }, '0.05'],
+  [{ type: 'seconds', range: [0.1, Infinity] }, '0.05'],
   [{ type: 'size' }, '-1'],
-  [{ type: 'size', min: 1 << 20 }, '1023K'],
-  [{ type: 'size', max: 1 << 20 }, '2M'],
+  [{ type: 'size', range: [1 << 20, Infinity] }, '1023K'],
+  [{ type: 'size', range: [-Infinity, 1 << 20] }, '2M'],
 ];
 
 test('texts become values of their type', (t) => {
@@ -87,8 +87,8 @@ test('a refusal names what would be right', (t) => {
     t.throws(() => parseValue(text, spec, 'Key')).message;
   t.regex(messageOf({ type: 'bool' }, 'x'), /yes or no/);
   t.regex(messageOf({ type: 'choice', choices: ['zstd', 'none'] }, 'x'), /zstd, none/);
-  t.regex(messageOf({ type: 'int', min: 5 }, '4'), /5/);
-  t.regex(messageOf({ type: 'int', max: 9 }, '10'), /9/);
+  t.regex(messageOf({ type: 'int', range: [5, Infinity] }, '4'), /5/);
+  t.regex(messageOf({ type: 'int', range: [-Infinity, 9] }, '10'), /9/);
 });
 
 test('sizes have units of 1024, in either case', (t) => {

@@ -323,31 +323,23 @@ function hookText(words: readonly string[]): string {
   return words.length === 0 ? 'none' : formatValue([...words], { type: 'command' });
 }
 
+const SHOWN: Readonly<Record<Question, (plan: Plan) => string>> = {
+  Sources: ({ sources }) => listText(sources),
+  Exclude: ({ excludes }) => (excludes.length === 0 ? 'none' : listText(excludes)),
+  Place: ({ server, store }) => (server === undefined ? (store ?? '') : `server ${server}`),
+  Client: ({ client }) => client,
+  Encrypt: ({ passwordFile }) =>
+    passwordFile === undefined ? 'no' : `yes, with the password in ${passwordFile}`,
+  When: ({ time }) => time ?? 'never',
+  Keep: ({ server, keep }) => (server === undefined ? keepText(keep) : 'as the server does'),
+  Report: ({ report }) => ('to' in report ? report.to : report.kind),
+  HookBefore: ({ hooks }) => hookText(hooks.before),
+  HookAfter: ({ hooks }) => hookText(hooks.after),
+};
+
 /** Returns an answer that gives what the plan has. */
 export function answerText(question: Question, plan: Plan): string {
-  const { sources, excludes, store, server, client, passwordFile, time, keep, report } = plan;
-  switch (question) {
-    case 'Sources':
-      return listText(sources);
-    case 'Exclude':
-      return excludes.length === 0 ? 'none' : listText(excludes);
-    case 'Place':
-      return server === undefined ? (store ?? '') : `server ${server}`;
-    case 'Client':
-      return client;
-    case 'Encrypt':
-      return passwordFile === undefined ? 'no' : `yes, with the password in ${passwordFile}`;
-    case 'When':
-      return time ?? 'never';
-    case 'Keep':
-      return server === undefined ? keepText(keep) : 'as the server does';
-    case 'Report':
-      return 'to' in report ? report.to : report.kind;
-    case 'HookBefore':
-      return hookText(plan.hooks.before);
-    case 'HookAfter':
-      return hookText(plan.hooks.after);
-  }
+  return SHOWN[question](plan);
 }
 
 /** Returns a list as `splitList` reads it. */

@@ -105,35 +105,20 @@ interface Offer {
   readonly choices: readonly string[];
 }
 
+/** Lines above the questions for which they do not depend on the plan. */
+const HINTS: Readonly<Partial<Record<Question, string>>> = {
+  Sources: 'What is backed up: home, system, or paths.',
+  When: 'When: hourly, daily, weekly or never.',
+  Keep: 'Sets to keep, such as "all of 2d, 14 daily, 12 monthly", or all.',
+  Report: 'Where a failed backup is reported: a mail address, a URL, desktop or nobody.',
+  HookBefore: 'Command to run before a backup, which begins only if it succeeds; or none.',
+  HookAfter: 'Command to run after a backup, whatever its result; or none.',
+};
+
 function offered(question: Question, plan: Plan): Offer {
-  const usual = answerText(question, plan);
-  const none = { hint: '', usual, choices: [] };
-  switch (question) {
-    case 'Sources':
-      return { ...none, hint: 'What is backed up: home, system, or paths.' };
-    case 'Exclude':
-      return { ...none, hint: foundText(plan) };
-    case 'Place':
-      return offeredPlaces(plan);
-    case 'When':
-      return { ...none, hint: 'When: hourly, daily, weekly or never.' };
-    case 'Keep':
-      return { ...none, hint: 'Sets to keep, such as "all of 2d, 14 daily, 12 monthly", or all.' };
-    case 'Report':
-      return {
-        ...none,
-        hint: 'Where a failed backup is reported: a mail address, a URL, desktop or nobody.',
-      };
-    case 'HookBefore':
-      return {
-        ...none,
-        hint: 'Command to run before a backup, which begins only if it succeeds; or none.',
-      };
-    case 'HookAfter':
-      return { ...none, hint: 'Command to run after a backup, whatever its result; or none.' };
-    default:
-      return none;
-  }
+  if (question === 'Place') return offeredPlaces(plan);
+  const hint = question === 'Exclude' ? foundText(plan) : (HINTS[question] ?? '');
+  return { hint, usual: answerText(question, plan), choices: [] };
 }
 
 function foundText({ sources }: Plan): string {

@@ -75,15 +75,7 @@ export function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions
     watch: watchPlan(settings),
     profiles: profilePlan(settings),
     storageOptions: {
-      store: {
-        packBytes: settings.packBytes,
-        packContentBytes: settings.packContentBytes,
-        catalogCacheBytes: settings.catalogCacheBytes,
-        reserveBytes: settings.reserveBytes,
-        parityPercent: settings.parityPercent ?? USUAL_PARITY_PERCENT,
-        leastFreeBytes: settings.leastFreeBytes,
-        mayUpgrade: settings.allowUpgrades,
-      },
+      store: storeLimitsOf(settings),
       deltas: {
         maxChain: settings.maxDeltaChain,
         maxChangePercent: settings.maxChangePercent,
@@ -107,6 +99,14 @@ export function daemonOptions(settings: Settings<'tardisd'>): Omit<DaemonOptions
 /** Returns the directory of the store as byte text. */
 export function storePath({ database }: Settings<'tardisd'>): string {
   return byteText(absolutePath(database));
+}
+
+/** Returns the limits of packs, catalogs and free space, for sessions and for garbage collection. */
+function storeLimitsOf(settings: Settings<'tardisd'>) {
+  const { packBytes, packContentBytes, catalogCacheBytes, reserveBytes, leastFreeBytes } = settings;
+  const { parityPercent = USUAL_PARITY_PERCENT, allowUpgrades: mayUpgrade } = settings;
+  const sizes = { packBytes, packContentBytes, parityPercent };
+  return { ...sizes, catalogCacheBytes, reserveBytes, leastFreeBytes, mayUpgrade };
 }
 
 function profilePlan(settings: Settings<'tardisd'>): DaemonOptions['profiles'] {
@@ -135,23 +135,15 @@ function namesOf({ formats, priorities }: FormatWords): FormatWords {
  * deleted early, since a full disk of this machine does not matter.
  */
 function gcPlan(settings: Settings<'tardisd'>, isInBucket: boolean): DaemonOptions['gc'] {
-  const { single } = settings;
-  const { packBytes, packContentBytes, catalogCacheBytes, allowUpgrades: mayUpgrade } = settings;
-  const { earlyPurgeBytes, leastAgeSeconds, leastFreeBytes, reserveBytes } = settings;
-  const { parityPercent = USUAL_PARITY_PERCENT } = settings;
-  const memory = { catalogCacheBytes, reserveBytes, leastFreeBytes };
-  const sizes = { packBytes, packContentBytes, parityPercent, ...memory };
+  const { single, earlyPurgeBytes, leastAgeSeconds, leastFreeBytes } = settings;
   return {
     leastFreeBytes,
-    limits: { ...sizes, mayUpgrade, requestsLock: false },
+    limits: { ...storeLimitsOf(settings), requestsLock: false },
     graceMs: single ? 0 : settings.removeAfterSeconds * 1000,
     wasteRatio: settings.wastePercent / 100,
     intervalMs: single ? 0 : settings.gcSeconds * 1000,
     purgeIntervalMs: single ? 0 : settings.purgeSeconds * 1000,
-    purge: {
-      rules: rulesIn(settings),
-      leastAgeMs: leastAgeMs(settings),
-    },
+    purge: { rules: rulesIn(settings), leastAgeMs: leastAgeMs(settings) },
     isOneSession: single,
     isThorough: false,
     skipFile: settings.storeSkipFile,
