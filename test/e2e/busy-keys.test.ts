@@ -12,9 +12,10 @@ import { ROOT } from '../tidy/house.js';
 backupsRunHere();
 poolsStayAway();
 
-const LARGE_BYTES = 128 << 20;
 /** Made before any backup begins: the tests run at once, and one that makes noise keeps the others from watching. */
-const LARGE = noise(1, LARGE_BYTES);
+const LARGE = noise(1, 24 << 20);
+/** With it, to send the large file takes seconds. */
+const SLOW = ['--bandwidth-limit', '8M'];
 const PASSWORD = 'the first words of the owner';
 
 for (const kind of ['encrypting', 'plain'] as const) {
@@ -26,7 +27,7 @@ for (const kind of ['encrypting', 'plain'] as const) {
     await succeed('tardis', [...place, ...own, '--local', '--create', source]);
     fs.writeFileSync(path.join(source, 'large'), LARGE);
     const lock = path.join(store, 'me', 'lock');
-    const backup = new Running('tardis', [...place, ...own, '--local', source]);
+    const backup = new Running('tardis', [...place, ...own, ...SLOW, '--local', source]);
     const isHeld = (): boolean => spawnSync('flock', ['-n', lock, 'true']).status === 1;
     await backup.until('the session has the client', isHeld);
     backup.signalGroup('SIGSTOP');
