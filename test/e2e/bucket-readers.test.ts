@@ -115,30 +115,25 @@ test('a client that a bucket lacks is not mounted', async (t) => {
 test('the page of a bucket shows what another machine stores, and restores it', async (t) => {
   const lab = await ServedLab.grown(t);
   await lab.backUp('one', ['--create']);
-  const door = await WebDoor.start(STORE, ['--refresh', '1'], { env: lab.on('two') });
-  try {
-    const bearer = { authorization: `Bearer ${door.programKey}` };
-    const api = '/api/v1/clients/me';
-    const sets = async (): Promise<number> => {
-      const { body } = await door.request(`${api}/sets`, bearer);
-      return (JSON.parse(body) as { sets: unknown[] }).sets.length;
-    };
-    t.is(await sets(), 1);
-    lab.change(1);
-    await lab.backUp('one');
-    await until(async () => (await sets()) === 2);
-    const file = encodeURIComponent(path.join(lab.source, 'docs/letter'));
-    const content = (set: string) =>
-      door.request(`${api}/sets/${set}/content?path=${file}`, bearer);
-    t.is((await content('2')).body, text('letter 1', 5000).toString());
-    t.is((await content('1')).body, text(1, 4000).toString());
-    const { status, body } = await door.request('/api/v1/clients', bearer);
-    t.is(status, 200);
-    t.is((JSON.parse(body) as { completeSets: number }[])[0]?.completeSets, 2, body);
-    requireNoSecret(t, argumentsOf(door.running.pid) + door.running.stderr);
-  } finally {
-    await door.close();
-  }
+  const door = await WebDoor.during(t, STORE, ['--refresh', '1'], { env: lab.on('two') });
+  const bearer = { authorization: `Bearer ${door.programKey}` };
+  const api = '/api/v1/clients/me';
+  const sets = async (): Promise<number> => {
+    const { body } = await door.request(`${api}/sets`, bearer);
+    return (JSON.parse(body) as { sets: unknown[] }).sets.length;
+  };
+  t.is(await sets(), 1);
+  lab.change(1);
+  await lab.backUp('one');
+  await until(async () => (await sets()) === 2);
+  const file = encodeURIComponent(path.join(lab.source, 'docs/letter'));
+  const content = (set: string) => door.request(`${api}/sets/${set}/content?path=${file}`, bearer);
+  t.is((await content('2')).body, text('letter 1', 5000).toString());
+  t.is((await content('1')).body, text(1, 4000).toString());
+  const { status, body } = await door.request('/api/v1/clients', bearer);
+  t.is(status, 200);
+  t.is((JSON.parse(body) as { completeSets: number }[])[0]?.completeSets, 2, body);
+  requireNoSecret(t, argumentsOf(door.running.pid) + door.running.stderr);
 });
 
 interface Served {

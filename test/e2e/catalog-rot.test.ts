@@ -134,13 +134,9 @@ test('of an encrypting client everything beside a damaged entry is restored, and
   const row = sealed.find((one) => one.readBigUInt64LE(16) === BigInt(200 + 3))!;
   rotBlob(store, row, TIME_AT);
   await readsAllElse(t, rotten, all, 'name-3', 'NOT_AUTHENTIC');
-  const server = await Server.start(store);
-  try {
-    const args = [...server.clientArgs, '-C', 'me', `--password=${SECRET}`];
-    await readsAllElse(t, rotten, args, 'name-3', 'NOT_AUTHENTIC');
-  } finally {
-    await server.stop();
-  }
+  const server = await Server.during(t, store);
+  const args = [...server.clientArgs, '-C', 'me', `--password=${SECRET}`];
+  await readsAllElse(t, rotten, args, 'name-3', 'NOT_AUTHENTIC');
 });
 
 test('an entry is restored whose seal alone is damaged: that of its directory proves it', async (t) => {

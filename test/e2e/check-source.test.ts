@@ -95,12 +95,8 @@ test('a check against the source compares with a server, and with what is encryp
   await succeed('tardis', [...secret, '--local', '--create', source]);
   const here = await succeed('sonic', ['check', '--against-source', ...secret]);
   t.regex(here, /^Read 2 files of the source again/m);
-  const server = await Server.start(store);
-  try {
-    const there = ['-C', 'me', '--password-file', password, ...server.clientArgs];
-    const remote = await succeed('sonic', ['check', '--against-source', ...there]);
-    t.regex(remote, /^Read 2 files of the source again/m);
-  } finally {
-    await server.stop();
-  }
+  const server = await Server.during(t, store);
+  const there = ['-C', 'me', '--password-file', password, ...server.clientArgs];
+  const remote = await succeed('sonic', ['check', '--against-source', ...there]);
+  t.regex(remote, /^Read 2 files of the source again/m);
 });

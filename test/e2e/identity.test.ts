@@ -53,23 +53,19 @@ test('a server that needs no password is refused by a machine that knows the cli
   fs.renameSync(store, honest);
   await succeed('tardis', ['-D', liar, '-C', 'me', '--local', '--create', source]);
   fs.symlinkSync(honest, store);
-  const server = await Server.start(store);
-  try {
-    const there = ['-C', 'me', ...server.clientArgs];
-    await succeed('tardis', [...there, ...password, source]);
-    fs.rmSync(store);
-    fs.symlinkSync(liar, store);
-    const unattended = await run('tardis', [...there, '--reconnect', '0', source]);
-    t.is(refusedWith(unattended), 'ENCRYPTION_GONE', unattended.stderr);
-    for (const reader of [
-      await run('lstardis', there),
-      await run('regenerate', [...there, '-o', at('out'), source]),
-      await run('sonic', ['list', ...there]),
-    ]) {
-      t.is(refusedWith(reader), 'ENCRYPTION_GONE', reader.stderr);
-    }
-  } finally {
-    await server.stop();
+  const server = await Server.during(t, store);
+  const there = ['-C', 'me', ...server.clientArgs];
+  await succeed('tardis', [...there, ...password, source]);
+  fs.rmSync(store);
+  fs.symlinkSync(liar, store);
+  const unattended = await run('tardis', [...there, '--reconnect', '0', source]);
+  t.is(refusedWith(unattended), 'ENCRYPTION_GONE', unattended.stderr);
+  for (const reader of [
+    await run('lstardis', there),
+    await run('regenerate', [...there, '-o', at('out'), source]),
+    await run('sonic', ['list', ...there]),
+  ]) {
+    t.is(refusedWith(reader), 'ENCRYPTION_GONE', reader.stderr);
   }
 });
 

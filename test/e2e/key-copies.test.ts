@@ -132,16 +132,12 @@ test('an account gets in by the copy of its key record, and a removed one by non
   ]);
   const folder = inClient('accounts', 'reader');
   flipAt(path.join(folder, 'keys', '00000001.key'), 90);
-  const server = await Server.start(store);
-  try {
-    const reader = [...server.clientArgs, '-C', 'me', '--account', 'reader', `--password=${NEXT}`];
-    await succeed('lstardis', [...reader, source]);
-    const checked = await run('sonic', ['check', ...place]);
-    t.regex(checked.stdout, /^keys: accounts\/reader\/keys\/00000001.key was damaged/m);
-    await succeed('sonic', ['account', ...all, '--remove', 'reader']);
-    t.false(fs.existsSync(folder));
-    t.not((await run('lstardis', [...reader, source])).status, 0);
-  } finally {
-    await server.stop();
-  }
+  const server = await Server.during(t, store);
+  const reader = [...server.clientArgs, '-C', 'me', '--account', 'reader', `--password=${NEXT}`];
+  await succeed('lstardis', [...reader, source]);
+  const checked = await run('sonic', ['check', ...place]);
+  t.regex(checked.stdout, /^keys: accounts\/reader\/keys\/00000001.key was damaged/m);
+  await succeed('sonic', ['account', ...all, '--remove', 'reader']);
+  t.false(fs.existsSync(folder));
+  t.not((await run('lstardis', [...reader, source])).status, 0);
 });

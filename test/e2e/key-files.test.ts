@@ -315,15 +315,11 @@ test('keys are extracted through a server into a file that is not there yet, and
   const { place, source, store, at, written } = lab(t);
   const password = `--password=${SECRET}`;
   await succeed('tardis', [...place, password, '--local', '--create', source]);
-  const server = await Server.start(store);
-  try {
-    const there = ['-C', 'me', password, ...server.clientArgs];
-    for (const file of [at('new file'), written('empty', '')]) {
-      await succeed('sonic', ['keys', '--extract', '--keys', file, ...there]);
-      await succeed('lstardis', [...there, '--keys', file]);
-      t.regex(fs.readFileSync(file, 'utf8'), /\[me\]/);
-    }
-  } finally {
-    await server.stop();
+  const server = await Server.during(t, store);
+  const there = ['-C', 'me', password, ...server.clientArgs];
+  for (const file of [at('new file'), written('empty', '')]) {
+    await succeed('sonic', ['keys', '--extract', '--keys', file, ...there]);
+    await succeed('lstardis', [...there, '--keys', file]);
+    t.regex(fs.readFileSync(file, 'utf8'), /\[me\]/);
   }
 });

@@ -129,17 +129,13 @@ test('a client whose keys are gone, with a format file that needs none, is refus
 
 test('a server lets nobody in to a client whose keys are lost, and its log has the reason', async (t) => {
   const { source, store, password } = await lost(t);
-  const server = await Server.start(store);
-  try {
-    const codes = [];
-    for (const given of [[], password]) {
-      codes.push(codeIn(await run('tardis', [...server.clientArgs, '-C', 'me', ...given, source])));
-    }
-    t.deepEqual(codes, ['PASSWORD_NEEDED', 'LOGIN_FAILED']);
-    await server.running.until('the reason', () => server.running.stderr.includes('KEYS_LOST'));
-  } finally {
-    await server.stop();
+  const server = await Server.during(t, store);
+  const codes = [];
+  for (const given of [[], password]) {
+    codes.push(codeIn(await run('tardis', [...server.clientArgs, '-C', 'me', ...given, source])));
   }
+  t.deepEqual(codes, ['PASSWORD_NEEDED', 'LOGIN_FAILED']);
+  await server.running.until('the reason', () => server.running.stderr.includes('KEYS_LOST'));
 });
 
 test('the words of the sheet restore on a new machine, and put the keys back', async (t) => {

@@ -49,21 +49,17 @@ test('logins that come at once take nothing of the memory of their passwords fro
   const { place, source, store } = lab(t);
   const make = [...place, '--local', '--create', WORD, '--password-memory', '128M', source];
   await succeed('tardis', make);
-  const server = await Server.start(store);
-  try {
-    const far = [...server.clientArgs, '-C', 'me', WORD];
-    await succeed('lstardis', far);
-    const before = peakBytes(server.running.pid);
-    const logins = [far, far, [...far.slice(0, -1), '--password=wrong'], far];
-    const ended = await Promise.all(logins.map((args) => run('lstardis', args)));
-    t.deepEqual(
-      ended.map(({ status }) => status),
-      [0, 0, 12, 0],
-    );
-    t.true(peakBytes(server.running.pid) - before < 128 * MIB);
-  } finally {
-    await server.stop();
-  }
+  const server = await Server.during(t, store);
+  const far = [...server.clientArgs, '-C', 'me', WORD];
+  await succeed('lstardis', far);
+  const before = peakBytes(server.running.pid);
+  const logins = [far, far, [...far.slice(0, -1), '--password=wrong'], far];
+  const ended = await Promise.all(logins.map((args) => run('lstardis', args)));
+  t.deepEqual(
+    ended.map(({ status }) => status),
+    [0, 0, 12, 0],
+  );
+  t.true(peakBytes(server.running.pid) - before < 128 * MIB);
 });
 
 /** Returns the peak resident memory of a process in bytes. */

@@ -93,19 +93,15 @@ for (const password of [[], [PASSWORD]]) {
 test('a pipe in the directory of one client stops no server', async (t) => {
   t.timeout(20 * TIMEOUT_MS);
   const { store } = await prepared(t, [PASSWORD]);
-  const server = await Server.start(store);
-  try {
-    const names = [...FILES.map((name) => path.join('me', name)), '.login/keys/00000001.key'];
-    for (const name of partOf(names, 10 * share, seededRandom(seed))) {
-      await withPipe(path.join(store, name), async () => {
-        for (const client of ['me', 'unheard', 'healthy']) {
-          const args = [...server.clientArgs, '-C', client, PASSWORD];
-          const { status } = await run('lstardis', args);
-          if (client === 'healthy') t.is(status, 0, name);
-        }
-      });
-    }
-  } finally {
-    await server.stop();
+  const server = await Server.during(t, store);
+  const names = [...FILES.map((name) => path.join('me', name)), '.login/keys/00000001.key'];
+  for (const name of partOf(names, 10 * share, seededRandom(seed))) {
+    await withPipe(path.join(store, name), async () => {
+      for (const client of ['me', 'unheard', 'healthy']) {
+        const args = [...server.clientArgs, '-C', client, PASSWORD];
+        const { status } = await run('lstardis', args);
+        if (client === 'healthy') t.is(status, 0, name);
+      }
+    });
   }
 });

@@ -58,67 +58,59 @@ function asker(door: WebDoor) {
 
 test('all clients of the stores are there, and each that encrypts opens by its own password', async (t) => {
   const { store, disk, source, env } = await makeLab(t);
-  const door = await WebDoor.start(store, ['-D', disk, '--trust-store'], { env });
-  try {
-    const ask = asker(door);
-    const clients = JSON.parse((await ask('/clients')).text) as Shown[];
-    const away = clients.find(({ place }) => place === disk)!.name;
-    t.regex(away, /^me@[0-9a-f]{8}$/);
-    t.deepEqual(
-      clients.map(({ name, place, state }) => [name, place, state]),
-      [
-        ['laptop', undefined, 'good'],
-        ['me', undefined, 'good'],
-        ['work', undefined, 'good'],
-        [away, disk, 'good'],
-      ],
-    );
-    const content = (client: string, name: string) =>
-      ask(`/clients/${client}/sets/1/content?path=${source}/${name}`);
-    t.is((await content('me', 'me-of-store.txt')).text, 'of me\n');
-    t.is((await content(away, 'me-of-disk.txt')).text, 'of me\n');
-    t.is((await content(away, 'me-of-store.txt')).status, 404);
+  const door = await WebDoor.during(t, store, ['-D', disk, '--trust-store'], { env });
+  const ask = asker(door);
+  const clients = JSON.parse((await ask('/clients')).text) as Shown[];
+  const away = clients.find(({ place }) => place === disk)!.name;
+  t.regex(away, /^me@[0-9a-f]{8}$/);
+  t.deepEqual(
+    clients.map(({ name, place, state }) => [name, place, state]),
+    [
+      ['laptop', undefined, 'good'],
+      ['me', undefined, 'good'],
+      ['work', undefined, 'good'],
+      [away, disk, 'good'],
+    ],
+  );
+  const content = (client: string, name: string) =>
+    ask(`/clients/${client}/sets/1/content?path=${source}/${name}`);
+  t.is((await content('me', 'me-of-store.txt')).text, 'of me\n');
+  t.is((await content(away, 'me-of-disk.txt')).text, 'of me\n');
+  t.is((await content(away, 'me-of-store.txt')).status, 404);
 
-    t.is((await content('laptop', 'laptop-of-store.txt')).status, 409);
-    t.is((await ask('/unlocks', { client: 'laptop', password: 'wrong' })).status, 401);
-    t.is((await content('laptop', 'laptop-of-store.txt')).status, 409);
-    t.is((await ask('/unlocks', { client: 'laptop', password: PASSWORD })).status, 200);
-    const opened = await content('laptop', 'laptop-of-store.txt');
-    t.is(opened.text, 'of laptop\n');
-    t.is(opened.headers['cache-control'], 'no-store');
-    t.is((await content('work', 'work-of-store.txt')).status, 409); // it has the same password
-    for (const name of ['nobody', '..', `me@${'f'.repeat(8)}`, `..%2fdisk%2fme`]) {
-      const { status } = await ask(`/clients/${name}/sets`);
-      t.true([400, 404].includes(status), `${name}: ${status}`);
-    }
-    for (const name of ['me@', `${away}@0`, `me@@${away.slice(-8)}`]) {
-      t.is(
-        (await ask(`/session?client=${name}`)).status,
-        404,
-        `no other name of a client: ${name}`,
-      );
-    }
-
-    const tags = { sets: [1], addTags: ['kept'], removeTags: [] };
-    let tag = (await ask('/clients/laptop/tags', tags)).value;
-    while (tag.state === 'running') tag = (await ask(`/jobs/${tag.id}`)).value;
-    t.is(tag.state, 'done', JSON.stringify(tag));
-    t.regex(tag.command, /^sonic tag -P /);
-
-    const { value } = await ask(`/clients/${away}/locks`, { sets: [1], isLocked: true });
-    t.regex(value.command, new RegExp(`--database=${disk} .*--client=me`));
-    t.notRegex(value.command, /trust/); // only the first store is trusted
-    for (let state = value.state; state === 'running'; ) {
-      ({ state } = (await ask(`/jobs/${value.id}`)).value);
-    }
-    const locks = async (place: string) =>
-      (JSON.parse((await ask(`/clients/${place}/sets`)).text) as { sets: { isLocked: boolean }[] })
-        .sets[0]!.isLocked;
-    t.deepEqual([await locks(away), await locks('me')], [true, false]);
-    t.false(`${door.running.stdout}${door.running.stderr}`.includes(PASSWORD));
-  } finally {
-    await door.close();
+  t.is((await content('laptop', 'laptop-of-store.txt')).status, 409);
+  t.is((await ask('/unlocks', { client: 'laptop', password: 'wrong' })).status, 401);
+  t.is((await content('laptop', 'laptop-of-store.txt')).status, 409);
+  t.is((await ask('/unlocks', { client: 'laptop', password: PASSWORD })).status, 200);
+  const opened = await content('laptop', 'laptop-of-store.txt');
+  t.is(opened.text, 'of laptop\n');
+  t.is(opened.headers['cache-control'], 'no-store');
+  t.is((await content('work', 'work-of-store.txt')).status, 409); // it has the same password
+  for (const name of ['nobody', '..', `me@${'f'.repeat(8)}`, `..%2fdisk%2fme`]) {
+    const { status } = await ask(`/clients/${name}/sets`);
+    t.true([400, 404].includes(status), `${name}: ${status}`);
   }
+  for (const name of ['me@', `${away}@0`, `me@@${away.slice(-8)}`]) {
+    t.is((await ask(`/session?client=${name}`)).status, 404, `no other name of a client: ${name}`);
+  }
+
+  const tags = { sets: [1], addTags: ['kept'], removeTags: [] };
+  let tag = (await ask('/clients/laptop/tags', tags)).value;
+  while (tag.state === 'running') tag = (await ask(`/jobs/${tag.id}`)).value;
+  t.is(tag.state, 'done', JSON.stringify(tag));
+  t.regex(tag.command, /^sonic tag -P /);
+
+  const { value } = await ask(`/clients/${away}/locks`, { sets: [1], isLocked: true });
+  t.regex(value.command, new RegExp(`--database=${disk} .*--client=me`));
+  t.notRegex(value.command, /trust/); // only the first store is trusted
+  for (let state = value.state; state === 'running'; ) {
+    ({ state } = (await ask(`/jobs/${value.id}`)).value);
+  }
+  const locks = async (place: string) =>
+    (JSON.parse((await ask(`/clients/${place}/sets`)).text) as { sets: { isLocked: boolean }[] })
+      .sets[0]!.isLocked;
+  t.deepEqual([await locks(away), await locks('me')], [true, false]);
+  t.false(`${door.running.stdout}${door.running.stderr}`.includes(PASSWORD));
 });
 
 test('sections of the configuration name clients with passwords of their own, and AlsoTo names stores', async (t) => {
@@ -131,30 +123,26 @@ test('sections of the configuration name clients with passwords of their own, an
     ['[away]', 'Server = 127.0.0.1', 'Port = 1', 'Client = there'],
   ].flat();
   fs.writeFileSync(config, `${lines.join('\n')}\n`);
-  const door = await WebDoor.start(store, ['--config', config], { env });
-  try {
-    const ask = asker(door);
-    const clients = JSON.parse((await ask('/clients')).text) as Shown[];
-    const shown = clients.map(({ name, place, state }) => [name.split('@')[0], place, state]);
-    t.deepEqual(shown, [
-      ['laptop', undefined, 'good'],
-      ['me', undefined, 'good'],
-      ['work', undefined, 'good'],
-      ['me', disk, 'good'],
-      ['far', `${base}/gone`, 'unknown'],
-      ['there', '127.0.0.1', 'unknown'],
-    ]);
-    const at = `/clients/laptop/sets/1/content?path=${source}/laptop-of-store.txt`;
-    t.is((await ask(at)).text, 'of laptop\n');
-    t.is((await ask('/clients/work/sets')).status, 409);
-    t.is((await ask(`/clients/${clients[4]!.name}/sets`)).status, 404);
-    t.is((await ask(`/clients/${clients[5]!.name}/sets`)).status, 503);
-    fs.writeFileSync(path.join(disk, '.requests'), 'no directory');
-    const states = (JSON.parse((await ask('/clients')).text) as Shown[]).map(({ state }) => state);
-    t.deepEqual(states, ['good', 'good', 'good', 'unknown', 'unknown', 'unknown']);
-  } finally {
-    await door.close();
-  }
+  const door = await WebDoor.during(t, store, ['--config', config], { env });
+  const ask = asker(door);
+  const clients = JSON.parse((await ask('/clients')).text) as Shown[];
+  const shown = clients.map(({ name, place, state }) => [name.split('@')[0], place, state]);
+  t.deepEqual(shown, [
+    ['laptop', undefined, 'good'],
+    ['me', undefined, 'good'],
+    ['work', undefined, 'good'],
+    ['me', disk, 'good'],
+    ['far', `${base}/gone`, 'unknown'],
+    ['there', '127.0.0.1', 'unknown'],
+  ]);
+  const at = `/clients/laptop/sets/1/content?path=${source}/laptop-of-store.txt`;
+  t.is((await ask(at)).text, 'of laptop\n');
+  t.is((await ask('/clients/work/sets')).status, 409);
+  t.is((await ask(`/clients/${clients[4]!.name}/sets`)).status, 404);
+  t.is((await ask(`/clients/${clients[5]!.name}/sets`)).status, 503);
+  fs.writeFileSync(path.join(disk, '.requests'), 'no directory');
+  const states = (JSON.parse((await ask('/clients')).text) as Shown[]).map(({ state }) => state);
+  t.deepEqual(states, ['good', 'good', 'good', 'unknown', 'unknown', 'unknown']);
 });
 
 test('the page shows the files of another machine within two clicks, and a bookmark of them lasts', async (t) => {

@@ -72,61 +72,53 @@ test('the address of tardis-web lasts over restarts, unless another program has 
 
 test('a browser signs in by the password or by a code that works once, and signs out', async (t) => {
   const { store, place, env } = await makeLab(t);
-  const door = await WebDoor.start(store, [], { env });
-  try {
-    const { status, cookie = '' } = await signIn(door, { secret: PASSWORD });
-    t.is(status, 200);
-    t.regex(cookie, /^tardis-web=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
-    const session = { cookie: cookie.split(';')[0]! };
-    t.is((await door.request('/api/v1/session', session)).status, 200);
-    t.is(
-      (await door.request(AT, { 'x-tardis-page': '1', ...session }, { method: 'DELETE' })).status,
-      200,
-    );
-    t.is((await door.request('/api/v1/session', session)).status, 401);
+  const door = await WebDoor.during(t, store, [], { env });
+  const { status, cookie = '' } = await signIn(door, { secret: PASSWORD });
+  t.is(status, 200);
+  t.regex(cookie, /^tardis-web=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict$/);
+  const session = { cookie: cookie.split(';')[0]! };
+  t.is((await door.request('/api/v1/session', session)).status, 200);
+  t.is(
+    (await door.request(AT, { 'x-tardis-page': '1', ...session }, { method: 'DELETE' })).status,
+    200,
+  );
+  t.is((await door.request('/api/v1/session', session)).status, 401);
 
-    const printed = await succeed('tardis-web', [...place, '--sign-in'], { env });
-    t.true(printed.includes(door.address), printed);
-    const [code = ''] = /(?:[A-Z2-9]{4}-){2}[A-Z2-9]{4}/.exec(printed) ?? [];
-    t.is((await signIn(door, { secret: code.toLowerCase().replaceAll('-', ' ') })).status, 200);
-    t.is((await signIn(door, { secret: code })).status, 401);
-    const files = fs.readdirSync(path.join(env['XDG_STATE_HOME'], 'tardis/pages'));
-    for (const name of files) {
-      const kept = path.join(env['XDG_STATE_HOME'], 'tardis/pages', name);
-      t.is(fs.statSync(kept).mode & 0o777, 0o600);
-      t.false(fs.readFileSync(kept, 'utf8').includes(PASSWORD));
-    }
-    t.false(files.some((name) => name.includes('code')));
-  } finally {
-    await door.close();
+  const printed = await succeed('tardis-web', [...place, '--sign-in'], { env });
+  t.true(printed.includes(door.address), printed);
+  const [code = ''] = /(?:[A-Z2-9]{4}-){2}[A-Z2-9]{4}/.exec(printed) ?? [];
+  t.is((await signIn(door, { secret: code.toLowerCase().replaceAll('-', ' ') })).status, 200);
+  t.is((await signIn(door, { secret: code })).status, 401);
+  const files = fs.readdirSync(path.join(env['XDG_STATE_HOME'], 'tardis/pages'));
+  for (const name of files) {
+    const kept = path.join(env['XDG_STATE_HOME'], 'tardis/pages', name);
+    t.is(fs.statSync(kept).mode & 0o777, 0o600);
+    t.false(fs.readFileSync(kept, 'utf8').includes(PASSWORD));
   }
+  t.false(files.some((name) => name.includes('code')));
 });
 
 test('guesses at the password are few, and pages of other sites make none', async (t) => {
   const { store, env } = await makeLab(t);
-  const door = await WebDoor.start(store, [], { env });
-  try {
-    const foreign: readonly Readonly<Record<string, string>>[] = [
-      { 'content-type': 'application/json' },
-      { ...PAGE, origin: 'http://evil.example' },
-      { ...PAGE, 'sec-fetch-site': 'cross-site' },
-      { ...PAGE, host: 'evil.example' },
-      { ...PAGE, host: `${door.host}.evil.example` },
-    ];
-    for (const headers of foreign) {
-      const { status, cookie } = await signIn(door, { secret: PASSWORD, headers });
-      t.is(status, 403, JSON.stringify(headers));
-      t.is(cookie, undefined);
-    }
-    const guesses = await Promise.all(
-      Array.from({ length: 12 }, (_, index) => signIn(door, { secret: `guess ${index}` })),
-    );
-    t.is(guesses.filter(({ status }) => status === 401).length, 5);
-    t.is(guesses.filter(({ status }) => status === 429).length, 7);
-    t.is((await signIn(door, { secret: PASSWORD })).status, 429);
-  } finally {
-    await door.close();
+  const door = await WebDoor.during(t, store, [], { env });
+  const foreign: readonly Readonly<Record<string, string>>[] = [
+    { 'content-type': 'application/json' },
+    { ...PAGE, origin: 'http://evil.example' },
+    { ...PAGE, 'sec-fetch-site': 'cross-site' },
+    { ...PAGE, host: 'evil.example' },
+    { ...PAGE, host: `${door.host}.evil.example` },
+  ];
+  for (const headers of foreign) {
+    const { status, cookie } = await signIn(door, { secret: PASSWORD, headers });
+    t.is(status, 403, JSON.stringify(headers));
+    t.is(cookie, undefined);
   }
+  const guesses = await Promise.all(
+    Array.from({ length: 12 }, (_, index) => signIn(door, { secret: `guess ${index}` })),
+  );
+  t.is(guesses.filter(({ status }) => status === 401).length, 5);
+  t.is(guesses.filter(({ status }) => status === 429).length, 7);
+  t.is((await signIn(door, { secret: PASSWORD })).status, 429);
 });
 
 test('--listen serves other machines over TLS only, under the names of this machine', async (t) => {
@@ -138,32 +130,28 @@ test('--listen serves other machines over TLS only, under the names of this mach
     t.is(refused.status, 1, refused.stderr);
     t.regex(refused.stderr, /CONFIG_INVALID/);
   }
-  const door = await WebDoor.start(store, ['--listen', '0.0.0.0'], { env });
-  try {
-    t.is(door.url.protocol, 'https:');
-    t.regex(door.printed.fingerprint!, /^(?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/);
-    t.is((await door.request('/api/v1/session')).status, 401);
-    const { status, cookie = '' } = await signIn(door, {
-      secret: PASSWORD,
-      headers: { ...PAGE, origin: new URL(door.address).origin },
-    });
-    t.is(status, 200);
-    t.regex(cookie, /^__Host-tardis-web=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Strict$/);
-    const session = { cookie: cookie.split(';')[0]! };
-    t.is((await door.request('/api/v1/session', session)).status, 200);
-    const wrong: readonly Readonly<Record<string, string>>[] = [
-      { host: `evil.example:${door.url.port}` },
-      { origin: `http://${door.host}` },
-      { 'sec-fetch-site': 'same-site' },
-    ];
-    for (const headers of wrong) {
-      const answer = await door.request('/api/v1/session', { ...session, ...headers });
-      t.is(answer.status, 403, JSON.stringify(headers));
-    }
-    await t.throwsAsync(fetch(`http://127.0.0.1:${door.url.port}/`)); // nothing is served in clear
-  } finally {
-    await door.close();
+  const door = await WebDoor.during(t, store, ['--listen', '0.0.0.0'], { env });
+  t.is(door.url.protocol, 'https:');
+  t.regex(door.printed.fingerprint!, /^(?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/);
+  t.is((await door.request('/api/v1/session')).status, 401);
+  const { status, cookie = '' } = await signIn(door, {
+    secret: PASSWORD,
+    headers: { ...PAGE, origin: new URL(door.address).origin },
+  });
+  t.is(status, 200);
+  t.regex(cookie, /^__Host-tardis-web=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Strict$/);
+  const session = { cookie: cookie.split(';')[0]! };
+  t.is((await door.request('/api/v1/session', session)).status, 200);
+  const wrong: readonly Readonly<Record<string, string>>[] = [
+    { host: `evil.example:${door.url.port}` },
+    { origin: `http://${door.host}` },
+    { 'sec-fetch-site': 'same-site' },
+  ];
+  for (const headers of wrong) {
+    const answer = await door.request('/api/v1/session', { ...session, ...headers });
+    t.is(answer.status, 403, JSON.stringify(headers));
   }
+  await t.throwsAsync(fetch(`http://127.0.0.1:${door.url.port}/`)); // nothing is served in clear
 });
 
 test('a second browser signs in on a phone, and a tab goes on after a restart', async (t) => {

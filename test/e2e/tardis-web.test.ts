@@ -26,89 +26,77 @@ async function makeLab(base: string) {
 
 test('without the cookie, with a used token or for another host nothing is sent', async (t) => {
   const { store } = await makeLab(scratchInMemory(t));
-  const door = await WebDoor.start(store);
-  try {
-    const send = door.request.bind(door);
-    t.is((await send(`${API}/session`)).status, 401);
-    t.is((await send(`${API}/session`, { cookie: 'tardis-web=guess' })).status, 401);
-    t.is((await send('/enter?token=guess')).headers['set-cookie'], undefined);
-    t.is((await send(door.url.pathname + door.url.search, { host: 'evil.example' })).status, 403);
-    const first = await send(door.url.pathname + door.url.search);
-    t.is(first.status, 303);
-    const [given = ''] = first.headers['set-cookie'] ?? [];
-    for (const word of ['HttpOnly', 'SameSite=Strict', 'Path=/'])
-      t.true(given.includes(word), given);
-    t.false(given.includes(door.url.searchParams.get('token')!));
-    const cookie = given.split(';')[0]!;
-    t.is((await send(door.url.pathname + door.url.search)).headers['set-cookie'], undefined);
-    t.is((await send(`${API}/session`, { cookie })).status, 200);
-    const foreign: readonly Readonly<Record<string, string>>[] = [
-      { host: 'evil.example' },
-      { origin: 'http://evil.example' },
-      { 'sec-fetch-site': 'cross-site' },
-    ];
-    for (const headers of foreign) {
-      const { status, body } = await send(`${API}/clients/me/sets`, { ...headers, cookie });
-      t.is(status, 403, JSON.stringify(headers));
-      t.false(body.includes('openedAtMs'));
-    }
-    const loopback = { host: `127.0.0.1:${door.url.port}` };
-    const program = { ...loopback, authorization: `Bearer ${door.programKey}` };
-    t.is((await send(`${API}/session`, program)).status, 200);
-    t.is((await send(`${API}/session`, { ...program, host: 'evil.example' })).status, 403);
-    t.is(
-      (await send(`${API}/session`, { ...loopback, authorization: 'Bearer guess' })).status,
-      401,
-    );
-    t.is((await send('/', { host: `localhost.evil.example:${door.url.port}` })).status, 403);
-  } finally {
-    await door.close();
+  const door = await WebDoor.during(t, store);
+  const send = door.request.bind(door);
+  t.is((await send(`${API}/session`)).status, 401);
+  t.is((await send(`${API}/session`, { cookie: 'tardis-web=guess' })).status, 401);
+  t.is((await send('/enter?token=guess')).headers['set-cookie'], undefined);
+  t.is((await send(door.url.pathname + door.url.search, { host: 'evil.example' })).status, 403);
+  const first = await send(door.url.pathname + door.url.search);
+  t.is(first.status, 303);
+  const [given = ''] = first.headers['set-cookie'] ?? [];
+  for (const word of ['HttpOnly', 'SameSite=Strict', 'Path=/']) t.true(given.includes(word), given);
+  t.false(given.includes(door.url.searchParams.get('token')!));
+  const cookie = given.split(';')[0]!;
+  t.is((await send(door.url.pathname + door.url.search)).headers['set-cookie'], undefined);
+  t.is((await send(`${API}/session`, { cookie })).status, 200);
+  const foreign: readonly Readonly<Record<string, string>>[] = [
+    { host: 'evil.example' },
+    { origin: 'http://evil.example' },
+    { 'sec-fetch-site': 'cross-site' },
+  ];
+  for (const headers of foreign) {
+    const { status, body } = await send(`${API}/clients/me/sets`, { ...headers, cookie });
+    t.is(status, 403, JSON.stringify(headers));
+    t.false(body.includes('openedAtMs'));
   }
+  const loopback = { host: `127.0.0.1:${door.url.port}` };
+  const program = { ...loopback, authorization: `Bearer ${door.programKey}` };
+  t.is((await send(`${API}/session`, program)).status, 200);
+  t.is((await send(`${API}/session`, { ...program, host: 'evil.example' })).status, 403);
+  t.is((await send(`${API}/session`, { ...loopback, authorization: 'Bearer guess' })).status, 401);
+  t.is((await send('/', { host: `localhost.evil.example:${door.url.port}` })).status, 403);
 });
 
 test('what changes something needs the header of the page, and a known shape', async (t) => {
   const { store, source } = await makeLab(scratchInMemory(t));
-  const door = await WebDoor.start(store);
-  try {
-    const cookie = await door.enter();
-    const request = {
-      client: 'me',
-      set: 1,
-      paths: [`${source}/docs/a.txt`],
-      overwrite: 'always',
-      comparesContents: true,
-      isPreview: false,
-    };
-    fs.writeFileSync(`${source}/docs/a.txt`, 'two\n');
-    const send = (headers: Record<string, string>, body: object) =>
-      door.request(`${API}/restores`, headers, { method: 'POST', body: JSON.stringify(body) });
-    t.is((await send({ cookie, 'content-type': 'application/json' }, request)).status, 403);
-    t.is((await send(PAGE, request)).status, 401);
-    t.is((await send({ ...PAGE, cookie, origin: 'http://evil.example' }, request)).status, 403);
-    const wrong = [
-      { ...request, overwrite: 'maybe' },
-      { ...request, paths: [] },
-      { ...request, paths: ['relative'] },
-      { ...request, paths: ['/'] },
-      { ...request, paths: [`${source}/../x`] },
-      { ...request, output: 'relative' },
-      { ...request, other: 1 },
-    ];
-    for (const body of wrong) {
-      t.is((await send({ ...PAGE, cookie }, body)).status, 400, JSON.stringify(body));
-    }
-    t.is(fs.readFileSync(`${source}/docs/a.txt`, 'utf8'), 'two\n');
-    const started = await send({ ...PAGE, cookie }, request);
-    t.is(started.status, 200, started.body);
-    const { id } = JSON.parse(started.body) as { id: string };
-    for (let state = 'running'; state === 'running'; ) {
-      const { body } = await door.request(`${API}/jobs/${id}`, { cookie });
-      ({ state } = JSON.parse(body) as { state: string });
-    }
-    t.is(fs.readFileSync(`${source}/docs/a.txt`, 'utf8'), 'one\n');
-  } finally {
-    await door.close();
+  const door = await WebDoor.during(t, store);
+  const cookie = await door.enter();
+  const request = {
+    client: 'me',
+    set: 1,
+    paths: [`${source}/docs/a.txt`],
+    overwrite: 'always',
+    comparesContents: true,
+    isPreview: false,
+  };
+  fs.writeFileSync(`${source}/docs/a.txt`, 'two\n');
+  const send = (headers: Record<string, string>, body: object) =>
+    door.request(`${API}/restores`, headers, { method: 'POST', body: JSON.stringify(body) });
+  t.is((await send({ cookie, 'content-type': 'application/json' }, request)).status, 403);
+  t.is((await send(PAGE, request)).status, 401);
+  t.is((await send({ ...PAGE, cookie, origin: 'http://evil.example' }, request)).status, 403);
+  const wrong = [
+    { ...request, overwrite: 'maybe' },
+    { ...request, paths: [] },
+    { ...request, paths: ['relative'] },
+    { ...request, paths: ['/'] },
+    { ...request, paths: [`${source}/../x`] },
+    { ...request, output: 'relative' },
+    { ...request, other: 1 },
+  ];
+  for (const body of wrong) {
+    t.is((await send({ ...PAGE, cookie }, body)).status, 400, JSON.stringify(body));
   }
+  t.is(fs.readFileSync(`${source}/docs/a.txt`, 'utf8'), 'two\n');
+  const started = await send({ ...PAGE, cookie }, request);
+  t.is(started.status, 200, started.body);
+  const { id } = JSON.parse(started.body) as { id: string };
+  for (let state = 'running'; state === 'running'; ) {
+    const { body } = await door.request(`${API}/jobs/${id}`, { cookie });
+    ({ state } = JSON.parse(body) as { state: string });
+  }
+  t.is(fs.readFileSync(`${source}/docs/a.txt`, 'utf8'), 'one\n');
 });
 
 test('damage that a restore finds is marked, so that the next backup sends the content again', async (t) => {
@@ -155,47 +143,39 @@ test('damage that a restore finds is marked, so that the next backup sends the c
 
 test('a page out of a backup cannot act, and the page of tardis-web loads nothing else', async (t) => {
   const { store, source } = await makeLab(scratchInMemory(t));
-  const door = await WebDoor.start(store);
-  try {
-    const cookie = await door.enter();
-    const at = `${API}/clients/me/sets/1/content?path=${source}/docs/page.html`;
-    const { status, headers, body } = await door.request(at, { cookie });
-    t.is(status, 200);
-    t.is(body, EVIL);
-    t.true(headers['content-security-policy']?.includes('sandbox'));
-    t.true(headers['content-disposition']?.startsWith('attachment'));
-    t.is(headers['x-content-type-options'], 'nosniff');
-    const page = await door.request('/');
-    const policy = String(page.headers['content-security-policy']);
-    t.true(policy.includes("default-src 'none'"));
-    t.false(/unsafe|https?:|\*/.test(policy), policy);
-    t.is(page.headers['x-content-type-options'], 'nosniff');
-    t.false(/(?:src|href)="(?:https?:)?\/\//.test(page.body));
-    t.is((await door.request('/', { 'if-none-match': String(page.headers['etag']) })).status, 304);
-    t.is((await door.request('/../package.json')).status, 404);
-  } finally {
-    await door.close();
-  }
+  const door = await WebDoor.during(t, store);
+  const cookie = await door.enter();
+  const at = `${API}/clients/me/sets/1/content?path=${source}/docs/page.html`;
+  const { status, headers, body } = await door.request(at, { cookie });
+  t.is(status, 200);
+  t.is(body, EVIL);
+  t.true(headers['content-security-policy']?.includes('sandbox'));
+  t.true(headers['content-disposition']?.startsWith('attachment'));
+  t.is(headers['x-content-type-options'], 'nosniff');
+  const page = await door.request('/');
+  const policy = String(page.headers['content-security-policy']);
+  t.true(policy.includes("default-src 'none'"));
+  t.false(/unsafe|https?:|\*/.test(policy), policy);
+  t.is(page.headers['x-content-type-options'], 'nosniff');
+  t.false(/(?:src|href)="(?:https?:)?\/\//.test(page.body));
+  t.is((await door.request('/', { 'if-none-match': String(page.headers['etag']) })).status, 304);
+  t.is((await door.request('/../package.json')).status, 404);
 });
 
 test('what a directory has lost is listed with the last set that has it', async (t) => {
   const { store, source } = await makeLab(scratchInMemory(t));
   fs.rmSync(`${source}/docs/a.txt`);
   await succeed('tardis', ['-D', store, '-C', 'me', '--local', source]);
-  const door = await WebDoor.start(store);
-  try {
-    const cookie = await door.enter();
-    const deleted = async (set: number): Promise<[string, number][]> => {
-      const at = `${API}/clients/me/sets/${set}/deleted?path=${source}/docs`;
-      const { body } = await door.request(at, { cookie });
-      const found = JSON.parse(body) as { deleted: { entry: { name: string }; lastSet: number }[] };
-      return found.deleted.map(({ entry, lastSet }) => [entry.name, lastSet]);
-    };
-    t.deepEqual(await deleted(1), []);
-    t.deepEqual(await deleted(2), [['a.txt', 1]]);
-  } finally {
-    await door.close();
-  }
+  const door = await WebDoor.during(t, store);
+  const cookie = await door.enter();
+  const deleted = async (set: number): Promise<[string, number][]> => {
+    const at = `${API}/clients/me/sets/${set}/deleted?path=${source}/docs`;
+    const { body } = await door.request(at, { cookie });
+    const found = JSON.parse(body) as { deleted: { entry: { name: string }; lastSet: number }[] };
+    return found.deleted.map(({ entry, lastSet }) => [entry.name, lastSet]);
+  };
+  t.deepEqual(await deleted(1), []);
+  t.deepEqual(await deleted(2), [['a.txt', 1]]);
 });
 
 test('tardis-web listens on its port, and ends after a time without requests', async (t) => {

@@ -1,6 +1,7 @@
 /** A running tardis-web, and requests to it with any headers. */
 import http from 'node:http';
 import https from 'node:https';
+import type { ExecutionContext } from 'ava';
 import { type CommandOptions, Running } from './commands.js';
 
 export interface Reply {
@@ -41,6 +42,16 @@ export class WebDoor {
     const running = new Running('tardis-web', words, options);
     await running.until('address', () => running.stdout.includes('\n'));
     return new WebDoor(running);
+  }
+
+  /** Starts one that ends with the test. */
+  static async during(
+    t: Pick<ExecutionContext, 'teardown'>,
+    ...started: Parameters<typeof WebDoor.start>
+  ): Promise<WebDoor> {
+    const door = await WebDoor.start(...started);
+    t.teardown(() => door.close());
+    return door;
   }
 
   get host(): string {
