@@ -21,7 +21,7 @@ const PLACE = '.tardis-snapshots';
 
 /** A loop of a shell that gives two files the same number, one after the other. */
 const WRITER =
-  'i=0; while :; do i=$((i+1)); echo $i > "$0/a.new"; mv "$0/a.new" "$0/a/first"; echo $i > "$0/z.new"; mv "$0/z.new" "$0/z/last"; done';
+  'i=0; while :; do i=$((i+1)); echo $i > "$0/a.new"; mv "$0/a.new" "$0/a/first"; echo $i > "$0/z.new"; mv "$0/z.new" "$0/z/last"; sleep 0.01; done';
 const PLAIN_BYTES = 16 << 20;
 const FILES_BETWEEN = 4000;
 /** One of so many steps is struck, and at least so many of these leave snapshots. TEST_SEED chooses the first one. */
