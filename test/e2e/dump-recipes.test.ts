@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { parseIni, sourceCommand } from '../../src/config/index.js';
 import { backup, BIN, poolsStayAway } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
+import { leaveOut } from '../helpers/left-out.js';
 
 poolsStayAway();
 
@@ -164,9 +165,7 @@ for (const { heading, needs, user, usual, here, fill, lose, show, server } of DA
     const program = installed(t, needs);
     if (program === undefined) return;
     if (user !== undefined && process.geteuid?.() !== 0) {
-      t.log('needs root, to run the server as its user');
-      t.pass();
-      return;
+      return leaveOut(t, 'needs root, to run the server as its user');
     }
     const { at, place, home: top } = lab(t);
     const [home, programs] = [at('home'), path.dirname(program)];

@@ -15,6 +15,7 @@ import {
   type Tool,
 } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { readersAgree } from '../helpers/second-reader.js';
 import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -88,11 +89,7 @@ test('every kind of entry comes back, later sets and a rebuilt catalog included'
 });
 
 test('a change of attributes alone makes a version, and sends no content again', async (t) => {
-  if (!here.attributes) {
-    t.log('left out: this file system has no attributes');
-    t.pass();
-    return;
-  }
+  if (!here.attributes) return leaveOut(t, 'left out: this file system has no attributes');
   const home = scratchInMemory(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const attributes = { 'user.a': 'old' };
@@ -259,9 +256,7 @@ test('attributes of many entries take several messages', async (t) => {
 
 test('what an ordinary user may not restore is reported, and the rest goes on', async (t) => {
   if (!isRoot) {
-    t.log('left out: only root can make what an ordinary user may not restore');
-    t.pass();
-    return;
+    return leaveOut(t, 'left out: only root can make what an ordinary user may not restore');
   }
   const { home, store, source, place, at } = lab(t, [
     node('block', 'blockDevice', {}, 0x703n),

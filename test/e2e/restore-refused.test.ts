@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, BIN, cleanEnvironment, succeed } from '../helpers/commands.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree, symlink } from '../helpers/tree.js';
 
@@ -69,8 +70,7 @@ const WITHOUT_FOWNER = ['setpriv', '--bounding-set=-fowner'];
 
 test('root that may not change owners gets all contents, and each kind is named once', async (t) => {
   if (!canRun(...AS_ROOT_OF_A_CONTAINER)) {
-    t.log('left out: no user namespaces, or no root');
-    return t.pass();
+    return leaveOut(t, 'left out: no user namespaces, or no root');
   }
   const lab = await Lab.with(t);
   for (const what of ['first', 'again']) {
@@ -94,18 +94,14 @@ test('root that may not change owners gets all contents, and each kind is named 
 
 test('a program has the capabilities of the set only with its owner', async (t) => {
   if (!canRun(...AS_ROOT_OF_A_CONTAINER)) {
-    t.log('left out: no user namespaces, or no root');
-    return t.pass();
+    return leaveOut(t, 'left out: no user namespaces, or no root');
   }
   const name = 'security.capability';
   const lab = await Lab.with(t);
   const program = path.join(lab.source, 'd', 'f2');
   const value = '0x0100000200200000000000000000000000000000'; // cap_net_raw
   const { status: failed } = spawnSync('setfattr', ['-n', name, '-v', value, program]);
-  if (failed !== 0) {
-    t.log('left out: no capabilities here');
-    return t.pass();
-  }
+  if (failed !== 0) return leaveOut(t, 'left out: no capabilities here');
   await backup([...lab.args.slice(0, 4), '--local', lab.source]);
   const restored = (words: readonly string[], ...options: readonly string[]): string => {
     fs.rmSync(lab.out, { recursive: true, force: true });
@@ -122,10 +118,7 @@ test('a program has the capabilities of the set only with its owner', async (t) 
 });
 
 test('refused permissions and times are named, unless they are left out', async (t) => {
-  if (!canRun(...WITHOUT_FOWNER)) {
-    t.log('left out: no setpriv, or no root');
-    return t.pass();
-  }
+  if (!canRun(...WITHOUT_FOWNER)) return leaveOut(t, 'left out: no setpriv, or no root');
   const lab = await Lab.with(t);
   const { status, stderr } = lab.below(WITHOUT_FOWNER); // a file of another owner may not be changed
   t.is(status, 3, stderr);
@@ -149,10 +142,7 @@ test('what is restored inherits neither ACLs nor flags of the directory that is 
   const isAcl =
     spawnSync('setfacl', ['-d', '-m', 'u:4321:rwx', lab.at(), lab.at('d')]).status === 0;
   const hasFlags = spawnSync('chattr', ['+d', lab.at(), lab.at('d')]).status === 0;
-  if (!isAcl && !hasFlags) {
-    t.log('left out: no ACLs and no flags here');
-    return t.pass();
-  }
+  if (!isAcl && !hasFlags) return leaveOut(t, 'left out: no ACLs and no flags here');
   fs.writeFileSync(lab.at('d', 'mine'), '');
   const sub = path.join(lab.source, 'd', 'sub');
   makeTree(sub, [file('below', 'content', { mode: 0o640 })]);
@@ -193,10 +183,7 @@ test('an ordinary user restores into a directory of their own that nobody may wr
 test('links and fifos get their owner and permissions by descriptors, never by their names', async (t) => {
   const log = path.join(scratchInMemory(t), 'calls');
   const traced = ['strace', '-f', '-o', log];
-  if (!canRun(...traced)) {
-    t.log('left out: no strace, or no root');
-    return t.pass();
-  }
+  if (!canRun(...traced)) return leaveOut(t, 'left out: no strace, or no root');
   const lab = await Lab.with(t);
   const { status, stderr } = lab.below(traced);
   t.is(status, 0, stderr);

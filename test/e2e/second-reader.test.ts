@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, succeed } from '../helpers/commands.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { readByPython, whyNoSecondReader } from '../helpers/second-reader.js';
 import { lab } from '../helpers/lab.js';
 import { differences, dir, file, look, noise, symlink, text } from '../helpers/tree.js';
@@ -27,11 +28,7 @@ async function prepared(
   args: readonly string[] = [],
 ): Promise<Lab | undefined> {
   const why = whyNoSecondReader();
-  if (why !== undefined) {
-    t.log(`left out: ${why}`);
-    t.pass();
-    return undefined;
-  }
+  if (why !== undefined) return leaveOut(t, `left out: ${why}`);
   const { store, source, place, at } = lab(t, [
     dir('small', [file('one', text(1, 3000)), file('two', text(2, 900)), symlink('up', '..')]),
     file('large', noise(3, 2 * MIB)),

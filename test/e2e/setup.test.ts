@@ -7,6 +7,7 @@ import { STORE } from '../helpers/bucket-lab.js';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { commandsAreProcesses, run, Running, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { sshStub } from '../helpers/ssh.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { S3Server } from '../support/s3-server.js';
@@ -58,10 +59,7 @@ function home(t: ExecutionContext) {
 const modeOf = (file: string): number => fs.statSync(file).mode & 0o777;
 
 test('setup by answers writes a configuration, a timer and a first backup; again, it changes them', async (t) => {
-  if (HAS_REAL_TIMER) {
-    t.log('left out: this machine is backed up by a timer of setup');
-    return t.pass();
-  }
+  if (HAS_REAL_TIMER) return leaveOut(t, 'left out: this machine is backed up by a timer of setup');
   const { env, answers, usual, config, unit, systemd, at } = home(t);
   const shown = await succeed('tardis', ['setup', '--answers', answers(usual)], { env });
   t.regex(shown, /look: .*tardis web.*restore: .*tardis restore .*state: .*tardis status\n$/s);
@@ -121,10 +119,7 @@ test('setup by answers writes a configuration, a timer and a first backup; again
 });
 
 test('setup --undo removes what it wrote, and leaves the store and the password', async (t) => {
-  if (HAS_REAL_TIMER) {
-    t.log('left out: this machine is backed up by a timer of setup');
-    return t.pass();
-  }
+  if (HAS_REAL_TIMER) return leaveOut(t, 'left out: this machine is backed up by a timer of setup');
   const { env, answers, usual, config, unit, systemd, at, store } = home(t);
   await succeed('tardis', ['setup', '--answers', answers({ ...usual, Encrypt: 'no' })], { env });
   const password = path.join(path.dirname(config), 'password');
@@ -144,10 +139,7 @@ test('setup --undo removes what it wrote, and leaves the store and the password'
 });
 
 test('setup refuses what would be no backup, and writes nothing then', async (t) => {
-  if (HAS_REAL_TIMER) {
-    t.log('left out: this machine is backed up by a timer of setup');
-    return t.pass();
-  }
+  if (HAS_REAL_TIMER) return leaveOut(t, 'left out: this machine is backed up by a timer of setup');
   const { env, answers, usual, config, at } = home(t);
   const refused = async (lines: Readonly<Record<string, string>>, why: RegExp): Promise<void> => {
     const given = Object.fromEntries(
@@ -173,10 +165,7 @@ test('setup refuses what would be no backup, and writes nothing then', async (t)
 });
 
 test('setup does not replace a configuration that it did not write', async (t) => {
-  if (HAS_REAL_TIMER) {
-    t.log('left out: this machine is backed up by a timer of setup');
-    return t.pass();
-  }
+  if (HAS_REAL_TIMER) return leaveOut(t, 'left out: this machine is backed up by a timer of setup');
   const { env, answers, usual, config } = home(t);
   fs.mkdirSync(path.dirname(config), { recursive: true });
   fs.writeFileSync(config, '[Tardis]\nClient = mine\n');
@@ -186,10 +175,7 @@ test('setup does not replace a configuration that it did not write', async (t) =
 });
 
 test('mail that cannot be sent, and a timer that systemd does not start, are named', async (t) => {
-  if (HAS_REAL_TIMER) {
-    t.log('left out: this machine is backed up by a timer of setup');
-    return t.pass();
-  }
+  if (HAS_REAL_TIMER) return leaveOut(t, 'left out: this machine is backed up by a timer of setup');
   const { env, answers, usual, at } = home(t);
   fs.writeFileSync(at('bin', 'systemctl'), '#!/bin/sh\nexit 1\n');
   const given = answers({ ...usual, Encrypt: 'no', Report: 'nobody@example.invalid' });
@@ -199,10 +185,7 @@ test('mail that cannot be sent, and a timer that systemd does not start, are nam
 });
 
 test('on a terminal, six answers are enough, and lines of the summary can be changed', async (t) => {
-  if (HAS_REAL_TIMER) {
-    t.log('left out: this machine is backed up by a timer of setup');
-    return t.pass();
-  }
+  if (HAS_REAL_TIMER) return leaveOut(t, 'left out: this machine is backed up by a timer of setup');
   const { env, config, at, store } = home(t);
   const place = at('disk', 'a store');
   const first = await runOnTerminal(
@@ -230,10 +213,7 @@ test('on a terminal, six answers are enough, and lines of the summary can be cha
 });
 
 test('a server, another machine by ssh and a bucket take the first backup, and give it back', async (t) => {
-  if (HAS_REAL_TIMER) {
-    t.log('left out: this machine is backed up by a timer of setup');
-    return t.pass();
-  }
+  if (HAS_REAL_TIMER) return leaveOut(t, 'left out: this machine is backed up by a timer of setup');
   const its = home(t);
   const { env, answers, usual, at } = its;
   const { PATH: sshPath = '' } = sshStub(t).env;

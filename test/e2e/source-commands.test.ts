@@ -12,6 +12,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { lab, type Lab } from '../helpers/lab.js';
+import { leaveOut } from '../helpers/left-out.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -136,11 +137,7 @@ test('names that are no file names, and two sources of one path, are refused bef
 });
 
 test('a command runs as its user, without the environment, groups and open files of root', async (t) => {
-  if (!isRoot) {
-    t.log('needs root, to become another user');
-    t.pass();
-    return;
-  }
+  if (!isRoot) return leaveOut(t, 'needs root, to become another user');
   const made = lab(t);
   const { place } = made;
   const show = 'id -un; id -G; echo $HOME; env; ls -l /proc/self/fd; cat /proc/self/status';

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { Running } from '../helpers/commands.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { scratch } from '../helpers/scratch.js';
 import { isRoot } from '../helpers/tree.js';
 
@@ -18,11 +19,7 @@ interface Lab {
 }
 
 function lab(t: ExecutionContext): Lab | undefined {
-  if (!canSwitch) {
-    t.log('left out: a server cannot become somebody else here');
-    t.pass();
-    return undefined;
-  }
+  if (!canSwitch) return leaveOut(t, 'left out: a server cannot become somebody else here');
   const top = scratch(t);
   fs.chmodSync(top, 0o755);
   const [own, store] = ['own', 'store'].map((name) => path.join(top, name)) as [string, string];

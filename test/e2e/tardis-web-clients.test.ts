@@ -5,6 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
 import { commandsAreProcesses, succeed } from '../helpers/commands.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
@@ -147,11 +148,7 @@ test('sections of the configuration name clients with passwords of their own, an
 
 test('the page shows the files of another machine within two clicks, and a bookmark of them lasts', async (t) => {
   const browser = await openBrowser();
-  if (browser === undefined) {
-    t.log(NO_BROWSER);
-    t.pass();
-    return;
-  }
+  if (browser === undefined) return leaveOut(t, NO_BROWSER);
   const { store, disk, env } = await makeLab(t);
   let door = await WebDoor.start(store, ['-D', disk], { env });
   const { page, faults } = await watchedPage(browser, door.host);

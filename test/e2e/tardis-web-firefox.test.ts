@@ -5,6 +5,7 @@ import path from 'node:path';
 import test from 'ava';
 import { backupsRunHere, succeed } from '../helpers/commands.js';
 import { Firefox, NO_FIREFOX } from '../helpers/firefox.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
@@ -16,10 +17,7 @@ const has = (text: string): string => `document.body.innerText.includes(${JSON.s
 test('Firefox shows files, versions, a search, sizes and the overview, in each language', async (t) => {
   const base = scratchInMemory(t);
   const firefox = await Firefox.start(base);
-  if (firefox === undefined) {
-    t.log(NO_FIREFOX);
-    return t.pass();
-  }
+  if (firefox === undefined) return leaveOut(t, NO_FIREFOX);
   const [store, source] = [path.join(base, 'store'), path.join(base, 'home')];
   makeTree(source, [dir('docs', [file('letter.txt', 'one\n'), file('plan.txt', 'old plan\n')])]);
   const place = ['-D', store, '-C', 'me', '--local'];

@@ -6,6 +6,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
@@ -156,11 +157,7 @@ test('--listen serves other machines over TLS only, under the names of this mach
 
 test('a second browser signs in on a phone, and a tab goes on after a restart', async (t) => {
   const browser = await openBrowser();
-  if (browser === undefined) {
-    t.log(NO_BROWSER);
-    t.pass();
-    return;
-  }
+  if (browser === undefined) return leaveOut(t, NO_BROWSER);
   const { store, env } = await makeLab(t);
   let door = await WebDoor.start(store, ['--listen', '0.0.0.0'], { env });
   const { page, faults } = await watchedPage(browser, door.host, PHONE);

@@ -7,6 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
 import { backupsRunHere, poolsStayAway, Running, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
+import { leaveOut } from '../helpers/left-out.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -114,10 +115,7 @@ test('WebDAV and the API have the path of a trusted proxy that serves them below
 
 test('the page works below the path of a proxy, and so does WebDAV from there', async (t) => {
   const browser = await openBrowser();
-  if (browser === undefined) {
-    t.log(NO_BROWSER);
-    return t.pass();
-  }
+  if (browser === undefined) return leaveOut(t, NO_BROWSER);
   t.teardown(() => browser.close());
   const { port, token } = await behindProxy(t, TRUSTED, PREFIX);
   const { page, faults } = await watchedPage(browser, `localhost:${port}`);

@@ -8,6 +8,7 @@ import test from 'ava';
 import type { ExecutionContext } from 'ava';
 import { backup, run, succeed, backupsRunHere, poolsStayAway } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 import { dir, file, noise, symlink, text, type TreeNode } from '../helpers/tree.js';
@@ -170,11 +171,7 @@ async function requireOfPython(
   const { home, source, place } = await backedUp(t, tree);
   const archive = path.join(home, 'tree.zip');
   await succeed('regenerate', [...place, '--zip', archive, source]);
-  if (!has('python3')) {
-    t.log('left out: python3 is not installed');
-    t.pass();
-    return;
-  }
+  if (!has('python3')) return leaveOut(t, 'left out: python3 is not installed');
   const python = `import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1]) as whole:\n${checks}`;
   const { status, stderr } = spawnSync('python3', ['-c', python, archive]);
   t.is(status, 0, stderr.toString());

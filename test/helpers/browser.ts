@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import type { ExecutionContext } from 'ava';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import type { CommandOptions } from './commands.js';
+import { leaveOut } from './left-out.js';
 import { WebDoor } from './web-door.js';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -71,11 +72,7 @@ export async function withPage(
   { browser, store, size, expected, options }: Opened,
   use: (page: Page, door: WebDoor) => Promise<void>,
 ): Promise<void> {
-  if (browser === undefined) {
-    t.log(NO_BROWSER);
-    t.pass();
-    return;
-  }
+  if (browser === undefined) return leaveOut(t, NO_BROWSER);
   const door = await WebDoor.start(store, [], options);
   const { page, faults } = await watchedPage(browser, door.host, size);
   try {

@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { leaveOut } from '../helpers/left-out.js';
 import { mounted } from '../helpers/mounted-sets.js';
 import { until } from '../helpers/until.js';
 
@@ -35,11 +36,7 @@ test(
     fs.writeFileSync(labelled, 'labelled');
     const label = 'system_u:object_r:etc_t:s0';
     const set = lab.inside('setfattr', '-n', 'security.selinux', '-v', label, labelled);
-    if (set.status !== 0) {
-      t.log(`no label can be set here: ${set.stderr}`);
-      t.pass();
-      return;
-    }
+    if (set.status !== 0) return leaveOut(t, `no label can be set here: ${set.stderr}`);
     await lab.save();
     await lab.mountStore();
     const shown = lab.inside(

@@ -10,6 +10,7 @@ import { setTimeout } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { AtReadings } from '../helpers/at-readings.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { isRoot } from '../helpers/native.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { ofThisRun } from '../helpers/share.js';
@@ -146,10 +147,7 @@ for (const { how, ...one } of chosen) {
   test.serial(
     `what is put into a file of ${one.sizeBytes} bytes whose owner closes ${one.closed} by ${one.closing} while it is read is shown to nobody, ${how}`,
     async (t) => {
-      if (!isRoot) {
-        t.log('this needs root');
-        return t.pass();
-      }
+      if (!isRoot) return leaveOut(t, 'this needs root');
       t.true(await attack(t, one));
       return undefined;
     },
@@ -167,10 +165,7 @@ for (const options of CLIENTS) {
   test.serial(
     `a file that gets another owner between two of its parts is read again, and then left out alone, ${how}`,
     async (t) => {
-      if (!isRoot) {
-        t.log('this needs root');
-        return t.pass();
-      }
+      if (!isRoot) return leaveOut(t, 'this needs root');
       const home = scratchInMemory(t);
       const source = path.join(home, 'source');
       const file = path.join(source, 'file');
@@ -238,10 +233,7 @@ for (const options of CLIENTS) {
       const held = await AtReadings.of(t, [moving], (reading) => {
         if (reading === 0) fs.renameSync(moving, away); // it is listed, and then no path leads to it
       });
-      if (held === undefined) {
-        t.log('readings cannot be held here');
-        return t.pass();
-      }
+      if (held === undefined) return leaveOut(t, 'readings cannot be held here');
       const place = ['-D', path.join(home, 'store'), '-C', 'me', ...options];
       const modeInSet = async (set: number): Promise<number> => {
         const out = path.join(home, `out ${set}`);

@@ -9,6 +9,7 @@ import { nodeSystem } from '../../src/system/index.js';
 import { type LiveKind, liveValues } from '../../src/tools/index.js';
 import { BIN, cleanEnvironment, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { leaveOut } from '../helpers/left-out.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { scratch } from '../helpers/scratch.js';
 import { ROOT } from '../tidy/house.js';
@@ -206,9 +207,7 @@ zpty -d shell
 
 test('zsh completes what a store has', async (t) => {
   if (spawnSync('zsh', ['-c', 'zmodload zsh/zpty']).status !== 0) {
-    t.log('left out: no zsh');
-    t.pass();
-    return;
+    return leaveOut(t, 'left out: no zsh');
   }
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
@@ -239,11 +238,7 @@ test('zsh completes what a store has', async (t) => {
 });
 
 test('fish completes what a store has', async (t) => {
-  if (spawnSync('fish', ['-c', 'true']).status !== 0) {
-    t.log('left out: no fish');
-    t.pass();
-    return;
-  }
+  if (spawnSync('fish', ['-c', 'true']).status !== 0) return leaveOut(t, 'left out: no fish');
   const home = scratch(t);
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   fs.mkdirSync(source);

@@ -18,6 +18,7 @@ import { commandsAreProcesses, succeed } from '../../helpers/commands.js';
 import { NO_BROWSER, openBrowser, watchedPage } from '../../helpers/browser.js';
 import { certificateIn } from '../../helpers/certificates.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
+import { leaveOut } from '../../helpers/left-out.js';
 import { startWeb, type WebServer } from '../../helpers/web-server.js';
 
 commandsAreProcesses(); // a change within this process would wait for its readers
@@ -273,11 +274,7 @@ test.serial(
   async (t) => {
     fs.rmSync(path.join(store, '.requests'), { recursive: true, force: true });
     const browser = await openBrowser();
-    if (browser === undefined) {
-      t.log(NO_BROWSER);
-      t.pass();
-      return;
-    }
+    if (browser === undefined) return leaveOut(t, NO_BROWSER);
     t.teardown(() => browser.close());
     const open = async (rights: readonly RightName[]) => {
       const { page, faults } = await watchedPage(browser, `localhost:${server.port}`);

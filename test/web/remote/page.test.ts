@@ -8,6 +8,7 @@ import { putAccount, putToken, removeAccount, tokenHash } from '../../../src/sto
 import { nodeSystem } from '../../../src/system/index.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
 import { NO_BROWSER, openBrowser, watchedPage } from '../../helpers/browser.js';
+import { leaveOut } from '../../helpers/left-out.js';
 import { startWeb, type WebServer } from '../../helpers/web-server.js';
 
 const test = anyTest as TestFn<undefined>;
@@ -211,11 +212,7 @@ test.serial(
   'the page shows all clients first, then files; of one that encrypts, no name',
   async (t) => {
     const browser = await openBrowser();
-    if (browser === undefined) {
-      t.log(NO_BROWSER);
-      t.pass();
-      return;
-    }
+    if (browser === undefined) return leaveOut(t, NO_BROWSER);
     const other = await startWeb(sealed.home, sealed.place.store);
     try {
       for (const [one, from] of [
