@@ -143,8 +143,7 @@ export async function unlockClient(
     identityAt(settings, undefined).rememberPlain();
     return undefined;
   }
-  const ask = promptFor(client, account);
-  const password = await requirePassword(settings, ask);
+  const password = await requirePassword(settings, promptFor(client, account));
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
   const options = { account, trustsOlder: settings.trustStore };
@@ -280,6 +279,13 @@ function passwordNotSet(client: string): TardisError {
 }
 
 export function promptFor(client: string, account?: string): { prompt: string; isNew: false } {
-  const owner = account === undefined ? client : `the account ${account} of ${client}`;
-  return { prompt: `Password of ${owner}`, isNew: false };
+  return { prompt: `Password of ${ownerOf(client, account)}`, isNew: false };
+}
+
+export function promptForNew(client: string, account?: string): { prompt: string; isNew: true } {
+  return { prompt: `New password of ${ownerOf(client, account)}`, isNew: true };
+}
+
+function ownerOf(client: string, account: string | undefined): string {
+  return account === undefined ? client : `the account ${account} of ${client}`;
 }

@@ -31,7 +31,14 @@ import { compareShown, requireNewest } from '../opening/rollback.js';
 import { requireNewPassword, requirePassword, stretchFor } from '../opening/password.js';
 import { formatBytes, formatTable } from '../output/units.js';
 import { print, printJson } from '../output/output.js';
-import { bringAccounts, checkShown, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
+import {
+  bringAccounts,
+  checkShown,
+  keysOf,
+  keysOfKnown,
+  promptFor,
+  promptForNew,
+} from '../opening/keys.js';
 import { printResult, requireOne } from './passwords.js';
 
 const SECRET_BYTES = 32;
@@ -108,12 +115,10 @@ async function add(options: Options, system: System, name: string): Promise<void
     const why = 'the keys are in a key file, and an account would put them back into the store';
     throw new TardisError('KEYS_ELSEWHERE', why);
   }
-  const ask = promptFor(client);
-  const password = await requirePassword(options, ask);
+  const password = await requirePassword(options, promptFor(client));
   const remember = await checkShown(options, owner, password);
   if (owner.isEncrypting && !options.trustStore) requireNewest(system, options);
-  const askNew = { prompt: `New password of the account ${name} of ${client}`, isNew: true };
-  const next = await requireNewPassword(options, askNew);
+  const next = await requireNewPassword(options, promptForNew(client, name));
   const made = await newAccountRecord(system.native.modPow, owner, password, {
     password: next,
     parameters: stretchFor(options),

@@ -68,8 +68,7 @@ export async function moveKeys(options: KeysOptions): Promise<void> {
     // This is checked here before the file is changed, since the server checks it only after that.
     requireNoAccounts(system, openClientDirectory(system, clientPlace(options)).path);
   }
-  const ask = promptFor(client);
-  const password = await requirePassword(options, ask);
+  const password = await requirePassword(options, promptFor(client));
   const job = { system, client, file, password, isLocal };
   const change = insertKeys ? insertInto(job) : removeKeys ? takeOut(job) : copyOut(job);
   if (isLost) await putKeysBack(system, options, file, password);

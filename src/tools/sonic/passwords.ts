@@ -29,7 +29,14 @@ import {
 } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { checkKeysOfNew } from '../../transport/login/index.js';
-import { checkShown, keyFileOf, keysOf, keysOfKnown, promptFor } from '../opening/keys.js';
+import {
+  checkShown,
+  keyFileOf,
+  keysOf,
+  keysOfKnown,
+  promptFor,
+  promptForNew,
+} from '../opening/keys.js';
 import { identityAt } from '../opening/known-state.js';
 import { clientPlace, newPlace, newPlaceText, storeSystem } from '../opening/local-store.js';
 import {
@@ -60,8 +67,7 @@ export async function create(given: Settings<'sonic create'>): Promise<void> {
   const options = code === undefined ? given : { ...given, client: code.client };
   const { client, crypt } = options;
   const throughServer = code?.server ?? given.throughServer;
-  const ask = { prompt: `New password of ${client}`, isNew: true };
-  const password = await givenPassword(options, ask);
+  const password = await givenPassword(options, promptForNew(client));
   if (throughServer !== undefined) {
     const request = requestTo(throughServer, options, password, true);
     const joining = code === undefined ? request : joiningBy(code, request);
@@ -97,8 +103,7 @@ export async function setPassword(options: Settings<'sonic setpass'>): Promise<v
   const { client, throughServer } = options;
   const system = storeSystem(options.umask);
   if (throughServer === undefined) requireNone(keysUnlessLost(system, options), client);
-  const ask = { prompt: `New password of ${client}`, isNew: true };
-  const password = await requirePassword(options, ask);
+  const password = await requirePassword(options, promptForNew(client));
   await changeRecord(system, options, async (shown, store) => {
     requireNone(shown, client);
     // The existing contents are not encrypted, so a password does not make later ones encrypted.
@@ -117,11 +122,9 @@ export async function changePass(options: Settings<'sonic chpass'>): Promise<voi
     requireOne(wholeRecord(shown, file, client), client);
   const isLocal = throughServer === undefined;
   const before = isLocal ? whole(keysOfKnown(system, options)) : undefined;
-  const ask = promptFor(client);
-  const old = await requirePassword(options, ask);
+  const old = await requirePassword(options, promptFor(client));
   if (before !== undefined) await unlockKeyRecord(before, old);
-  const askNew = { prompt: `New password of ${client}`, isNew: true };
-  const next = await requireNewPassword(options, askNew);
+  const next = await requireNewPassword(options, promptForNew(client));
   await changeRecord(
     system,
     options,
@@ -148,8 +151,7 @@ export async function rotate(options: Settings<'sonic rotate'>): Promise<void> {
   const whole = (shown: KeyRecord | undefined): KeyRecord =>
     requireEncrypting(wholeRecord(shown, file, client), client);
   if (throughServer === undefined) whole(keysOfKnown(system, options));
-  const ask = promptFor(client);
-  const password = await requirePassword(options, ask);
+  const password = await requirePassword(options, promptFor(client));
   await changeRecord(
     system,
     options,

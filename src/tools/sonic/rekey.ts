@@ -37,7 +37,7 @@ import { jsonText, PARTLY, print } from '../output/output.js';
 import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from '../output/units.js';
 import { identityAt, type IdentitySettings } from '../opening/known-state.js';
-import { bringAccounts, keysOf, rememberOpened, promptFor } from '../opening/keys.js';
+import { bringAccounts, keysOf, rememberOpened, promptFor, promptForNew } from '../opening/keys.js';
 import { clientPlace, storeSystem, storeLimits } from '../opening/local-store.js';
 
 type Forgetting = Settings<'sonic forget-path'> & { readonly yes: boolean };
@@ -62,8 +62,7 @@ export async function rekey(options: Settings<'sonic rekey'>): Promise<number> {
   return withGenerations('sonic rekey', options, [], async (system, generations) => {
     const { client } = options;
     const { password, former } = await ownKeys(system, generations, options);
-    const askNew = { prompt: `New password of ${client}`, isNew: true };
-    const next = await givenNewPassword(options, askNew);
+    const next = await givenNewPassword(options, promptForNew(client));
     return { former, password: next ?? password, newPassword: next };
   });
 }
@@ -80,7 +79,7 @@ export async function encrypt(options: Settings<'sonic encrypt'>): Promise<numbe
       throw new TardisError('CLIENT_ENCRYPTS', `the client "${client}" already encrypts`);
     }
     const isNew = before === undefined && generations.stage() !== 'making';
-    const ask = isNew ? { prompt: `New password of ${client}`, isNew: true } : promptFor(client);
+    const ask = isNew ? promptForNew(client) : promptFor(client);
     const password = await requirePassword(options, ask);
     if (before === undefined) identityAt(options, undefined).requirePlain();
     const former = before && (await unlocked(options, before, password));

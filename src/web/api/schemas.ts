@@ -7,14 +7,16 @@ import { type Static, Type } from 'typebox';
  */
 export const MAX_PATH_CHARS: number = 3 * 4096;
 
+/** Returns a field that may be absent, with its description. */
+export const optionalText = (description: string) => Type.Optional(Type.String({ description }));
+export const optionalInteger = (description: string) =>
+  Type.Optional(Type.Integer({ description }));
+export const optionalNumber = (description: string) => Type.Optional(Type.Number({ description }));
+
 const name = Type.String({ description: 'The name as text; bytes that are not UTF-8 are U+FFFD.' });
-const nameBytes = Type.Optional(
-  Type.String({ description: 'The bytes of the name in base64, only if it is not UTF-8.' }),
-);
+const nameBytes = optionalText('The bytes of the name in base64, only if it is not UTF-8.');
 const path = Type.String({ description: 'The path as text; bytes that are not UTF-8 are U+FFFD.' });
-const pathBytes = Type.Optional(
-  Type.String({ description: 'The bytes of the path in base64, only if it is not UTF-8.' }),
-);
+const pathBytes = optionalText('The bytes of the path in base64, only if it is not UTF-8.');
 const sizeBytes = Type.Integer({ minimum: 0 });
 const timeMs = Type.Number({ description: 'Milliseconds since 1970.' });
 
@@ -51,21 +53,15 @@ export const Entry = Type.Object({
   uid: Type.Integer(),
   gid: Type.Integer(),
   firstSet: Type.Integer({ description: 'The first set with this version.' }),
-  lastSet: Type.Optional(
-    Type.Integer({ description: 'The last set with this version; absent while it is current.' }),
-  ),
-  digest: Type.Optional(
-    Type.String({ description: 'Digest of the content in hex; not in directories.' }),
-  ),
-  target: Type.Optional(Type.String({ description: 'Target of a symbolic link.' })),
+  lastSet: optionalInteger('The last set with this version; absent while it is current.'),
+  digest: optionalText('Digest of the content in hex; not in directories.'),
+  target: optionalText('Target of a symbolic link.'),
   targetBytes: Type.Optional(Type.String()),
   isSparse: Type.Optional(Type.Boolean()),
   isReadable: Type.Optional(
     Type.Boolean({ description: 'False if the content is not for this reader.' }),
   ),
-  damage: Type.Optional(
-    Type.String({ description: 'The reason why only the name is meaningful.' }),
-  ),
+  damage: optionalText('The reason why only the name is meaningful.'),
 });
 export type Entry = Static<typeof Entry>;
 
@@ -82,10 +78,8 @@ export const BackupSet = Type.Object({
   unread: Type.Integer({
     description: 'Number of entries that the backup could not read, or only in part.',
   }),
-  requestedBy: Type.Optional(
-    Type.String({
-      description: 'The administrator who requested the backup from its server, as CLIENT/ACCOUNT.',
-    }),
+  requestedBy: optionalText(
+    'The administrator who requested the backup from its server, as CLIENT/ACCOUNT.',
   ),
   isDoubtful: Type.Boolean({ description: 'True if damage may have taken entries of the set.' }),
   changed: Type.Object(
@@ -106,9 +100,7 @@ export const Client = Type.Object({
     description:
       'The name in addresses. In tardis-web, that of a client in another store or on another server ends in `@` and 8 hex digits.',
   }),
-  place: Type.Optional(
-    Type.String({ description: 'The store or the server; absent in the first one.' }),
-  ),
+  place: optionalText('The store or the server; absent in the first one.'),
   completeSets: Type.Integer(),
   lastSet: Type.Optional(Type.Integer()),
   lastCompletedMs: Type.Optional(timeMs),
@@ -154,14 +146,9 @@ export const Client = Type.Object({
         code: Type.Enum(['restored', 'old', 'none'], {
           description: 'Restored in the last half year, before that, or never.',
         }),
-        checkedAtMs: Type.Optional(
-          Type.Number({ description: 'Time at which a check has last read data again.' }),
-        ),
-        restoredAtMs: Type.Optional(
-          Type.Number({
-            description:
-              'Time at which files were last restored and all of their contents had the right digests.',
-          }),
+        checkedAtMs: optionalNumber('Time at which a check has last read data again.'),
+        restoredAtMs: optionalNumber(
+          'Time at which files were last restored and all of their contents had the right digests.',
         ),
         reason: Type.String({ description: 'A sentence.' }),
         advice: Type.String({ description: 'What to do; empty if nothing is.' }),
@@ -182,27 +169,19 @@ export const Client = Type.Object({
       { description: 'The quota of the account that owns the client; absent without one.' },
     ),
   ),
-  requestedAtMs: Type.Optional(
-    Type.Number({
-      description: 'Time at which an administrator requested a backup that did not begin yet.',
-    }),
+  requestedAtMs: optionalNumber(
+    'Time at which an administrator requested a backup that did not begin yet.',
   ),
-  requestedBy: Type.Optional(
-    Type.String({ description: 'That administrator, as CLIENT/ACCOUNT.' }),
-  ),
-  fault: Type.Optional(Type.String({ description: 'Code of the error that hides the figures.' })),
+  requestedBy: optionalText('That administrator, as CLIENT/ACCOUNT.'),
+  fault: optionalText('Code of the error that hides the figures.'),
 });
 export type Client = Static<typeof Client>;
 
 export const Store = Type.Object({
-  availableBytes: Type.Optional(
-    Type.Number({ description: 'Free bytes of the disk of the store, for users other than root.' }),
-  ),
-  totalBytes: Type.Optional(Type.Number({ description: 'Size of that disk.' })),
-  certificateEndsAtMs: Type.Optional(
-    Type.Number({
-      description: 'Time at which the certificate of this connection expires; absent without TLS.',
-    }),
+  availableBytes: optionalNumber('Free bytes of the disk of the store, for users other than root.'),
+  totalBytes: optionalNumber('Size of that disk.'),
+  certificateEndsAtMs: optionalNumber(
+    'Time at which the certificate of this connection expires; absent without TLS.',
   ),
 });
 export type Store = Static<typeof Store>;
@@ -220,20 +199,16 @@ export const NotesFound = Type.Object({ notes: Type.Array(Note), total: Type.Int
 export type NotesFound = Static<typeof NotesFound>;
 export const Directory = Type.Object({
   entries: Type.Array(Entry),
-  next: Type.Optional(Type.String({ description: 'Give it as `after` for the next page.' })),
-  total: Type.Optional(
-    Type.Integer({ description: 'Number of entries of the whole directory, if it was counted.' }),
-  ),
+  next: optionalText('Give it as `after` for the next page.'),
+  total: optionalInteger('Number of entries of the whole directory, if it was counted.'),
 });
 export type Directory = Static<typeof Directory>;
 
 export const Version = Type.Object({
   firstSet: Type.Integer(),
   lastSet: Type.Optional(Type.Integer()),
-  set: Type.Optional(
-    Type.Integer({
-      description: 'The newest listed set with this version; absent if all of them were deleted.',
-    }),
+  set: optionalInteger(
+    'The newest listed set with this version; absent if all of them were deleted.',
   ),
   entry: Entry,
 });
@@ -264,9 +239,7 @@ export const Change = Type.Object({
 });
 export type Change = Static<typeof Change>;
 export const ChangesPage = Type.Object({
-  from: Type.Optional(
-    Type.Integer({ description: 'The earlier set; absent if there is none before.' }),
-  ),
+  from: optionalInteger('The earlier set; absent if there is none before.'),
   changes: Type.Array(Change),
   unread: Type.Array(Type.String(), { description: 'Paths that could not be compared.' }),
   next: Type.Optional(Type.String()),
@@ -287,7 +260,7 @@ export const SizedDirectory = Type.Object({ path, pathBytes, ...Sizes.properties
 export type SizedDirectory = Static<typeof SizedDirectory>;
 export const SizesFound = Type.Object({
   isCounted: Type.Boolean({ description: 'False if the reader may not see every entry.' }),
-  since: Type.Optional(Type.Integer({ description: 'The earlier set.' })),
+  since: optionalInteger('The earlier set.'),
   sizes: Type.Optional(Sizes),
   directories: Type.Array(SizedDirectory),
   more: Type.Integer({ description: 'Number of directories that are left out.' }),
@@ -313,11 +286,8 @@ export type Space = Static<typeof Space>;
 
 export const PurgePreview = Type.Object({
   isClockInDoubt: Type.Boolean(),
-  freedBytes: Type.Optional(
-    Type.Number({
-      description:
-        'Bytes of contents that only these sets need. Absent if the catalog is elsewhere, or nothing would be deleted.',
-    }),
+  freedBytes: optionalNumber(
+    'Bytes of contents that only these sets need. Absent if the catalog is elsewhere, or nothing would be deleted.',
   ),
   unusedTags: Type.Array(Type.String()),
   stored: Type.Record(Type.String(), Type.String(), {
@@ -351,15 +321,9 @@ export const Session = Type.Object({
     }),
   ),
   rights: Type.Array(Type.String()),
-  storeWords: Type.Optional(
-    Type.String({
-      description: 'Options by which a command finds the store; only tardis-web has them.',
-    }),
-  ),
-  mountPoint: Type.Optional(
-    Type.String({
-      description: 'Directory to mount the client at, for a user who names none; only tardis-web.',
-    }),
+  storeWords: optionalText('Options by which a command finds the store; only tardis-web has them.'),
+  mountPoint: optionalText(
+    'Directory to mount the client at, for a user who names none; only tardis-web.',
   ),
   doubts: Type.Optional(
     Type.Array(Type.String(), {
@@ -389,7 +353,7 @@ export const DeletedPage = Type.Object({
       lastSet: Type.Integer({ description: 'The last set with a version at the path.' }),
     }),
   ),
-  next: Type.Optional(Type.String({ description: 'Give it as `after` for the next page.' })),
+  next: optionalText('Give it as `after` for the next page.'),
 });
 export type DeletedPage = Static<typeof DeletedPage>;
 

@@ -1,6 +1,14 @@
 /** Requests and replies of the routes that only the server on loopback has. */
 import { type Static, Type } from 'typebox';
-import { MAX_PATH_CHARS, PathQueries, PathQuery, PurgeRules, Root } from '../api/schemas.js';
+import {
+  MAX_PATH_CHARS,
+  optionalInteger,
+  optionalText,
+  PathQueries,
+  PathQuery,
+  PurgeRules,
+  Root,
+} from '../api/schemas.js';
 
 /** Maximum number of failures of a restore that are reported one by one. */
 export const MAX_FAILURES = 100;
@@ -46,14 +54,10 @@ export const JobState = Type.Object({
   kind: Type.Enum(['restore', 'preview', 'archive', 'download', ...ACT_KINDS]),
   client: Type.String({ description: 'The client, by its name in addresses.' }),
   state: Type.Enum(['running', 'done', 'failed', 'stopped']),
-  set: Type.Optional(Type.Integer({ description: 'The set that is read; absent in acts.' })),
-  command: Type.Optional(
-    Type.String({ description: 'The command of an act, as one types it in a terminal.' }),
-  ),
-  latest: Type.Optional(
-    Type.String({ description: 'The progress of a running command, as it prints it.' }),
-  ),
-  report: Type.Optional(Type.String({ description: 'What the command reports that it did.' })),
+  set: optionalInteger('The set that is read; absent in acts.'),
+  command: optionalText('The command of an act, as one types it in a terminal.'),
+  latest: optionalText('The progress of a running command, as it prints it.'),
+  report: optionalText('What the command reports that it did.'),
   result: Type.Optional(
     Type.Object(
       {
@@ -73,15 +77,9 @@ export const JobState = Type.Object({
   canUndo: Type.Boolean({ description: 'True if the job can be undone.' }),
   paths: Type.Array(Root, { description: 'The first paths.' }),
   pathCount: count,
-  output: Type.Optional(
-    Type.String({
-      description: 'The directory that is restored into, unless in place, or mounted at.',
-    }),
-  ),
+  output: optionalText('The directory that is restored into, unless in place, or mounted at.'),
   elapsedMs: count,
-  totalBytes: Type.Optional(
-    Type.Integer({ description: 'Number of bytes that a restore writes in all, if it is known.' }),
-  ),
+  totalBytes: optionalInteger('Number of bytes that a restore writes in all, if it is known.'),
   progress: Type.Object({
     directories: count,
     files: count,
