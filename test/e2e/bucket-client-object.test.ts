@@ -52,8 +52,7 @@ for (const rest of ofThisRun(LEFT)) {
 }
 
 test('a client of which a bucket has nothing left is created again, and its cache is discarded', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   for (const key of lab.server.objects.keys()) lab.server.objects.versions.delete(key);
   t.is(codeIn(await lab.run('one', 'lstardis', [])), 'NO_SUCH_CLIENT');
   await lab.backUp('one', ['--create']);
@@ -137,8 +136,7 @@ test('a client that has lost its object, all keys and all caches needs keys, and
 });
 
 test('a client in clear that has lost its object and all caches gets a password, which others then need', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   lose(lab, OBJECT, 'overwritten');
   await lab.run('two', 'sonic', ['rebuild']);
   t.is(codeIn(await lab.run('two', 'lstardis', [])), 'KEYS_LOST');

@@ -90,8 +90,7 @@ for (const [which, at] of [
   ['a later', 1],
 ] as const) {
   test(`a machine without a catalog keeps every set after ${which} commit was deleted, if the bucket has a copy of the catalog`, async (t) => {
-    const lab = await ServedLab.grown(t);
-    await lab.backUp('one', ['--create']);
+    const lab = await ServedLab.backedUp(t);
     lab.fill('many');
     await lab.backUp('one');
     lab.change(1);

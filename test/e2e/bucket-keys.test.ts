@@ -25,8 +25,7 @@ function lose({ server }: ServedLab, number: number): void {
 }
 
 test('a client in a bucket gets a password later, which each machine and server then asks for', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   await lab.backUp('two');
   await lab.succeed('one', 'sonic', ['setpass', ...lab.password(FIRST)]);
   t.deepEqual(keysIn(lab), ['all/c/me/keys/00000001.key']);
@@ -63,8 +62,7 @@ test('a server on a bucket sets the password of a client that has none', async (
 });
 
 test('a password that was set later counts after the client was written anew', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   await lab.succeed('one', 'sonic', ['setpass', ...lab.password(FIRST)]);
   const forget = ['forget-path', `${lab.source}/docs`, '--yes', ...lab.password(FIRST)];
   await lab.succeed('two', 'sonic', forget);
@@ -232,8 +230,7 @@ test('a copy in a bucket gets the newest keys of a source that changed them seve
 });
 
 test('the catalog of a client in a bucket is upgraded on request', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   t.regex(await lab.succeed('one', 'sonic', ['upgrade']), /has version 1, the newest one/);
   t.regex(await lab.succeed('two', 'sonic', ['upgrade']), /does not exist here yet/);
   const other = await run('sonic', ['upgrade', '-D', STORE, '-C', 'other'], { env: lab.on('one') });

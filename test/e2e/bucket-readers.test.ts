@@ -104,8 +104,7 @@ test('a mount of an encrypted client in a bucket goes to the background with its
 });
 
 test('a client that a bucket lacks is not mounted', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   const words = ['-o', `database=${STORE},client=other`, lab.at('mount')];
   const { status, stderr } = await new Running('tardisfs', words, { env: lab.on('two') }).ended;
   t.is(status, 10, stderr);
@@ -113,8 +112,7 @@ test('a client that a bucket lacks is not mounted', async (t) => {
 });
 
 test('the page of a bucket shows what another machine stores, and restores it', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   const door = await WebDoor.during(t, STORE, ['--refresh', '1'], { env: lab.on('two') });
   const bearer = { authorization: `Bearer ${door.programKey}` };
   const api = '/api/v1/clients/me';
@@ -225,8 +223,7 @@ test('tardisremote does not start without its bucket, or with a wrong key', asyn
 });
 
 test('a pack that vanished is looked for once, and then named', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   await lab.sets('two');
   const { objects } = lab.server;
   for (const name of objects.keys()) {

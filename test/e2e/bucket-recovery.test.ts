@@ -303,8 +303,7 @@ test('locks are made longer when less than half of their time is left', async (t
 });
 
 test('a store without locks gets them by --extend', async (t) => {
-  const lab = await ServedLab.grown(t, LOCKS);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t, LOCKS);
   const shown = exited(t, 0, await bucket(lab, ['--extend', ...LOCKED]));
   t.regex(shown.stdout, /objects had no lock until now/);
   for (const name of namesIn(lab)) {
@@ -314,8 +313,7 @@ test('a store without locks gets them by --extend', async (t) => {
 });
 
 test('objects that a thief has planted get no lock, and ours do', async (t) => {
-  const lab = await ServedLab.grown(t, LOCKS);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t, LOCKS);
   const ours = namesIn(lab);
   const { objects } = lab.server;
   const thief = await thiefIn(t, lab);
@@ -335,8 +333,7 @@ test('objects that a thief has planted get no lock, and ours do', async (t) => {
 });
 
 test('a bucket without versions has nothing to bring back', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   t.like(await recovered(t, lab, []), { changed: 0, hidden: 0, lost: 0 });
 });
 

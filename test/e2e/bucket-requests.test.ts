@@ -81,8 +81,7 @@ test('one file of a bucket is fetched in few requests, and almost alone', async 
 });
 
 test('a backup of young files that did not change fetches none of them', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   lab.requested();
   await lab.backUp('one'); // the files are younger than two seconds, so they are read again
   const requested = lab.requested();

@@ -21,8 +21,7 @@ const random = seededRandom(seed);
 const SECRET = 'gravel-Otter9-lamp';
 
 test('backups to a bucket are listed, compared and restored on a machine that has only the bucket', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   const before = look(lab.source);
   lab.change(1);
   await lab.backUp('one');
@@ -64,8 +63,7 @@ test('a backup that changes nothing writes two objects to the bucket, and lists 
 
 test('a backup ends if the bucket keeps versions since it was probed, and then ignores conditions', async (t) => {
   const rules = { isVersioned: false, conditions: 'without versions' as const };
-  const lab = await ServedLab.grown(t, rules);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t, rules);
   rules.isVersioned = true;
   for (let tries = 0; tries < 2; tries += 1) {
     const refused = await lab.run('one', 'tardis', ['--local', lab.source]);
@@ -106,8 +104,7 @@ test('an encrypted client in a bucket needs its password on every machine', asyn
 });
 
 test('a machine whose cache is gone, damaged or of another client goes on', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   const catalog = path.join(lab.cacheOf('one'), 'tardis.db');
   fs.writeFileSync(catalog, noise(9, 100_000));
   lab.change(1);
@@ -126,8 +123,7 @@ test('a machine whose cache is gone, damaged or of another client goes on', asyn
 });
 
 test('a bucket that lost commits, or has others, is not taken for the store', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   await lab.backUp('one');
   const last = 'all/c/me/g1/log/0000000004';
   const { objects } = lab.server;
@@ -143,8 +139,7 @@ test('a bucket that lost commits, or has others, is not taken for the store', as
 });
 
 test('a check finds a changed byte in a bucket', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   const { objects } = lab.server;
   const pack = objects.keys().find((name) => name.includes('/packs/'))!;
   objects.spoil(pack, (bytes) => {
@@ -170,8 +165,7 @@ test('of machines that create a client at once, one succeeds, and none later', a
 });
 
 test('two machines that back up one client at once lose nothing', async (t) => {
-  const lab = await ServedLab.grown(t);
-  await lab.backUp('one', ['--create']);
+  const lab = await ServedLab.backedUp(t);
   let done = 1;
   for (let round = 1; round <= 3; round += 1) {
     lab.change(round);

@@ -4,7 +4,15 @@ import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { exited } from '../helpers/codes.js';
-import { backup, backupsRunHere, rest, run, Server, succeed } from '../helpers/commands.js';
+import {
+  backup,
+  backupsRunHere,
+  jsonLines,
+  rest,
+  run,
+  Server,
+  succeed,
+} from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
@@ -18,15 +26,8 @@ interface Line {
   readonly source?: { readonly set: number; readonly files: number; readonly changed: number };
 }
 
-function linesOf(stdout: string): Line[] {
-  return stdout
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Line);
-}
-
 function found(stdout: string, what: string): string[] {
-  return linesOf(stdout)
+  return jsonLines<Line>(stdout)
     .filter((line) => line.finding === 'source' && line.what === what)
     .map(({ name }) => path.basename(name ?? ''));
 }
@@ -54,7 +55,11 @@ test('a check against the source names what differs from the newest set and has 
   const wrong = exited(t, 3, await run('sonic', [...checked, '--json']));
   t.deepEqual(found(wrong.stdout, 'differs'), ['unlike']);
   t.deepEqual(found(wrong.stdout, 'unsaved'), ['left.out']);
-  t.like(linesOf(wrong.stdout).at(-1), { finding: 'end', isClean: false, source: { changed: 3 } });
+  t.like(jsonLines<Line>(wrong.stdout).at(-1), {
+    finding: 'end',
+    isClean: false,
+    source: { changed: 3 },
+  });
   const text = await run('sonic', checked);
   t.regex(text.stdout, /^differs: .*unlike \(content\), although its times are the same$/m);
 

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { exited } from '../helpers/codes.js';
-import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 
@@ -19,13 +19,6 @@ interface Line {
   readonly lostVersions?: number;
   readonly marked?: number;
   readonly bytesRead?: number;
-}
-
-function linesOf(stdout: string): Line[] {
-  return stdout
-    .trimEnd()
-    .split('\n')
-    .map((line) => JSON.parse(line) as Line);
 }
 
 function spoilPack(store: string): void {
@@ -48,7 +41,7 @@ test('a check reports what is damaged, in words and as JSON, and ends with statu
   t.regex(heads, /contents were not read/);
   const found = await run('sonic', ['check', '--read-data', '--no-mark', '--json', ...place]);
   t.is(found.status, 3, found.stderr);
-  const lines = linesOf(found.stdout);
+  const lines = jsonLines<Line>(found.stdout);
   t.true(lines.every(({ version }) => version === 1));
   const named = lines.filter(({ finding }) => finding === 'version').map(({ name }) => name);
   t.true(named.includes(path.join(source, 'noise.gz')), found.stdout);

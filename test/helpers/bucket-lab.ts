@@ -158,6 +158,13 @@ export class ServedLab extends BucketLab {
     return lab;
   }
 
+  /** Starts a lab with a tree that the machine `one` has backed up. */
+  static async backedUp(...started: Parameters<typeof ServedLab.start>): Promise<ServedLab> {
+    const lab = await ServedLab.grown(...started);
+    await lab.backUp('one', ['--create']);
+    return lab;
+  }
+
   /** Returns the objects with such names. */
   names(part: RegExp): string[] {
     return this.server.objects.keys().filter((name) => part.test(name));
