@@ -132,7 +132,18 @@ std::string Call::path(int index) const {
   return std::string(reinterpret_cast<const char*>(path.data), path.size);
 }
 
-void Call::name(int index, Name* into) const { takeName(bytes(index), into, name_); }
+Name Call::name(int index) const {
+  Name name;
+  takeName(bytes(index), &name, name_);
+  return name;
+}
+
+Name Call::nameOrNone(int index) const {
+  Name name;
+  name.text[0] = 0;
+  if (bytes(index).size > 0) takeName(bytes(index), &name, name_);
+  return name;
+}
 
 napi_value Call::nothing() const {
   napi_value result = nullptr;

@@ -83,7 +83,8 @@ class Call {
   Bytes bytes(int index) const;     // a Uint8Array, not copied
   bool has(int index) const;        // false if the argument is undefined
   std::string path(int index) const;
-  void name(int index, Name* into) const;
+  Name name(int index) const;
+  Name nameOrNone(int index) const;  // empty if the argument has no bytes
   Bytes text(int index) const;      // bytes without a NUL
   napi_value raw(int index) const { return values_[index]; }
 

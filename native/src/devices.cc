@@ -1,8 +1,6 @@
 // Lists and opens block devices whose contents are backed up, and zeroes ranges of devices that are restored.
 #include "devices.h"
 
-#include <cstdio>
-
 #include "calls.h"
 #include "entry.h"
 #include "names.h"
@@ -14,18 +12,13 @@ namespace {
 
 // Opens what a name leads to, so that it can be looked at. Nothing is done to it: no tape is wound, no medium is loaded.
 Fd openPath(int directory, const char* name) {
-  Fd fd(retry([&] { return openat(directory, name, O_PATH | O_CLOEXEC); }));
-  if (!fd.valid()) throw Failure{errno, "openat"};
-  return fd;
+  return opened(retry([&] { return openat(directory, name, O_PATH | O_CLOEXEC); }), "openat");
 }
 
 // Opens for reading what was opened by `openPath`, and nothing that has its name now.
 Fd openSame(const Fd& node) {
-  char path[32];
-  snprintf(path, sizeof path, "/proc/self/fd/%d", node.get());
-  Fd fd(openPatiently([&] { return open(path, O_RDONLY | O_NOCTTY | O_CLOEXEC); }));
-  if (!fd.valid()) throw Failure{errno, "open"};
-  return fd;
+  const ProcPath path(node.get());
+  return opened(openPatiently([&] { return open(path.get(), O_RDONLY | O_NOCTTY | O_CLOEXEC); }), "open");
 }
 
 // Returns the size of an open device. Throws ENOMEDIUM for one that has no contents.
@@ -68,8 +61,7 @@ namespace calls {
 // Returns the row of a name in an open directory; that of a file with its contents if the name leads to a block device.
 napi_value contentsAt(const Call& call) {
   const int directory = call.fd(0);
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   Growing rows;
   const Row row = beginRow(rows, name.text, strlen(name.text));
   lookIn(directory, name.text, row);

@@ -59,9 +59,7 @@ bool waitForLease(int* waitedMs) {
 
 Place shorten(const std::string& path, int from) {
   return shorten(from, path, "openat", [](int directory, const std::string& piece) {
-    Fd fd(retry([&] { return openat(directory, piece.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); }));
-    if (!fd.valid()) throw Failure{errno, "openat"};
-    return fd;
+    return opened(retry([&] { return openat(directory, piece.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC); }), "openat");
   });
 }
 
@@ -75,11 +73,8 @@ bool reportsSizes(int directory) { return !makesContentsUp(typeOfFileSystem(dire
 
 Fd openDirectory(const std::string& path) {
   const Place place = shorten(path);
-  Fd fd(retry([&] {
-    return openat(place.directory, place.rest, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  }));
-  if (!fd.valid()) throw Failure{errno, "openat"};
-  return fd;
+  constexpr int flags = O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+  return opened(retry([&] { return openat(place.directory, place.rest, flags); }), "openat");
 }
 
 }  // namespace tardis

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdio>
 #include <string>
 #include <utility>
 
@@ -34,6 +35,24 @@ class Fd {
 
  private:
   int fd_;
+};
+
+// Owns the descriptor that a call has returned. Throws the error of the call if it has failed.
+inline Fd opened(int fd, const char* syscall) {
+  if (fd < 0) throw Failure{errno, syscall};
+  return Fd(fd);
+}
+
+// The path through /proc of a name in an open directory, or of what a descriptor stands for, also if that is a link. It is
+// for calls that accept paths only, or refuse a descriptor of O_PATH.
+class ProcPath {
+ public:
+  ProcPath(int directory, const char* name) { snprintf(text_, sizeof text_, "/proc/self/fd/%d/%s", directory, name); }
+  explicit ProcPath(int fd) { snprintf(text_, sizeof text_, "/proc/self/fd/%d", fd); }
+  const char* get() const { return text_; }
+
+ private:
+  char text_[PATH_MAX + 32];
 };
 
 // Repeats a system call for as long as a signal interrupts it.

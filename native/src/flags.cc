@@ -69,9 +69,7 @@ namespace calls {
 
 napi_value flagsAt(const Call& call) {
   const int directory = call.fd(0);
-  Name name;
-  name.text[0] = 0;  // the directory itself
-  if (call.bytes(1).size > 0) call.name(1, &name);
+  const Name name = call.nameOrNone(1);  // none: the directory itself
   struct statx stat;
   if (!lookAt(directory, name.text, &stat)) return call.number(0);
   return call.number(static_cast<double>(stat.stx_attributes & stat.stx_attributes_mask & kReportedFlags));
@@ -79,11 +77,9 @@ napi_value flagsAt(const Call& call) {
 
 napi_value setFlagsAt(const Call& call) {
   const int directory = call.fd(0);
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   const uint32_t wanted = call.bits(2) & kKept;
-  const Fd fd(retry([&] { return openat(directory, name.text, kForReading); }));
-  if (!fd.valid()) throw Failure{errno, "openat"};
+  const Fd fd = opened(retry([&] { return openat(directory, name.text, kForReading); }), "openat");
   int flags = 0;
   if (ioctl(fd.get(), FS_IOC_GETFLAGS, &flags) != 0) throw Failure{errno, "FS_IOC_GETFLAGS"};
   const int changed = static_cast<int>((static_cast<uint32_t>(flags) & ~kKept) | wanted);

@@ -411,8 +411,7 @@ napi_value beginLine(const Call& call) {
 
 // Opens a regular file in an open directory, or the block device whose contents were listed under a name.
 napi_value openListedAt(const Call& call) {
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   const Identity identity = identityIn(call.bytes(2), call.name());
   if (identity.node != 0) return call.number(openDevice(call.fd(0), name.text, identity, call.name()).release());
   Fd fd = openForReading(call.fd(0), name.text);

@@ -180,8 +180,8 @@ napi_value dropNames(const Call& call) {
 
 napi_value hasEntries(const Call& call) {
   // A descriptor of its own, since the given one may have been opened to use names only.
-  const Fd directory(retry([&] { return openat(call.fd(0), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }));
-  if (!directory.valid()) throw Failure{errno, "openat"};
+  const int given = call.fd(0);
+  const Fd directory = opened(retry([&] { return openat(given, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); }), "openat");
   Names& names = scratchOfThread().names;
   names.read(directory.get(), 1);
   bool isAny = false;
@@ -208,8 +208,7 @@ napi_value statRow(const Call& call) {
 
 napi_value statAt(const Call& call) {
   const int directory = call.fd(0);
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   const Row row = beginRow(scratchOfThread().rows, name.text, strlen(name.text));
   lookIn(directory, name.text, row);
   return call.buffer(row.at(0), row.bytes());

@@ -6,8 +6,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <cstdio>
-
 #include "files.h"
 #include "flags.h"
 #include "xattrs.h"
@@ -49,16 +47,6 @@ int setPermissions(mode_t permissions, unsigned options, Change&& change) {
   if (error != 0 && (permissions & ~0777u) != 0) refusalOf(retry([&] { return change(permissions & 0777); }), "fchmodat");
   return unlessForgiven(error, options, kForgivePermissions);
 }
-
-// A path through /proc to what a descriptor of O_PATH stands for, also if that is a link.
-class ProcPath {
- public:
-  explicit ProcPath(int fd) { snprintf(text_, sizeof text_, "/proc/self/fd/%d", fd); }
-  const char* get() const { return text_; }
-
- private:
-  char text_[32];
-};
 
 int ownPath(int fd, uid_t uid, gid_t gid) { return fchownat(fd, "", uid, gid, AT_EMPTY_PATH); }
 

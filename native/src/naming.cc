@@ -18,15 +18,13 @@ constexpr unsigned kRenameExchange = 2;  // RENAME_EXCHANGE; not every C library
 
 // Two names, each in an open directory: the arguments of calls that link, rename or swap.
 struct TwoNames {
-  explicit TwoNames(const Call& call) : from(call.fd(0)), to(call.fd(2)) {
-    call.name(1, &oldName);
-    call.name(3, &newName);
-  }
+  explicit TwoNames(const Call& call)
+      : from(call.fd(0)), to(call.fd(2)), oldName(call.name(1)), newName(call.name(3)) {}
 
   const int from;
   const int to;
-  Name oldName;
-  Name newName;
+  const Name oldName;
+  const Name newName;
 };
 
 void demand(int result, const char* syscall) {
@@ -60,16 +58,14 @@ napi_value finishMade(const Call& call, const Fd& fd, const Name& name, Set&& se
 
 napi_value makeDirectoryAt(const Call& call) {
   const int directory = call.fd(0);
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   demand(retry([&] { return mkdirat(directory, name.text, 0700); }), "mkdirat");
   return call.nothing();
 }
 
 napi_value symlinkAt(const Call& call) {
   const int directory = call.fd(0);
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   const std::string target = call.path(2);
   const Row row = Row::checked(call.bytes(3), call.count(4), call.name());
   const unsigned options = call.bits(5);
@@ -81,8 +77,7 @@ napi_value symlinkAt(const Call& call) {
 // Creates a fifo, socket or device node. At first only its creator may use it; the permissions are set later.
 napi_value makeNodeAt(const Call& call) {
   const int directory = call.fd(0);
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   const Row row = Row::checked(call.bytes(2), call.count(3), call.name());
   const unsigned options = call.bits(4);
   mode_t kind;
@@ -107,8 +102,7 @@ napi_value linkAt(const Call& call) {
 
 napi_value unlinkAt(const Call& call) {
   const int directory = call.fd(0);
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   demand(retry([&] { return unlinkat(directory, name.text, 0); }), "unlinkat");
   return call.nothing();
 }

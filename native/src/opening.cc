@@ -30,9 +30,8 @@ Fd openBySystem(int directory, const std::string& piece, int flags, uint64_t res
   // `openByWalking` does.
   how.flags = static_cast<unsigned>(flags & ~O_NOFOLLOW);
   how.resolve = resolve | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
-  Fd fd(openPatiently([&] { return syscall(SYS_openat2, directory, piece.c_str(), &how, sizeof how); }));
-  if (!fd.valid()) throw Failure{errno, "openat2"};
-  return fd;
+  const auto open = [&] { return syscall(SYS_openat2, directory, piece.c_str(), &how, sizeof how); };
+  return opened(openPatiently(open), "openat2");
 }
 
 // Opens one name. The system returns ENOTDIR for a link if a directory is requested; this throws ELOOP instead.
@@ -98,11 +97,7 @@ std::string normalized(const std::string& path, const char* syscall) {
 
 Fd openBelow(int root, const std::string& given, unsigned kind, OpenPiece openPiece, const char* call) {
   const std::string path = normalized(given, call);
-  if (path.empty()) {
-    Fd copy(fcntl(root, F_DUPFD_CLOEXEC, 0));
-    if (!copy.valid()) throw Failure{errno, "fcntl"};
-    return copy;
-  }
+  if (path.empty()) return opened(fcntl(root, F_DUPFD_CLOEXEC, 0), "fcntl");
   const Place place = shorten(root, path, call, [openPiece](int directory, const std::string& piece) {
     return openPiece(directory, piece, kPassing);
   });

@@ -145,24 +145,22 @@ size_t readSparse(const Fd& fd, uint8_t* target, const struct stat& stat) {
 }  // namespace
 
 napi_value openOwnersAt(const Call& call) {
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   struct stat stat;
   return call.number(openOwners(call.fd(0), name, Row::checked(call.bytes(2), 0, call.name()), &stat, call.name()).release());
 }
 
 napi_value readFileAt(const Call& call) {
   const bool isOpen = call.bytes(1).size == 0;
-  Name name;
-  if (!isOpen) call.name(1, &name);
+  const Name name = call.nameOrNone(1);
   const Row row = Row::checked(call.bytes(2), call.count(3), call.name());
   const size_t limit = call.count(6);
   uint8_t* target = call.bytes(4).range(call.count(5), limit, call.name());
   uint8_t* digest = call.bytes(7).range(call.count(8), kDigestBytes, call.name());
 
   struct stat before;
-  const Fd fd = isOpen ? Fd(fcntl(call.fd(0), F_DUPFD_CLOEXEC, 0)) : openOwners(call.fd(0), name, row, &before, call.name());
-  if (!fd.valid()) throw Failure{errno, "fcntl"};
+  const Fd fd = isOpen ? opened(fcntl(call.fd(0), F_DUPFD_CLOEXEC, 0), "fcntl")
+                       : openOwners(call.fd(0), name, row, &before, call.name());
   if (isOpen) before = statOf(fd);
   if (!S_ISREG(before.st_mode)) throw Failure{0, "fstat", "ENOTREG", "not a regular file"};
   if (static_cast<uint64_t>(before.st_size) > kMostFileBytes) throw Failure{EOVERFLOW, "fstat"};

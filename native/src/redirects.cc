@@ -115,10 +115,7 @@ napi_value redirect(const Call& call) {
   Table& all = table();
   const std::string path = call.path(0);
   Fd fd;
-  if (call.has(1)) {
-    fd = Fd(fcntl(call.fd(1), F_DUPFD_CLOEXEC, 0));
-    if (!fd.valid()) throw Failure{errno, "fcntl"};
-  }
+  if (call.has(1)) fd = opened(fcntl(call.fd(1), F_DUPFD_CLOEXEC, 0), "fcntl");
   noteElsewhere(all, path, fd.get());
   const std::unique_lock<std::shared_mutex> lock(all.mutex);
   if (!all.isUsed) all.sinceMs = static_cast<double>(call.count(2));

@@ -83,8 +83,7 @@ napi_value subvolumesIn(const Call& call) {
 
 // Makes a snapshot, which cannot be written, of the subvolume whose open top is the second argument.
 napi_value makeSnapshot(const Call& call) {
-  Name name;
-  call.name(2, &name);
+  const Name name = call.name(2);
   btrfs_ioctl_vol_args_v2 arguments = {};
   arguments.fd = call.fd(1);
   arguments.flags = BTRFS_SUBVOL_RDONLY;
@@ -95,8 +94,7 @@ napi_value makeSnapshot(const Call& call) {
 }
 
 napi_value deleteSnapshot(const Call& call) {
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   btrfs_ioctl_vol_args arguments = {};
   if (strlen(name.text) > BTRFS_PATH_NAME_MAX) throw Failure{ENAMETOOLONG, call.name()};
   memcpy(arguments.name, name.text, strlen(name.text));

@@ -11,9 +11,7 @@ namespace {
 
 Fd createFile(int directory, const char* name) {
   constexpr int flags = O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
-  Fd fd(retry([&] { return openat(directory, name, flags, 0600); }));
-  if (!fd.valid()) throw Failure{errno, "openat"};
-  return fd;
+  return opened(retry([&] { return openat(directory, name, flags, 0600); }), "openat");
 }
 
 void writeWhole(int fd, const uint8_t* data, size_t size) {
@@ -51,8 +49,7 @@ namespace calls {
 
 napi_value writeFileAt(const Call& call) {
   const int directory = call.fd(0);
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   const size_t size = call.count(4);
   uint8_t* data = call.bytes(2).range(call.count(3), size, call.name());
   const Row row = Row::checked(call.bytes(5), call.count(6), call.name());
@@ -60,8 +57,7 @@ napi_value writeFileAt(const Call& call) {
 }
 
 napi_value createFileAt(const Call& call) {
-  Name name;
-  call.name(1, &name);
+  const Name name = call.name(1);
   return call.number(createFile(call.fd(0), name.text).release());
 }
 

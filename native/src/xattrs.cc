@@ -47,17 +47,6 @@ constexpr const char* kDefaultAcl = "system.posix_acl_default";
 
 std::atomic<bool> hasNamedCalls{true};
 
-// The path through /proc of a name in an open directory, or of an open file, for calls that accept paths only.
-class ProcPath {
- public:
-  ProcPath(int directory, const char* name) { snprintf(text_, sizeof text_, "/proc/self/fd/%d/%s", directory, name); }
-  explicit ProcPath(int file) { snprintf(text_, sizeof text_, "/proc/self/fd/%d", file); }
-  const char* get() const { return text_; }
-
- private:
-  char text_[PATH_MAX + 32];
-};
-
 // Maps ENOENT to ENOSYS if /proc is missing, because that must not look like a name that no longer exists.
 ssize_t throughProc(ssize_t result, int directory, const char* name) {
   if (result >= 0 || errno != ENOENT) return result;
@@ -222,9 +211,7 @@ namespace {
 
 napi_value read(const Call& call, bool plain) {
   int directory = call.fd(0);
-  Name name;
-  name.text[0] = 0;  // the directory itself
-  if (call.bytes(1).size > 0) call.name(1, &name);
+  Name name = call.nameOrNone(1);  // none: the directory itself
   Fd entry;
   if (call.has(4) && name.text[0] != 0) {
     entry = openEntry(directory, name.text, identityIn(call.bytes(4), call.name()), call.name());
@@ -282,17 +269,16 @@ void appendRefused(std::string* refused, int error, const std::string& name) {
 }
 
 void setAttributes(const AttributeTarget& target, const Row& row, std::string* refused) {
-  char path[32];  // it leads to what the descriptor stands for, also if that is a link
-  snprintf(path, sizeof path, "/proc/self/fd/%d", target.fd);
+  const ProcPath path(target.fd);
   forEach(row, [&](const Attribute& attribute) {
     if (attribute.name.empty() || attribute.name == kFlagsName) return;  // time and inode flags are set last
     if (target.isOthers && attribute.name == "security.capability") return;
     const char* name = attribute.name.c_str();
-    const int result = target.isPath ? setxattr(path, name, attribute.value, attribute.valueBytes, 0)
+    const int result = target.isPath ? setxattr(path.get(), name, attribute.value, attribute.valueBytes, 0)
                                      : fsetxattr(target.fd, name, attribute.value, attribute.valueBytes, 0);
     if (result == 0) return;
     const int reason = errno;
-    if (hasValue(target, path, attribute)) return;  // for example a label that new files get here anyway
+    if (hasValue(target, path.get(), attribute)) return;  // for example a label that new files get here anyway
     // ENOSPC is recorded like any other reason: it means that this file cannot store so much, not that the disk is
     // full.
     appendRefused(refused, reason, attribute.name);
