@@ -18,7 +18,6 @@ import { BackgroundJobs, type JobLimits } from '../jobs/background-jobs.js';
 import { forgetHandlers, type PurgeRights, setHandlers } from './change-handlers.js';
 import { ReaderDeltas } from './delta-maker.js';
 import { CopyOffers } from './copy-offers.js';
-import { deltaReaders } from './history-handlers.js';
 import { answerWith, readOnlyHandlers, wholeMessage } from './read-only.js';
 import { catchUp, isBehind } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
@@ -56,7 +55,11 @@ export class Answers {
         await look();
         return history.sets();
       },
-      ...deltaReaders(deltas),
+      readerSignature: async ({ signature, basisBytes, bytes, isLast }) => {
+        deltas.sign(signature, basisBytes, bytes, isLast);
+      },
+      readDelta: ({ signature, digest, first }) => deltas.next(signature, digest, first),
+      dropSignature: ({ signature }) => deltas.drop(signature),
       ...setHandlers(store),
       ...forgetHandlers(store, jobs),
       ...copies.handlers(),

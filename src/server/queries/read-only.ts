@@ -9,13 +9,14 @@ import {
   encodeReply,
   type Handlers,
   type History,
+  PAGE_ITEMS,
+  pieceOfObject,
 } from '../../history/index.js';
 import { asTardisError, TardisError, toWire } from '../../errors/index.js';
-import { releaseMemory } from '../../model/index.js';
+import { contentIdOf, releaseMemory } from '../../model/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import { type EncodedMessage, encodeMessage, type QuestionName } from '../../transport/index.js';
 import { withoutBucket } from '../shared-clients.js';
-import { entryReaders, objectReader, reportReaders, setReaders } from './history-handlers.js';
 
 /** The questions that are answered here. */
 const READING = [
@@ -58,12 +59,43 @@ export function readOnlyHandlers(
   objects: ObjectReader,
   clients: (only?: string) => Promise<readonly ClientOverview[]>,
 ): Pick<Handlers, ReadingQuestion> {
+  const { client, reports } = history;
   return {
-    ...setReaders(history),
-    ...entryReaders(history),
-    ...reportReaders(history, clients),
-    ...objectReader(objects),
+    readSets: () => history.sets(),
+    readRoots: ({ set }) => history.roots(set),
+    readNotes: async ({ set, from }) => pageOf(await history.notes(set), from),
+    readOwners: async ({ set, from }) => pageOf(await history.owners(set), from),
+    readSeals: async ({ set, after }) => {
+      const { directories, setSeal } = await history.seals(set, after, PAGE_ITEMS);
+      return { items: directories, setSeal, hasMore: directories.length === PAGE_ITEMS };
+    },
+    readEntry: ({ set, path }) => history.find(path, set),
+    readListing: async (page) => {
+      const entries = await history.list(page);
+      return { entries, hasMore: entries.length === page.limit };
+    },
+    readVersions: ({ path }) => history.versions(path),
+    readDigests: ({ prefix, limit }) => history.findContents(prefix, limit),
+    readPlaces: ({ contents }) =>
+      history.locate(contents.map((id) => ({ contentId: contentIdOf(id), digest: undefined }))),
+    readObject: (piece) => pieceOfObject(objects, piece),
+    readSetRoots: async () => ({ roots: await reports.rootsOfSets(), next: undefined }),
+    readChanges: (page) => reports.changes(page),
+    readNamed: (page) => reports.named({ ...page, isMatch: () => true }),
+    readDirectoryPaths: ({ set, directories }) => reports.directoryPaths(set, directories),
+    readSettings: () => reports.settings(),
+    readConfiguration: ({ set }) => reports.clientConfig(set),
+    readFigures: () => reports.figures(),
+    readSizes: (request) => reports.sizes(request),
+    readStore: () => reports.store(),
+    readClients: () => clients(),
+    readOwnState: async () => (await clients(client)).filter((one) => one.client === client),
   };
+}
+
+function pageOf<T>(all: readonly T[], from: number): { items: readonly T[]; hasMore: boolean } {
+  const items = all.slice(from, from + PAGE_ITEMS);
+  return { items, hasMore: from + items.length < all.length };
 }
 
 /**

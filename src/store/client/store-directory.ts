@@ -8,6 +8,7 @@ import { displayText } from '../../model/index.js';
 import {
   failedStoreWrite,
   type Files,
+  guardDirectory,
   readStart,
   replaceFile,
   writeNew,
@@ -130,6 +131,22 @@ export async function putFile(
   } catch (error) {
     throw failedStoreWrite(files, file, error);
   }
+}
+
+/** Deletes a small file of a store, if it is there. Throws STORE_NOT_WRITABLE or the like. */
+export function dropFile(files: Files, file: string): void {
+  try {
+    if (files.status(file) !== undefined) files.unlink(file);
+  } catch (error) {
+    throw failedStoreWrite(files, file, error);
+  }
+}
+
+/** Returns a directory of small files in a store. Files of root get the owner of the store. */
+export function storeFolder(store: string, name: string): string {
+  const folder = path.join(store, name);
+  guardDirectory(folder, store);
+  return folder;
 }
 
 /**

@@ -5,16 +5,10 @@
 import path from 'node:path';
 import { usageError } from '../../errors/index.js';
 import { isRequester } from '../../model/index.js';
-import {
-  failedStoreWrite,
-  type Files,
-  guardDirectory,
-  readStart,
-  type System,
-} from '../../system/index.js';
+import { type Files, readStart, type System } from '../../system/index.js';
 import { bucketAt } from '../client/bucket-access.js';
 import type { ClientDirectory } from '../client/client-directory.js';
-import { putFile } from '../client/store-directory.js';
+import { dropFile, putFile, storeFolder } from '../client/store-directory.js';
 import { isClientName } from '../layout/client-name.js';
 import { REQUESTS_DIRECTORY } from '../layout/layout.js';
 
@@ -29,7 +23,7 @@ export async function requestBackup(
   if (bucketAt(store) !== undefined) {
     throw usageError('backups are requested in a store of a directory only');
   }
-  await putFile(system.files, path.join(folderOf(store), client), `${by}\n`);
+  await putFile(system.files, path.join(storeFolder(store, REQUESTS_DIRECTORY), client), `${by}\n`);
 }
 
 /** An open request: its time in milliseconds since 1970, and the account; empty if that cannot be read. */
@@ -43,7 +37,7 @@ export function requestedBackups(
   { files }: System,
   store: string,
 ): ReadonlyMap<string, BackupRequest> {
-  const folder = folderOf(store);
+  const folder = storeFolder(store, REQUESTS_DIRECTORY);
   if (files.status(folder) === undefined) return new Map();
   const requests = new Map<string, BackupRequest>();
   for (const client of files.list(folder).filter(isClientName)) {
@@ -60,7 +54,7 @@ export function requesterOf(
   { files }: System,
   { client, path: directory }: Pick<ClientDirectory, 'client' | 'path'>,
 ): string | undefined {
-  const file = path.join(folderOf(path.dirname(directory)), client);
+  const file = path.join(storeFolder(path.dirname(directory), REQUESTS_DIRECTORY), client);
   return requester(files, file) || undefined;
 }
 
@@ -76,16 +70,5 @@ function requester(files: Files, file: string): string {
 
 /** Ends the request for a client, if there is one: its backup has been made, or has failed. */
 export function endBackupRequest({ files }: System, store: string, client: string): void {
-  const file = path.join(folderOf(store), client);
-  try {
-    if (files.status(file) !== undefined) files.unlink(file);
-  } catch (error) {
-    throw failedStoreWrite(files, file, error);
-  }
-}
-
-function folderOf(store: string): string {
-  const folder = path.join(store, REQUESTS_DIRECTORY);
-  guardDirectory(folder, store); // files of root get the owner of the store
-  return folder;
+  dropFile(files, path.join(storeFolder(store, REQUESTS_DIRECTORY), client));
 }

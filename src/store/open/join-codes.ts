@@ -7,17 +7,11 @@
 import { createHash, randomBytes, timingSafeEqual, X509Certificate } from 'node:crypto';
 import path from 'node:path';
 import { TardisError, usageError } from '../../errors/index.js';
-import {
-  failedStoreWrite,
-  type Files,
-  guardDirectory,
-  readStart,
-  type System,
-} from '../../system/index.js';
+import { failedStoreWrite, type Files, readStart, type System } from '../../system/index.js';
 import { removeTarget } from '../accounts/space-accounts.js';
 import { bucketAt } from '../client/bucket-access.js';
 import { clientExists, isClientDirectory } from '../client/client-directory.js';
-import { putFile } from '../client/store-directory.js';
+import { dropFile, putFile, storeFolder } from '../client/store-directory.js';
 import { checkClientName, isClientName, shownName } from '../layout/client-name.js';
 import { JOINS_DIRECTORY } from '../layout/layout.js';
 
@@ -118,19 +112,17 @@ export function takeJoinCode(
  */
 export async function endOldJoinCodes(system: System, store: string): Promise<void> {
   const { files, clock } = system;
-  if (bucketAt(store) !== undefined || files.status(folderOf(store)) === undefined) return;
-  for (const client of files.list(folderOf(store)).filter(isClientName)) {
+  if (bucketAt(store) !== undefined) return;
+  const folder = storeFolder(store, JOINS_DIRECTORY);
+  if (files.status(folder) === undefined) return;
+  for (const client of files.list(folder).filter(isClientName)) {
     const file = fileOf(store, client);
     const code = readCode(files, file);
     if (code === undefined || !isOver(code, clock.nowMs())) continue;
     const { account } = code;
     const isThere = isClientDirectory(system, path.join(store, client));
     if (account !== undefined && !isThere) await removeTarget(system, store, { account, client });
-    try {
-      if (files.status(file) !== undefined) files.unlink(file);
-    } catch (error) {
-      throw failedStoreWrite(files, file, error);
-    }
+    dropFile(files, file);
   }
 }
 
@@ -157,13 +149,7 @@ function isOver({ untilMs }: StoredCode, nowMs: number): boolean {
 }
 
 function fileOf(store: string, client: string): string {
-  return path.join(folderOf(store), client);
-}
-
-function folderOf(store: string): string {
-  const folder = path.join(store, JOINS_DIRECTORY);
-  guardDirectory(folder, store); // files of root get the owner of the store
-  return folder;
+  return path.join(storeFolder(store, JOINS_DIRECTORY), client);
 }
 
 function hashOf(secret: string): Buffer {

@@ -54,6 +54,13 @@ function room(current: Buffer, bytes: number): Buffer {
   return current.length >= bytes ? current : Buffer.allocUnsafeSlow(bytes);
 }
 
+/** How a record is encoded, and where it is appended. */
+interface RecordForm {
+  readonly compression: Compression;
+  readonly target: BytesBuilder;
+  readonly cipher?: RecordCipher | undefined;
+}
+
 /**
  * Appends a frame record with some contents of `source` to `target`, and returns the record's length. The record is
  * encrypted if there is a `cipher`. If compression does not save enough (`WORTH_RATIO`), the bytes are stored
@@ -62,15 +69,7 @@ function room(current: Buffer, bytes: number): Buffer {
 export function buildFrame(
   source: Buffer,
   slices: readonly Slice[],
-  {
-    compression,
-    target,
-    cipher,
-  }: {
-    readonly compression: Compression;
-    readonly target: BytesBuilder;
-    readonly cipher?: RecordCipher | undefined;
-  },
+  { compression, target, cipher }: RecordForm,
 ): number {
   const indexBytes = slices.length * FRAME_ENTRY_BYTES;
   const raw = contiguous(source, slices);
@@ -212,15 +211,7 @@ function contiguous(source: Buffer, slices: readonly Slice[]): Buffer {
 export function buildContent(
   source: Buffer,
   slice: Slice,
-  {
-    compression,
-    target,
-    cipher,
-  }: {
-    readonly compression: Compression;
-    readonly target: BytesBuilder;
-    readonly cipher?: RecordCipher | undefined;
-  },
+  { compression, target, cipher }: RecordForm,
 ): number {
   const raw = source.subarray(slice.start, slice.start + slice.sizeBytes);
   const index = writeContentIndex({
