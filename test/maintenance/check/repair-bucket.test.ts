@@ -126,6 +126,7 @@ function spoil(objects: Objects, name: string): void {
       return;
     }
   }
+  if (bytes.equals(stored.bytes)) flip(0); // the run had no bytes, or these values already
   objects.set(name, { ...stored, bytes });
 }
 
