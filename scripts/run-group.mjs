@@ -15,7 +15,7 @@ import { setChain } from './chain-of-file.mjs';
 const TESTS = new URL('../dist/test/', import.meta.url).href;
 /** The module from which test files of a group get `test`. */
 const CHAIN = new URL('chain-of-file.mjs', import.meta.url).href;
-/** A module of which the thread has only one instance, since it changes how modules of the commands are loaded. */
+/** A module of which the process has only one instance, since it changes how modules of the commands are loaded. */
 const SHARED = new URL('helpers/in-process.js', TESTS).href;
 const SEPARATOR = ' › ';
 /** Time in which a worker ends by itself once all of its files have run. */
@@ -74,7 +74,7 @@ async function runAll(urls) {
 function endWithin(timeoutMs) {
   const fail = () => {
     const open = process.getActiveResourcesInfo().join(', ');
-    throw new Error(`a test has left something open, so that its thread does not end: ${open}`);
+    throw new Error(`a test has left something open, so that its process does not end: ${open}`);
   };
   setTimeout(fail, timeoutMs).unref();
 }

@@ -1,6 +1,6 @@
 // Runs tests with ava, several files in one worker: `node scripts/run-tests.mjs [OPTION OF AVA]... [PATTERN]...`.
 //
-// Without a pattern it runs all files. Those that change their thread for good have a worker each; of the others,
+// Without a pattern it runs all files. Those that change their process for good have a worker each; of the others,
 // neighbours make groups (`run-group.mjs`), and a few of those that take long make one, which begins before the others. Files that are named in full run alone, as with ava itself,
 // unless --grouped is given. At its end a run of groups prints which files took longest; if TEST_TIMES names a file for the times,
 // the caller does that.

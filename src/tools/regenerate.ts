@@ -34,7 +34,8 @@ import { ShownRestore } from './regenerate/shown-restore.js';
 import { setText } from './shared/report-sets.js';
 import { interruptSignal } from './shared/signals.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
-import { PARTLY, stdoutIsData } from './output/output.js';
+import { PARTLY } from './output/exit-status.js';
+import { stdoutIsData } from './output/output.js';
 import { complain, messageLine } from './output/command-names.js';
 
 /** Paths that are restored from one set. */

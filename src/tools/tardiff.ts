@@ -23,7 +23,8 @@ import {
   wholeDiff,
 } from './tardiff/diff-text.js';
 import { openHistory } from './opening/history.js';
-import { print, printBytes, statusIsAnswer } from './output/output.js';
+import { statusIsAnswer } from './output/exit-status.js';
+import { print, printBytes } from './output/output.js';
 import {
   aspectsText,
   jsonDifference,

@@ -1,10 +1,17 @@
 /** Servers over one bucket, each on a machine of its own (its cache), and clients that use them. */
 import fs from 'node:fs';
-import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { type BucketLab, STORE } from './bucket-lab.js';
-import { type CommandOptions, type Outcome, run, Running, Server, type Tool } from './commands.js';
-import { differences, look } from './tree.js';
+import {
+  type CommandOptions,
+  type Outcome,
+  run,
+  Running,
+  Server,
+  succeed,
+  type Tool,
+} from './commands.js';
+import { restoredBy } from './lab.js';
 
 export const SECRET = 'a secret of four words';
 
@@ -56,17 +63,14 @@ export class FarClient {
     return new Running('tardis', this.words(to, args), { env: this.env });
   }
 
-  async succeed(to: readonly string[], tool: Tool, args: readonly string[]): Promise<string> {
-    const { status, stdout, stderr } = await this.run(to, tool, args);
-    if (status !== 0) throw new Error(`${tool} ${args.join(' ')}: ${status}\n${stdout}\n${stderr}`);
-    return stdout;
+  succeed(to: readonly string[], tool: Tool, args: readonly string[]): Promise<string> {
+    return succeed(tool, this.words(to, args), { env: this.env });
   }
 
   /** Restores the newest set, and returns how it differs from the tree. */
-  async restored(to: readonly string[], source = this.lab.source): Promise<string[]> {
+  restored(to: readonly string[], source = this.lab.source): Promise<string[]> {
     const output = fs.mkdtempSync(this.lab.at('far-out-'));
-    await this.succeed(to, 'regenerate', [source, '-o', output]);
-    return differences(look(source), look(path.join(output, path.basename(source))));
+    return restoredBy(this.words(to, []), source, output, { env: this.env });
   }
 
   async sets(to: readonly string[]): Promise<readonly { set: number; state: string }[]> {

@@ -14,7 +14,8 @@ import { jsonEntry, type LsSettings, sizeText, timeOf, type View } from './list-
 import { spanText } from './list-versions.js';
 import { type ProvenFinds, provenFinds } from './prove-found.js';
 import { formatCount, formatTable } from '../output/units.js';
-import { jsonText, PARTLY, print } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
+import { jsonText, print } from '../output/output.js';
 import { complain } from '../output/command-names.js';
 
 type SearchedHistory = Parameters<typeof findNames>[0]['history'];

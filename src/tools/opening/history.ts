@@ -13,7 +13,7 @@ import { displayText } from '../../model/index.js';
 import type { RemotePlace } from '../../remote/index.js';
 import { Catalog, comparePages } from '../../store/catalog/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
-import { donePartly } from '../output/output.js';
+import { donePartly } from '../output/exit-status.js';
 import { printWarning } from '../output/progress-line.js';
 import { formatTime } from '../output/units.js';
 import { unlockClient } from './keys.js';

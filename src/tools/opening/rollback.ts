@@ -17,7 +17,7 @@ import type { System } from '../../system/index.js';
 import { identityAt, type IdentitySettings, trustOlder } from './known-state.js';
 import { clientPlace, type PlaceSettings } from './local-store.js';
 import { openThere, warnOlder } from './history.js';
-import { donePartly } from '../output/output.js';
+import { donePartly } from '../output/exit-status.js';
 import { printWarning } from '../output/progress-line.js';
 import { isWithoutKeys, keysOf, refuseInClear, type KnownPlace } from './keys.js';
 

@@ -1,9 +1,9 @@
 /**
- * Output of tools, as text or JSON, and errors of that output; the exit status of a command. If standard error is closed or
- * its disk is full, work continues. If the reader of standard output ends (`| head`), a listing ends too, but not a backup
- * or a restore.
+ * Output of tools, as text or JSON, and errors of that output. If standard error is closed or its disk is full, work
+ * continues. If the reader of standard output ends (`| head`), a listing ends too, but not a backup or a restore.
  */
 import { asTardisError, errnoText, systemCode } from '../../errors/index.js';
+import { cutStatus, failedStatus } from './exit-status.js';
 
 let isStdoutData = false;
 let isWork = false;
@@ -108,37 +108,4 @@ export function jsonText(facts: object): string {
 /** Prints facts as a line of JSON. */
 export function printJson(facts: object): void {
   print(jsonText(facts));
-}
-
-/** Exit status if the work is done but something is missing or damaged. */
-export const PARTLY = 3;
-
-/** Exit status of a failure that has no status of its own. It is not 1 for commands whose status 1 is an answer. */
-let failureStatus = 1;
-let isPartly = false;
-
-/** Declares that exit statuses below `status` are answers, which a failure must not return. */
-export function statusIsAnswer(status: number): void {
-  failureStatus = status;
-}
-
-/** Declares that data is missing or damaged. The final exit status then reports that, unless it is a higher one. */
-export function donePartly(): void {
-  isPartly = true;
-}
-
-/** Returns the final exit status for the status that a command returned. */
-export function endStatus(status: number): number {
-  const partly = failureStatus === 1 ? PARTLY : failureStatus;
-  return isPartly ? Math.max(status, partly) : status;
-}
-
-/** Returns the exit status for a failure for which other tools return `usual`. */
-export function failedStatus(usual = 1): number {
-  return usual === 1 ? failureStatus : usual;
-}
-
-/** Returns the exit status if the reader of a listing has ended: an answer cannot be given then. */
-export function cutStatus(): number {
-  return failureStatus === 1 ? 0 : failureStatus;
 }

@@ -20,7 +20,8 @@ import {
   processEnvironment,
 } from '../../system/index.js';
 import { helpInFrontWords, messageLine } from '../output/command-names.js';
-import { endStatus, outputIsReport, print, printJson } from '../output/output.js';
+import { endStatus } from '../output/exit-status.js';
+import { outputIsReport, print, printJson } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import { formatTable } from '../output/units.js';
 import { declareTool, givenTo } from './declare-tool.js';

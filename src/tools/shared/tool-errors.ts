@@ -4,7 +4,8 @@ import { refuseAbsent, rowsOf, type Tool, TOOLS } from '../../config/index.js';
 import { asTardisError, type TardisError, toWire, usageError } from '../../errors/index.js';
 import { displayLine, displayText } from '../../model/index.js';
 import { complain, inFrontWords } from '../output/command-names.js';
-import { failedStatus, jsonText, printReport } from '../output/output.js';
+import { failedStatus } from '../output/exit-status.js';
+import { jsonText, printReport } from '../output/output.js';
 
 /**
  * Throws commander's error if help for an unknown command is requested, since commander would show the general help.

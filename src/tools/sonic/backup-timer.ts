@@ -1,6 +1,6 @@
 /** The timer of systemd that starts the backups: its names, and when it starts the next one. */
 import { spawnSync } from 'node:child_process';
-import { PARTLY } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
 
 /** Name of the units that `tardis setup` writes. */
 export const UNIT = 'tardis-backup';

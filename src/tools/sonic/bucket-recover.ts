@@ -11,7 +11,8 @@ import {
 } from '../../maintenance/bucket-versions/index.js';
 import { shownBucket } from '../../store/objects/index.js';
 import type { System } from '../../system/index.js';
-import { donePartly, print, printJson } from '../output/output.js';
+import { donePartly } from '../output/exit-status.js';
+import { print, printJson } from '../output/output.js';
 import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal } from '../shared/signals.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';

@@ -9,7 +9,8 @@ import { warnOlder } from '../opening/history.js';
 import { clientPlace, storeSystem } from '../opening/local-store.js';
 import { compareShown } from '../opening/rollback.js';
 import { remotePlace, requireNoWeb } from '../opening/server.js';
-import { donePartly, print, printJson } from '../output/output.js';
+import { donePartly } from '../output/exit-status.js';
+import { print, printJson } from '../output/output.js';
 import { printAbove } from '../output/progress-line.js';
 import {
   type Copied,

@@ -19,7 +19,8 @@ import {
   type System,
 } from '../../system/index.js';
 import { openAdministered, setOfWord } from '../opening/history.js';
-import { PARTLY, print, printJson } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
+import { print, printJson } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import {
   aspectsText,

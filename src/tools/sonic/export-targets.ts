@@ -8,7 +8,7 @@ import { runProgram, StatePlace } from '../../import/index.js';
 import { displayText, joinPath } from '../../model/index.js';
 import { type RestoreFailure, writeTar } from '../../restore/index.js';
 import { type System, textBytes } from '../../system/index.js';
-import { donePartly } from '../output/output.js';
+import { donePartly } from '../output/exit-status.js';
 import { writeWholeFile } from '../shared/whole-file.js';
 import { ExportDirectory, type PlannedSet } from './export-directory.js';
 import { type ExportMeans, restoreTree, type SetTree, wholeOf } from './export-tree.js';

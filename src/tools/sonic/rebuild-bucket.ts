@@ -13,7 +13,8 @@ import {
 import { clientPlace, storeLimits, storeSystem } from '../opening/local-store.js';
 import { ProgressLine } from '../output/progress-line.js';
 import { interruptSignal } from '../shared/signals.js';
-import { jsonText, PARTLY, print } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
+import { jsonText, print } from '../output/output.js';
 import { counted, formatBytes } from '../output/units.js';
 import { refuseInClear } from '../opening/keys.js';
 import { checkRebuilt, placeLost, printPlaced } from './after-rebuild.js';

@@ -33,7 +33,8 @@ import {
 } from '../opening/password.js';
 import { withRewriteProgress } from '../output/step-progress.js';
 import { interruptSignal } from '../shared/signals.js';
-import { jsonText, PARTLY, print } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
+import { jsonText, print } from '../output/output.js';
 import { requireYes } from './confirm.js';
 import { formatBytes, formatCount } from '../output/units.js';
 import { identityAt, type IdentitySettings } from '../opening/known-state.js';

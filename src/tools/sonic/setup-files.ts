@@ -29,7 +29,7 @@ import {
   type System,
   textBytes,
 } from '../../system/index.js';
-import { PARTLY } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
 import { isForeign, MARK, tardisCommand } from '../shared/own-files.js';
 import { type Scope, systemctl, UNIT } from './backup-timer.js';
 import {

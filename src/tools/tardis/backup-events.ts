@@ -24,7 +24,8 @@ import {
   lastGoodText,
   type Remembered,
 } from '../opening/backup-memory.js';
-import { jsonText, PARTLY, print as printLine } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
+import { jsonText, print as printLine } from '../output/output.js';
 
 /** Prints a line for the user and logs it. */
 type Print = (line: string) => void;

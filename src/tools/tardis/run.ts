@@ -30,7 +30,8 @@ import { askPassword, givenPassword, strengthLine, stretchFor } from '../opening
 import { ProgressLine } from '../output/progress-line.js';
 import { backupLines, nextLines, printStages } from './report-backup.js';
 import { settledWarning } from '../shared/report-purge.js';
-import { PARTLY, print, printJson } from '../output/output.js';
+import { PARTLY } from '../output/exit-status.js';
+import { print, printJson } from '../output/output.js';
 import type { CopiesResult } from './other-stores.js';
 import { runningConfig } from './running-config.js';
 import { ScanAhead } from './walk-sources.js';

@@ -1,0 +1,34 @@
+/** Determines the exit status of a command. */
+
+/** Exit status if the work is done but something is missing or damaged. */
+export const PARTLY = 3;
+
+/** Exit status of a failure that has no status of its own. It is not 1 for commands whose status 1 is an answer. */
+let failureStatus = 1;
+let isPartly = false;
+
+/** Declares that exit statuses below `status` are answers, which a failure must not return. */
+export function statusIsAnswer(status: number): void {
+  failureStatus = status;
+}
+
+/** Declares that data is missing or damaged. The final exit status then reports that, unless it is a higher one. */
+export function donePartly(): void {
+  isPartly = true;
+}
+
+/** Returns the final exit status for the status that a command returned. */
+export function endStatus(status: number): number {
+  const partly = failureStatus === 1 ? PARTLY : failureStatus;
+  return isPartly ? Math.max(status, partly) : status;
+}
+
+/** Returns the exit status for a failure for which other tools return `usual`. */
+export function failedStatus(usual = 1): number {
+  return usual === 1 ? failureStatus : usual;
+}
+
+/** Returns the exit status if the reader of a listing has ended: an answer cannot be given then. */
+export function cutStatus(): number {
+  return failureStatus === 1 ? 0 : failureStatus;
+}
