@@ -191,6 +191,9 @@ if (passAgain()) {
   for (const title of failures) console.log(`UNSTEADY  ${title}`);
   passed += failed;
   failed = 0;
+} else if (failed > 0) {
+  // Once more, since their details are far above, and may be cut off where a log is shown in part.
+  console.log(failures.map((title) => `\nFAILED  ${title}`).join(''));
 }
 console.log('');
 if (notRun > 0) console.log(`${notRun} not run`);

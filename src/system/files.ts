@@ -370,3 +370,21 @@ export function inheritOwner(fd: number, from: string): void {
 export function namesIn(files: Files, directory: string): string[] {
   return files.status(directory)?.isDirectory === true ? files.list(directory) : [];
 }
+
+/**
+ * Deletes a file or a link. Returns false if none is there, also if another process has just deleted it. It looks
+ * first, since a read-only file system refuses to delete even what is not there.
+ */
+export function unlinkIfThere(
+  files: Pick<Files, 'status' | 'isLink' | 'unlink'>,
+  path: string,
+): boolean {
+  if (files.status(path) === undefined && !files.isLink(path)) return false;
+  try {
+    files.unlink(path);
+    return true;
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}

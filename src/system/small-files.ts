@@ -1,6 +1,6 @@
 /** Reads small files at once, and replaces them atomically: after a crash the old or the new file is complete. */
 import path from 'node:path';
-import { type Files, OpenFd } from './files.js';
+import { type Files, OpenFd, unlinkIfThere } from './files.js';
 
 /** Returns the first `maxBytes` of a file; undefined if the file does not exist. */
 export function readStart(files: Files, file: string, maxBytes: number): Buffer | undefined {
@@ -41,7 +41,7 @@ export async function replaceFile(
 ): Promise<void> {
   const temporary = `${file}.new`;
   // Left by an interrupted call, or a link that another user made.
-  if (files.status(temporary) !== undefined || files.isLink(temporary)) files.unlink(temporary);
+  unlinkIfThere(files, temporary);
   await writeNew(files, temporary, bytes, how);
   files.rename(temporary, file);
   await files.syncDirectory(path.dirname(file));

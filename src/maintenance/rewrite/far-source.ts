@@ -8,7 +8,7 @@ import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import { unpackPiece } from '../../store/writer/index.js';
-import { OpenFd, type PrivateFolder, type System } from '../../system/index.js';
+import { OpenFd, type PrivateFolder, type System, unlinkIfThere } from '../../system/index.js';
 import { isPointText } from './copy-known.js';
 import type { CopySource, News, SnapshotFacts, TakenSource } from './copy-source.js';
 import { FarRecords } from './far-records.js';
@@ -127,7 +127,7 @@ export class FarSource implements CopySource {
         await this.fetch(offer, file);
         return offer;
       } catch (error) {
-        if (this.system.files.status(file) !== undefined) this.system.files.unlink(file);
+        unlinkIfThere(this.system.files, file);
         const { code } = asTardisError(error);
         if (code !== 'NO_SUCH_REQUEST' || offers === MAX_OFFERS) throw error;
       }

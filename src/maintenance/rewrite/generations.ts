@@ -38,6 +38,7 @@ import {
   replaceFile,
   type System,
   writeNew,
+  unlinkIfThere,
 } from '../../system/index.js';
 import { removeMap } from './digest-map.js';
 
@@ -100,7 +101,7 @@ export class Generations {
     }
     const release = (): void => {
       try {
-        if (files.status(file) !== undefined) files.unlink(file); // a waiting process checks the file again
+        unlinkIfThere(files, file); // a waiting process checks the file again
       } finally {
         lock.release();
       }
@@ -271,9 +272,7 @@ export class Generations {
     await mediumOf(system, present).removeFormer(onRemoved);
     await this.removeDirectory(onRemoved);
     const marker = path.join(this.first.path, GENERATION_FILE);
-    if (this.files.status(marker) === undefined) return;
-    this.files.unlink(marker);
-    await this.files.syncDirectory(this.first.path);
+    if (unlinkIfThere(this.files, marker)) await this.files.syncDirectory(this.first.path);
   }
 
   /** Removes a second generation that is not in use, with everything in it. */
@@ -292,7 +291,7 @@ export class Generations {
     try {
       // The marker is removed first, so that a half-removed generation is not mistaken for one that is being made.
       const marker = path.join(this.second.path, GENERATION_FILE);
-      if (this.files.status(marker) !== undefined) this.files.unlink(marker);
+      unlinkIfThere(this.files, marker);
       await this.files.syncDirectory(this.second.path);
       this.removeTree(this.second.path, onRemoved);
       await this.files.syncDirectory(this.store);

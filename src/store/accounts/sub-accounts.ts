@@ -7,7 +7,13 @@
 import path from 'node:path';
 import { asTardisError, TardisError, usageError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
-import { failedStoreWrite, readStart, replaceFile, type System } from '../../system/index.js';
+import {
+  failedStoreWrite,
+  readStart,
+  replaceFile,
+  type System,
+  unlinkIfThere,
+} from '../../system/index.js';
 import { accountsHere, changeAccounts, MAX_ACCOUNTS } from '../bucket/account-objects.js';
 import { isClientName, shownName } from '../layout/client-name.js';
 import {
@@ -259,7 +265,7 @@ export async function removeAccount(system: System, client: string, name: string
   if (!hasToken) requireAccount(system, client, name);
   const rights = path.join(directory, RIGHTS_FILE);
   try {
-    if (files.status(rights) !== undefined) files.unlink(rights);
+    unlinkIfThere(files, rights);
     if (hasToken) files.unlink(token);
     await files.syncDirectory(directory);
     dropKeys(system, directory);

@@ -1,5 +1,6 @@
 /** The files of a database: its own file, and those that lie beside it. */
-import { OpenFd, type System, textBytes } from '../../system/index.js';
+import { systemCode } from '../../errors/index.js';
+import { OpenFd, type System, textBytes, unlinkIfThere } from '../../system/index.js';
 
 /** Suffixes of the files to be copied. The index of the log is left out, since SQLite can rebuild it. */
 const COPIED_SUFFIXES = ['', '-wal', '-journal'] as const;
@@ -11,15 +12,12 @@ const NAME = Buffer.from('x');
 /** Deletes a database and the files beside it. */
 export function removeDatabase(system: System, file: string): void {
   removeSideFiles(system, file);
-  if (system.files.status(file) !== undefined) system.files.unlink(file);
+  unlinkIfThere(system.files, file);
 }
 
 /** Deletes the files beside a database. */
 export function removeSideFiles({ files }: System, database: string): void {
-  for (const suffix of SIDE_SUFFIXES) {
-    const file = database + suffix;
-    if (files.status(file) !== undefined) files.unlink(file);
-  }
+  for (const suffix of SIDE_SUFFIXES) unlinkIfThere(files, database + suffix);
 }
 
 /** Copies the files of a database. Returns false if they changed meanwhile, so that the copy is unusable. */
@@ -30,19 +28,29 @@ export function copyUnchanged(system: System, catalogPath: string, copy: string)
 }
 
 /** Returns the status of the files, which changes with every write. */
-function describe({ files, native }: System, catalogPath: string): Buffer {
+function describe({ native }: System, catalogPath: string): Buffer {
   return Buffer.concat(
     COPIED_SUFFIXES.map((suffix) => {
-      const file = catalogPath + suffix;
-      if (files.status(file) === undefined) return Buffer.from('none');
-      return native.statRow(textBytes(file), NAME);
+      const file = textBytes(catalogPath + suffix);
+      return ifThere(() => native.statRow(file, NAME)) ?? Buffer.from('none');
     }),
   );
 }
 
+/** Returns undefined if the file of `work` is missing. SQLite deletes a log whenever its last connection closes. */
+function ifThere<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (systemCode(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 function copyFile({ files }: System, from: string, to: string): void {
-  if (files.status(from) === undefined) return;
-  using source = new OpenFd(files, files.open(from, 'read'));
+  const fd = ifThere(() => files.open(from, 'read'));
+  if (fd === undefined) return;
+  using source = new OpenFd(files, fd);
   using target = new OpenFd(files, files.open(to, 'create'));
   const buffer = Buffer.allocUnsafe(COPY_BYTES);
   for (let position = 0; ; ) {

@@ -13,6 +13,7 @@ import {
   type GuardedUse,
   requireNoLink,
   type System,
+  unlinkIfThere,
 } from '../../system/index.js';
 import { checkClientName, isClientName } from '../layout/client-name.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
@@ -141,7 +142,7 @@ export async function repairClientDirectory(
       const known = await knownPack(describeClient(options));
       const backend = new DirectoryBackend(directory, system.files);
       const clientId = await clientOfPacks(backend, known).finally(() => backend.close());
-      if (system.files.status(formatPath) !== undefined) system.files.unlink(formatPath);
+      unlinkIfThere(system.files, formatPath);
       await makeFormat(system, directory, clientId);
     } catch (second) {
       throw failedStoreWrite(system.files, formatPath, second);

@@ -10,6 +10,7 @@ import {
   OpenFd,
   type System,
   tryFlock,
+  unlinkIfThere,
 } from '../../system/index.js';
 import { type ClientDirectory, guardClient } from './client-directory.js';
 import { FORMAT_FILE, LOCK_FILE, LOCK_REQUEST_FILE } from '../layout/layout.js';
@@ -200,10 +201,9 @@ function requestLock({ files }: System, directory: ClientDirectory): void {
 export function clearLockRequest({ files }: System, directory: ClientDirectory): void {
   const wanted = wantedPathOf(directory);
   try {
-    if (files.status(wanted) !== undefined) files.unlink(wanted);
+    unlinkIfThere(files, wanted);
   } catch (error) {
-    if (systemCode(error) !== 'ENOENT')
-      throw asTardisError(error, `removing ${wanted}`, 'writeStore');
+    throw asTardisError(error, `removing ${wanted}`, 'writeStore');
   }
 }
 

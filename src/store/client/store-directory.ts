@@ -12,6 +12,7 @@ import {
   readStart,
   replaceFile,
   writeNew,
+  unlinkIfThere,
 } from '../../system/index.js';
 import { isClientName } from '../layout/client-name.js';
 import { bucketAt } from './bucket-access.js';
@@ -136,7 +137,7 @@ export async function putFile(
 /** Deletes a small file of a store, if it is there. Throws STORE_NOT_WRITABLE or the like. */
 export function dropFile(files: Files, file: string): void {
   try {
-    if (files.status(file) !== undefined) files.unlink(file);
+    unlinkIfThere(files, file);
   } catch (error) {
     throw failedStoreWrite(files, file, error);
   }

@@ -8,7 +8,7 @@ import path from 'node:path';
 import { asTardisError, causeCode, isDiskFull, TardisError } from '../../errors/index.js';
 import { formatBytes } from '../../model/index.js';
 import { goneStore, HeldDirectory, RESERVE_FILE } from '../index.js';
-import { freeSpaceText, OpenFd, type System } from '../../system/index.js';
+import { freeSpaceText, OpenFd, type System, unlinkIfThere } from '../../system/index.js';
 
 export interface ReserveLimits {
   /** Maximum size of the file in bytes. 0 means no reserve; undefined leaves the present one as it is. */
@@ -180,7 +180,7 @@ export class Reserve {
     const { files } = this.system;
     const file = `${this.file}.probe`;
     try {
-      if (files.status(file) !== undefined) files.unlink(file);
+      unlinkIfThere(files, file);
       const fd = files.open(file, 'create');
       try {
         files.write(fd, Buffer.alloc(PROBE_BYTES, 1), 0);
@@ -225,9 +225,7 @@ export class Reserve {
   /** Deletes the empty files, and returns their number. */
   private removeSpares(): number {
     const { files } = this.system;
-    const there = this.spares.filter((spare) => files.status(spare) !== undefined);
-    for (const spare of there) files.unlink(spare);
-    return there.length;
+    return this.spares.filter((spare) => unlinkIfThere(files, spare)).length;
   }
 
   /** Sets the size of the file. If that fails, restores its previous size. */

@@ -2,7 +2,7 @@
 import path from 'node:path';
 import { during, failedTo, TardisError, usageError } from '../../errors/index.js';
 import { ByteSink } from '../../restore/index.js';
-import type { FileStatus, System } from '../../system/index.js';
+import { type FileStatus, type System, unlinkIfThere } from '../../system/index.js';
 import { targetFull, temporaryName } from '../../workers/index.js';
 
 interface WholeFile {
@@ -50,7 +50,7 @@ export async function writeWholeFile<T>(
   const temporary = path.join(directory, given ?? temporaryName(system, '.tardis-'));
   let fd: number;
   try {
-    if (files.status(temporary) !== undefined || files.isLink(temporary)) files.unlink(temporary);
+    unlinkIfThere(files, temporary);
     fd = files.open(temporary, 'createSecret'); // it has everybody's files
     native.dropInherited(fd);
   } catch (error) {
