@@ -8,9 +8,9 @@ export {
   RecordDecoder,
 } from './record-decoder.js';
 export { SpareMemory } from './spare-memory.js';
-export { OpenContent, type ReadBytes } from './open-content.js';
+export { NO_READ, OpenContent, type ReadBytes } from './open-content.js';
 export { after, type Soon } from './soon.js';
-export { LoneContents, Units } from './decoding.js';
+export { LoneContents, Units } from './units.js';
 export { WalkAhead } from './walk-ahead.js';
 export { ReusedBuffers } from './reused-buffers.js';
 export { type BodyDecoder, recordChunks } from './record-chunks.js';

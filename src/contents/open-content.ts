@@ -7,7 +7,7 @@ import { Pieces, tooShort } from './range-reader.js';
 import { after, type Soon } from './soon.js';
 import { SPARSE_START_BYTES, SparseMap, sparseHeadBytes } from './sparse.js';
 import type { StoredPiece } from './stored-piece.js';
-import type { Units } from './decoding.js';
+import type { Units } from './units.js';
 
 /** Number of chunks that are decoded ahead of a sequential reader. */
 const AHEAD_CHUNKS = 3;
@@ -19,7 +19,8 @@ export interface ReadBytes {
   readonly bytes: number;
 }
 
-const NO_BYTES: ReadBytes = { data: new Uint8Array(0), from: 0, bytes: 0 };
+/** Bytes at the end of a file: none. */
+export const NO_READ: ReadBytes = { data: new Uint8Array(0), from: 0, bytes: 0 };
 
 interface HowOpen {
   readonly map: SparseMap | undefined;
@@ -74,7 +75,7 @@ export class OpenContent {
   /** Returns at most `bytes` bytes from a position; fewer at the end. The caller must use them at once (see Unit). */
   read(position: number, bytes: number): Soon<ReadBytes> {
     const count = Math.max(0, Math.min(bytes, this.sizeBytes - position));
-    if (count === 0) return NO_BYTES;
+    if (count === 0) return NO_READ;
     const isRandom = position !== this.lastEnd && position !== 0;
     if (this.map === undefined) this.readAhead(position, count);
     const there = this.map === undefined ? this.inOneUnit(position, count, isRandom) : undefined;

@@ -143,7 +143,7 @@ export class Contents {
   }
 
   /**
-   * Calls a function with the location of a content. If its records were moved since it was located, it is located
+   * Calls a function with the open content of a file. If its records were moved since it was located, it is located
    * again and the function is called again.
    */
   private withContent<T>(
@@ -182,7 +182,7 @@ export class Contents {
       .map(({ entry }) => entry)
       .filter((entry) => entry.type === EntryType.file && entry.damage === undefined);
     const stored = entries.filter(({ contentId }) => contentId !== undefined);
-    const found = await this.locateEach(stored);
+    const found = await this.locateTogether(stored);
     const byEntry = new Map(stored.map((entry, at) => [entry, found[at]]));
     if (isWalk) this.records.expect?.(found.flatMap(rangesToRead));
     const isLone = loneAmong(found);
@@ -207,9 +207,9 @@ export class Contents {
   }
 
   /**
-   * Locates contents together, or one by one if that fails for one of them. Throws the error of the first content.
+   * Locates contents together, or only the first one if that fails for one of them. Throws the error of the first.
    */
-  private async locateEach(entries: readonly HistoryEntry[]): Promise<ContentLocation[]> {
+  private async locateTogether(entries: readonly HistoryEntry[]): Promise<ContentLocation[]> {
     try {
       return await this.history.locate(entries);
     } catch (error) {

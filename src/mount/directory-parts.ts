@@ -1,5 +1,6 @@
 /** Selects the entries for one reply from a page of a directory. */
-import { NO_DATA, type ReplyData } from './fuse-connection.js';
+import { NO_READ } from '../contents/index.js';
+import type { ReplyData } from './fuse-connection.js';
 import { DOTS } from './packing.js';
 import type { PackedEntries, PackedPage, Tree } from './tree.js';
 
@@ -14,7 +15,7 @@ export function partOf(
   tree?: Tree,
 ): ReplyData {
   const last = starts.length - 1;
-  if (begin >= last) return NO_DATA;
+  if (begin >= last) return NO_READ;
   const from = starts[begin]!;
   const words = tree && new Uint32Array(packed.buffer, packed.byteOffset, packed.length >>> 2);
   let end = begin;

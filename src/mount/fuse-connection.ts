@@ -16,8 +16,6 @@ export interface Unique {
 /** A reply: bytes in memory that may be reused once `reply` returns. */
 export type ReplyData = ReadBytes;
 
-export const NO_DATA: ReplyData = { data: new Uint8Array(0), from: 0, bytes: 0 };
-
 export interface Kernel {
   /** Sends a reply: the bytes of `body`, which begins with room for a header, then `data`. */
   reply(to: Unique, body: Buffer, bodyBytes: number, data?: ReplyData): void;

@@ -70,7 +70,7 @@ export class RequestHandler {
     const { history, system, kernel, current, versionsFor } = options;
     this.contents = new Contents(options);
     this.trees = new Trees({
-      history: () => history,
+      history,
       cache: this.cache,
       packed: new PackedListings(system.native, kernel.links),
       ready: kernel.ready,

@@ -60,7 +60,7 @@ export class SetListings {
   constructor(private readonly options: SetListingsOptions) {}
 
   private get history(): History {
-    return this.options.history();
+    return this.options.history;
   }
 
   /** Returns the listing of a page; undefined if the page must be loaded entry by entry. */

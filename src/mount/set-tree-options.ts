@@ -6,7 +6,7 @@ import type { PageCache } from './page-cache.js';
 import type { ReadyPages } from './ready-pages.js';
 
 export interface SetTreeOptions {
-  readonly history: () => History;
+  readonly history: History;
   readonly set: BackupSet;
   /** Number of the tree in node ids. */
   readonly tree: number;

@@ -64,7 +64,7 @@ export class SetTree implements Tree {
   }
 
   private get history(): History {
-    return this.options.history();
+    return this.options.history;
   }
 
   entryAt(directory: number, entry: number): Soon<ShownEntry> {

@@ -16,7 +16,7 @@ import { VersionsTree } from './versions-tree.js';
 const MAX_IDLE_TREES = 256;
 
 interface TreesOptions {
-  readonly history: () => History;
+  readonly history: History;
   readonly cache: PageCache;
   readonly packed: PackedListings;
   readonly ready: ReadyPages;
@@ -71,7 +71,7 @@ export class Trees {
 
   /** Returns the sets, and ends the trees of sets that are deleted or have another state. */
   private async look(): Promise<BackupSet[]> {
-    const sets = await this.options.history().sets();
+    const sets = await this.options.history.sets();
     const now = new Map(sets.map((set) => [set.set, set]));
     for (const [set, { name, set: before }] of this.shown) {
       const found = now.get(set);

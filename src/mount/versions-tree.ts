@@ -34,7 +34,7 @@ const KEPT_MS = 2000;
 const MAX_LISTINGS = 4;
 
 interface VersionsOptions {
-  readonly history: () => History;
+  readonly history: History;
   /** Number of the tree in node ids. */
   readonly tree: number;
   /** Returns the time shown for directories. The kernel caches their names until the time changes. */
@@ -68,7 +68,7 @@ export class VersionsTree implements Tree {
   constructor(private readonly options: VersionsOptions) {}
 
   private get history(): History {
-    return this.options.history();
+    return this.options.history;
   }
 
   entryAt(directory: number, entry: number): ShownEntry {

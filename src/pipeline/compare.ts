@@ -1,6 +1,7 @@
 /**
  * The compare stage: queries the server for the listings that are unchanged, and for the entries that differ in the
- * others. In a first backup there is nothing to compare with, so all entries are selected at once.
+ * others. In a first backup there is nothing to compare with: as soon as the server has reported that, all entries are
+ * selected at once.
  */
 import type { OperatorFunction } from 'rxjs';
 import { countRows, identityIn, RowReader, type SlotNumber } from '../model/index.js';

@@ -4,11 +4,10 @@
  * Directories get their metadata last, deepest first. Everything is opened beneath the target. Existing entries are
  * inspected first, but not in a directory that was just created.
  */
-import { from, lastValueFrom } from 'rxjs';
+import { from, lastValueFrom, mergeMap } from 'rxjs';
 import { type History, KeptReads } from '../history/index.js';
 import { fromWire, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
 import { EntryType, joinPath } from '../model/index.js';
-import { stage, StageCounters } from '../pipeline/index.js';
 import { type FailedAttribute, type System, wallMs } from '../system/index.js';
 import { attributeNotSet, type JobRunner, RestoreHow, targetFull } from '../workers/index.js';
 import {
@@ -120,8 +119,8 @@ class Restore implements WalkVisitor<Place> {
   async run(walk: TreeWalk<Place>): Promise<void> {
     await this.begin();
     const fetching = isReadInRanges(this.history) ? MOST_FETCHING_JOBS : 0;
-    const counters = new StageCounters('restore', this.request.workers * 2 + 2 + fetching);
-    const work = from(this.jobsFor(walk)).pipe(stage(counters, (job) => this.runJob(job)));
+    const concurrency = this.request.workers * 2 + 2 + fetching;
+    const work = from(this.jobsFor(walk)).pipe(mergeMap((job) => this.runJob(job), concurrency));
     try {
       await lastValueFrom(work, { defaultValue: undefined });
     } catch (error) {

@@ -1,5 +1,5 @@
 /**
- * The walk stage: lists directories in pre-order (names in byte order) until it has seen enough entries. A listing is
+ * The walk job: lists directories in pre-order (names in byte order) until it has seen enough entries. A listing is
  * settled, and gets a skip hash, only if no entry in it changed in the two seconds before it was read.
  */
 import { createHash } from 'node:crypto';

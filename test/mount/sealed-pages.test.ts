@@ -94,7 +94,7 @@ async function openTree(history: History): Promise<SetTree> {
   const [cache, ready] = [new PageCache(), new ReadyPages()];
   const packed = new PackedListings(nodeSystem().native);
   const ahead = new DirectoriesAhead();
-  const options = { history: () => history, set, tree: TREE, cache, packed, ready, ahead };
+  const options = { history, set, tree: TREE, cache, packed, ready, ahead };
   const tree = new SetTree(options);
   await tree.entryAt(0, -1);
   return tree;

@@ -60,7 +60,7 @@ class Lab {
     this.table.add(0, NO_PLACE, TOP_ID, 'root');
     const [{ table, ready, packed }, tree] = [this, TREE];
     this.listings = new SetListings({
-      history: () => history as History,
+      history: history as History,
       ahead: undefined as never,
       set,
       tree,

@@ -47,7 +47,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   client: [...COMMON, 'excludes', 'workers', 'pipeline', 'transport/login'],
   'import/python': [...BASE, 'delta'],
   import: ['errors', 'model', 'system'],
-  restore: [...COMMON, 'excludes', 'workers', 'pipeline', 'history'],
+  restore: [...COMMON, 'excludes', 'workers', 'history'],
   mount: [...COMMON, 'workers', 'history', 'restore'],
   'restore/diff': [...COMMON, 'workers', 'history', 'restore'],
   'maintenance/gc': [...COMMON, 'store/catalog', 'store/writer', 'retention'],

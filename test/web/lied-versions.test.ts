@@ -123,7 +123,7 @@ test('a mount shows the names of versions only, without nodes', async (t) => {
   const history = open();
   t.teardown(() => history.close());
   const nodesOf = async (): Promise<boolean[]> => {
-    const tree = new VersionsTree({ history: () => history, tree: 9, changedMs: () => 0 });
+    const tree = new VersionsTree({ history, tree: 9, changedMs: () => 0 });
     let directory = 0;
     for (const name of `${source}/one/name`.split('/').filter((part) => part !== '')) {
       const shown = await tree.lookup(directory, Buffer.from(name));

@@ -20,7 +20,7 @@ export type BackupHandlers = { readonly [N in BackupMessage]: Handler<N> };
 /** The open set of a session, and the function that answers its client. */
 interface OpenSession {
   /** Returns the open set. Throws PROTOCOL_VIOLATION if there is none. */
-  openSet(): Ingest;
+  currentSet(): Ingest;
   readonly answer: Answer;
   /** False to discard the configurations that clients send. */
   readonly savesConfig: boolean | undefined;
@@ -59,38 +59,38 @@ function entryHandlers(
   const { answer } = session;
   return {
     heads: (head) => {
-      const set = session.openSet();
+      const set = session.currentSet();
       const same = set.heads(head);
       if (!head.isQuestion) return;
       const seals = set.seals.keptOf(head.slots, same);
       answer('headsAnswer', { slots: head.slots, same: Buffer.from(same), seals });
     },
     listing: ({ slot, rows, last }) => {
-      const { wanted, known, gone } = session.openSet().listing(slot, rows, last);
+      const { wanted, known, gone } = session.currentSet().listing(slot, rows, last);
       answer('differs', { slot, last, wanted: Buffer.from(wanted), known, gone: [...gone] });
     },
     parcel: (head, attachment) =>
-      session.openSet().rows.parcel(head, splitRecords(attachment, head.records)),
+      session.currentSet().rows.parcel(head, splitRecords(attachment, head.records)),
     digests: ({ question, digests, promise }) => {
-      const verdicts = Buffer.from(session.openSet().verdicts(digests, promise));
+      const verdicts = Buffer.from(session.currentSet().verdicts(digests, promise));
       answer('verdicts', { question, verdicts });
     },
     done: ({ slots, settled, seals }) => {
-      const set = session.openSet();
+      const set = session.currentSet();
       set.seals.done(slots, seals);
       set.done(slots, settled);
       for (const slot of slots) offers.slotDone(slot);
     },
-    moved: ({ slots, seals }) => session.openSet().seals.moved(slots, seals),
+    moved: ({ slots, seals }) => session.currentSet().seals.moved(slots, seals),
     notes: (head, _attachment, bytes) => {
       store.space?.take(bytes); // the number of notes is not limited otherwise
-      takeNotes(session.openSet(), head);
+      takeNotes(session.currentSet(), head);
     },
     configuration: (head, _attachment, bytes) => {
       store.space?.take(bytes);
-      takeConfiguration(session.openSet(), head, session.savesConfig);
+      takeConfiguration(session.currentSet(), head, session.savesConfig);
     },
-    owners: (head) => takeOwners(session.openSet(), head),
+    owners: (head) => takeOwners(session.currentSet(), head),
   };
 }
 
@@ -102,19 +102,19 @@ function contentHandlers(
   return {
     streamOpen: (head) => large.open(head),
     streamChunk: ({ stream }, attachment) => large.chunk(stream, attachment),
-    streamEnd: (head) => large.end(session.openSet(), head),
+    streamEnd: (head) => large.end(session.currentSet(), head),
     streamAbort: ({ stream }) => large.abort(stream),
     signatureOpen: (head) => large.openSignature(head),
-    signatureEnd: (head) => large.endSignature(session.openSet(), head),
+    signatureEnd: (head) => large.endSignature(session.currentSet(), head),
     deltaOpen: (head) => large.openDelta(head),
-    deltaEnd: (head) => large.endDelta(session.openSet(), head),
+    deltaEnd: (head) => large.endDelta(session.currentSet(), head),
     basisWish: (head) => offers.takeWish(head),
     rangeWish: (head) => offers.takeRangeWish(head),
     seekBasis: (head) => {
-      const basis = session.openSet().seekBasis(head);
+      const basis = session.currentSet().seekBasis(head);
       session.answer('sought', { question: head.question, basis });
     },
-    assembly: (head) => large.assemble(session.openSet(), head),
+    assembly: (head) => large.assemble(session.currentSet(), head),
   };
 }
 

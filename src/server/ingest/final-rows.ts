@@ -117,7 +117,7 @@ export class FinalRows {
     const places = numbersIn(placed);
     if (!hasSoundAttributes(rows, places)) return false;
     const sections = this.sectionsOf(head, slots, { rows, places });
-    for (const section of sections) this.countRows(section, rows, places);
+    for (const section of sections) this.countSection(section, rows, places);
     this.journal.addRows(rows, places);
     // First come the records of all rows that are in the catalog: a row that is put after them may exceed the quota, and
     // what was stored before must then be kept by a checkpoint.
@@ -151,7 +151,7 @@ export class FinalRows {
   }
 
   /** Counts the rows of a section for the quota, and gives its directories their ids. */
-  private countRows({ slot, ...section }: Section, rows: RowReader, places: Float64Array): void {
+  private countSection({ slot, ...section }: Section, rows: RowReader, places: Float64Array): void {
     const { space } = this.store;
     if (!section.isStored) return; // its rows are written one by one
     for (let at = section.firstPlace; at < section.endPlace; at += RowPlace.numbers) {

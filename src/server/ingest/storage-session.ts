@@ -99,7 +99,7 @@ export class StorageSession implements StorageHandle {
       closeSet: (head) => this.onCloseSet(head),
       setKeys: (head) => this.onSetKeys(head),
       ...backupHandlers(store, this.large, this.offers, {
-        openSet: () => this.openSet,
+        currentSet: () => this.currentSet,
         answer,
         savesConfig: options.saveConfig,
       }),
@@ -303,7 +303,7 @@ export class StorageSession implements StorageHandle {
     this.events.answer(encodeMessage(name, head).head, 0);
   }
 
-  private get openSet(): Ingest {
+  private get currentSet(): Ingest {
     if (this.ingest === undefined) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a message came before its set was opened');
     }
@@ -366,20 +366,20 @@ export class StorageSession implements StorageHandle {
     if (this.large.openCount > 0) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
     }
-    const { openSet } = this;
+    const { currentSet } = this;
     const counts = countsIn(stats);
     const upTo = this.receipts.handled + 1;
     // The set records the bytes stored before its end; the client's answer includes the last records too.
     const figures = { ...counts, ...this.age, storedBytes: this.storedBytes };
     this.store.catalog.state.writeFoundLoss(NO_LOSS); // it was reported to the client
-    await openSet.complete(wallMs(this.system.clock), figures, seal);
+    await currentSet.complete(wallMs(this.system.clock), figures, seal);
     this.durableUpTo = upTo;
     this.answer('durable', { upTo });
     await this.store.parity.protectFinished();
     this.store.parity.expectLast();
     this.room.settle();
     const usedBytes = this.store.space?.usedBytes ?? 0;
-    this.answer('setClosed', { set: openSet.set, storedBytes: this.storedBytes, usedBytes });
+    this.answer('setClosed', { set: currentSet.set, storedBytes: this.storedBytes, usedBytes });
   }
 
   private get storedBytes(): number {
