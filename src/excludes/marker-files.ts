@@ -1,7 +1,13 @@
 /** Marker files, whose presence in a directory has a meaning: rule files, skip files, cache tags. */
-import { requireSystemCode, systemCode } from '../errors/index.js';
+import { requireSystemCode } from '../errors/index.js';
 import { EntryType, ownerOf, permissionsOf, RowReader } from '../model/index.js';
-import { type DirectoryPlace, OpenedPlace, OpenKind, type System } from '../system/index.js';
+import {
+  type DirectoryPlace,
+  ifThere,
+  OpenedPlace,
+  OpenKind,
+  type System,
+} from '../system/index.js';
 import type { ExcludeOptions } from './options.js';
 
 export const CACHE_TAG_NAME = 'CACHEDIR.TAG';
@@ -49,15 +55,10 @@ export class MarkerFiles {
 
   /** Returns rows of the marker files in a directory, looking up each name. Throws system errors. */
   look({ native }: System, place: DirectoryPlace): RowReader {
-    const rows: Buffer[] = [];
     using directory = new OpenedPlace(native, place);
-    for (const each of this.names) {
-      try {
-        rows.push(native.statAt(directory.fd, Buffer.from(each, 'latin1')));
-      } catch (error) {
-        if (systemCode(error) !== 'ENOENT') throw error;
-      }
-    }
+    const rows = [...this.names].flatMap(
+      (each) => ifThere(() => native.statAt(directory.fd, Buffer.from(each, 'latin1'))) ?? [],
+    );
     return new RowReader(Buffer.concat(rows));
   }
 }

@@ -4,7 +4,7 @@
  */
 import { systemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import { OpenKind, type System } from '../system/index.js';
+import { ifThere, OpenKind, type System } from '../system/index.js';
 import { temporaryName } from '../workers/index.js';
 
 /** True if a file system finds the entry `present` of the directory by its name in capitals. */
@@ -37,11 +37,11 @@ export function areOneName(
     throw error;
   }
   try {
-    native.close(native.openBeneath(directoryFd, Buffer.concat([start, other]), OpenKind.file));
-    return true;
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
-    throw error;
+    const fd = ifThere(() =>
+      native.openBeneath(directoryFd, Buffer.concat([start, other]), OpenKind.file),
+    );
+    if (fd !== undefined) native.close(fd);
+    return fd !== undefined;
   } finally {
     native.unlinkAt(directoryFd, made);
   }

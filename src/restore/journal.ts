@@ -8,7 +8,7 @@ import { createHash } from 'node:crypto';
 import fs from 'node:fs';
 import { classOf, failedTo, systemCode, TardisError } from '../errors/index.js';
 import { joinPath, RowReader, type SetNumber, splitPath } from '../model/index.js';
-import { flockPatiently, OpenFd, OpenKind, type System } from '../system/index.js';
+import { flockPatiently, ifThere, OpenFd, OpenKind, type System } from '../system/index.js';
 import { moveOver, temporaryName } from '../workers/index.js';
 import { foldsCase } from './folded-names.js';
 import {
@@ -298,21 +298,11 @@ function isClosed(system: System, rootFd: number, name: Buffer): boolean {
 }
 
 function openExisting({ native }: System, rootFd: number, name: Buffer): number | undefined {
-  try {
-    return native.openBeneath(rootFd, name, OpenKind.file);
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  return ifThere(() => native.openBeneath(rootFd, name, OpenKind.file));
 }
 
 function statExisting({ native }: System, rootFd: number, name: Buffer): RowReader | undefined {
-  try {
-    return new RowReader(native.statAt(rootFd, name));
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  return ifThere(() => new RowReader(native.statAt(rootFd, name)));
 }
 
 /** Returns the state of the run whose journal is open. */

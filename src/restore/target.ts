@@ -33,6 +33,7 @@ import {
   OpenFd,
   OpenKind,
   type System,
+  ifThere,
 } from '../system/index.js';
 import {
   immutableTarget,
@@ -220,12 +221,7 @@ export class RestoreTarget {
   /** Returns the row of an existing entry; undefined if there is none. */
   look({ directory, name }: TargetName): Buffer | undefined {
     if (this.existingFd === undefined) return undefined;
-    try {
-      return this.system.native.statAt(this.fdOf(directory), name);
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return undefined;
-      throw error;
-    }
+    return ifThere(() => this.system.native.statAt(this.fdOf(directory), name));
   }
 
   /**

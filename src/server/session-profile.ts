@@ -5,8 +5,8 @@
  */
 import inspector from 'node:inspector';
 import path from 'node:path';
-import { asTardisError, systemCode, type TardisError } from '../errors/index.js';
-import { guardDirectory, nodeSystem, requireNoLink } from '../system/index.js';
+import { asTardisError, type TardisError } from '../errors/index.js';
+import { guardDirectory, nodeSystem, requireNoLink, unlinkIfThere } from '../system/index.js';
 
 /** Directory in the store; no client's name begins with a dot. */
 export const PROFILES_DIRECTORY = '.profiles';
@@ -96,15 +96,9 @@ export class SessionProfile {
     }
     const ending = `-${this.part}.cpuprofile`;
     const ours = files.list(directory).filter((name) => name.endsWith(ending));
-    for (const name of ours.sort().slice(0, -kept)) removeIfThere(path.join(directory, name));
-  }
-}
-
-/** Deletes a file, which another thread may have deleted already. */
-function removeIfThere(file: string): void {
-  try {
-    files.unlink(file);
-  } catch (error) {
-    if (systemCode(error) !== 'ENOENT') throw error;
+    // Another thread may have deleted some already.
+    for (const name of ours.sort().slice(0, -kept)) {
+      unlinkIfThere(files, path.join(directory, name));
+    }
   }
 }

@@ -12,6 +12,7 @@ export {
   reopenClient,
   repairClientDirectory,
   secondGenerationPath,
+  storedFiles,
 } from './client/client-directory.js';
 export {
   isStore,

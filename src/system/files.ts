@@ -3,6 +3,7 @@
  * synchronous, except `sync` and `syncDirectory`, of which several can be in flight.
  */
 import fs from 'node:fs';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemCode } from '../errors/index.js';
 import {
@@ -368,7 +369,27 @@ export function inheritOwner(fd: number, from: string): void {
 
 /** Returns the names in a directory; none if it is missing, or no directory. */
 export function namesIn(files: Files, directory: string): string[] {
-  return files.status(directory)?.isDirectory === true ? files.list(directory) : [];
+  if (files.status(directory)?.isDirectory !== true) return [];
+  return ifThere(() => files.list(directory)) ?? [];
+}
+
+/**
+ * Deletes a directory with all that is in it, and follows no link. `onRemoved` is called for each entry.
+ * The longest path that the system takes bounds the depth.
+ */
+export function removeTree(
+  files: Files,
+  directory: string,
+  onRemoved: () => void = () => undefined,
+): void {
+  for (const name of files.list(directory)) {
+    const entry = join(directory, name);
+    if (!files.isLink(entry) && files.status(entry)?.isDirectory === true) {
+      removeTree(files, entry, onRemoved);
+    } else files.unlink(entry);
+    onRemoved();
+  }
+  files.removeDirectory(directory);
 }
 
 /**
@@ -380,11 +401,19 @@ export function unlinkIfThere(
   path: string,
 ): boolean {
   if (files.status(path) === undefined && !files.isLink(path)) return false;
-  try {
+  const unlink = (): true => {
     files.unlink(path);
     return true;
+  };
+  return ifThere(unlink) ?? false;
+}
+
+/** Returns the result of `work`, or undefined if the file that it needs is missing: the code of its error is ENOENT. */
+export function ifThere<T>(work: () => T): T | undefined {
+  try {
+    return work();
   } catch (error) {
-    if (systemCode(error) === 'ENOENT') return false;
+    if (systemCode(error) === 'ENOENT') return undefined;
     throw error;
   }
 }

@@ -1,13 +1,15 @@
 /** Reads small files at once, and replaces them atomically: after a crash the old or the new file is complete. */
 import path from 'node:path';
-import { type Files, OpenFd, unlinkIfThere } from './files.js';
+import { type Files, ifThere, OpenFd, unlinkIfThere } from './files.js';
 
 /** Returns the first `maxBytes` of a file; undefined if the file does not exist. */
 export function readStart(files: Files, file: string, maxBytes: number): Buffer | undefined {
   const status = files.status(file);
   if (status === undefined) return undefined;
   const bytes = Buffer.alloc(Math.min(status.sizeBytes, maxBytes));
-  using opened = new OpenFd(files, files.open(file, 'read'));
+  const fd = ifThere(() => files.open(file, 'read'));
+  if (fd === undefined) return undefined; // it was deleted meanwhile
+  using opened = new OpenFd(files, fd);
   return bytes.subarray(0, files.read(opened.fd, bytes, 0, bytes.length, 0));
 }
 

@@ -7,7 +7,7 @@ import {
   snapshotsOf,
 } from '../../src/store/index.js';
 import { applyEvent } from '../../src/store/catalog/index.js';
-import { packPiece, pieceOf, StoreWriter } from '../../src/store/writer/index.js';
+import { packPiece, StoreWriter } from '../../src/store/writer/index.js';
 import { inlineSystem, SMALL_STORE } from './inline.js';
 
 /** Commits the name of a copy that was changed by statements. Returns the commit at which the copy ends. */
@@ -25,7 +25,7 @@ export async function forgeSnapshot(forger: ClientDirectory, sql: string): Promi
   const sizeBytes = fs.statSync(copy).size;
   const place = { commit: store.commitPoint.commit, id: 'f'.repeat(16) };
   const fd = fs.openSync(copy, 'r');
-  const bytes = await packPiece(system.files, pieceOf(fd, 0, sizeBytes), () => undefined);
+  const bytes = await packPiece(system.files, { fd, at: 0, sizeBytes }, () => undefined);
   fs.closeSync(fd);
   const digest = await snapshotsOf(store.backend)!.create(place, 0, bytes);
   const facts: SnapshotFacts = { ...place, sizeBytes, usedBytes: sizeBytes, pieces: [digest] };

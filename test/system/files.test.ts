@@ -3,7 +3,13 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { asTardisError } from '../../src/errors/index.js';
-import { guardDirectory, nodeSystem } from '../../src/system/index.js';
+import {
+  guardDirectory,
+  namesIn,
+  nodeSystem,
+  readStart,
+  unlinkIfThere,
+} from '../../src/system/index.js';
 import { scratch } from '../helpers/scratch.js';
 
 const { files } = nodeSystem();
@@ -81,4 +87,22 @@ test('a refused call means what its directory is used for, and whether it reads 
     codeOf(() => files.list(file)),
     'STORE_UNSAFE',
   );
+});
+
+test('what another process deletes between a look and its use counts as missing', (t) => {
+  const at = path.join(scratch(t), 'vanishing');
+  const vanishing = {
+    ...files,
+    status: (name: string) => {
+      const status = files.status(name);
+      fs.rmSync(name, { recursive: true });
+      return status;
+    },
+  };
+  fs.writeFileSync(at, 'x');
+  t.is(readStart(vanishing, at, 10), undefined);
+  fs.writeFileSync(at, 'x');
+  t.false(unlinkIfThere(vanishing, at));
+  fs.mkdirSync(at);
+  t.deepEqual(namesIn(vanishing, at), []);
 });

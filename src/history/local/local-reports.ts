@@ -1,8 +1,8 @@
 /** Reports on a store on this machine. */
-import path from 'node:path';
 import {
   type AttributeUse,
   type Catalog,
+  databaseBytes,
   type EntryPlace,
   IdSet,
   type NamedVersion,
@@ -27,14 +27,9 @@ import {
   noteRestored,
   PACKS_PREFIX,
   RecordKind,
+  storedFiles,
 } from '../../store/index.js';
-import {
-  BoundedCache,
-  type Files,
-  namesIn,
-  type System,
-  yieldRegularly,
-} from '../../system/index.js';
+import { BoundedCache, type Files, type System, yieldRegularly } from '../../system/index.js';
 import type { Access } from './access.js';
 import type { HistoryEntry } from '../history.js';
 import { completeShown, measureDeadSpace } from './dead-space.js';
@@ -60,7 +55,6 @@ const SLICE_DIRECTORIES = 4096;
 const COUNTED_DIRECTORIES = 512;
 /** Maximum number of sets whose directory paths are cached. */
 const MAX_REMEMBERED = 4;
-const HEX = /^[0-9a-f]{2}$/;
 
 /** The files and rights that reports need, beside the catalog. */
 interface ReportSources {
@@ -226,7 +220,7 @@ export class LocalReports implements Reports {
     });
     const { count: records, recordBytes, rawBytes } = this.catalog().reports.records();
     const sets = this.catalog().sets.listed().length;
-    const files = await this.filesTaken(breathe);
+    const files = await this.filesTaken();
     return {
       numbers: {
         ...files,
@@ -352,40 +346,21 @@ export class LocalReports implements Reports {
     return { contents, contentBytes, deltas };
   }
 
-  private async filesTaken(breathe: () => Promise<void> | undefined) {
+  private async filesTaken() {
     const { files, directory } = this;
-    const sum = async (below: string, isOne: (name: string) => boolean) => {
-      let [count, bytes] = [0, 0];
-      for (const name of namesIn(files, below)) {
-        const status = isOne(name) ? files.status(path.join(below, name)) : undefined;
-        await breathe();
-        if (status?.isFile !== true) continue;
-        count += 1;
-        bytes += status.sizeBytes;
-      }
-      return { count, bytes };
-    };
-    const packs =
-      this.far === undefined
-        ? await sum(path.join(directory.path, PACKS_PREFIX), () => true)
-        : await packsIn(this.far());
-    const name = path.basename(directory.catalogPath);
-    const catalog = await sum(directory.path, (file) => file === name || file === `${name}-wal`);
-    const objects = { count: 0, bytes: 0 };
-    for (const first of namesIn(files, directory.path).filter((one) => HEX.test(one))) {
-      const below = path.join(directory.path, first);
-      for (const second of namesIn(files, below).filter((one) => HEX.test(one))) {
-        const found = await sum(path.join(below, second), () => true);
-        objects.count += found.count;
-        objects.bytes += found.bytes;
-      }
+    const here = { packs: { count: 0, bytes: 0 }, objects: { count: 0, bytes: 0 } };
+    for await (const { part, sizeBytes } of storedFiles(files, directory.path)) {
+      if (part !== 'packs' && part !== 'objects') continue;
+      here[part].count += 1;
+      here[part].bytes += sizeBytes;
     }
+    const packs = this.far === undefined ? here.packs : await packsIn(this.far());
     return {
       packs: packs.count,
       packBytes: packs.bytes,
-      objects: objects.count,
-      objectBytes: objects.bytes,
-      catalogBytes: catalog.bytes,
+      objects: here.objects.count,
+      objectBytes: here.objects.bytes,
+      catalogBytes: databaseBytes(files, directory.catalogPath),
     };
   }
 }

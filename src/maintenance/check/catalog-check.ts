@@ -33,7 +33,7 @@ export class CatalogCheck {
   private isUnproven = false;
 
   constructor(private readonly checked: Checked) {
-    this.fingerprint = fingerprintOf(checked.system.files, checked.directory.catalogPath);
+    this.fingerprint = fingerprintOf(checked.system, checked.directory.catalogPath);
   }
 
   /** Reports pages of the catalog's file that do not match their checksums. */

@@ -11,8 +11,8 @@ import {
   openClientDirectory,
   readFormat,
 } from '../../store/index.js';
-import { catchUp } from '../../store/writer/index.js';
-import { type PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
+import { catchUp, packPiece, pieceOf } from '../../store/writer/index.js';
+import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
 import { requireSoundUnlocked } from '../gc/index.js';
 import { pointAt, pointText } from './copy-known.js';
 import type { ClientPlace } from './copy-target.js';
@@ -131,6 +131,58 @@ export async function takeSnapshot(
   const clientId = readFormat(system.files, source.path)?.clientId ?? '';
   const point = Catalog.reading(system, file, ({ state }) => state.readCommitPoint());
   return { clientId, endedUpTo, commit: point.commit, point: pointText(point) };
+}
+
+/** Size of each piece of an offered catalog, except the last one. */
+export const OFFER_PIECE_BYTES: number = 4 << 20;
+
+/** A snapshot of a catalog in a temporary file, of which another machine fetches the pieces. */
+export class OfferedCatalog {
+  /** Size of the snapshot. */
+  readonly fileBytes: number;
+  /** Number of its pieces. */
+  readonly pieces: number;
+  private readonly fd: number;
+
+  private constructor(
+    private readonly system: System,
+    private readonly folder: PrivateFolder,
+  ) {
+    const file = folder.file(SNAPSHOT_FILE);
+    this.fileBytes = system.files.status(file)?.sizeBytes ?? 0;
+    this.pieces = Math.ceil(this.fileBytes / OFFER_PIECE_BYTES);
+    this.fd = system.files.open(file, 'read');
+  }
+
+  /**
+   * Returns what `take` returns, which writes the snapshot to a file, and the snapshot. Throws its errors, and
+   * TEMPORARY_FULL.
+   */
+  static async taken<T>(
+    system: System,
+    take: (file: string) => Promise<T>,
+  ): Promise<{ facts: T; catalog: OfferedCatalog }> {
+    const folder = new PrivateFolder(system);
+    try {
+      const facts = await take(folder.file(SNAPSHOT_FILE));
+      return { facts, catalog: new OfferedCatalog(system, folder) };
+    } catch (error) {
+      folder.remove();
+      throw folder.explain(error);
+    }
+  }
+
+  /** Reads and compresses a piece. */
+  piece(index: number): Promise<Buffer> {
+    const { system, fd, fileBytes } = this;
+    const place = pieceOf({ fd, fileBytes, pieceBytes: OFFER_PIECE_BYTES }, index);
+    return packPiece(system.files, place, yieldRegularly());
+  }
+
+  close(): void {
+    this.system.files.close(this.fd);
+    this.folder.remove();
+  }
 }
 
 /**

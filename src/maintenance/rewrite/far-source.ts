@@ -7,19 +7,21 @@ import { requireForeign } from '../../store/catalog/index.js';
 import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
 import type { ObjectReader } from '../../store/index.js';
-import { unpackPiece } from '../../store/writer/index.js';
+import { fetchPieces } from '../../store/writer/index.js';
 import { OpenFd, type PrivateFolder, type System, unlinkIfThere } from '../../system/index.js';
 import { isPointText } from './copy-known.js';
-import type { CopySource, News, SnapshotFacts, TakenSource } from './copy-source.js';
+import {
+  type CopySource,
+  type News,
+  OFFER_PIECE_BYTES,
+  type SnapshotFacts,
+  type TakenSource,
+} from './copy-source.js';
 import { FarRecords } from './far-records.js';
 import { OldStore } from './old-generation.js';
 
-/** Number of bytes in each piece of a catalog, except the last piece. */
-export const OFFER_PIECE_BYTES: number = 4 << 20;
 /** Maximum size of a catalog that is fetched, enough for about ten thousand million entries. */
 const MAX_CATALOG_BYTES: number = 2 ** 41;
-/** Maximum number of pieces that are requested at once. */
-const MOST_FETCHING = 3;
 /**
  * Maximum number of snapshots that are requested for one copy. Several may be needed, since the peer drops a snapshot
  * if the connection is lost.
@@ -154,21 +156,13 @@ export class FarSource implements CopySource {
 
   private async fetch({ offer, catalogBytes }: CopyOffer, file: string): Promise<void> {
     const { files } = this.system;
-    const count = Math.ceil(catalogBytes / OFFER_PIECE_BYTES);
     using opened = new OpenFd(files, files.open(file, 'create'));
-    let [next, done] = [0, 0];
-    const work = async (): Promise<void> => {
-      for (let index = next; index < count; index = next) {
-        throwIfAborted(this.signal);
-        next += 1;
-        const stored = await this.feed.piece(offer, index);
-        unpackPiece(files, stored, { fd: opened.fd, ...pieceAt(index, catalogBytes) });
-        done += 1;
-        this.options.onPiece?.(done, count);
-      }
+    const pieces = { fd: opened.fd, fileBytes: catalogBytes, pieceBytes: OFFER_PIECE_BYTES };
+    const piece = async (index: number): Promise<Buffer> => {
+      throwIfAborted(this.signal);
+      return this.feed.piece(offer, index);
     };
-    const results = await Promise.allSettled(Array.from({ length: MOST_FETCHING }, work));
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
+    await fetchPieces(files, pieces, piece, this.options.onPiece);
   }
 }
 
@@ -176,12 +170,6 @@ export class FarSource implements CopySource {
 export function keysSumOf(record: Uint8Array | undefined): Buffer {
   if (record === undefined) return Buffer.alloc(0);
   return createHash('sha256').update(record).digest();
-}
-
-/** Returns the range of bytes of a piece of a catalog. */
-export function pieceAt(index: number, catalogBytes: number): { at: number; sizeBytes: number } {
-  const at = index * OFFER_PIECE_BYTES;
-  return { at, sizeBytes: Math.min(OFFER_PIECE_BYTES, catalogBytes - at) };
 }
 
 const CLIENT_ID = /^[0-9a-f]{32}$/;

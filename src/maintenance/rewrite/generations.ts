@@ -35,6 +35,7 @@ import {
   type Files,
   lockPatiently,
   readStart,
+  removeTree,
   replaceFile,
   type System,
   writeNew,
@@ -198,7 +199,7 @@ export class Generations {
   async copyKeys(): Promise<void> {
     for (const name of [KEYS_DIRECTORY, SUB_ACCOUNTS_DIRECTORY]) {
       const there = path.join(this.second.path, name);
-      if (this.files.status(there) !== undefined) this.removeTree(there, () => undefined);
+      if (this.files.status(there) !== undefined) removeTree(this.files, there);
       await this.copyTree(name, 0);
     }
     await this.files.syncDirectory(this.second.path);
@@ -293,23 +294,11 @@ export class Generations {
       const marker = path.join(this.second.path, GENERATION_FILE);
       unlinkIfThere(this.files, marker);
       await this.files.syncDirectory(this.second.path);
-      this.removeTree(this.second.path, onRemoved);
+      removeTree(this.files, this.second.path, onRemoved);
       await this.files.syncDirectory(this.store);
     } catch (error) {
       throw asTardisError(error, `removing ${this.second.path}`, 'writeStore');
     }
-  }
-
-  private removeTree(directory: string, onRemoved: () => void): void {
-    const { files } = this;
-    for (const name of files.list(directory)) {
-      const entry = path.join(directory, name);
-      if (!files.isLink(entry) && files.status(entry)?.isDirectory === true) {
-        this.removeTree(entry, onRemoved);
-      } else files.unlink(entry);
-      onRemoved();
-    }
-    files.removeDirectory(directory);
   }
 
   private sizeOf(directory: string): number {

@@ -4,6 +4,7 @@ export {
   factsWithoutSnapshot,
   type CopySource,
   localSource,
+  OfferedCatalog,
   type SnapshotFacts,
   takeSnapshot,
 } from './copy-source.js';

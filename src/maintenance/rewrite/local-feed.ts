@@ -8,13 +8,11 @@ import {
   type ObjectReader,
   openClientDirectory,
 } from '../../store/index.js';
-import { catchUp, packPiece } from '../../store/writer/index.js';
-import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
-import { factsWithoutSnapshot, takeSnapshot } from './copy-source.js';
+import { catchUp } from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
+import { factsWithoutSnapshot, OfferedCatalog, takeSnapshot } from './copy-source.js';
 import type { ClientPlace } from './copy-target.js';
-import { type CopyFeed, type CopyOffer, keysSumOf, pieceAt } from './far-source.js';
-
-const CATALOG_FILE = 'catalog.db';
+import { type CopyFeed, type CopyOffer, keysSumOf } from './far-source.js';
 
 /**
  * Opens a client in a directory or a bucket, and returns its feed. The caller closes the feed. Throws NO_SUCH_STORE,
@@ -42,8 +40,7 @@ class LocalFeed {
   private isClosed = false;
   private waiting = 0;
   private turn: Promise<unknown> = Promise.resolve();
-  private folder: PrivateFolder | undefined;
-  private kept: { readonly fd: number; readonly sizeBytes: number } | undefined;
+  private catalog: OfferedCatalog | undefined;
 
   constructor(
     private readonly system: System,
@@ -101,32 +98,23 @@ class LocalFeed {
     const keysSum = keysSumOf(keys);
     const facts = factsWithoutSnapshot(system, directory, known);
     if (facts !== undefined) return { ...facts, offer, catalogBytes: 0, keysSum };
-    const folder = new PrivateFolder(system);
-    this.folder = folder;
-    try {
-      const file = folder.file(CATALOG_FILE);
-      const taken = await takeSnapshot(system, directory, file);
-      const catalogBytes = system.files.status(file)?.sizeBytes ?? 0;
-      this.kept = { fd: system.files.open(file, 'read'), sizeBytes: catalogBytes };
-      return { ...taken, offer, catalogBytes, keysSum };
-    } catch (error) {
-      throw folder.explain(error);
-    }
+    const taken = await OfferedCatalog.taken(system, (file) =>
+      takeSnapshot(system, directory, file),
+    );
+    this.catalog = taken.catalog;
+    return { ...taken.facts, offer, catalogBytes: taken.catalog.fileBytes, keysSum };
   }
 
   private async pieceOf(offer: number, index: number): Promise<Buffer> {
-    const { kept } = this;
-    const piece = pieceAt(index, kept?.sizeBytes ?? 0);
-    if (offer !== this.offer || kept === undefined || piece.sizeBytes <= 0) {
+    const { catalog } = this;
+    if (offer !== this.offer || catalog === undefined || index >= catalog.pieces) {
       throw new TardisError('NO_SUCH_REQUEST', 'there is no such piece of a snapshot');
     }
-    return packPiece(this.system.files, { fd: kept.fd, ...piece }, yieldRegularly());
+    return catalog.piece(index);
   }
 
   private drop(): void {
-    if (this.kept !== undefined) this.system.files.close(this.kept.fd);
-    this.kept = undefined;
-    this.folder?.remove();
-    this.folder = undefined;
+    this.catalog?.close();
+    this.catalog = undefined;
   }
 }

@@ -7,13 +7,12 @@ import { TardisError } from '../../errors/index.js';
 import {
   factsWithoutSnapshot,
   keysSumOf,
-  OFFER_PIECE_BYTES,
-  pieceAt,
+  OfferedCatalog,
   takeSnapshot,
 } from '../../maintenance/rewrite/index.js';
+import { databaseBytes } from '../../store/catalog/index.js';
 import { type ClientDirectory, newestKeys } from '../../store/index.js';
-import { packPiece } from '../../store/writer/index.js';
-import { PrivateFolder, type System, yieldRegularly } from '../../system/index.js';
+import type { System } from '../../system/index.js';
 import type { BackgroundJobs } from '../jobs/background-jobs.js';
 
 /** Maximum number of snapshots at one time in a thread, since each takes space for temporary files. */
@@ -25,7 +24,6 @@ const IDLE_MS = 60_000;
  * the copy.
  */
 const LARGE_BYTES: number = 8 << 20;
-const CATALOG_FILE = 'catalog.db';
 /**
  * Number of random bytes in the number of a snapshot. They make it unlikely that a number of one session is valid in a
  * later one.
@@ -34,10 +32,7 @@ const NUMBER_BYTES = 6;
 
 interface Offer {
   readonly number: number;
-  readonly folder: PrivateFolder;
-  readonly fd: number;
-  readonly sizeBytes: number;
-  readonly pieces: number;
+  readonly catalog: OfferedCatalog;
   /** Pieces that were not read yet. */
   readonly unread: Set<number>;
   usedMs: number;
@@ -68,7 +63,7 @@ export class CopyOffers {
 
   /** Removes the snapshot. */
   close(): void {
-    if (this.offer !== undefined) drop(this.system, this.offer);
+    if (this.offer !== undefined) drop(this.offer);
   }
 
   /**
@@ -79,7 +74,7 @@ export class CopyOffers {
    */
   private async open(known: string): ReturnType<Handlers['openCopy']> {
     const { system, directory, jobs } = this;
-    if (this.offer !== undefined) drop(system, this.offer);
+    if (this.offer !== undefined) drop(this.offer);
     const number = system.random.bytes(NUMBER_BYTES).readUIntBE(0, NUMBER_BYTES);
     const unread = factsWithoutSnapshot(system, directory, known);
     if (unread !== undefined) {
@@ -87,26 +82,17 @@ export class CopyOffers {
     }
     makeRoom(system);
     making += 1;
-    const folder = new PrivateFolder(system);
     try {
-      const file = folder.file(CATALOG_FILE);
-      const catalogBytes = system.files.status(directory.catalogPath)?.sizeBytes ?? 0;
-      const facts =
-        catalogBytes > LARGE_BYTES
-          ? await jobs.snapshot(file)
-          : await takeSnapshot(system, directory, file);
-      const keysSum = this.keysSum(); // last: new keys must not go with an older record
-      const fd = system.files.open(file, 'read');
-      const sizeBytes = system.files.status(file)?.sizeBytes ?? 0;
-      const pieces = Math.ceil(sizeBytes / OFFER_PIECE_BYTES);
-      const unread = new Set(Array.from({ length: pieces }, (_, index) => index));
+      const isLarge = databaseBytes(system.files, directory.catalogPath) > LARGE_BYTES;
+      const { facts, catalog } = await OfferedCatalog.taken(system, async (file) => ({
+        ...(isLarge ? await jobs.snapshot(file) : await takeSnapshot(system, directory, file)),
+        keysSum: this.keysSum(), // last: new keys must not go with an older record
+      }));
+      const unread = new Set(Array.from({ length: catalog.pieces }, (_, index) => index));
       const usedMs = system.clock.monotonicMs();
-      this.offer = { number, folder, fd, sizeBytes, pieces, unread, usedMs, isRead: false };
+      this.offer = { number, catalog, unread, usedMs, isRead: false };
       offers.add(this.offer);
-      return { offer: number, ...facts, keysSum, catalogBytes: sizeBytes };
-    } catch (error) {
-      folder.remove();
-      throw folder.explain(error);
+      return { offer: number, ...facts, catalogBytes: catalog.fileBytes };
     } finally {
       making -= 1;
     }
@@ -126,18 +112,17 @@ export class CopyOffers {
     if (offer?.number !== number || !offers.has(offer)) {
       throw new TardisError('NO_SUCH_REQUEST', 'the snapshot of the catalog was removed');
     }
-    if (index >= offer.pieces) {
+    if (index >= offer.catalog.pieces) {
       throw new TardisError('PROTOCOL_VIOLATION', 'a catalog has no such piece');
     }
     offer.isRead = true;
     try {
-      const place = { fd: offer.fd, ...pieceAt(index, offer.sizeBytes) };
-      return await packPiece(system.files, place, yieldRegularly());
+      return await offer.catalog.piece(index);
     } finally {
       offer.isRead = false;
       offer.usedMs = system.clock.monotonicMs();
       offer.unread.delete(index);
-      if (offer.unread.size === 0) drop(system, offer);
+      if (offer.unread.size === 0) drop(offer);
     }
   }
 }
@@ -150,13 +135,11 @@ function makeRoom(system: System): void {
     if (idle === undefined) {
       throw new TardisError('CLIENT_BUSY', 'the server serves as many copies as it can');
     }
-    drop(system, idle);
+    drop(idle);
   }
 }
 
 /** Removes a snapshot, unless it was removed already. */
-function drop({ files }: System, offer: Offer): void {
-  if (!offers.delete(offer)) return;
-  files.close(offer.fd);
-  offer.folder.remove();
+function drop(offer: Offer): void {
+  if (offers.delete(offer)) offer.catalog.close();
 }

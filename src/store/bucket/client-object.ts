@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
-import { type Files, readStart, replaceFile, type System } from '../../system/index.js';
+import { readStart, removeTree, replaceFile, type System } from '../../system/index.js';
 import type { BucketAccess } from '../client/bucket-access.js';
 import type { ClientDirectory } from '../client/client-directory.js';
 import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/key-files.js';
@@ -26,9 +26,6 @@ import { keysBehind, putKeysBackInto } from './key-objects.js';
 import { sharedStore } from './shared-stores.js';
 
 const MAX_FILE_BYTES: number = 64 << 10;
-
-/** Maximum depth of nested folders that are entered. A client has fewer. */
-const MAX_DEPTH = 4;
 
 /**
  * Throws FORMAT_DAMAGED if the bucket has objects of a client, but not its client object. A new client of that name
@@ -303,7 +300,7 @@ function discard({ files, random }: System, { cache }: BucketAccess, client: str
   if (files.status(directory) === undefined) return;
   const aside = path.join(cache, `.${random.bytes(8).toString('hex')}`);
   files.rename(directory, aside);
-  removeFolder(files, aside);
+  removeTree(files, aside);
 }
 
 /**
@@ -316,15 +313,4 @@ async function requireNoRemains(store: ObjectStore, client: string): Promise<voi
     const what = `the object ${object} is missing from the bucket, which has others of "${client}"`;
     throw new TardisError('FORMAT_DAMAGED', `${what}, such as ${name}`, { object });
   }
-}
-
-/** Deletes a folder with all that is in it. Does not follow links. */
-export function removeFolder(files: Files, folder: string, depth = 1): void {
-  for (const name of files.list(folder)) {
-    const file = path.join(folder, name);
-    const isFolder = !files.isLink(file) && files.status(file)?.isDirectory === true;
-    if (isFolder && depth < MAX_DEPTH) removeFolder(files, file, depth + 1);
-    else files.unlink(file);
-  }
-  files.removeDirectory(folder);
 }

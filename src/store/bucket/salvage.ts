@@ -4,12 +4,12 @@
  * machine that has only the commits before such a number then cannot write there.
  */
 import path from 'node:path';
-import { guardDirectory, type System } from '../../system/index.js';
+import { guardDirectory, removeTree, type System } from '../../system/index.js';
 import { catalogFileOf, catalogOf, type ClientDirectory } from '../client/client-directory.js';
 import { readFormat, writeFormat } from '../layout/format-file.js';
 import { addKeys, newestKeys } from '../client/key-files.js';
 import type { ObjectStore } from '../objects/index.js';
-import { clientBytes, removeFolder } from './client-object.js';
+import { clientBytes } from './client-object.js';
 import { GenerationObjects, writtenSince } from './generation-objects.js';
 import { MAX_MOVED_BYTES, movedTo } from './moved-object.js';
 import { clientObject, commitName, generationAfter, logPlace } from '../layout/bucket-names.js';
@@ -54,7 +54,7 @@ export class Salvage {
     await shared.admit();
     const place = path.join(path.dirname(first.path), `.${client}.rebuilt`);
     guardDirectory(place, first.path, 'cache');
-    if (files.status(place) !== undefined) removeFolder(files, place);
+    if (files.status(place) !== undefined) removeTree(files, place);
     const digits = random.bytes(GENERATION_BYTES).toString('hex');
     const generation = generationAfter(first.generation, digits);
     const catalogPath = path.join(place, catalogOf(catalogFileOf(first), generation));
@@ -115,6 +115,6 @@ export class Salvage {
   /** Removes the files of the new generation on this machine, which lie beside the client's directory. */
   close(): void {
     const { system, second } = this;
-    if (system.files.status(second.path) !== undefined) removeFolder(system.files, second.path);
+    if (system.files.status(second.path) !== undefined) removeTree(system.files, second.path);
   }
 }

@@ -1,6 +1,12 @@
 /** The files of a database: its own file, and those that lie beside it. */
-import { systemCode } from '../../errors/index.js';
-import { OpenFd, type System, textBytes, unlinkIfThere } from '../../system/index.js';
+import {
+  type Files,
+  ifThere,
+  OpenFd,
+  type System,
+  textBytes,
+  unlinkIfThere,
+} from '../../system/index.js';
 
 /** Suffixes of the files to be copied. The index of the log is left out, since SQLite can rebuild it. */
 const COPIED_SUFFIXES = ['', '-wal', '-journal'] as const;
@@ -22,29 +28,17 @@ export function removeSideFiles({ files }: System, database: string): void {
 
 /** Copies the files of a database. Returns false if they changed meanwhile, so that the copy is unusable. */
 export function copyUnchanged(system: System, catalogPath: string, copy: string): boolean {
-  const before = describe(system, catalogPath);
+  const before = fingerprintOf(system, catalogPath);
   for (const suffix of COPIED_SUFFIXES) copyFile(system, catalogPath + suffix, copy + suffix);
-  return before.equals(describe(system, catalogPath));
+  return fingerprintOf(system, catalogPath) === before;
 }
 
-/** Returns the status of the files, which changes with every write. */
-function describe({ native }: System, catalogPath: string): Buffer {
-  return Buffer.concat(
-    COPIED_SUFFIXES.map((suffix) => {
-      const file = textBytes(catalogPath + suffix);
-      return ifThere(() => native.statRow(file, NAME)) ?? Buffer.from('none');
-    }),
-  );
-}
-
-/** Returns undefined if the file of `work` is missing. SQLite deletes a log whenever its last connection closes. */
-function ifThere<T>(work: () => T): T | undefined {
-  try {
-    return work();
-  } catch (error) {
-    if (systemCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+/** Returns a text that is another one after every write to a catalog or its log. */
+export function fingerprintOf({ native }: System, catalogPath: string): string {
+  return COPIED_SUFFIXES.map((suffix) => {
+    const file = textBytes(catalogPath + suffix);
+    return ifThere(() => native.statRow(file, NAME))?.toString('latin1') ?? 'none';
+  }).join();
 }
 
 function copyFile({ files }: System, from: string, to: string): void {
@@ -59,4 +53,12 @@ function copyFile({ files }: System, from: string, to: string): void {
     files.write(target.fd, buffer.subarray(0, bytes), position);
     position += bytes;
   }
+}
+
+/** Returns the size in bytes of a database and its log; 0 if they are missing. */
+export function databaseBytes(files: Pick<Files, 'status'>, database: string): number {
+  return [database, `${database}-wal`].reduce(
+    (sum, file) => sum + (files.status(file)?.sizeBytes ?? 0),
+    0,
+  );
 }

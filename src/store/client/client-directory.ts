@@ -11,9 +11,11 @@ import {
   type Files,
   guardDirectory,
   type GuardedUse,
+  namesIn,
   requireNoLink,
   type System,
   unlinkIfThere,
+  yieldRegularly,
 } from '../../system/index.js';
 import { checkClientName, isClientName } from '../layout/client-name.js';
 import { DirectoryBackend } from '../backends/directory-backend.js';
@@ -24,7 +26,10 @@ import {
   CATALOG_FILE,
   FORMAT_FILE,
   INCOMING_DIRECTORY,
+  KEYS_DIRECTORY,
   PACKS_DIRECTORY,
+  PACKS_PREFIX,
+  PARITY_PREFIX,
 } from '../layout/layout.js';
 import { clientOfPacks } from '../packs/pack-label.js';
 import { otherClient, requireDirectory, requireStore } from './store-directory.js';
@@ -244,4 +249,46 @@ export function clearIncoming(system: System, directory: ClientDirectory): void 
   const incoming = path.join(directory.path, INCOMING_DIRECTORY);
   if (system.files.status(incoming) === undefined) return;
   for (const name of system.files.list(incoming)) system.files.unlink(path.join(incoming, name));
+}
+
+/** A file with records, parity or keys in the directory of a client. */
+interface StoredFile {
+  readonly part: 'keys' | 'packs' | 'objects' | 'parity';
+  readonly sizeBytes: number;
+}
+
+/** Names of the directories that objects are spread over. */
+const BYTE = /^[0-9a-f]{2}$/;
+
+/** Yields the files of a client's directory that hold records, parity and keys. Yields to other work of the thread, too. */
+export async function* storedFiles(
+  files: Files,
+  directory: string,
+): AsyncGenerator<StoredFile, void> {
+  const breathe = yieldRegularly();
+  const bytesIn = function* (folder: string): Generator<string> {
+    for (const name of namesIn(files, folder)) if (BYTE.test(name)) yield path.join(folder, name);
+  };
+  const filesIn = async function* (
+    folder: string,
+    part: StoredFile['part'],
+  ): AsyncGenerator<StoredFile, void> {
+    for (const name of namesIn(files, folder)) {
+      const status = files.status(path.join(folder, name));
+      if (status?.isFile === true) yield { part, sizeBytes: status.sizeBytes };
+      await breathe();
+    }
+  };
+  yield* filesIn(path.join(directory, KEYS_DIRECTORY), 'keys');
+  const parity = path.join(directory, PARITY_PREFIX);
+  for (const half of [directory, parity]) {
+    const isParity = half === parity;
+    yield* filesIn(path.join(half, PACKS_PREFIX), isParity ? 'parity' : 'packs');
+    for (const first of bytesIn(half)) {
+      for (const second of bytesIn(first)) {
+        yield* filesIn(second, isParity ? 'parity' : 'objects');
+        await breathe();
+      }
+    }
+  }
 }

@@ -2,7 +2,13 @@ export { catchUp, isBehind, isFollowed } from './catch-up.js';
 export { CACHE_UMASK, Following } from './following.js';
 export { makeSnapshot } from './make-snapshot.js';
 export { takeSnapshot } from './take-snapshot.js';
-export { MAX_STORED_BYTES, packPiece, pieceOf, unpackPiece } from './snapshot-pieces.js';
+export {
+  fetchPieces,
+  MAX_STORED_BYTES,
+  packPiece,
+  pieceOf,
+  unpackPiece,
+} from './snapshot-pieces.js';
 export { StoreWriter, type StoreLimits, withWriter } from './store-writer.js';
 export { markDamaged, type SeenContent, settleMarks } from './damage-marks.js';
 export * from './forget-requests.js';

@@ -6,6 +6,7 @@
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import {
   type ClientDirectory,
+  SNAPSHOT_PIECE_BYTES,
   type SnapshotFacts,
   type SnapshotObjects,
   snapshotPieces,
@@ -94,10 +95,11 @@ async function send(
     const breathe = yieldRegularly();
     const pieces: Buffer[] = [];
     const fd = files.open(catalogPath, 'read');
+    const file = { fd, fileBytes: sizeBytes, pieceBytes: SNAPSHOT_PIECE_BYTES };
     try {
       for (let index = 0; index < count; index += MOST_SENDING) {
         const some = Array.from({ length: Math.min(MOST_SENDING, count - index) }, async (_, n) => {
-          const bytes = await packPiece(files, pieceOf(fd, index + n, sizeBytes), breathe);
+          const bytes = await packPiece(files, pieceOf(file, index + n), breathe);
           return snapshots.create(place, index + n, bytes);
         });
         pieces.push(...(await settled(some)));

@@ -12,6 +12,7 @@
  */
 import { type ClientDirectory, packNumber, PACKS_PREFIX } from '../index.js';
 import type { System } from '../../system/index.js';
+import { databaseBytes } from '../catalog/index.js';
 
 const BASE_BYTES = 512 << 10;
 const CATALOG_COPIES = 2;
@@ -59,7 +60,7 @@ export function storedSizes(
   mostBytes: number,
 ): StoredSizes {
   const sizeOf = (file: string): number => files.status(file)?.sizeBytes ?? 0;
-  const catalogBytes = sizeOf(catalogPath) + sizeOf(`${catalogPath}-wal`);
+  const catalogBytes = databaseBytes(files, catalogPath);
   const isEnough = (packBytes: number): boolean =>
     reserveFor({ catalogBytes, packBytes }, NOTHING_RECEIVED) >= mostBytes;
   const folder = `${path}/${PACKS_PREFIX}`;

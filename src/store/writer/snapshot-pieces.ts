@@ -10,6 +10,8 @@ import type { Files } from '../../system/index.js';
 const FRAME_BYTES = 1 << 20;
 const HEAD_BYTES = 4;
 const LEVEL = 1;
+/** Number of pieces that are fetched at once. */
+const MOST_FETCHING = 4;
 const MAX_FRAMES: number = SNAPSHOT_PIECE_BYTES / FRAME_BYTES;
 /** Maximum size of the object of a piece. */
 export const MAX_STORED_BYTES: number =
@@ -22,10 +24,41 @@ interface PieceOfFile {
   readonly sizeBytes: number;
 }
 
-/** Returns piece `index` of a file of `fileBytes` bytes. */
-export function pieceOf(fd: number, index: number, fileBytes: number): PieceOfFile {
-  const at = index * SNAPSHOT_PIECE_BYTES;
-  return { fd, at, sizeBytes: Math.min(SNAPSHOT_PIECE_BYTES, fileBytes - at) };
+/** A file, and the size of its pieces but the last one. */
+interface FileInPieces {
+  readonly fd: number;
+  readonly fileBytes: number;
+  readonly pieceBytes: number;
+}
+
+/** Returns piece `index` of a file. */
+export function pieceOf({ fd, fileBytes, pieceBytes }: FileInPieces, index: number): PieceOfFile {
+  const at = index * pieceBytes;
+  return { fd, at, sizeBytes: Math.min(pieceBytes, fileBytes - at) };
+}
+
+/**
+ * Writes a file from its pieces, some of which are fetched at once. `onPiece` is called after each. Rejects with the
+ * first error once no piece is being fetched, and with RECORD_DAMAGED if a piece is damaged.
+ */
+export async function fetchPieces(
+  files: Files,
+  file: FileInPieces,
+  fetch: (index: number) => Promise<Buffer>,
+  onPiece: (done: number, count: number) => void = () => undefined,
+): Promise<void> {
+  const count = Math.ceil(file.fileBytes / file.pieceBytes);
+  let [next, done] = [0, 0];
+  const work = async (): Promise<void> => {
+    for (let index = next; index < count; index = next) {
+      next += 1;
+      unpackPiece(files, await fetch(index), pieceOf(file, index));
+      done += 1;
+      onPiece(done, count);
+    }
+  };
+  const results = await Promise.allSettled(Array.from({ length: MOST_FETCHING }, work));
+  for (const result of results) if (result.status === 'rejected') throw result.reason;
 }
 
 /** Reads and compresses a piece. Throws CATALOG_DAMAGED if the file ends within it. */

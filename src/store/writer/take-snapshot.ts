@@ -9,19 +9,18 @@ import {
   type ClientDirectory,
   logPack,
   type NamedSnapshot,
+  SNAPSHOT_PIECE_BYTES,
   type SnapshotObjects,
   snapshotPieces,
   snapshotsOf,
 } from '../index.js';
-import type { Files, System } from '../../system/index.js';
+import { type Files, OpenFd, type System } from '../../system/index.js';
 import { removeDatabase, requireFitting } from '../catalog/index.js';
 import { replaceCatalog } from './replace-catalog.js';
-import { MAX_STORED_BYTES, pieceOf, unpackPiece } from './snapshot-pieces.js';
+import { fetchPieces, MAX_STORED_BYTES } from './snapshot-pieces.js';
 
 /** Maximum number of copies that are tried, the newest first. */
 const MOST_TRIED = 3;
-/** Maximum number of pieces that are fetched at once. */
-const MOST_FETCHING = 4;
 /** File in the client's directory that contains the fetched copy until it becomes the catalog. */
 const FETCHED_FILE = 'catalog.fetched';
 
@@ -86,22 +85,11 @@ async function fetch(
   { facts }: NamedSnapshot,
   target: string,
 ): Promise<void> {
-  const count = snapshotPieces(facts.sizeBytes) ?? 0;
-  const fd = files.open(target, 'create');
-  let next = 0;
-  const work = async (): Promise<void> => {
-    for (let index = next; index < count; index = next) {
-      next += 1;
-      const bytes = await snapshots.read(facts, index, MAX_STORED_BYTES);
-      unpackPiece(files, bytes, pieceOf(fd, index, facts.sizeBytes));
-    }
-  };
-  try {
-    const results = await Promise.allSettled(Array.from({ length: MOST_FETCHING }, work));
-    for (const result of results) if (result.status === 'rejected') throw result.reason;
-    if (count === 0) throw new TardisError('RECORD_DAMAGED', 'a copy of the catalog is empty');
-    await files.sync(fd);
-  } finally {
-    files.close(fd);
+  if (snapshotPieces(facts.sizeBytes) === undefined || facts.sizeBytes === 0) {
+    throw new TardisError('RECORD_DAMAGED', 'a copy of the catalog has no possible size');
   }
+  using opened = new OpenFd(files, files.open(target, 'create'));
+  const file = { fd: opened.fd, fileBytes: facts.sizeBytes, pieceBytes: SNAPSHOT_PIECE_BYTES };
+  await fetchPieces(files, file, (index) => snapshots.read(facts, index, MAX_STORED_BYTES));
+  await files.sync(opened.fd);
 }

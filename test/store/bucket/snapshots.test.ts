@@ -19,7 +19,6 @@ import {
   changeSetting,
   makeSnapshot,
   packPiece,
-  pieceOf,
   StoreWriter,
   unpackPiece,
 } from '../../../src/store/writer/index.js';
@@ -197,7 +196,7 @@ const DAMAGES: Readonly<Record<string, (lab: Lab, piece: string) => void | Promi
     database.exec("UPDATE state SET value = value - 2 WHERE key = 'counter.sequence'");
     database.close();
     const fd = fs.openSync(copy, 'r');
-    const place = pieceOf(fd, 0, fs.fstatSync(fd).size);
+    const place = { fd, at: 0, sizeBytes: fs.fstatSync(fd).size };
     const bytes = await packPiece(system.files, place, () => undefined);
     fs.closeSync(fd);
     fs.unlinkSync(copy);
@@ -379,8 +378,9 @@ test('pieces of a copy are read as they were written, and hostile ones are refus
   const source = fs.openSync(from, 'r');
   const target = fs.openSync(to, 'r+');
   t.teardown(() => [source, target].forEach((fd) => fs.closeSync(fd)));
-  const packed = await packPiece(system.files, pieceOf(source, 0, bytes.length), () => undefined);
-  const place = pieceOf(target, 0, bytes.length);
+  const piece = { at: 0, sizeBytes: bytes.length };
+  const packed = await packPiece(system.files, { fd: source, ...piece }, () => undefined);
+  const place = { fd: target, ...piece };
   unpackPiece(system.files, packed, place);
   t.true(fs.readFileSync(to).equals(bytes));
   const huge = Buffer.from(packed);

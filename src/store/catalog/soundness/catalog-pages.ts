@@ -5,11 +5,13 @@
 import {
   crc32,
   type Files,
+  ifThere,
   OpenFd,
   readStart,
   type System,
   yieldRegularly,
 } from '../../../system/index.js';
+import { fingerprintOf } from '../database-files.js';
 import { PageSums } from './page-sums.js';
 
 const WAL_HEAD_BYTES = 32;
@@ -55,19 +57,17 @@ export class CatalogPages {
     const sizeBytes = files.status(log)?.sizeBytes ?? 0;
     if (sizeBytes <= WAL_HEAD_BYTES) return [];
     const pages = new Set<number>([1]);
-    const fd = files.open(log, 'read');
-    try {
-      const head = Buffer.alloc(WAL_HEAD_BYTES);
-      files.read(fd, head, 0, WAL_HEAD_BYTES, 0);
-      if ((head.readUInt32BE(0) & ~1) !== WAL_MAGIC) return [];
-      const frame = Buffer.alloc(FRAME_HEAD_BYTES);
-      for (let at = WAL_HEAD_BYTES; at < sizeBytes; at += FRAME_HEAD_BYTES + pageBytes) {
-        if (files.read(fd, frame, 0, FRAME_HEAD_BYTES, at) < FRAME_HEAD_BYTES) break;
-        if (frame.compare(head, 16, 24, 8, 16) !== 0) break; // the rest is from an earlier log
-        pages.add(frame.readUInt32BE(0));
-      }
-    } finally {
-      files.close(fd);
+    const fd = ifThere(() => files.open(log, 'read'));
+    if (fd === undefined) return []; // the last session has just ended
+    using opened = new OpenFd(files, fd);
+    const head = Buffer.alloc(WAL_HEAD_BYTES);
+    files.read(opened.fd, head, 0, WAL_HEAD_BYTES, 0);
+    if ((head.readUInt32BE(0) & ~1) !== WAL_MAGIC) return [];
+    const frame = Buffer.alloc(FRAME_HEAD_BYTES);
+    for (let at = WAL_HEAD_BYTES; at < sizeBytes; at += FRAME_HEAD_BYTES + pageBytes) {
+      if (files.read(opened.fd, frame, 0, FRAME_HEAD_BYTES, at) < FRAME_HEAD_BYTES) break;
+      if (frame.compare(head, 16, 24, 8, 16) !== 0) break; // the rest is from an earlier log
+      pages.add(frame.readUInt32BE(0));
     }
     return [...pages].sort((one, other) => one - other);
   }
@@ -126,36 +126,27 @@ type PagesVerdict =
   | { readonly kind: 'changing' }
   | { readonly kind: 'damaged'; readonly pages: number };
 
-/** Returns a text that is another one after every write to a catalog or its log. */
-export function fingerprintOf(files: Files, catalogPath: string): string {
-  return ['', '-wal', '-journal']
-    .map((suffix) => {
-      const status = files.status(catalogPath + suffix);
-      return status && `${status.identity} ${status.sizeBytes} ${status.mtimeMs}`;
-    })
-    .join();
-}
-
 /**
  * Reads all of a catalog's file in slices and compares it with the checksums. A log of another file beside the catalog
  * counts as damage. With `mayRemember`, damaged pages are recorded, so that no further session writes to the catalog.
  * `breathe` is called between slices, and may throw.
  */
 export async function comparePages(
-  { files }: System,
+  system: System,
   catalogPath: string,
   mayRemember: boolean,
   breathe: () => Promise<void> | undefined = yieldRegularly(),
 ): Promise<PagesVerdict> {
-  const before = fingerprintOf(files, catalogPath);
+  const { files } = system;
+  const before = fingerprintOf(system, catalogPath);
   const sums = PageSums.read(files, catalogPath);
   if (sums === undefined) {
     const mixed = PageSums.mixedWithLog(files, catalogPath);
-    if (fingerprintOf(files, catalogPath) !== before) return { kind: 'changing' };
+    if (fingerprintOf(system, catalogPath) !== before) return { kind: 'changing' };
     return mixed > 0 ? { kind: 'damaged', pages: mixed } : { kind: 'unknown' };
   }
   const damaged = await sums.compare(breathe);
-  if (fingerprintOf(files, catalogPath) !== before) return { kind: 'changing' };
+  if (fingerprintOf(system, catalogPath) !== before) return { kind: 'changing' };
   const pages = damaged.length + sums.knownDamage;
   if (pages === 0) return { kind: 'right' };
   if (mayRemember && sums.knownDamage === 0) sums.noteDamage(damaged);
@@ -166,8 +157,8 @@ export async function comparePages(
  * Computes new checksums for a catalog that a check found intact. Returns false if it has changed since
  * `fingerprint` was taken. The caller must hold the client's lock.
  */
-export function believePages({ files }: System, catalogPath: string, fingerprint: string): boolean {
-  if (fingerprintOf(files, catalogPath) !== fingerprint) return false;
-  PageSums.takeAll(files, catalogPath);
+export function believePages(system: System, catalogPath: string, fingerprint: string): boolean {
+  if (fingerprintOf(system, catalogPath) !== fingerprint) return false;
+  PageSums.takeAll(system.files, catalogPath);
   return true;
 }
