@@ -26,6 +26,7 @@ export {
   heldLocks,
   isClientInUse,
   isInLocks,
+  lockAccounts,
   lockClient,
   tryLock,
 } from './client/client-lock.js';

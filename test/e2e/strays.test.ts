@@ -107,7 +107,7 @@ test('what file systems leave among the packs is no stray, and a second name of 
   await checkNames(t, made, ['packs/000000001.pack']);
 });
 
-for (const name of ['lock', 'lock.wanted', 'reserve', 'reserve.3']) {
+for (const name of ['lock', 'lock.wanted', 'accounts.lock', 'reserve', 'reserve.3']) {
   test(`a directory in the place of ${name} is named, and no command ends as a bug`, async (t) => {
     const made = await client(t);
     const at = path.join(made.client, name);

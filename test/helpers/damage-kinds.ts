@@ -19,7 +19,7 @@ export interface Damage {
 }
 
 /** Files whose content is never used: locks are held on the files themselves, and SQLite rebuilds the last one. */
-const IDLE = new Set(['lock', 'lock.wanted', 'tardis.db-shm']);
+const IDLE = new Set(['lock', 'lock.wanted', 'accounts.lock', 'tardis.db-shm']);
 
 /** One way to damage a whole file; false if it would change nothing. */
 type FileDamage = (file: string, name: string, history: History) => boolean;

@@ -11,7 +11,13 @@ import { asTardisError, Opened, TardisError } from '../../errors/index.js';
 import { type ContentId, type ForgetRequest, formatBytes, NO_CONTENT } from '../../model/index.js';
 import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
 import { requireSoundCatalog } from '../gc/index.js';
-import { type ClientDirectory, mediumOf, newestKeys, type SwitchState } from '../../store/index.js';
+import {
+  type ClientDirectory,
+  lockAccounts,
+  mediumOf,
+  newestKeys,
+  type SwitchState,
+} from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { ContentMover } from './contents.js';
 import { DigestMap } from './digest-map.js';
@@ -105,9 +111,11 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
       }
       const result = await run.finish();
       const keepsKeys = request.keyring === undefined;
+      // An account that is changed between the copy and the switch would be changed in the old generation only.
+      using _accounts = keepsKeys ? await lockAccounts(system, first.path) : undefined;
       if (keepsKeys) await generations.copyKeys();
       if (!(await isSwitched(generations, { commit, keepsKeys }, attempt))) continue;
-      // The lock held here is now that of the old generation, which no other process can open before it is removed.
+      // The locks held here are now those of the old generation, which no other process can open before it is removed.
       await removeOld(generations, request.onProgress);
       return result;
     }

@@ -15,6 +15,7 @@ import {
   unlinkIfThere,
 } from '../../system/index.js';
 import { accountsHere, changeAccounts, MAX_ACCOUNTS } from '../bucket/account-objects.js';
+import { lockAccounts } from '../client/client-lock.js';
 import { isClientName, shownName } from '../layout/client-name.js';
 import {
   addKeys,
@@ -193,11 +194,34 @@ export function requireNoAccounts(system: System, client: string): void {
 
 /**
  * Creates a sub-account with the key record `keys`; if `keys` is undefined, changes the rights of an existing account.
- * The change is durable when the promise resolves. The rights are written last, so an account without rights was not
- * completely created or removed. In a bucket, throws USAGE for a new account that exists, and NO_SUCH_ACCOUNT for a
- * change of one that does not.
+ * The change is durable when the promise resolves. Throws USAGE for a new account whose name has a token (in a bucket, any
+ * name in use), NO_SUCH_ACCOUNT for a change of an account that does not exist, CLIENT_BUSY if other accounts are being
+ * changed.
  */
 export async function putAccount(
+  system: System,
+  client: string,
+  account: SubAccount,
+  keys: Buffer | undefined,
+): Promise<void> {
+  const directory = accountDirectory(client, account.name);
+  if (accountsHere(system, client) !== undefined) {
+    await putInBucket(system, client, account, keys);
+    return;
+  }
+  using _lock = await lockAccounts(system, client);
+  const isThere = (file: string): boolean => system.files.status(file) !== undefined;
+  if (keys === undefined && !isThere(directory)) throw noSuchAccount(account.name);
+  if (keys !== undefined && isThere(path.join(directory, TOKEN_FILE)))
+    throw accountExists(account.name);
+  await writeAccount(system, client, account, keys);
+}
+
+/**
+ * Writes the files of an account as `putAccount` does, with the lock of the accounts held. The rights are written last,
+ * so an account without rights was not completely created or removed.
+ */
+export async function writeAccount(
   system: System,
   client: string,
   { name, rights }: SubAccount,
@@ -205,10 +229,6 @@ export async function putAccount(
 ): Promise<void> {
   const { files } = system;
   const directory = accountDirectory(client, name);
-  if (accountsHere(system, client) !== undefined) {
-    await putInBucket(system, client, { name, rights }, keys);
-    return;
-  }
   const folder = path.dirname(directory);
   try {
     if (files.status(folder) === undefined) files.makeDirectory(folder);
@@ -247,7 +267,7 @@ export function accountExists(name: string): TardisError {
 
 /**
  * Removes an account. It cannot log in any more, and a server soon ends its sessions. Throws NO_SUCH_ACCOUNT if there
- * is no such account.
+ * is no such account, CLIENT_BUSY if other accounts are being changed.
  */
 export async function removeAccount(system: System, client: string, name: string): Promise<void> {
   const { files } = system;
@@ -260,6 +280,7 @@ export async function removeAccount(system: System, client: string, name: string
     });
     return;
   }
+  using _lock = await lockAccounts(system, client);
   const token = path.join(directory, TOKEN_FILE);
   const hasToken = files.status(token) !== undefined;
   if (!hasToken) requireAccount(system, client, name);

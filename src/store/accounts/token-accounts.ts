@@ -8,6 +8,7 @@ import path from 'node:path';
 import { usageError } from '../../errors/index.js';
 import { failedStoreWrite, readStart, replaceFile, type System } from '../../system/index.js';
 import { accountsHere, changeAccounts } from '../bucket/account-objects.js';
+import { lockAccounts } from '../client/client-lock.js';
 import { isClientName } from '../layout/client-name.js';
 import { TOKEN_FILE } from '../layout/layout.js';
 import {
@@ -15,9 +16,9 @@ import {
   accountExists,
   accountNames,
   isAccount,
-  putAccount,
   rightsIfAny,
   type SubAccount,
+  writeAccount,
 } from './sub-accounts.js';
 
 const MAX_TOKEN_BYTES = 256;
@@ -86,7 +87,10 @@ export function isTokenOf(
   return timingSafeEqual(known, tokenHash(secret)) && hex !== undefined;
 }
 
-/** Creates an account with a token, durable when it resolves. Throws USAGE if the account exists. */
+/**
+ * Creates an account with a token, durable when it resolves. Throws USAGE if the account exists, CLIENT_BUSY if other
+ * accounts are being changed.
+ */
 export async function addTokenAccount(
   system: System,
   client: string,
@@ -100,13 +104,14 @@ export async function addTokenAccount(
     });
     return;
   }
+  using _lock = await lockAccounts(system, client);
   if (isTokenAccount(system, client, name)) throw accountExists(name);
   await putToken(system, client, name, hash);
-  await putAccount(system, client, { name, rights }, undefined);
+  await writeAccount(system, client, { name, rights }, undefined);
 }
 
 /**
- * Stores the hash of a new account's token. `putAccount` writes the rights next; an account without rights cannot log
+ * Stores the hash of a new account's token. `writeAccount` writes the rights next; an account without rights cannot log
  * in. Throws USAGE if the account has a password.
  */
 export async function putToken(

@@ -13,7 +13,7 @@ import {
   unlinkIfThere,
 } from '../../system/index.js';
 import { type ClientDirectory, guardClient } from './client-directory.js';
-import { FORMAT_FILE, LOCK_FILE, LOCK_REQUEST_FILE } from '../layout/layout.js';
+import { ACCOUNTS_LOCK_FILE, FORMAT_FILE, LOCK_FILE, LOCK_REQUEST_FILE } from '../layout/layout.js';
 
 /** Excludes every other process and session from writing to a client, until `release`. */
 export interface ClientLock extends Disposable {
@@ -178,6 +178,19 @@ export async function acquireClient(
     throw error;
   }
   return lock ?? refuseBusy(directory);
+}
+
+/**
+ * Takes the lock of a client's sub-accounts, and waits a moment for a holder. Nobody holds it for longer than a moment,
+ * unlike the client's lock: an account must be removable while a backup or a rewrite runs for hours. A process that
+ * takes both locks takes the client's lock first. Throws CLIENT_BUSY if the lock is still held after that.
+ */
+export async function lockAccounts(system: System, directory: string): Promise<ClientLock> {
+  const file = path.join(directory, ACCOUNTS_LOCK_FILE);
+  const lock = await lockPatiently(() => tryLock(system, file));
+  if (lock !== undefined) return lock;
+  const what = `the accounts of the client "${path.basename(directory)}" are being changed`;
+  throw new TardisError('CLIENT_BUSY', what);
 }
 
 function wantedPathOf(directory: ClientDirectory): string {

@@ -7,6 +7,7 @@ import path from 'node:path';
 import type { FileStatus, System } from '../../system/index.js';
 import type { Backend } from '../backends/backend.js';
 import {
+  ACCOUNTS_LOCK_FILE,
   KEY_COPIES_DIRECTORY,
   LOCK_FILE,
   packName,
@@ -45,6 +46,7 @@ export interface Stray {
 const PLAIN_FILES: readonly string[] = [
   LOCK_FILE,
   LOCK_REQUEST_FILE,
+  ACCOUNTS_LOCK_FILE,
   RESERVE_FILE,
   ...Array.from({ length: 8 }, (_, index) => `${RESERVE_FILE}.${index + 1}`),
 ];

@@ -21,6 +21,8 @@ export const GENERATION_FILE = 'generation.json';
 export const MAX_GENERATION_BYTES = 64 << 10;
 /** Directory of the copy of the newest key record. It is inside `packs/`, a directory that must not be lost either. */
 export const KEY_COPIES_DIRECTORY = 'packs/keys';
+/** Locked by a process that changes sub-accounts, or copies them. */
+export const ACCOUNTS_LOCK_FILE = 'accounts.lock';
 /** Contains a directory for each sub-account. */
 export const SUB_ACCOUNTS_DIRECTORY = 'accounts';
 /**

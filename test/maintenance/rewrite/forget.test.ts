@@ -8,9 +8,17 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { ForgetRequest } from '../../../src/model/index.js';
 import { forgetHere } from '../../../src/maintenance/rewrite/index.js';
-import { Codec, newestKeys, openClientDirectory } from '../../../src/store/index.js';
+import {
+  addTokenAccount,
+  Codec,
+  listTokenAccounts,
+  newestKeys,
+  openClientDirectory,
+  removeAccount,
+  tokenHash,
+} from '../../../src/store/index.js';
 import { faultySystem } from '../../support/faults.js';
-import { nodeSystem } from '../../../src/system/index.js';
+import { type NativeCalls, nodeSystem } from '../../../src/system/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { TROUBLES, watchOnly } from '../../helpers/faults.js';
 import {
@@ -237,6 +245,41 @@ test('waiting keys and accounts of a client that does not encrypt stay as they a
   t.deepEqual(newestKeys(nodeSystem(), path.join(place.store, 'me')), before);
   t.is(fs.readFileSync(path.join(account, 'rights'), 'utf8'), 'add list\n');
   t.is(fs.readFileSync(path.join(account, 'keys', '00000001.key'), 'utf8'), 'record');
+});
+
+test('accounts that are changed after they were copied are changed in the generation that stays', async (t) => {
+  const { place, source } = await withSecrets(t);
+  const system = nodeSystem();
+  const home = path.join(place.store, 'me');
+  const [old, late] = ['old', 'late'].map((name) => ({ name, rights: ['read'] }) as const);
+  await addTokenAccount(system, home, old!, tokenHash(SECRET));
+  await requestInline(place, secretsOf(source));
+  const change = async (native: NativeCalls): Promise<void> => {
+    await removeAccount({ ...system, native }, home, 'old');
+    await addTokenAccount({ ...system, native }, home, late!, tokenHash(SECRET));
+  };
+  let changed: Promise<void> | undefined;
+  /** Runs the changes until they are done or wait for a lock. */
+  const changeNow = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const flock: NativeCalls['flock'] = (...parts) => {
+        const isHeld = system.native.flock(...parts);
+        if (!isHeld) resolve();
+        return isHeld;
+      };
+      changed = change({ ...system.native, flock });
+      changed.then(resolve, reject);
+    });
+  const second = path.join(place.store, '.me.next');
+  const syncDirectory = async (directory: string): Promise<void> => {
+    await system.files.syncDirectory(directory);
+    const isCopied = directory === second && fs.existsSync(path.join(second, 'accounts'));
+    if (isCopied && changed === undefined) await changeNow();
+  };
+  await forgetInline({ ...system, files: { ...system.files, syncDirectory } }, place);
+  await changed;
+  t.deepEqual(listTokenAccounts(system, home), [late]);
+  t.deepEqual(fs.readdirSync(path.join(home, 'accounts')), ['late']);
 });
 
 test('a client is not written anew at the cost of what is to stay free', async (t) => {
