@@ -336,18 +336,21 @@ export function stateOfKeys(system: System, client: string): KeysState {
 
 /**
  * Repairs the key records of a client and its accounts where possible, and returns the repaired faults. Records in the
- * format file which kind of key records the client needs. Call with the client's lock held.
+ * format file which kind of key records the client needs. Call with the client's lock held. Throws CLIENT_BUSY if
+ * accounts are being changed, whose key records are then left.
  */
 export async function mendAllKeys(system: System, client: string): Promise<KeyFault[]> {
-  const mended: KeyFault[] = [];
   const isGone = lostKeys(system, client) !== 'none';
-  for (const directory of keyDirectories(system, client).slice(isGone ? 1 : 0)) {
-    const full = path.join(client, directory);
-    if (directory !== '') makeCopyFolder(system, full);
-    for (const fault of await mendKeys(system, full)) mended.push(below(directory, fault));
-  }
+  const mended = isGone ? [] : await mendKeys(system, client);
   if (!isGone && !areKeysLost(system, client)) {
     await noteNeededKeys(system, client, neededBy(newestKeys(system, client)));
+  }
+  if (keyDirectories(system, client).length === 1) return mended;
+  using _lock = await lockAccounts(system, client); // an account that is being removed must not get files again
+  for (const directory of keyDirectories(system, client).slice(1)) {
+    const full = path.join(client, directory);
+    makeCopyFolder(system, full);
+    for (const fault of await mendKeys(system, full)) mended.push(below(directory, fault));
   }
   return mended;
 }

@@ -16,6 +16,7 @@ import {
 import {
   failedStoreWrite,
   type Files,
+  ifThere,
   readStart,
   replaceFile,
   type System,
@@ -121,7 +122,9 @@ export async function noteNeededKeys(
 function keysThere(files: Files, directory: string): StoredKeys | undefined {
   try {
     const folders = PLACES.map((place) => path.join(directory, place));
-    const number = Math.max(0, ...folders.flatMap((folder) => numbersIn(files, folder)));
+    const highest = (): number =>
+      Math.max(0, ...folders.flatMap((folder) => numbersIn(files, folder)));
+    const number = highest();
     if (number === 0) return undefined;
     let missing: unknown = noSuchObject(`key record ${number}`);
     const found = folders.flatMap((folder) => {
@@ -135,8 +138,9 @@ function keysThere(files: Files, directory: string): StoredKeys | undefined {
       }
     });
     const bytes = found.find((one) => isWhole(one, number)) ?? found[0];
-    if (bytes === undefined) throw missing;
-    return { number, bytes };
+    if (bytes !== undefined) return { number, bytes };
+    if (highest() === 0) return undefined; // the account was removed meanwhile
+    throw missing;
   } catch (error) {
     throw failedTo(`read the keys in ${directory}`, error, 'readStore');
   }
@@ -165,8 +169,8 @@ function isWhole(bytes: Buffer, number: number): boolean {
 
 /** Returns the numbers of the key records in a folder; none if the folder does not exist. */
 function numbersIn(files: Files, folder: string): number[] {
-  if (files.status(folder) === undefined) return [];
-  return files.list(folder).flatMap((name) => keyFileNumber(name) ?? []);
+  const names = ifThere(() => files.list(folder)) ?? [];
+  return names.flatMap((name) => keyFileNumber(name) ?? []);
 }
 
 /** Removes all key records of a directory that is not yet a client, or of a removed account. */

@@ -364,7 +364,7 @@ export class StoreWriter {
 
   /**
    * Repairs the key records once in a session, as soon as there are packs, since the copies of key records are in their
-   * directory. On a full disk the next session does it.
+   * directory. On a full disk, or while accounts are being changed, the next session does it.
    */
   private async mendKeysOnce(): Promise<void> {
     if (this.hasMendedKeys) return;
@@ -372,7 +372,7 @@ export class StoreWriter {
     try {
       await this.mendKeys();
     } catch (error) {
-      if (!isDiskFull(error)) throw error;
+      if (!isDiskFull(error) && asTardisError(error).code !== 'CLIENT_BUSY') throw error;
     }
   }
 

@@ -18,7 +18,7 @@ import {
   tokenHash,
 } from '../../../src/store/index.js';
 import { faultySystem } from '../../support/faults.js';
-import { type NativeCalls, nodeSystem } from '../../../src/system/index.js';
+import { nodeSystem } from '../../../src/system/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { TROUBLES, watchOnly } from '../../helpers/faults.js';
 import {
@@ -49,6 +49,7 @@ import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scrat
 import { dir, file, makeTree, noise } from '../../helpers/tree.js';
 import { seed } from '../../helpers/seed.js';
 import { sweepShare } from '../../helpers/share.js';
+import { untilLocked } from '../../helpers/until.js';
 
 const runs = Math.ceil(50 * sweepShare);
 /** The number of operations that each kind of trouble hits. */
@@ -254,27 +255,17 @@ test('accounts that are changed after they were copied are changed in the genera
   const [old, late] = ['old', 'late'].map((name) => ({ name, rights: ['read'] }) as const);
   await addTokenAccount(system, home, old!, tokenHash(SECRET));
   await requestInline(place, secretsOf(source));
-  const change = async (native: NativeCalls): Promise<void> => {
-    await removeAccount({ ...system, native }, home, 'old');
-    await addTokenAccount({ ...system, native }, home, late!, tokenHash(SECRET));
-  };
   let changed: Promise<void> | undefined;
-  /** Runs the changes until they are done or wait for a lock. */
-  const changeNow = (): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const flock: NativeCalls['flock'] = (...parts) => {
-        const isHeld = system.native.flock(...parts);
-        if (!isHeld) resolve();
-        return isHeld;
-      };
-      changed = change({ ...system.native, flock });
-      changed.then(resolve, reject);
-    });
   const second = path.join(place.store, '.me.next');
   const syncDirectory = async (directory: string): Promise<void> => {
     await system.files.syncDirectory(directory);
     const isCopied = directory === second && fs.existsSync(path.join(second, 'accounts'));
-    if (isCopied && changed === undefined) await changeNow();
+    if (!isCopied || changed !== undefined) return;
+    const started = await untilLocked(async (other) => {
+      await removeAccount(other, home, 'old');
+      await addTokenAccount(other, home, late!, tokenHash(SECRET));
+    });
+    changed = started.ended;
   };
   await forgetInline({ ...system, files: { ...system.files, syncDirectory } }, place);
   await changed;
