@@ -29,6 +29,7 @@ export {
   lockAccounts,
   lockClient,
   tryLock,
+  withAccountsAtRest,
 } from './client/client-lock.js';
 export type { SwitchState } from './client/medium.js';
 export * from './client/proofs.js';

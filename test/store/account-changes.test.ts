@@ -5,11 +5,14 @@ import test, { type ExecutionContext } from 'ava';
 import {
   listAccounts,
   lockAccounts,
+  loginKeys,
   mendAllKeys,
   newestKeys,
+  putAccount,
   removeAccount,
 } from '../../src/store/index.js';
-import { type Files, nodeSystem } from '../../src/system/index.js';
+import { type Files, nodeSystem, type System } from '../../src/system/index.js';
+import { type Checked, checkInline } from '../helpers/damage.js';
 import { requestFor, requestInline } from '../helpers/forgets.js';
 import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { giveAccount, giveKeys } from '../helpers/rewrites.js';
@@ -71,6 +74,29 @@ test('a session leaves the keys of accounts that are being changed to the next o
   await requestInline(place, [requestFor(2, source, 1)]);
   t.true(fs.existsSync(copy));
 });
+
+for (const verb of ['added', 'removed'] as const) {
+  test(`a check beside an account that is being ${verb} finds no fault`, async (t) => {
+    const { place, client, inAccount } = await withAccounts(t);
+    const rights = inAccount('phone', 'rights');
+    const keys = loginKeys(system, client, 'phone')!.bytes;
+    if (verb === 'added') await removeAccount(system, client, 'phone');
+    const change = (other: System): Promise<void> =>
+      verb === 'added'
+        ? putAccount(other, client, { name: 'phone', rights: ['list'] }, keys)
+        : removeAccount(other, client, 'phone');
+    let checked: Promise<Checked> | undefined;
+    const syncDirectory = async (directory: string): Promise<void> => {
+      await system.files.syncDirectory(directory);
+      // Keys without rights: before the rights are written, or after they were deleted.
+      const isHalf = fs.existsSync(inAccount('phone', 'keys')) && !fs.existsSync(rights);
+      if (!isHalf || checked !== undefined) return;
+      checked = (await untilLocked((other) => checkInline(place, {}, other))).ended;
+    };
+    await change(withFiles({ syncDirectory }));
+    t.deepEqual((await checked!).findings, []);
+  });
+}
 
 for (const place of ['keys', 'packs/keys']) {
   test(`an account that is removed while its ${place} is read has no keys`, async (t) => {

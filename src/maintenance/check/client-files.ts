@@ -12,10 +12,12 @@ import {
   hasEncryptingKeys,
   KEY_COPIES_DIRECTORY,
   KEYS_DIRECTORY,
+  type KeysState,
   mediumOf,
   mendAllKeys,
   stateOfKeys,
   strangePacks,
+  withAccountsAtRest,
   withClient,
 } from '../../store/index.js';
 import type { Checked } from './catalog-check.js';
@@ -29,7 +31,13 @@ export class ClientFiles {
    */
   async checkKeys(): Promise<void> {
     const { system, directory, mark } = this.checked;
-    const { faults, lost, isGone } = stateOfKeys(system, directory.path);
+    const look = (): KeysState => stateOfKeys(system, directory.path);
+    const first = look();
+    const isSound = first.faults.length + first.lost.length === 0;
+    // An account that is being added or removed has one of its two key files only.
+    const { faults, lost, isGone } = isSound
+      ? first
+      : await withAccountsAtRest(system, directory.path, look);
     const isSealed = holdsSeals(system, directory.catalogPath);
     const damaged = faults.filter(({ isDamage, isOther }) => isDamage && !isOther);
     for (const { file } of faults.filter(({ isOther }) => isOther)) this.reportKeys(file, 'other');
@@ -49,7 +57,7 @@ export class ClientFiles {
         this.damagedList(error),
       );
     }
-    for (const fault of accountFaults(this.checked.system, this.checked.directory.path)) {
+    for (const fault of await accountFaults(system, directory.path)) {
       this.checked.counts.damagedAccounts += 1;
       this.checked.onFinding({ finding: 'account', ...fault });
     }

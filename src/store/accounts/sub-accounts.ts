@@ -15,7 +15,7 @@ import {
   unlinkIfThere,
 } from '../../system/index.js';
 import { accountsHere, changeAccounts, MAX_ACCOUNTS } from '../bucket/account-objects.js';
-import { lockAccounts } from '../client/client-lock.js';
+import { lockAccounts, withAccountsAtRest } from '../client/client-lock.js';
 import { isClientName, shownName } from '../layout/client-name.js';
 import {
   addKeys,
@@ -169,11 +169,17 @@ interface AccountFault {
 }
 
 /**
- * Returns the faulty accounts. Accounts in a bucket have none, since they are one object. Throws NOT_PERMITTED if there
- * are too many accounts.
+ * Returns the faulty accounts. Accounts in a bucket have none, since they are one object. An account that is being added
+ * or removed looks faulty, so a fault is looked for again when that has ended. Throws NOT_PERMITTED if there are too many
+ * accounts.
  */
-export function accountFaults(system: System, client: string): AccountFault[] {
+export async function accountFaults(system: System, client: string): Promise<AccountFault[]> {
   if (accountsHere(system, client) !== undefined) return [];
+  const look = (): AccountFault[] => faultsNow(system, client);
+  return look().length === 0 ? [] : await withAccountsAtRest(system, client, look);
+}
+
+function faultsNow(system: System, client: string): AccountFault[] {
   return accountNames(system, client).flatMap((account): AccountFault[] => {
     if (!hasKeys(system, accountDirectory(client, account))) return [];
     if (!isAccount(system, client, account)) return [{ account, state: 'gone' }];
@@ -308,7 +314,7 @@ function makeCopyFolder({ files }: System, directory: string): void {
 }
 
 /** State of the key records of a client and its accounts. */
-interface KeysState {
+export interface KeysState {
   /** Files of key records that are missing, or differ from the newest record, which is intact. */
   readonly faults: readonly KeyFault[];
   /**

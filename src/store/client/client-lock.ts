@@ -5,6 +5,7 @@ import { asTardisError, causeCode, systemCode, TardisError } from '../../errors/
 import {
   failedStoreWrite,
   type Files,
+  ifThere,
   inheritOwner,
   lockPatiently,
   OpenFd,
@@ -191,6 +192,22 @@ export async function lockAccounts(system: System, directory: string): Promise<C
   if (lock !== undefined) return lock;
   const what = `the accounts of the client "${path.basename(directory)}" are being changed`;
   throw new TardisError('CLIENT_BUSY', what);
+}
+
+/**
+ * Returns the result of `look`, during which no process changes a client's sub-accounts, unless one takes longer than a
+ * moment. Writes nothing.
+ */
+export async function withAccountsAtRest<T>(
+  { files, native }: System,
+  directory: string,
+  look: () => T,
+): Promise<T> {
+  const fd = ifThere(() => files.open(path.join(directory, ACCOUNTS_LOCK_FILE), 'read'));
+  if (fd === undefined) return look(); // no process has ever changed them
+  using opened = new OpenFd(files, fd);
+  await lockPatiently(() => tryFlock(native, opened.fd, false) !== 'busy' || undefined);
+  return look();
 }
 
 function wantedPathOf(directory: ClientDirectory): string {
