@@ -1,5 +1,4 @@
 /** Promises of the accounts of a client, wherever its store lies. */
-import { crc32 } from 'node:zlib';
 import type { ExecutionContext, TestFn } from 'ava';
 import {
   addTokenAccount,
@@ -17,24 +16,17 @@ import {
 } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
+import { keyRecord } from '../helpers/records.js';
 
 const SECRET = 'A'.repeat(43);
 const OTHER = 'B'.repeat(43);
-const [FIRST_KEYS, LATER_KEYS] = [keys(1), keys(2)];
+const [FIRST_KEYS, LATER_KEYS] = [keyRecord(1), keyRecord(2)];
 
 export interface AccountsPlace {
   /** The client's directory, as the machine has it that changes accounts. */
   readonly writer: string;
   /** Returns the client's directory as another machine has it that has just looked. */
   reader(): Promise<string>;
-}
-
-/** Returns a key record with a right checksum, and a password that nobody knows. */
-function keys(fill: number): Buffer {
-  const bytes = Buffer.alloc(64, fill);
-  bytes.writeUInt32LE(1, 12);
-  bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), 60);
-  return bytes;
 }
 
 export function accountsSuite(

@@ -96,3 +96,11 @@ export function chunkedRecord(content: Buffer, chunkBytes: number, codec: CodecN
   });
   return record;
 }
+
+/** Returns a key record with a right checksum, and a password that nobody knows. */
+export function keyRecord(fill: number): Buffer {
+  const bytes = Buffer.alloc(64, fill);
+  bytes.writeUInt32LE(1, 12);
+  bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), 60);
+  return bytes;
+}

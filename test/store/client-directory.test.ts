@@ -12,6 +12,7 @@ import {
   listClients,
   lockClient,
   mediumOf,
+  newestKeys,
   noteRestored,
   openClientDirectory,
   STORE_FORMAT,
@@ -19,7 +20,10 @@ import {
 import { FaultPlan, faultySystem, KilledError } from '../support/faults.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
+import { Ledger } from '../helpers/faults.js';
+import { keyRecord } from '../helpers/records.js';
 import { scratch } from '../helpers/scratch.js';
+import { untilLocked } from '../helpers/until.js';
 
 const system = nodeSystem();
 const STORE_URL = new URL('../../src/store/index.js', import.meta.url).href;
@@ -54,6 +58,25 @@ test('a client that was made can be opened and is listed', async (t) => {
   fs.writeFileSync(path.join(store, 'file'), '');
   fs.mkdirSync(path.join(store, '.hidden'));
   t.deepEqual(listClients(system, store), ['Host_1.example-2', 'a', 'laptop', 'x'.repeat(128)]);
+});
+
+test('of two creations of one client at once, one succeeds, and its keys are stored', async (t) => {
+  const store = scratch(t);
+  const [first, second] = [keyRecord(1), keyRecord(2)];
+  const keys = path.join(store, 'me', 'keys');
+  let other: Promise<string | undefined> | undefined;
+  const syncDirectory = async (directory: string): Promise<void> => {
+    await system.files.syncDirectory(directory);
+    if (directory !== keys || other !== undefined) return;
+    const started = await untilLocked((process) =>
+      rejectedCode(createClientDirectory(process, { store, client: 'me', keys: second })),
+    );
+    other = started.ended;
+  };
+  const files = { ...system.files, syncDirectory };
+  await createClientDirectory({ ...system, files }, { store, client: 'me', keys: first });
+  t.is(await other, 'CLIENT_EXISTS');
+  t.deepEqual(newestKeys(system, path.join(store, 'me')), { number: 1, bytes: first });
 });
 
 test('the name of the catalog can be chosen', async (t) => {
@@ -225,9 +248,10 @@ test('a client whose making was killed at any point can be made again', async (t
   for (let at = 1; ; at += 1) {
     const options = { store: path.join(parent, `${at}`), client: 'c' };
     const plan = new FaultPlan(at, { kind: 'kill' });
+    const ledger = new Ledger(system);
     let isOver = true;
     try {
-      await createClientDirectory(faultySystem(system, plan), options);
+      await createClientDirectory(faultySystem(ledger.system, plan), options);
     } catch (error) {
       isOver = false;
       if (!(error instanceof KilledError || (error as Error).cause instanceof KilledError))
@@ -235,6 +259,7 @@ test('a client whose making was killed at any point can be made again', async (t
     }
     if (isOver) break;
     killed += 1;
+    ledger.closeAll();
     const again = await rejectedCode(createClientDirectory(system, options));
     t.true(again === undefined || again === 'CLIENT_EXISTS', `${at}: ${again}`);
     t.is(openClientDirectory(system, options).client, 'c');

@@ -12,6 +12,7 @@ import {
   type OpenOptions,
   requireNoPacks,
 } from '../client/client-directory.js';
+import { acquireClient } from '../client/client-lock.js';
 import { addKeys, dropKeys } from '../client/key-files.js';
 import {
   makeDirectory,
@@ -35,7 +36,8 @@ interface CreateOptions extends OpenOptions {
 
 /**
  * Creates a client, and the store if needed. The format file is written last: a directory without it is no client yet.
- * Throws CLIENT_NAME_INVALID for a bad name, CLIENT_EXISTS if the name is in use, and FORMAT_DAMAGED if the name is
+ * Throws CLIENT_NAME_INVALID for a bad name, CLIENT_EXISTS if the name is in use, CLIENT_BUSY if another process is
+ * creating it and does not end, and FORMAT_DAMAGED if the name is
  * that of a client that has lost its format file. Throws NO_SUCH_STORE as `makeStore` does, PLACE_TAKEN for a directory
  * of another program, and STORE_NOT_WRITABLE or DISK_FULL if a file cannot be written.
  */
@@ -54,10 +56,12 @@ export async function createClientDirectory(
     else if (bucket === undefined) await makeStore(files, store);
     requireNoLink(files, directory);
     if (bucket !== undefined) await requireNewIn(system, bucket, client);
-    if (files.status(path.join(directory, FORMAT_FILE)) !== undefined) throw clientExists(client);
+    requireNew(files, made);
     requireNoPacks(files, directory);
     if (bucket === undefined) requireNoOtherClient(files, directory, options.skipFile);
     await makeIfMissing(files, directory);
+    using _lock = await acquireClient(system, made);
+    requireNew(files, made); // another process may have created it before the lock was taken
     makeSkipFile(files, directory, options.skipFile);
     await makeKeys(system, directory, options);
     await makeFormat(system, directory);
@@ -68,6 +72,11 @@ export async function createClientDirectory(
     throw failedStoreWrite(files, directory, error, `making ${directory}`);
   }
   return made;
+}
+
+/** Throws CLIENT_EXISTS if the client has a format file. */
+function requireNew(files: Files, { client, path: directory }: ClientDirectory): void {
+  if (files.status(path.join(directory, FORMAT_FILE)) !== undefined) throw clientExists(client);
 }
 
 /** Creates a directory, durable in its parent. Throws STORE_NOT_WRITABLE if a file has its name. */
