@@ -27,6 +27,7 @@ export {
   isClientInUse,
   isInLocks,
   lockAccounts,
+  lockByFile,
   lockClient,
   tryLock,
   withAccountsAtRest,

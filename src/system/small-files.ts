@@ -21,6 +21,12 @@ interface NewFile {
   readonly prepare?: (fd: number) => void;
 }
 
+/** Options for a file that may exist. */
+interface ReplacedFile extends NewFile {
+  /** Path of the same directory for the new file until it is durable; by default, the file's with `.new` after it. */
+  readonly temporary?: string;
+}
+
 /** Creates a file. Its content is durable when the promise resolves; its name may not be. */
 export async function writeNew(
   files: Files,
@@ -34,14 +40,16 @@ export async function writeNew(
   await files.sync(opened.fd);
 }
 
-/** Writes a file and replaces an existing one of that name atomically. Durable when the promise resolves. */
+/**
+ * Writes a file and replaces an existing one of that name atomically. Durable when the promise resolves. Must not run
+ * twice at one time for one file.
+ */
 export async function replaceFile(
   files: Files,
   file: string,
   bytes: Uint8Array,
-  how: NewFile = {},
+  { temporary = `${file}.new`, ...how }: ReplacedFile = {},
 ): Promise<void> {
-  const temporary = `${file}.new`;
   // Left by an interrupted call, or a link that another user made.
   unlinkIfThere(files, temporary);
   await writeNew(files, temporary, bytes, how);

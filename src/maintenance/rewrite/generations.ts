@@ -18,6 +18,7 @@ import {
   isNextGeneration,
   keyFileNumber,
   KEYS_DIRECTORY,
+  lockByFile,
   MAX_GENERATION_BYTES,
   mediumOf,
   newestKeys,
@@ -26,14 +27,12 @@ import {
   strangePacks,
   SUB_ACCOUNTS_DIRECTORY,
   type SwitchState,
-  tryLock,
   unfinishedRewrites,
   writeFormat,
 } from '../../store/index.js';
 import { StoreWriter } from '../../store/writer/index.js';
 import {
   type Files,
-  lockPatiently,
   readStart,
   removeTree,
   replaceFile,
@@ -94,20 +93,8 @@ export class Generations {
    * CLIENT_BUSY if another process holds the lock.
    */
   async lock(): Promise<ClientLock> {
-    const { files, system, second } = this;
-    const file = `${second.path}.lock`;
-    const lock = await lockPatiently(() => tryLock(system, file));
-    if (lock === undefined) {
-      throw new TardisError('CLIENT_BUSY', `"${second.client}" is already being rewritten`);
-    }
-    const release = (): void => {
-      try {
-        unlinkIfThere(files, file); // a waiting process checks the file again
-      } finally {
-        lock.release();
-      }
-    };
-    return { release, [Symbol.dispose]: release };
+    const { path: directory, client } = this.second;
+    return lockByFile(this.system, `${directory}.lock`, `"${client}" is already being rewritten`);
   }
 
   /** Returns the stage that an earlier run has reached. Throws RECORD_DAMAGED if a marker is invalid. */

@@ -12,6 +12,7 @@ import { guardDirectory, readStart, replaceFile, type System } from '../../syste
 import { accountFilesHere, MAX_ACCOUNT_FILES } from '../bucket/account-files.js';
 import { bucketAt } from '../client/bucket-access.js';
 import { clientExists, isClientDirectory } from '../client/client-directory.js';
+import { lockByFile } from '../client/client-lock.js';
 import { checkClientName, isClientName } from '../layout/client-name.js';
 
 /** Directory in the store; no client's name begins with a dot. */
@@ -178,7 +179,7 @@ export function soundAccounts(system: System, store: string): Account[] {
  * Adds a new client to the account that owns another client. Returns the name of the account; undefined if it had the client
  * already. Throws ACCOUNT_FILE_MISSING if no account owns that one, CLIENT_EXISTS if the new client is there or belongs to
  * another account, CONFIG_INVALID if the account cannot take it, and STORE_NOT_WRITABLE or the like. Must not run twice at one
- * time, nor beside the other changes of these files.
+ * time.
  */
 export async function addTarget(
   system: System,
@@ -270,7 +271,10 @@ interface Rewrite {
   readonly isDone: (account: Account) => boolean;
 }
 
-/** Replaces the file of an account, whose other lines stay. Throws CONFIG_INVALID, STORE_NOT_WRITABLE or the like. */
+/**
+ * Replaces the file of an account, whose other lines stay. Throws CONFIG_INVALID, CLIENT_BUSY if other changes do not end,
+ * and STORE_NOT_WRITABLE or the like.
+ */
 async function rewriteAccount(
   system: System,
   store: string,
@@ -280,6 +284,8 @@ async function rewriteAccount(
   const { files } = system;
   const folder = path.join(store, ACCOUNTS_DIRECTORY);
   const file = path.join(folder, name);
+  guardDirectory(folder, store); // files of root get the owner of the store
+  using _lock = await lockByFile(system, `${folder}.lock`, 'other accounts are being changed');
   const text = readStart(files, file, MAX_ACCOUNT_BYTES)?.toString('utf8') ?? '';
   const next = change(text.replace(/^\ufeff/, ''));
   const { account, fault } = parseAccount(name, next);
@@ -289,9 +295,9 @@ async function rewriteAccount(
       `${shownFile(name)} cannot take the change: it is too long, or has no Targets`,
     );
   }
-  guardDirectory(folder, store); // files of root get the owner of the store
   try {
-    await replaceFile(files, file, Buffer.from(next));
+    const temporary = path.join(folder, `.${name}.new`); // no name of an account
+    await replaceFile(files, file, Buffer.from(next), { temporary });
   } catch (error) {
     throw failedTo(`change ${shownFile(name)}`, error, 'writeStore');
   }

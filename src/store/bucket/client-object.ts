@@ -7,6 +7,7 @@ import { TardisError } from '../../errors/index.js';
 import { readStart, removeTree, replaceFile, type System } from '../../system/index.js';
 import type { BucketAccess } from '../client/bucket-access.js';
 import type { ClientDirectory } from '../client/client-directory.js';
+import { lockByFile } from '../client/client-lock.js';
 import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/key-files.js';
 import {
   clientKeys,
@@ -143,7 +144,7 @@ export async function followMove(
 
 /**
  * Replaces the files of a client on this machine by exactly these. Deletes all data of the client here if it is
- * another client or generation, or if there are no files.
+ * another client or generation, or if there are no files. Throws CLIENT_BUSY if another process does so and does not end.
  */
 async function install(
   system: System,
@@ -153,6 +154,9 @@ async function install(
 ): Promise<void> {
   const directory = path.join(access.cache, client);
   if (isAsHere(system, directory, files)) return;
+  const busy = `the files of "${client}" in ${access.cache} are being replaced`;
+  using _lock = await lockByFile(system, path.join(access.cache, `.${client}.lock`), busy);
+  if (isAsHere(system, directory, files)) return; // another process has fetched them meanwhile
   if (!isSameClient(system, directory, files)) discard(system, access, client);
   if (files === undefined) return;
   for (const folder of [directory, path.join(directory, KEYS_DIRECTORY)]) {

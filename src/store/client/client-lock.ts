@@ -182,6 +182,26 @@ export async function acquireClient(
 }
 
 /**
+ * Takes a lock whose file exists only while it is held: its release deletes the file. Waits a moment for a holder. Throws
+ * CLIENT_BUSY with the text `busy` if the lock is still held after that.
+ */
+export async function lockByFile(system: System, file: string, busy: string): Promise<ClientLock> {
+  const lock = await lockPatiently(() => tryLock(system, file));
+  if (lock === undefined) throw new TardisError('CLIENT_BUSY', busy);
+  let isHeld = true;
+  const release = (): void => {
+    if (!isHeld) return; // the file may be that of another holder by now
+    isHeld = false;
+    try {
+      unlinkIfThere(system.files, file); // a waiting process checks the file again
+    } finally {
+      lock.release();
+    }
+  };
+  return { release, [Symbol.dispose]: release };
+}
+
+/**
  * Takes the lock of a client's sub-accounts, and waits a moment for a holder. Nobody holds it for longer than a moment,
  * unlike the client's lock: an account must be removable while a backup or a rewrite runs for hours. A process that
  * takes both locks takes the client's lock first. Throws CLIENT_BUSY if the lock is still held after that.

@@ -41,7 +41,7 @@ export const REQUESTS_DIRECTORY = '.requests';
 export const STORE_MARK = '.tardis-store';
 
 const OF_STORE =
-  /^\.(?:tardis-store|tardis-skip|login|accounts|sub-accounts|joins|requests|alerts\.json|profiles)(?:\.new)?$|^\.[\w.-]+\.next$/;
+  /^\.(?:tardis-store|tardis-skip|login|accounts|sub-accounts|joins|requests|alerts\.json|profiles)(?:\.new|\.lock)?$|^\.[\w.-]+\.next(?:\.lock)?$/;
 const OF_BEGUN_CLIENT =
   /^(?:\.tardis-skip|keys|lock|lock\.wanted|reserve(?:\.\w+)?|format\.json\.new)$/;
 

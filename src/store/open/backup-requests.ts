@@ -8,13 +8,17 @@ import { isRequester } from '../../model/index.js';
 import { type Files, readStart, type System } from '../../system/index.js';
 import { bucketAt } from '../client/bucket-access.js';
 import type { ClientDirectory } from '../client/client-directory.js';
+import { lockByFile } from '../client/client-lock.js';
 import { dropFile, putFile, storeFolder } from '../client/store-directory.js';
 import { isClientName } from '../layout/client-name.js';
 import { REQUESTS_DIRECTORY } from '../layout/layout.js';
 
 const MAX_FILE_BYTES = 512;
 
-/** Requests a backup of a client. Throws USAGE for a store in a bucket, and STORE_NOT_WRITABLE or the like. */
+/**
+ * Requests a backup of a client. Throws USAGE for a store in a bucket, CLIENT_BUSY if other requests do not end, and
+ * STORE_NOT_WRITABLE or the like.
+ */
 export async function requestBackup(
   system: System,
   store: string,
@@ -23,7 +27,10 @@ export async function requestBackup(
   if (bucketAt(store) !== undefined) {
     throw usageError('backups are requested in a store of a directory only');
   }
-  await putFile(system.files, path.join(storeFolder(store, REQUESTS_DIRECTORY), client), `${by}\n`);
+  const folder = storeFolder(store, REQUESTS_DIRECTORY);
+  using _lock = await lockByFile(system, `${folder}.lock`, 'other backups are being requested');
+  const temporary = path.join(folder, `.${client}.new`); // no name of a client
+  await putFile(system.files, path.join(folder, client), `${by}\n`, { temporary });
 }
 
 /** An open request: its time in milliseconds since 1970, and the account; empty if that cannot be read. */
