@@ -169,6 +169,7 @@ function isWhole(bytes: Buffer, number: number): boolean {
 
 /** Returns the numbers of the key records in a folder; none if the folder does not exist. */
 function numbersIn(files: Files, folder: string): number[] {
+  if (files.status(folder) === undefined) return [];
   const names = ifThere(() => files.list(folder)) ?? [];
   return names.flatMap((name) => keyFileNumber(name) ?? []);
 }
