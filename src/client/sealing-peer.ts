@@ -133,7 +133,10 @@ export class SealingPeer implements BackupPeer {
    */
   private checkMemory({ id }: Keyring, newest: SetNumber, seal: Buffer): void {
     try {
-      new SealMemory(id).check(newest, (set) => (set === newest ? ownSetSeal(seal) : undefined));
+      const remembered = new SealMemory(id).read();
+      SealMemory.check(remembered, newest, (set) =>
+        set === newest ? ownSetSeal(seal) : undefined,
+      );
     } catch (error) {
       const { code, message } = asTardisError(error);
       if (code !== 'STORE_ROLLED_BACK' || !this.acceptsOlder(message)) throw error;

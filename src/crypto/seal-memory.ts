@@ -199,12 +199,15 @@ export class SealMemory {
   }
 
   /**
-   * Throws STORE_ROLLED_BACK if the newest set of a store (0 if none) is older than the remembered set, or if the
+   * Throws STORE_ROLLED_BACK if the newest set of a store (0 if none) is older than a remembered set, or if the
    * remembered set has another seal in the store. `sealOf` returns undefined if the store no longer has the set, which
-   * is accepted.
+   * is accepted. The memory must have been read before the store: a backup of this machine may end in between.
    */
-  check(newest: SetNumber, sealOf: (set: SetNumber) => Buffer | undefined): void {
-    const { set, seal } = this.read();
+  static check(
+    { set, seal }: Pick<Remembered, 'set' | 'seal'>,
+    newest: SetNumber,
+    sealOf: (set: SetNumber) => Buffer | undefined,
+  ): void {
     if (set === 0) return;
     const shown = sealOf(set);
     if (newest >= set && (shown === undefined || shown.equals(seal))) return;

@@ -4,12 +4,12 @@ import { type Files, ifThere, OpenFd, unlinkIfThere } from './files.js';
 
 /** Returns the first `maxBytes` of a file; undefined if the file does not exist. */
 export function readStart(files: Files, file: string, maxBytes: number): Buffer | undefined {
-  const status = files.status(file);
-  if (status === undefined) return undefined;
-  const bytes = Buffer.alloc(Math.min(status.sizeBytes, maxBytes));
+  if (files.status(file) === undefined) return undefined;
   const fd = ifThere(() => files.open(file, 'read'));
   if (fd === undefined) return undefined; // it was deleted meanwhile
   using opened = new OpenFd(files, fd);
+  const { sizeBytes } = files.statusOf(fd); // another file may have replaced the one that was looked at
+  const bytes = Buffer.alloc(Math.min(sizeBytes, maxBytes));
   return bytes.subarray(0, files.read(opened.fd, bytes, 0, bytes.length, 0));
 }
 

@@ -135,5 +135,9 @@ export function makeDirectories(directory: string): void {
   if (fs.existsSync(directory)) return;
   const above = path.dirname(directory);
   if (above !== directory) makeDirectories(above);
-  fs.mkdirSync(directory, { mode: 0o700 });
+  try {
+    fs.mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error; // another process has just made it
+  }
 }

@@ -132,7 +132,7 @@ async function restore(given: RegenerateSettings): Promise<number> {
     const printLine = (text: string): void => {
       complain('regenerate', text);
     };
-    await noteDamage(system, options, failures, { isRemote, warn: printLine });
+    await noteDamage(system, options, failures, { history, isRemote, warn: printLine });
   }
   const isUnproven =
     history.hasUnproven === true || (options.allowUnproven && history.doubts.length > 0);

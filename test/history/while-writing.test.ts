@@ -1,8 +1,10 @@
+import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { Access, openHistoryIn } from '../../src/history/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import { markDamaged } from '../../src/store/writer/index.js';
+import type { System } from '../../src/system/index.js';
 
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { SMALL_STORE } from '../helpers/inline.js';
@@ -11,6 +13,29 @@ import { file, makeTree } from '../helpers/tree.js';
 
 /** Longer than a writer waits for a reader. */
 const SLICE_MS = 60_000;
+
+test('a catalog that is replaced while it is opened is noticed', async (t) => {
+  const home = scratch(t);
+  const place = { store: path.join(home, 'store'), client: 'me' };
+  makeTree(path.join(home, 'tree'), [file('name', 'content')]);
+  await backupInline(inlineSystem(), place, [path.join(home, 'tree')], { create: true });
+  const system = inlineSystem();
+  const directory = openClientDirectory(system, { ...place, catalogFile: 'tardis.db' });
+  const { catalogPath } = directory;
+  const replacing: System = {
+    ...system,
+    openDatabase: (...given) => {
+      fs.copyFileSync(catalogPath, `${catalogPath}.other`);
+      const opened = system.openDatabase(...given);
+      fs.renameSync(`${catalogPath}.other`, catalogPath);
+      return opened;
+    },
+  };
+  using before = openHistoryIn(replacing, directory, Access.ofThisProcess());
+  t.true((await before.reports.store()).isReplaced);
+  using after = openHistoryIn(system, directory, Access.ofThisProcess());
+  t.false((await after.reports.store()).isReplaced);
+});
 
 test('a thread that reads a store may write to it, and reads meanwhile', async (t) => {
   const home = scratch(t);

@@ -7,6 +7,7 @@ import {
   copyClient,
   type CopyProgress,
   type CopyResult,
+  type CopySource,
   localSource,
 } from '../../src/maintenance/rewrite/index.js';
 import { Catalog } from '../../src/store/catalog/index.js';
@@ -40,16 +41,23 @@ async function twoSets(t: ExecutionContext) {
   return { home, source, place };
 }
 
+const CLIENT = { client: 'me', catalogFile: 'tardis.db' };
+
+function sourceIn({ home }: Lab, on: System = system): CopySource {
+  return localSource(on, { ...CLIENT, store: path.join(home, 'store') });
+}
+
 function copied(
-  { home }: Lab,
+  lab: Lab,
   onProgress: CopyProgress = () => undefined,
   on: System = system,
+  source = sourceIn(lab, on),
 ): Promise<CopyResult> {
-  const place = { client: 'me', catalogFile: 'tardis.db' };
+  const { home } = lab;
   return copyClient(on, {
-    source: localSource(on, { ...place, store: path.join(home, 'store') }),
+    source,
     target: {
-      ...place,
+      ...CLIENT,
       store: path.join(home, 'copy'),
       creation: 'missing',
       skipFile: '.tardis-skip',
@@ -76,6 +84,13 @@ test('packs of the source that a deletion rewrites meanwhile are found at their 
   t.is(result.lostVersions, 0);
   t.true(result.sets.includes(2));
   await succeed('sonic', ['check', '--read-data', '-D', path.join(lab.home, 'copy'), '-C', 'me']);
+});
+
+test('a copy is not made of a client that is encrypted meanwhile: its keys would open nothing', async (t) => {
+  const lab = await twoSets(t);
+  const source = sourceIn(lab);
+  await succeed('sonic', ['encrypt', ...lab.place, '--yes', '--password=secret']);
+  t.is(await rejectedCode(copied(lab, undefined, system, source)), 'CLIENT_BUSY');
 });
 
 test('a copy in a directory has parity of all that it stores', async (t) => {

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { isInLocks, tryLock } from '../../src/store/index.js';
-import { nodeSystem } from '../../src/system/index.js';
+import { type Files, nodeSystem } from '../../src/system/index.js';
 import { scratch } from '../helpers/scratch.js';
 
 /** Returns the descriptor of this process for a file. */
@@ -43,4 +43,18 @@ test('a lock is that of a file only on its device, except where devices have no 
   t.false(isInLocks(list, { dev: device(0xfen, 0x10n), ino: 4n }));
   t.true(isInLocks(list, { dev: device(0n, 0x99n), ino: 43n })); // a subvolume
   t.false(isInLocks(list, { dev: device(0n, 0x10n), ino: 42n }));
+});
+
+test('a lock file that its holder deletes at the same moment is held, not an error', (t) => {
+  const file = path.join(scratch(t), 'lock');
+  const system = nodeSystem();
+  const files: Files = {
+    ...system.files,
+    open: (name, how) => {
+      if (how === 'write') fs.rmSync(name);
+      return system.files.open(name, how);
+    },
+  };
+  t.is(tryLock({ ...system, files }, file), undefined);
+  t.throws(() => tryLock(system, path.join(file, 'of no folder')));
 });

@@ -4,6 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import { asTardisError } from '../../src/errors/index.js';
 import {
+  type FileStatus,
   guardDirectory,
   namesIn,
   nodeSystem,
@@ -105,4 +106,15 @@ test('what another process deletes between a look and its use counts as missing'
   t.false(unlinkIfThere(vanishing, at));
   fs.mkdirSync(at);
   t.deepEqual(namesIn(vanishing, at), []);
+});
+
+test('a file that replaces a shorter one after the look is read whole', (t) => {
+  const at = path.join(scratch(t), 'replaced');
+  fs.writeFileSync(at, 'short');
+  const status = (name: string): FileStatus | undefined => {
+    const found = files.status(name);
+    fs.writeFileSync(name, 'a longer one');
+    return found;
+  };
+  t.is(readStart({ ...files, status }, at, 100)?.toString(), 'a longer one');
 });

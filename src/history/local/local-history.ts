@@ -24,7 +24,7 @@ import { yieldRegularly, type System } from '../../system/index.js';
 import { Access } from './access.js';
 import { explainedHistory } from '../explained-history.js';
 import { FollowingReader } from './following-reader.js';
-import { LocalReports } from './local-reports.js';
+import { catalogIdentity, LocalReports } from './local-reports.js';
 import type { Reports } from '../reports.js';
 import { PathFinder } from './path-finder.js';
 import { restBelow } from './roots.js';
@@ -63,9 +63,10 @@ export function openHistoryIn(
   access: Access,
   sliceMs = READING_SLICE_MS,
 ): History {
+  const opened = catalogIdentity(system.files, directory); // first: an exchange meanwhile must be noticed
   const catalog = Catalog.openForReading(system, directory.catalogPath);
   try {
-    const history = new LocalHistory(system, directory, { catalog, access, sliceMs });
+    const history = new LocalHistory(system, directory, { catalog, access, sliceMs, opened });
     return explainedHistory(history, (error) => history.explain(error));
   } catch (error) {
     catalog.close();
@@ -132,6 +133,14 @@ const READING_SLICE_MS = 20;
 /** The work that fails if a directory cannot be read, for messages. */
 const READING_DIRECTORY = 'reading a directory in the catalog';
 
+/** The catalog of a history, and what identifies its file. */
+interface HistoryParts {
+  readonly catalog: Catalog;
+  readonly access: Access;
+  readonly sliceMs: number;
+  readonly opened: string;
+}
+
 class LocalHistory implements History {
   readonly client: string;
   readonly isFar: boolean;
@@ -158,9 +167,9 @@ class LocalHistory implements History {
   constructor(
     private readonly system: System,
     directory: ClientDirectory,
-    parts: { readonly catalog: Catalog; readonly access: Access; readonly sliceMs: number },
+    parts: HistoryParts,
   ) {
-    const { catalog, access, sliceMs } = parts;
+    const { catalog, access, sliceMs, opened } = parts;
     this.sliceMs = sliceMs;
     this.access = access;
     this.client = directory.client;
@@ -175,6 +184,7 @@ class LocalHistory implements History {
       directory,
       access,
       far,
+      opened,
     });
   }
 

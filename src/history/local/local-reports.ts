@@ -62,6 +62,16 @@ interface ReportSources {
   readonly directory: ClientDirectory;
   readonly access: Access;
   readonly far: (() => Backend) | undefined;
+  /** Identifies the catalog that was opened: what `catalogIdentity` returned before. */
+  readonly opened: string;
+}
+
+/** Identifies the file of a catalog, so that a reader notices if another one replaces it. */
+export function catalogIdentity(
+  files: Pick<Files, 'status'>,
+  { catalogPath }: Pick<ClientDirectory, 'catalogPath'>,
+): string {
+  return files.status(catalogPath)?.identity ?? '';
 }
 
 export class LocalReports implements Reports {
@@ -82,14 +92,14 @@ export class LocalReports implements Reports {
   /** `catalog` returns the catalog to read from at the moment of the call; `far` opens records that are in a bucket. */
   constructor(
     private readonly catalog: () => Catalog,
-    { system, directory, access, far }: ReportSources,
+    { system, directory, access, far, opened }: ReportSources,
   ) {
     this.far = far;
     this.directory = directory;
     this.system = system;
     this.files = system.files;
     this.access = access;
-    this.opened = this.identity();
+    this.opened = opened;
   }
 
   async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
@@ -274,7 +284,7 @@ export class LocalReports implements Reports {
 
   async store(): Promise<StoreState> {
     const { opened, files, directory } = this;
-    const isReplaced = this.identity() !== opened;
+    const isReplaced = catalogIdentity(files, directory) !== opened;
     return { catalog: opened, isReplaced, space: files.space(directory.path) };
   }
 
@@ -300,10 +310,6 @@ export class LocalReports implements Reports {
       await breathe();
       first = this.catalog().reports.nextDirectory(upTo + 1);
     }
-  }
-
-  private identity(): string {
-    return this.files.status(this.directory.catalogPath)?.identity ?? '';
   }
 
   /** Counts all versions, in slices of directories. */

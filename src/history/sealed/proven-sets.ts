@@ -141,7 +141,9 @@ export class ProvenSets {
     const newest = Math.max(0, ...complete.map(({ set }) => set));
     const { setSeal } = await this.sealed.seals(remembered.set, 0, 1);
     const isThere = complete.some(({ set }) => set === remembered.set);
-    this.memory.check(newest, () => (isThere ? ownSetSeal(setSeal ?? Buffer.alloc(0)) : undefined));
+    const sealOf = (): Buffer | undefined =>
+      isThere ? ownSetSeal(setSeal ?? Buffer.alloc(0)) : undefined;
+    SealMemory.check(remembered, newest, sealOf);
     const next = complete.find(({ set }) => set > remembered.set);
     if (!isThere && next !== undefined) await this.checkSuccessor(remembered, next.set);
   }
@@ -156,7 +158,7 @@ export class ProvenSets {
     const { previousSet, previousSeal } = before(setSeal);
     if (previousSet > remembered.set) return; // sets between the two are gone as well, and nothing is known about them
     const isNext = previousSet === remembered.set;
-    this.memory.check(next, () => (isNext ? previousSeal : NO_SEAL));
+    SealMemory.check(remembered, next, () => (isNext ? previousSeal : NO_SEAL));
   }
 
   private async prove(set: SetNumber): Promise<ProvenSet> {

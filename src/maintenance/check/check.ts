@@ -3,7 +3,7 @@
  * requested. It reads without a lock, as all readers do. It takes the lock only for a moment, to store marks and
  * repairs.
  */
-import { type CatalogAudit, isUnusedClient } from '../../store/catalog/index.js';
+import { type CatalogAudit, type CommitPoint, isUnusedClient } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import { asTardisError, Opened, type TardisError } from '../../errors/index.js';
 import { catchUp, settleMarks, type StoreLimits } from '../../store/writer/index.js';
@@ -14,6 +14,7 @@ import {
   locationName,
   mediumOf,
   packName,
+  PACKS_PREFIX,
   parityName,
   protectable,
 } from '../../store/index.js';
@@ -71,6 +72,17 @@ export async function checkClient(
   return await new Check(system, directory, options, opened).run();
 }
 
+/** Maximum number of times that a check begins to compare, if packs vanish meanwhile. */
+const MOST_VIEWS = 3;
+
+/** A copy of the catalog, and what the packs hold up to its end. */
+interface View {
+  readonly own: CatalogAudit | undefined;
+  readonly point: CommitPoint | undefined;
+  readonly backend: Backend;
+  readonly reference: Reference;
+}
+
 class Check {
   readonly counts = newCounts();
   private readonly places = new UnreadablePlaces((finding) => {
@@ -99,14 +111,12 @@ class Check {
     if (!isUnused) await catalog.comparePages();
     await beside.checkKeys();
     await beside.checkAccounts();
-    const own = isUnused ? undefined : catalog.open();
-    if (own !== undefined) this.keep(own);
-    const point = own?.catalog.state.readCommitPoint();
-    const backend = boundedBackend(files, point);
-    options.onStep('packs');
+    const { own, point, backend, reference } = await this.view(
+      isUnused ? undefined : catalog,
+      files,
+    );
     await beside.checkStrays(files);
     await this.checkCopies(disk);
-    const reference = this.keep(await Reference.make(system, backend));
     catalog.compare(own, reference, point);
     await catalog.compareEnd(own, files);
     const audit = own ?? this.keep(reference.audit());
@@ -148,6 +158,30 @@ class Check {
     if (own !== undefined) await catalog.believe();
     const isForgetful = !memory.settle();
     return { ...counts, isOpened: this.isOpened, notMarked, isForgetful };
+  }
+
+  /**
+   * Opens a copy of the catalog, if there is one, and makes a reference from the packs as of its end. Garbage
+   * collection may delete packs meanwhile, whose listings are then behind that end. So it begins again if packs vanish.
+   */
+  private async view(catalog: CatalogCheck | undefined, files: Backend): Promise<View> {
+    const { system, directory, options, counts } = this;
+    for (let views = 1; ; views += 1) {
+      options.onStep('catalog');
+      using opened = new Opened();
+      const own = catalog?.open();
+      if (own !== undefined) opened.add(own, (one) => one.close());
+      const before = directory.bucket === undefined ? await files.list(PACKS_PREFIX) : [];
+      const point = own?.catalog.state.readCommitPoint();
+      const backend = boundedBackend(files, point);
+      options.onStep('packs');
+      const reference = opened.add(await Reference.make(system, backend), (one) => one.close());
+      const after = new Set(before.length === 0 ? [] : await files.list(PACKS_PREFIX));
+      const isSteady = before.every((name) => after.has(name));
+      if (!isSteady && views < MOST_VIEWS && counts.catalogFaults === 0) continue;
+      this.opened.add(opened.move(), (parts) => parts[Symbol.dispose]());
+      return { own, point, backend, reference };
+    }
   }
 
   /** Reports copies of the catalog in a bucket that no machine can use. */

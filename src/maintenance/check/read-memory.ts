@@ -37,7 +37,8 @@ export class ReadMemory {
     try {
       return new ReadMemory(system, file, openFile(system, file));
     } catch (error) {
-      if (isDiskFull(error)) return new ReadMemory(system, file, undefined);
+      const isBusy = systemCode(error)?.startsWith('SQLITE_BUSY') === true; // another check writes to it
+      if (isBusy || isDiskFull(error)) return new ReadMemory(system, file, undefined);
       // The file is damaged, or of another version. It is created anew, which loses nothing important.
       return new ReadMemory(system, file, openAnew(system, file));
     }
@@ -153,11 +154,13 @@ function openFile(system: System, file: string): SqlDatabase {
   const database = system.openDatabase(file, { readonly: false });
   try {
     database.pragma('synchronous = OFF'); // the file is not synced, since it may be lost
-    const version = database.pragma('user_version', { simple: true });
-    if (version === 0) {
-      database.exec(TABLE);
-      database.pragma(`user_version = ${VERSION}`);
-    } else if (version !== VERSION) throw new Error('another version');
+    const versionNow = (): unknown => database.pragma('user_version', { simple: true });
+    if (versionNow() === 0) {
+      database.exec('BEGIN IMMEDIATE'); // another first check may create the table at the same time
+      if (versionNow() === 0) database.exec(`${TABLE}; PRAGMA user_version = ${VERSION}`);
+      database.exec('COMMIT');
+    }
+    if (versionNow() !== VERSION) throw new Error('another version');
     const tables = database.query('SELECT sql FROM sqlite_schema', 'text?').all();
     const isWhole = database.query('PRAGMA quick_check(1)', 'any').get() === 'ok';
     if (!isWhole || tables.length !== 1 || tables[0] !== TABLE) throw new Error('damaged');

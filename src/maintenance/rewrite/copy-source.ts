@@ -1,7 +1,7 @@
 /** The source client of a copy: its key record, and snapshots of its catalog with the records that they refer to. */
 import { Catalog, isUnusedClient, snapshotCatalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
-import type { SetNumber } from '../../model/index.js';
+import { NO_BYTES, type SetNumber } from '../../model/index.js';
 import {
   type ClientDirectory,
   type ClientLock,
@@ -34,7 +34,7 @@ export interface CopySource {
   /**
    * Writes a snapshot of the catalog into the folder. `isAgain` is true if records were moved since an earlier
    * snapshot. The caller closes the store. Throws CATALOG_DAMAGED if the catalog is damaged, CLIENT_BUSY if it keeps
-   * changing, and TEMPORARY_FULL if there is no space for the snapshot.
+   * changing or its keys were changed, and TEMPORARY_FULL if there is no space for the snapshot.
    */
   take(folder: PrivateFolder, isAgain: boolean): Promise<TakenSource>;
   /** Returns the error to report for an error that occurred while this source was copied. */
@@ -90,10 +90,18 @@ const SNAPSHOT_FILE = 'copy.db';
 export function localSource(system: System, place: ClientPlace): CopySource {
   const directory = openClientDirectory(system, place);
   const { catalogPath } = directory;
+  const newest = (): Buffer | undefined => newestKeys(system, directory.path)?.bytes;
+  const keys = newest();
+  const isEncrypting = hasEncryptingKeys(system, directory.path); // after the record, which `take` compares
   const take: CopySource['take'] = async (folder, isAgain) => {
     if (isAgain && directory.bucket !== undefined) await catchUp(system, directory);
     const file = folder.file(SNAPSHOT_FILE);
     const { clientId, endedUpTo, point } = await takeSnapshot(system, directory, file);
+    // The copy has the keys of its start, which open nothing of a generation that has replaced the one of then.
+    if (!(newest() ?? NO_BYTES).equals(keys ?? NO_BYTES)) {
+      const what = `the keys of "${directory.client}" were changed while it was copied`;
+      throw new TardisError('CLIENT_BUSY', what);
+    }
     const old = new OldGeneration(system, directory, undefined, file);
     const isStale = async (): Promise<boolean> => {
       if (!old.isCurrent) return true;
@@ -103,8 +111,8 @@ export function localSource(system: System, place: ClientPlace): CopySource {
     return { old, clientId, endedUpTo, point, isStale };
   };
   return {
-    isEncrypting: hasEncryptingKeys(system, directory.path),
-    keys: () => newestKeys(system, directory.path)?.bytes,
+    isEncrypting,
+    keys: () => keys,
     news: async (since) => {
       if (isUnusedClient(system, catalogPath)) return 'none';
       const facts = since && factsWithoutSnapshot(system, directory, since.point);

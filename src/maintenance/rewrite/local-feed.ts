@@ -89,20 +89,24 @@ class LocalFeed {
   }
 
   private async take(known: string): Promise<CopyOffer> {
-    const { system, directory, keys } = this;
+    const { system, directory } = this;
     if (this.isClosed) throw new TardisError('CONNECTION_LOST', 'the copy is over');
     this.drop();
     this.offer += 1;
     const { offer } = this;
     if (offer > 1 && directory.bucket !== undefined) await catchUp(system, directory);
-    const keysSum = keysSumOf(keys);
     const facts = factsWithoutSnapshot(system, directory, known);
-    if (facts !== undefined) return { ...facts, offer, catalogBytes: 0, keysSum };
-    const taken = await OfferedCatalog.taken(system, (file) =>
-      takeSnapshot(system, directory, file),
-    );
+    if (facts !== undefined) return { ...facts, offer, catalogBytes: 0, keysSum: this.keysSum() };
+    const taken = await OfferedCatalog.taken(system, async (file) => ({
+      ...(await takeSnapshot(system, directory, file)),
+      keysSum: this.keysSum(), // last: a catalog under new keys must not go with an older record
+    }));
     this.catalog = taken.catalog;
-    return { ...taken.facts, offer, catalogBytes: taken.catalog.fileBytes, keysSum };
+    return { ...taken.facts, offer, catalogBytes: taken.catalog.fileBytes };
+  }
+
+  private keysSum(): Buffer {
+    return keysSumOf(newestKeys(this.system, this.directory.path)?.bytes);
   }
 
   private async pieceOf(offer: number, index: number): Promise<Buffer> {

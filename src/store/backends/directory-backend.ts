@@ -204,10 +204,15 @@ export class DirectoryBackend implements MendableBackend {
 
   /**
    * Throws NO_SUCH_STORE if the client's directory is gone: what was in it is then away with its disk, and neither
-   * missing nor damaged.
+   * missing nor damaged. Throws CLIENT_BUSY if another directory of a client has replaced it, as a rewrite does.
    */
   private requireRoot(): void {
-    if (this.held.isGone()) throw goneStore(this.root);
+    if (!this.held.isGone()) return;
+    if (this.owner() === undefined) throw goneStore(this.root);
+    throw new TardisError(
+      'CLIENT_BUSY',
+      `the client in ${this.root} was rewritten meanwhile: run the command again`,
+    );
   }
 
   private isOurs(directory: string): boolean {

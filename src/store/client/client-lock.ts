@@ -96,6 +96,9 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
     }
     fd = files.open(lockPath, 'write');
   } catch (error) {
+    if (systemCode(error) === 'ENOENT' && files.status(path.dirname(lockPath)) !== undefined) {
+      return undefined; // its holder has deleted it
+    }
     throw failedStoreWrite(files, lockPath, error, `opening ${lockPath}`);
   }
   let isHeld = false;

@@ -76,7 +76,10 @@ export async function examine(
   return { state, index, badBlocks, records };
 }
 
-/** True if the parity file of an object is there and not as it was written. Does not read the object. */
+/**
+ * True if the parity file of an object is there and not as it was written. Does not read the object. Garbage collection
+ * may delete both meanwhile.
+ */
 export async function isParityDamaged(
   backend: RecordReader,
   name: string,
@@ -84,8 +87,8 @@ export async function isParityDamaged(
 ): Promise<boolean> {
   const file = parityName(name);
   const index = await readIndex(backend, file);
-  if (index === undefined) return (await backend.size(file)) !== undefined;
-  return !(await isParityWhole(backend, file, index, breathe));
+  if (index !== undefined && (await isParityWhole(backend, file, index, breathe))) return false;
+  return (await backend.size(name)) !== undefined && (await backend.size(file)) !== undefined;
 }
 
 /**

@@ -3,7 +3,7 @@
  * single damaged range can destroy both copies. A parity file may be hostile, so a healed file is proven by its own
  * records.
  */
-import { asTardisError } from '../../errors/index.js';
+import { asTardisError, systemCode } from '../../errors/index.js';
 import type { RecordReader } from '../packs/scan.js';
 import { unreadableObject } from '../backends/unreadable.js';
 import { MOST_PERCENT, type Shape, shapeOf, SUM_BYTES, tableBytes } from './shape.js';
@@ -110,7 +110,7 @@ export async function readExactly(
   try {
     return (await reader.read(file, position, buffer, bytes)) === bytes ? buffer : undefined;
   } catch (error) {
-    if (!isUnreadableDisk(error)) throw error;
+    if (!isUnreadableDisk(error) && systemCode(error) !== 'ENOENT') throw error;
     return undefined;
   }
 }

@@ -2,6 +2,7 @@
  * Locates the store on this machine that a tool uses, sets the permissions and sizes of its files, describes the disk of a
  * new one, and marks damage in it.
  */
+import type { History } from '../../history/index.js';
 import { defaultOf, type SettingsNamed } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
@@ -121,13 +122,22 @@ export function newPlaceText({
 
 /**
  * Marks the damaged contents of the failures in the store of this machine, so that the next backup sends them again.
- * Calls `warn` with the result. For a store on a server (`isRemote`), only warns.
+ * Calls `warn` with the result. For a store on a server (`isRemote`), only warns. Marks nothing if a rewrite has
+ * replaced the client since `history` was opened: its records are then missing in their old places, and are sound.
  */
 export async function noteDamage(
   system: System,
   settings: PlaceSettings,
   failures: readonly RestoreFailure[],
-  { isRemote, warn }: { readonly isRemote: boolean; readonly warn: (line: string) => void },
+  {
+    history: { reports },
+    isRemote,
+    warn,
+  }: {
+    readonly history: Pick<History, 'reports'>;
+    readonly isRemote: boolean;
+    readonly warn: (line: string) => void;
+  },
 ): Promise<void> {
   const digests = failures.flatMap(({ digest }) => (digest === undefined ? [] : [digest]));
   if (digests.length === 0) return;
@@ -136,6 +146,12 @@ export async function noteDamage(
     return;
   }
   try {
+    if ((await reports.store()).isReplaced) {
+      warn(
+        'the client was rewritten meanwhile, and what failed may be sound: run the command again',
+      );
+      return;
+    }
     const { adminHere } = await import('./admin.js'); // most runs find no damage
     await adminHere(system, settings, undefined).markDamaged(digests); // marking needs no keys
     warn('the damage was marked; the next backup sends the contents again');

@@ -113,7 +113,7 @@ export function requireNewest(system: System, settings: PlaceSettings, ownNumber
   if (remembered.set === 0) return;
   const { catalogPath } = openClientDirectory(system, clientPlace(settings));
   Catalog.reading(system, catalogPath, ({ seals }) => {
-    memory.check(seals.newestSet()?.set ?? 0, (set) => {
+    SealMemory.check(remembered, seals.newestSet()?.set ?? 0, (set) => {
       const seal = seals.ofSet(set);
       return seal && ownSetSeal(seal);
     });

@@ -78,7 +78,7 @@ export async function exportSets(options: Options): Promise<number> {
     if (failures.length > 0) status = PARTLY;
     const isRemote = options.throughServer !== undefined;
     const print = (line: string): void => complain(PROGRAM, line);
-    await noteDamage(system, options, failures, { isRemote, warn: print });
+    await noteDamage(system, options, failures, { history, isRemote, warn: print });
   }
   return history.doubts.length > 0 ? PARTLY : status;
 }

@@ -92,7 +92,7 @@ export class Places implements OtherClients {
       commands: commandsOf(system, { ...keyed, webListen }, nameIn(place, settings.client)),
       storeWords: storeWords(settings),
       noteRestored: async (history, restored) => {
-        await noteDamage(system, settings, restored.failures, { isRemote, warn });
+        await noteDamage(system, settings, restored.failures, { history, isRemote, warn });
         await noteRestore(from, history, restored);
       },
     };

@@ -1,5 +1,6 @@
 /** Checks: what they read, remember and mark, and that other work continues meanwhile. */
 import fs from 'node:fs';
+import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import test from 'ava';
 import { StoreWriter } from '../../../src/store/writer/index.js';
@@ -8,11 +9,12 @@ import { nodeSystem, type System } from '../../../src/system/index.js';
 import type { ReadData } from '../../../src/maintenance/check/index.js';
 import { changeCatalog } from '../../helpers/changed-catalog.js';
 import { codeOf } from '../../helpers/codes.js';
+import { BIN } from '../../helpers/commands.js';
 import { type Checked, checkInline, contentsOf, lostOf, namedBy } from '../../helpers/damage.js';
 import { backupInline, inlineSystem, type Place, SMALL_STORE } from '../../helpers/inline.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';
 import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
-import { dir, file, makeTree } from '../../helpers/tree.js';
+import { dir, file, makeTree, noise } from '../../helpers/tree.js';
 
 const state = makeScratch();
 process.env['XDG_STATE_HOME'] = state;
@@ -312,4 +314,29 @@ test('a client that nobody has backed up to is in order, also while its first se
   t.like(await checkInline(place), clean);
   store.close();
   t.like(await checkInline(place), clean);
+});
+
+test('a check of what a deletion moves meanwhile finds no damage', async (t) => {
+  const home = scratchInMemory(t);
+  const [source, place] = [
+    path.join(home, 'tree'),
+    { store: path.join(home, 'store'), client: 'me' },
+  ];
+  makeTree(source, [file('gone', noise(1, 900_000)), file('stays', 'x')]);
+  await backupInline(inlineSystem(), place, [source], { create: true });
+  fs.rmSync(path.join(source, 'gone'));
+  await backupInline(inlineSystem(), place, [source]);
+  const words = ['delete', '-D', place.store, '-C', place.client, '--yes', '1'];
+  let steps = 0;
+  const onStep = (step: string): void => {
+    if (step !== 'packs') return;
+    steps += 1;
+    if (steps > 1) return;
+    const { status, stderr } = spawnSync(path.join(BIN, 'sonic'), words, { encoding: 'utf8' });
+    t.is(status, 0, stderr);
+  };
+  const { findings, damagedMetadata } = await checkInline(place, { onStep });
+  t.deepEqual(findings, []);
+  t.is(damagedMetadata, 0);
+  t.is(steps, 2, 'the packs vanished, so it began again');
 });

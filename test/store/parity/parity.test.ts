@@ -9,6 +9,7 @@ import {
   DirectoryBackend,
   examine,
   heal,
+  isParityDamaged,
   makeParity,
   packName,
   parityName,
@@ -315,4 +316,28 @@ test('a repair that is killed or fails at any step leaves the old pack or the he
     }
   }
   t.deepEqual([...outcomes].sort(), ['healed', 'old']);
+});
+
+test('parity that goes with its pack while it is read is not damaged', async (t) => {
+  const { tools, file, parityFile } = await protectedPack(scratchInMemory(t), packBytes(1, 90_000));
+  let reads = 0;
+  const removedAfter = (count: number): Parameters<typeof isParityDamaged>[0] => ({
+    read: async (...range) => {
+      if (reads === count) for (const one of [parityFile, file]) fs.rmSync(one);
+      reads += 1;
+      return tools.backend.read(...range);
+    },
+    size: (name) => tools.backend.size(name),
+  });
+  const [pack, parity] = [fs.readFileSync(file), fs.readFileSync(parityFile)];
+  t.false(await isParityDamaged(removedAfter(Infinity), PACK, tools.breathe));
+  const all = reads;
+  t.true(all > 3);
+  for (let count = 0; count < all; count += 1) {
+    fs.writeFileSync(file, pack);
+    fs.writeFileSync(parityFile, parity);
+    tools.backend.close();
+    reads = 0;
+    t.false(await isParityDamaged(removedAfter(count), PACK, tools.breathe), `read ${count}`);
+  }
 });
