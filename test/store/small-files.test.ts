@@ -7,13 +7,15 @@ import {
   ACCOUNTS_DIRECTORY,
   changeQuota,
   fetchClient,
+  lockByFile,
   newestKeys,
   removeTarget,
   requestBackup,
   requestedBackups,
 } from '../../src/store/index.js';
-import { nodeSystem, type System } from '../../src/system/index.js';
+import { type Files, nodeSystem, type System } from '../../src/system/index.js';
 import { accountMachine, createMe } from '../helpers/bucket-accounts.js';
+import { rejectedCode } from '../helpers/codes.js';
 import { keyRecord } from '../helpers/records.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { untilLocked } from '../helpers/until.js';
@@ -73,4 +75,22 @@ test('two commands fetch a client of a bucket to one cache at once', async (t) =
   t.deepEqual(newestKeys(system, directory), { number: 1, bytes: keys });
   t.deepEqual(fs.readdirSync(access.cache), ['me']);
   t.deepEqual(fs.readdirSync(directory).sort(), ['format.json', 'keys']);
+});
+
+test('a lock whose file is deleted before it is opened is taken at the next attempt', async (t) => {
+  const file = path.join(scratchInMemory(t), 'lock');
+  let deleted = 0;
+  const open: Files['open'] = (name, how) => {
+    if (how === 'write' && deleted < 2) {
+      deleted += 1;
+      fs.rmSync(name);
+    }
+    return system.files.open(name, how);
+  };
+  const files = { ...system.files, open };
+  (await lockByFile({ ...system, files }, file, 'busy')).release();
+  t.is(deleted, 2);
+  t.false(fs.existsSync(file));
+  const missing = lockByFile(system, path.join(file, 'of', 'none'), 'busy');
+  t.is(await rejectedCode(missing), 'IO_FAILED', 'a missing directory is not a busy lock');
 });
