@@ -189,15 +189,7 @@ export async function acquireClient(
  * CLIENT_BUSY with the text `busy` if the lock is still held after that.
  */
 export async function lockByFile(system: System, file: string, busy: string): Promise<ClientLock> {
-  const lock = await lockPatiently(() => {
-    try {
-      return tryLock(system, file);
-    } catch (error) {
-      const folder = system.files.status(path.dirname(file));
-      if (causeCode(error) !== 'ENOENT' || folder === undefined) throw error;
-      return undefined; // the file was there, and its holder has deleted it before it was opened
-    }
-  });
+  const lock = await lockPatiently(() => tryLock(system, file));
   if (lock === undefined) throw new TardisError('CLIENT_BUSY', busy);
   let isHeld = true;
   const release = (): void => {
