@@ -4,8 +4,8 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { paceOf } from './scripts/test-pace.mjs';
 
-/** Files that run at once for each processor, and one more: some of them wait for clocks or for a slow line. */
-const concurrency = availableParallelism() + 1;
+/** Files that run at once: one for each processor, and two more, since many wait for clocks, commands or a slow line. */
+const concurrency = availableParallelism() + 2;
 /**
  * Size of the old space at which V8 first collects it. Tests are short, and their garbage mostly dies young: with V8's own
  * first limits, marking the heap takes a quarter of the processor time of a run. A larger process takes longer to fork, once
