@@ -3,6 +3,7 @@ export { DirectoryBackend, goneStore, HeldDirectory } from './backends/directory
 export { stagedPieces } from './backends/staged-pieces.js';
 export {
   catalogFileOf,
+  catalogIdentity,
   type ClientDirectory,
   clientExists,
   guardClient,

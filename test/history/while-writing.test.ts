@@ -1,26 +1,30 @@
 import fs from 'node:fs';
 import path from 'node:path';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { Access, openHistoryIn } from '../../src/history/index.js';
-import { openClientDirectory } from '../../src/store/index.js';
+import { type ClientDirectory, openClientDirectory } from '../../src/store/index.js';
 import { markDamaged } from '../../src/store/writer/index.js';
 import type { System } from '../../src/system/index.js';
 
-import { backupInline, inlineSystem } from '../helpers/inline.js';
-import { SMALL_STORE } from '../helpers/inline.js';
+import { backupInline, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { scratch } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
 
 /** Longer than a writer waits for a reader. */
 const SLICE_MS = 60_000;
 
-test('a catalog that is replaced while it is opened is noticed', async (t) => {
+/** Backs up one small file, and returns its client's directory. */
+async function backedUp(t: ExecutionContext, system: System): Promise<ClientDirectory> {
   const home = scratch(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
   makeTree(path.join(home, 'tree'), [file('name', 'content')]);
   await backupInline(inlineSystem(), place, [path.join(home, 'tree')], { create: true });
+  return openClientDirectory(system, { ...place, catalogFile: 'tardis.db' });
+}
+
+test('a catalog that is replaced while it is opened is noticed', async (t) => {
   const system = inlineSystem();
-  const directory = openClientDirectory(system, { ...place, catalogFile: 'tardis.db' });
+  const directory = await backedUp(t, system);
   const { catalogPath } = directory;
   const replacing: System = {
     ...system,
@@ -38,12 +42,8 @@ test('a catalog that is replaced while it is opened is noticed', async (t) => {
 });
 
 test('a thread that reads a store may write to it, and reads meanwhile', async (t) => {
-  const home = scratch(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(path.join(home, 'tree'), [file('name', 'content')]);
-  await backupInline(inlineSystem(), place, [path.join(home, 'tree')], { create: true });
   const system = inlineSystem();
-  const directory = openClientDirectory(system, { ...place, catalogFile: 'tardis.db' });
+  const directory = await backedUp(t, system);
   const history = openHistoryIn(system, directory, Access.ofThisProcess(), SLICE_MS);
   try {
     const { set } = await history.findSet(undefined);

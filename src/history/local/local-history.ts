@@ -9,6 +9,7 @@ import {
   damagedEntry,
 } from '../../store/catalog/index.js';
 import {
+  catalogIdentity,
   type ClientDirectory,
   followOf,
   mediumOf,
@@ -24,7 +25,7 @@ import { yieldRegularly, type System } from '../../system/index.js';
 import { Access } from './access.js';
 import { explainedHistory } from '../explained-history.js';
 import { FollowingReader } from './following-reader.js';
-import { catalogIdentity, LocalReports } from './local-reports.js';
+import { LocalReports } from './local-reports.js';
 import type { Reports } from '../reports.js';
 import { PathFinder } from './path-finder.js';
 import { restBelow } from './roots.js';

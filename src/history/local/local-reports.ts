@@ -23,6 +23,7 @@ import {
 } from '../../model/index.js';
 import {
   type Backend,
+  catalogIdentity,
   type ClientDirectory,
   noteRestored,
   PACKS_PREFIX,
@@ -64,14 +65,6 @@ interface ReportSources {
   readonly far: (() => Backend) | undefined;
   /** Identifies the catalog that was opened: what `catalogIdentity` returned before. */
   readonly opened: string;
-}
-
-/** Identifies the file of a catalog, so that a reader notices if another one replaces it. */
-export function catalogIdentity(
-  files: Pick<Files, 'status'>,
-  { catalogPath }: Pick<ClientDirectory, 'catalogPath'>,
-): string {
-  return files.status(catalogPath)?.identity ?? '';
 }
 
 export class LocalReports implements Reports {

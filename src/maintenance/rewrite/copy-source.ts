@@ -1,4 +1,5 @@
 /** The source client of a copy: its key record, and snapshots of its catalog with the records that they refer to. */
+import { createHash } from 'node:crypto';
 import { Catalog, isUnusedClient, snapshotCatalog } from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { NO_BYTES, type SetNumber } from '../../model/index.js';
@@ -81,6 +82,17 @@ export function factsWithoutSnapshot(
   return { clientId, endedUpTo: 0, commit: 0, point: isUnused ? '' : known };
 }
 
+/** Returns the checksum by which source and target compare a key record; empty for a client that has none. */
+export function keysSumOf(record: Uint8Array | undefined): Buffer {
+  if (record === undefined) return NO_BYTES;
+  return createHash('sha256').update(record).digest();
+}
+
+/** Returns the checksum of a client's newest key record (`keysSumOf`). Throws the errors of `newestKeys`. */
+export function keysSumAt(system: System, { path }: Pick<ClientDirectory, 'path'>): Buffer {
+  return keysSumOf(newestKeys(system, path)?.bytes);
+}
+
 const SNAPSHOT_FILE = 'copy.db';
 
 /**
@@ -90,15 +102,14 @@ const SNAPSHOT_FILE = 'copy.db';
 export function localSource(system: System, place: ClientPlace): CopySource {
   const directory = openClientDirectory(system, place);
   const { catalogPath } = directory;
-  const newest = (): Buffer | undefined => newestKeys(system, directory.path)?.bytes;
-  const keys = newest();
+  const keys = newestKeys(system, directory.path)?.bytes;
   const isEncrypting = hasEncryptingKeys(system, directory.path); // after the record, which `take` compares
   const take: CopySource['take'] = async (folder, isAgain) => {
     if (isAgain && directory.bucket !== undefined) await catchUp(system, directory);
     const file = folder.file(SNAPSHOT_FILE);
     const { clientId, endedUpTo, point } = await takeSnapshot(system, directory, file);
     // The copy has the keys of its start, which open nothing of a generation that has replaced the one of then.
-    if (!(newest() ?? NO_BYTES).equals(keys ?? NO_BYTES)) {
+    if (!keysSumAt(system, directory).equals(keysSumOf(keys))) {
       const what = `the keys of "${directory.client}" were changed while it was copied`;
       throw new TardisError('CLIENT_BUSY', what);
     }

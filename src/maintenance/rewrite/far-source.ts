@@ -2,7 +2,6 @@
  * The source of a copy on another machine. The client's catalog is fetched whole and examined. Its records are fetched
  * from the places in the catalog. All this data is untrusted, since it comes from a peer.
  */
-import { createHash } from 'node:crypto';
 import { requireForeign } from '../../store/catalog/index.js';
 import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
@@ -12,6 +11,7 @@ import { OpenFd, type PrivateFolder, type System, unlinkIfThere } from '../../sy
 import { isPointText } from './copy-known.js';
 import {
   type CopySource,
+  keysSumOf,
   type News,
   OFFER_PIECE_BYTES,
   type SnapshotFacts,
@@ -164,12 +164,6 @@ export class FarSource implements CopySource {
     };
     await fetchPieces(files, pieces, piece, this.options.onPiece);
   }
-}
-
-/** Returns the checksum by which source and target compare a key record; empty for a client that has none. */
-export function keysSumOf(record: Uint8Array | undefined): Buffer {
-  if (record === undefined) return Buffer.alloc(0);
-  return createHash('sha256').update(record).digest();
 }
 
 const CLIENT_ID = /^[0-9a-f]{32}$/;

@@ -3,6 +3,8 @@ export type { Creation } from './copy-target.js';
 export {
   factsWithoutSnapshot,
   type CopySource,
+  keysSumAt,
+  keysSumOf,
   localSource,
   OfferedCatalog,
   type SnapshotFacts,

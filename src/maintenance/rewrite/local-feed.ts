@@ -10,9 +10,9 @@ import {
 } from '../../store/index.js';
 import { catchUp } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
-import { factsWithoutSnapshot, OfferedCatalog, takeSnapshot } from './copy-source.js';
+import { factsWithoutSnapshot, keysSumAt, OfferedCatalog, takeSnapshot } from './copy-source.js';
 import type { ClientPlace } from './copy-target.js';
-import { type CopyFeed, type CopyOffer, keysSumOf } from './far-source.js';
+import type { CopyFeed, CopyOffer } from './far-source.js';
 
 /**
  * Opens a client in a directory or a bucket, and returns its feed. The caller closes the feed. Throws NO_SUCH_STORE,
@@ -96,17 +96,15 @@ class LocalFeed {
     const { offer } = this;
     if (offer > 1 && directory.bucket !== undefined) await catchUp(system, directory);
     const facts = factsWithoutSnapshot(system, directory, known);
-    if (facts !== undefined) return { ...facts, offer, catalogBytes: 0, keysSum: this.keysSum() };
+    if (facts !== undefined) {
+      return { ...facts, offer, catalogBytes: 0, keysSum: keysSumAt(system, directory) };
+    }
     const taken = await OfferedCatalog.taken(system, async (file) => ({
       ...(await takeSnapshot(system, directory, file)),
-      keysSum: this.keysSum(), // last: a catalog under new keys must not go with an older record
+      keysSum: keysSumAt(system, directory), // last: a catalog under new keys must not go with an older record
     }));
     this.catalog = taken.catalog;
     return { ...taken.facts, offer, catalogBytes: taken.catalog.fileBytes };
-  }
-
-  private keysSum(): Buffer {
-    return keysSumOf(newestKeys(this.system, this.directory.path)?.bytes);
   }
 
   private async pieceOf(offer: number, index: number): Promise<Buffer> {

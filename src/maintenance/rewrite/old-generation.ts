@@ -5,6 +5,7 @@ import { EntryOpener } from '../../history/index.js';
 import { Catalog, type CatalogEntry, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
 import {
+  catalogIdentity,
   type ClientDirectory,
   type ExpectedRange,
   mediumOf,
@@ -93,7 +94,7 @@ export class OldStore implements Disposable {
 
 /** A store in a directory of this machine. */
 export class OldGeneration extends OldStore {
-  private readonly catalogIdentity: string | undefined;
+  private readonly opened: string;
   private readonly files: Files;
 
   /**
@@ -107,18 +108,14 @@ export class OldGeneration extends OldStore {
     catalogPath: string = directory.catalogPath,
   ) {
     const { files } = system;
-    const identity = identityOf(files, directory); // read first, since a rebuild may replace the catalog
+    const opened = catalogIdentity(files, directory); // read first, since a rebuild may replace the catalog
     super(system, mediumOf(system, directory).records(), keyring, catalogPath);
     this.files = files;
-    this.catalogIdentity = identity;
+    this.opened = opened;
   }
 
   /** True unless a rebuild has replaced the catalog that is being read. */
   get isCurrent(): boolean {
-    return identityOf(this.files, this.directory) === this.catalogIdentity;
+    return catalogIdentity(this.files, this.directory) === this.opened;
   }
-}
-
-function identityOf(files: Files, { catalogPath }: ClientDirectory): string | undefined {
-  return files.status(catalogPath)?.identity;
 }

@@ -6,12 +6,12 @@ import type { Handlers } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import {
   factsWithoutSnapshot,
-  keysSumOf,
+  keysSumAt,
   OfferedCatalog,
   takeSnapshot,
 } from '../../maintenance/rewrite/index.js';
 import { databaseBytes } from '../../store/catalog/index.js';
-import { type ClientDirectory, newestKeys } from '../../store/index.js';
+import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { BackgroundJobs } from '../jobs/background-jobs.js';
 
@@ -78,7 +78,7 @@ export class CopyOffers {
     const number = system.random.bytes(NUMBER_BYTES).readUIntBE(0, NUMBER_BYTES);
     const unread = factsWithoutSnapshot(system, directory, known);
     if (unread !== undefined) {
-      return { ...unread, offer: number, keysSum: this.keysSum(), catalogBytes: 0 };
+      return { ...unread, offer: number, keysSum: keysSumAt(system, directory), catalogBytes: 0 };
     }
     makeRoom(system);
     making += 1;
@@ -86,7 +86,7 @@ export class CopyOffers {
       const isLarge = databaseBytes(system.files, directory.catalogPath) > LARGE_BYTES;
       const { facts, catalog } = await OfferedCatalog.taken(system, async (file) => ({
         ...(isLarge ? await jobs.snapshot(file) : await takeSnapshot(system, directory, file)),
-        keysSum: this.keysSum(), // last: new keys must not go with an older record
+        keysSum: keysSumAt(system, directory), // last: new keys must not go with an older record
       }));
       const unread = new Set(Array.from({ length: catalog.pieces }, (_, index) => index));
       const usedMs = system.clock.monotonicMs();
@@ -96,11 +96,6 @@ export class CopyOffers {
     } finally {
       making -= 1;
     }
-  }
-
-  /** Returns the checksum of the client's own key record, with which a copy is made. */
-  private keysSum(): Buffer {
-    return keysSumOf(newestKeys(this.system, this.directory.path)?.bytes);
   }
 
   /**

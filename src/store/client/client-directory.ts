@@ -46,6 +46,14 @@ export interface ClientDirectory {
   readonly generation?: string;
 }
 
+/** Identifies the file of a catalog, so that a reader notices if another one replaces it. */
+export function catalogIdentity(
+  files: Pick<Files, 'status'>,
+  { catalogPath }: Pick<ClientDirectory, 'catalogPath'>,
+): string {
+  return files.status(catalogPath)?.identity ?? '';
+}
+
 export interface OpenOptions {
   readonly store: string;
   readonly client: string;

@@ -189,8 +189,7 @@ export async function acquireClient(
  * CLIENT_BUSY with the text `busy` if the lock is still held after that.
  */
 export async function lockByFile(system: System, file: string, busy: string): Promise<ClientLock> {
-  const lock = await lockPatiently(() => tryLock(system, file));
-  if (lock === undefined) throw new TardisError('CLIENT_BUSY', busy);
+  const lock = await takeLock(system, file, busy);
   let isHeld = true;
   const release = (): void => {
     if (!isHeld) return; // the file may be that of another holder by now
@@ -210,11 +209,15 @@ export async function lockByFile(system: System, file: string, busy: string): Pr
  * takes both locks takes the client's lock first. Throws CLIENT_BUSY if the lock is still held after that.
  */
 export async function lockAccounts(system: System, directory: string): Promise<ClientLock> {
-  const file = path.join(directory, ACCOUNTS_LOCK_FILE);
+  const busy = `the accounts of the client "${path.basename(directory)}" are being changed`;
+  return takeLock(system, path.join(directory, ACCOUNTS_LOCK_FILE), busy);
+}
+
+/** Takes the lock of a file, and waits a moment for a holder. Throws CLIENT_BUSY with the text `busy` after that. */
+async function takeLock(system: System, file: string, busy: string): Promise<ClientLock> {
   const lock = await lockPatiently(() => tryLock(system, file));
-  if (lock !== undefined) return lock;
-  const what = `the accounts of the client "${path.basename(directory)}" are being changed`;
-  throw new TardisError('CLIENT_BUSY', what);
+  if (lock === undefined) throw new TardisError('CLIENT_BUSY', busy);
+  return lock;
 }
 
 /**
