@@ -63,7 +63,7 @@ export function rememberKeyRecord(
   keys: readonly MasterKey[],
   { account, trustsOlder = false }: KeyMemoryOptions = {},
 ): string[] {
-  const memory = memoryOf(record);
+  const memory = sealMemoryOf(record);
   const failures = [memory.checkKeys(countedNumber(record, account), trustsOlder)];
   for (const id of formerIds(keys)) failures.push(new SealMemory(id.toString('hex')).replaced());
   return failures.filter((failure) => failure !== undefined);
@@ -74,7 +74,7 @@ export function compareKeys(
   record: KeyRecord,
   { account, trustsOlder = false }: KeyMemoryOptions = {},
 ): void {
-  memoryOf(record).compareKeys(countedNumber(record, account), trustsOlder);
+  sealMemoryOf(record).compareKeys(countedNumber(record, account), trustsOlder);
 }
 
 /**
@@ -85,10 +85,10 @@ export function noteKeys(
   record: KeyRecord,
   { account, trustsOlder = false }: KeyMemoryOptions = {},
 ): string | undefined {
-  return memoryOf(record).noteKeys(countedNumber(record, account), trustsOlder);
+  return sealMemoryOf(record).noteKeys(countedNumber(record, account), trustsOlder);
 }
 
-function memoryOf({ keysetId }: KeyRecord): SealMemory {
+function sealMemoryOf({ keysetId }: KeyRecord): SealMemory {
   return new SealMemory(keysetId.toString('hex'));
 }
 

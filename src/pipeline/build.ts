@@ -3,7 +3,7 @@ import type { OperatorFunction } from 'rxjs';
 import { TardisError } from '../errors/index.js';
 import { bufferOf, Scheme } from '../model/index.js';
 import { readHeader } from '../store/index.js';
-import { memoryOf, memoryOfContents } from '../workers/index.js';
+import { transferOf, transferOfContents } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { NeededParcel } from './need.js';
 import type { Parcel } from './parcel.js';
@@ -52,7 +52,7 @@ async function buildRecords(
 ): Promise<Records> {
   if (count === 0) return NO_RECORDS;
   const rawBytes = contents.sizes.reduce((sum, size, index) => sum + wanted[index]! * size, 0);
-  const transfer = [...memoryOfContents(contents), ...memoryOf(wanted)];
+  const transfer = [...transferOfContents(contents), ...transferOf(wanted)];
   const job = { contents, wanted, frames: effort.framesFor(rawBytes), keys: encryption.keys };
   const { output, busyMs } = await jobs.run('build', job, transfer);
   counters.build.count(count, rawBytes, busyMs);

@@ -1,7 +1,7 @@
 /** The read stage for parcels. */
 import { type OperatorFunction, tap } from 'rxjs';
 import { RowReader } from '../model/index.js';
-import { type ReadOutput, memoryOf } from '../workers/index.js';
+import { type ReadOutput, transferOf } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { Parcel } from './parcel.js';
 import { pathsOf } from './presence.js';
@@ -37,7 +37,7 @@ async function readParcel(
   const reportSaved = report.savedOf(input);
   const paths = pathsOf(input);
   const { rows, rowEnds, pathEnds, identities } = input;
-  const transfer = memoryOf(rows, rowEnds, input.paths, pathEnds, identities, input.slots);
+  const transfer = transferOf(rows, rowEnds, input.paths, pathEnds, identities, input.slots);
   const { rawRules, cipherChoice: crypt } = settings;
   const { keys } = encryption;
   const job = { parcel: input, frames, rawRules, crypt, keys };

@@ -3,17 +3,17 @@ import type { MessagePort } from 'node:worker_threads';
 import { releaseBuffers } from '../model/index.js';
 import type { ContentBlock } from './jobs.js';
 
-/** Returns the memory of some buffers, to transfer it. Each buffer must own its memory. */
-export function memoryOf(
+/** Returns the memory of some buffers, for the list of what a message transfers. Each buffer must own its memory. */
+export function transferOf(
   ...arrays: readonly (Uint8Array | Uint32Array | Int32Array)[]
 ): ArrayBuffer[] {
   return arrays.map((array) => array.buffer as ArrayBuffer);
 }
 
-/** Returns the memory of a block of contents. */
-export function memoryOfContents(block: ContentBlock): ArrayBuffer[] {
+/** Returns the memory of a block of contents, to transfer it. */
+export function transferOfContents(block: ContentBlock): ArrayBuffer[] {
   const { bytes, digests, starts, sizes, isRaw, kinds, schemes, access } = block;
-  return memoryOf(bytes, digests, starts, sizes, isRaw, kinds, schemes, access);
+  return transferOf(bytes, digests, starts, sizes, isRaw, kinds, schemes, access);
 }
 
 /** Frees memory that was handed over to a job, as moving it to another thread does for the caller. */

@@ -2,7 +2,7 @@
 import { packChains, type RuleLink, unpackChains } from '../excludes/index.js';
 import { BytesBuilder, IDENTITY_BYTES, identityIn, type SlotNumber } from '../model/index.js';
 import type { DirectoryPlace } from '../system/index.js';
-import { memoryOf, runOf } from './block-builder.js';
+import { transferOf, runOf } from './block-builder.js';
 import type { DirectoryBlock } from './jobs.js';
 
 export interface DirectoryTask extends DirectoryPlace {
@@ -82,7 +82,7 @@ export function splitBlock(block: DirectoryBlock, mostTasks: number): DirectoryB
 
 export function blockMemory(block: DirectoryBlock): ArrayBuffer[] {
   const { slots, parents, depths, rows, rowEnds, paths, pathEnds, identities } = block;
-  return memoryOf(slots, parents, depths, rows, rowEnds, paths, pathEnds, identities);
+  return transferOf(slots, parents, depths, rows, rowEnds, paths, pathEnds, identities);
 }
 
 /** Returns a block with one directory of another block. */

@@ -5,7 +5,7 @@
 import { MAX_EXTENTS } from '../contents/index.js';
 import { holdsDevice, RowFlag, RowReader } from '../model/index.js';
 import { OpenedPlace, OpenFd, type System } from '../system/index.js';
-import { memoryOf } from './block-builder.js';
+import { transferOf } from './block-builder.js';
 import type { DataInput, DataOutput, HolesOutput, JobResult, ListedFile } from './jobs.js';
 import { directoryOfFile, endsEarly, OpenListedFile, statusOf } from './listed-file.js';
 import { refreshRow } from './range-job.js';
@@ -18,7 +18,7 @@ export function holesJob(input: ListedFile, system: System): JobResult<HolesOutp
   try {
     const found = look(input, system);
     const head = Uint8Array.from(found.head); // a copy in memory of its own, to be transferred
-    return { output: { ...found, head }, transfer: memoryOf(head) };
+    return { output: { ...found, head }, transfer: transferOf(head) };
   } catch (error) {
     const failure = requireSystemCode(error);
     const { row } = input;

@@ -1,4 +1,4 @@
-export { memoryOf, memoryOfContents, runOf } from './block-builder.js';
+export { transferOf, transferOfContents, runOf } from './block-builder.js';
 export { InlineJobs } from './inline.js';
 export { LibuvJobs } from './libuv-jobs.js';
 export type { JobRunner } from './job-runner.js';

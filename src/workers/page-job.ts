@@ -2,7 +2,7 @@
 import { Excluder } from '../excludes/index.js';
 import { RowReader } from '../model/index.js';
 import type { System } from '../system/index.js';
-import { memoryOf } from './block-builder.js';
+import { transferOf } from './block-builder.js';
 import { inspectRows, nowNs, unreadableFailures } from './inspect.js';
 import type { JobResult, PageInput, PageOutput } from './jobs.js';
 import { LargeDirectory } from './large-directory.js';
@@ -28,7 +28,7 @@ export function pageJob(input: PageInput, system: System): JobResult<PageOutput>
   const { unreadable } = inspectRows(system, listing, { startNs, directory: identity }, owners);
   const failures = unreadableFailures(system, task!, rows, unreadable);
   const output = { rows: listing, hash, next, isLast, owners: owners.take(), failures };
-  return { output, transfer: memoryOf(listing, hash) };
+  return { output, transfer: transferOf(listing, hash) };
 }
 
 export function dropNamesJob(input: { readonly held: number }, system: System): JobResult<null> {

@@ -12,7 +12,7 @@ import {
   wasClosed,
 } from '../model/index.js';
 import { GatherCursor, UNDECIDED_NUMBERS } from '../system/index.js';
-import { bytesOf, memoryOf, memoryOfContents, runOf } from './block-builder.js';
+import { bytesOf, transferOf, transferOfContents, runOf } from './block-builder.js';
 import { buildRecords } from './build-records.js';
 import { EntryReading } from './entry-reading.js';
 import { accessOf } from './file-access.js';
@@ -44,7 +44,7 @@ export async function readJob(
     await reading.run();
     const { block: contents, busyMs } = reading;
     const output = { ...reading.output, ...NO_RECORDS, contents };
-    return { output, transfer: [...rowsOf(output), ...memoryOfContents(contents)], busyMs };
+    return { output, transfer: [...rowsOf(output), ...transferOfContents(contents)], busyMs };
   }
   return context.memory.withParcel(parcel, async (memory) => {
     const reading = new ParcelReading(input, memory, context);
@@ -52,12 +52,12 @@ export async function readJob(
     const made = await buildRecords(context, reading.block, undefined, { options, keys });
     const output = { ...reading.output, ...made, contents: undefined };
     const busyMs = reading.busyMs + made.buildMs;
-    return { output, transfer: [...rowsOf(output), ...memoryOf(made.records)], busyMs };
+    return { output, transfer: [...rowsOf(output), ...transferOf(made.records)], busyMs };
   });
 }
 
 function rowsOf({ rows, slots, rowEnds }: ReadOutput): ArrayBuffer[] {
-  return memoryOf(rows, slots, rowEnds);
+  return transferOf(rows, slots, rowEnds);
 }
 
 /** Makes records of the contents that the server needs. */
@@ -67,7 +67,7 @@ export async function buildJob(
 ): Promise<JobResult<BuildOutput>> {
   const made = await buildRecords(context, contents, wanted, { options, keys });
   const { buildMs: busyMs, ...output } = made;
-  return { output, transfer: memoryOf(output.records), busyMs };
+  return { output, transfer: transferOf(output.records), busyMs };
 }
 
 /** Reads one parcel. */

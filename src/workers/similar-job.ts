@@ -7,7 +7,7 @@ import { SparseMap } from '../contents/index.js';
 import { DeltaMaker } from '../delta/index.js';
 import { requireSystemCode } from '../errors/index.js';
 import { FEATURE_BYTES, type System } from '../system/index.js';
-import { memoryOf } from './block-builder.js';
+import { transferOf } from './block-builder.js';
 import type { JobResult, SampleRequest, SimilarInput, SimilarOutput } from './jobs.js';
 import { OpenListedFile } from './listed-file.js';
 import { readForm } from './read-form.js';
@@ -40,7 +40,7 @@ export function similarJob(input: SimilarInput, system: System): JobResult<Simil
   try {
     using looking = new Looking(input, system);
     const output = { failure: '', ...looking.look() };
-    return { output, transfer: memoryOf(output.features) };
+    return { output, transfer: transferOf(output.features) };
   } catch (error) {
     const failure = requireSystemCode(error);
     const output = { failure, features: new Uint8Array(), isSimilar: false };

@@ -71,13 +71,13 @@ export class StoreProxy implements ObjectReader, DeltaSource {
 export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: DeltaSource): void {
   port.on('message', (call: CallRequest<StoreRequest>) => {
     void replyTo(call, (request) => resultOf(request, reader, deltas)).then((reply) => {
-      port.postMessage(reply, memoryOf(reply));
+      port.postMessage(reply, transferOfReply(reply));
     });
   });
 }
 
 /** Returns the memory of a reply's chunk that can be moved: the chunk has it for itself. */
-function memoryOf(reply: CallReply<StoreResult>): ArrayBuffer[] {
+function transferOfReply(reply: CallReply<StoreResult>): ArrayBuffer[] {
   if (!('result' in reply) || !('chunk' in reply.result)) return [];
   const { chunk } = reply.result;
   const isOwner = chunk.length > 0 && chunk.length === chunk.buffer.byteLength;

@@ -24,7 +24,7 @@ import {
   type SlotNumber,
 } from '../model/index.js';
 import { OpenedPlace, type System } from '../system/index.js';
-import { memoryOf } from './block-builder.js';
+import { transferOf } from './block-builder.js';
 import {
   blockMemory,
   type DirectoryTask,
@@ -318,7 +318,7 @@ class Walk {
     const transfer = [
       ...blockMemory(walked),
       ...blockMemory(pending),
-      ...memoryOf(hashes, listings, listingEnds),
+      ...transferOf(hashes, listings, listingEnds),
     ];
     return { output, transfer };
   }

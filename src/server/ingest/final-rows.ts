@@ -108,9 +108,9 @@ export class FinalRows {
     const { entries, ids } = contents.list();
     const placed = this.store.native.placeRows(
       head.rows,
-      memoryOf(lengths),
+      asBytes(lengths),
       entries,
-      memoryOf(ids),
+      asBytes(ids),
     );
     if (placed === undefined) return false;
     const rows = new RowReader(head.rows);
@@ -295,7 +295,7 @@ function leaveOut(places: Float64Array): void {
   }
 }
 
-function memoryOf({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array {
+function asBytes({ buffer, byteOffset, byteLength }: Float64Array): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 

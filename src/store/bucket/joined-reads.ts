@@ -142,7 +142,7 @@ export class JoinedReads {
     const ahead = known?.bytes ?? Math.min(this.guessAt(name, at), MOST_RANGE_BYTES);
     const wanted = Math.min(most, Math.max(bytes, ahead));
     const size = this.makeRoom(wanted) ? wanted : Math.min(most, bytes);
-    const memory = this.memoryOf(size);
+    const memory = this.allocate(size);
     const data = this.fetch(name, at, memory, size).then((got) => memory.subarray(0, got));
     const unread = known?.ranges.filter((one) => one.position >= at && one.end <= at + size);
     const range: Range = {
@@ -187,7 +187,7 @@ export class JoinedReads {
     return before === undefined ? LEAST_RANGE_BYTES : 2 * before.bytes;
   }
 
-  private memoryOf(bytes: number): Buffer {
+  private allocate(bytes: number): Buffer {
     if (bytes !== MOST_RANGE_BYTES || this.spare === undefined)
       return Buffer.allocUnsafeSlow(bytes);
     const memory = this.spare;

@@ -73,7 +73,7 @@ export class BackupMemory {
 }
 
 /** Returns the memory of the backups to a store of this machine or a bucket; without a `store`, to the server. */
-export function memoryOf(
+export function backupMemoryOf(
   { client, server }: { readonly client: string; readonly server: string },
   store: Buffer | undefined,
 ): BackupMemory {
@@ -97,7 +97,7 @@ export async function noteRestore(
   const { noteProof: note } = await import('../../restore/index.js'); // a restore has loaded it
   if (!(await note(history, restored))) return;
   const store = server === undefined ? database : undefined;
-  memoryOf({ client, server: server ?? '' }, store).note({ restoredMs: Date.now() });
+  backupMemoryOf({ client, server: server ?? '' }, store).note({ restoredMs: Date.now() });
 }
 
 interface RestoredFrom {

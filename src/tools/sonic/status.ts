@@ -34,7 +34,7 @@ import {
   type System,
 } from '../../system/index.js';
 import { withReports } from '../opening/history.js';
-import { memoryOf, type Remembered } from '../opening/backup-memory.js';
+import { backupMemoryOf, type Remembered } from '../opening/backup-memory.js';
 import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
 import { jsonText, print, printJson } from '../output/output.js';
@@ -123,7 +123,7 @@ function rememberedOf(
 ): Remembered {
   const { client, throughServer: server, database } = options;
   const place = { client, server: server ?? '' };
-  const memory = memoryOf(place, server === undefined ? database : undefined);
+  const memory = backupMemoryOf(place, server === undefined ? database : undefined);
   if (seen !== undefined && isFromFile(options)) {
     const { newest, nowMs } = seen;
     memory.note({ seenAtMs: nowMs, ...(newest && { lastGoodMs: endOf(newest) }) }); // failure: it is noted next time

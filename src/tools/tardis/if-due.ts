@@ -12,7 +12,7 @@ import {
   nodeSystem,
   textBytes,
 } from '../../system/index.js';
-import { type BackupMemory, memoryOf } from '../opening/backup-memory.js';
+import { type BackupMemory, backupMemoryOf } from '../opening/backup-memory.js';
 import { print } from '../output/output.js';
 import { hasToWait, printWait, reportLate } from './backup-events.js';
 
@@ -49,7 +49,7 @@ export async function settingsIfDue(
 ): Promise<Options | undefined> {
   const { schedule, onRequest } = settings;
   if (schedule === undefined) throw configInvalid('--if-due needs the key Schedule');
-  const memory = memoryOf(settings, store);
+  const memory = backupMemoryOf(settings, store);
   const isPlanned = isDue(schedule, memory.read(), Date.now());
   if (!isPlanned && !(onRequest && store === undefined && (await isRequested(settings, memory)))) {
     return undefined;

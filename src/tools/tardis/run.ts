@@ -21,7 +21,7 @@ import { type InnerDoor, NO_PATIENCE, type Patience } from '../../transport/inde
 import type { KeptStretch } from '../../transport/login/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
 import { BackupEvents, hasToWait, printWait } from './backup-events.js';
-import { memoryOf } from '../opening/backup-memory.js';
+import { backupMemoryOf } from '../opening/backup-memory.js';
 import { ClientLog } from './client-log.js';
 import { excludeOptions } from './exclude-settings.js';
 import { cipherChoiceOf } from './filter-settings.js';
@@ -78,7 +78,7 @@ export async function backUp(
   let result: BackupResult;
   try {
     messages = new RunMessages(settings, new ScanAhead(settings), server, program);
-    const memory = memoryOf(settings, server?.store());
+    const memory = backupMemoryOf(settings, server?.store());
     events = new BackupEvents(settings, memory, (line) => messages?.printNote(line));
     await events.begin(signal);
     result = await run(settings, {
