@@ -5,7 +5,7 @@
       "sources": [
         "src/module.cc",
         "src/call.cc",
-        "src/aside.cc",
+        "src/async-work.cc",
         "src/files.cc",
         "src/flags.cc",
         "src/identity.cc",

@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "aside.h"
+#include "async-work.h"
 #include "bodies.h"
 #include "calls.h"
 #include "encoding.h"
@@ -77,10 +77,10 @@ void put(uint8_t* to, Value value) {
   memcpy(to, &value, sizeof value);
 }
 
-class Building : public Aside {
+class Building : public AsyncWork {
  public:
   explicit Building(const Call& call)
-      : Aside(kCall),
+      : AsyncWork(kCall),
         contents_(call.bytes(0)),
         digests_(call.bytes(1)),
         starts_(call.bytes(2)),
@@ -225,7 +225,7 @@ class Building : public Aside {
 }  // namespace
 
 napi_value buildRecords(const Call& call) {
-  return Aside::either(std::make_unique<Building>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8}, 9);
+  return AsyncWork::either(std::make_unique<Building>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8}, 9);
 }
 
 }  // namespace tardis::calls

@@ -12,7 +12,7 @@
   CALL(digestContents) /* digests.cc */ \
   CALL(crc32) /* checksum.cc */ \
   CALL(zstdCompress) CALL(zstdDecompress) CALL(zstdDecompressPart) /* compressing.cc */ \
-  CALL(readAside) CALL(decodeAside) CALL(decodePartAside) CALL(decodeStoredAside) /* decoding.cc */ \
+  CALL(readAsync) CALL(decodeAsync) CALL(decodePartAsync) CALL(decodeStoredAsync) /* decoding.cc */ \
   CALL(openDirectory) CALL(openBeneath) CALL(walkBeneath) CALL(close) /* opening.cc */ \
   CALL(redirect) CALL(endRedirects) CALL(isRedirected) CALL(redirectedSince) /* redirects.cc */ \
   CALL(subvolumeOf) CALL(subvolumesIn) CALL(makeSnapshot) CALL(deleteSnapshot) /* subvolumes.cc */ \

@@ -10,7 +10,7 @@
 #include <mutex>
 #include <vector>
 
-#include "aside.h"
+#include "async-work.h"
 #include "bodies.h"
 #include "calls.h"
 #include "digests.h"
@@ -44,9 +44,9 @@ size_t readFully(int fd, uint64_t position, const Bytes& target) {
 }
 
 // A task whose promise resolves with a number.
-class Counting : public Aside {
+class Counting : public AsyncWork {
  public:
-  using Aside::Aside;
+  using AsyncWork::AsyncWork;
 
  protected:
   virtual double count() = 0;
@@ -64,7 +64,7 @@ class Counting : public Aside {
 class Reading : public Counting {
  public:
   explicit Reading(const Call& call)
-      : Counting("readAside"), fd_(call.fd(0)), position_(call.count(1)), target_(call.bytes(2)) {}
+      : Counting("readAsync"), fd_(call.fd(0)), position_(call.count(1)), target_(call.bytes(2)) {}
 
  protected:
   double count() override { return static_cast<double>(readFully(fd_, position_, target_)); }
@@ -89,7 +89,7 @@ class PartContexts {
     const std::lock_guard<std::mutex> guard(mutex_);
     if (spare_.empty()) {
       Context made(ZSTD_createDCtx());
-      if (!made) throw Failure{ENOMEM, "decodePartAside"};
+      if (!made) throw Failure{ENOMEM, "decodePartAsync"};
       ZSTD_DCtx_setParameter(made.get(), ZSTD_d_windowLogMax, kMaxWindowLog);
       return made;
     }
@@ -156,7 +156,7 @@ Outcome decodedWhole(unsigned codec, const Bytes& body, const Bytes& target) {
   if (codec == kNoCodec) return body.size == target.size ? copied(body, 0, target) : kOtherLength;
   thread_local Context context;
   if (!context) context.reset(ZSTD_createDCtx());
-  if (!context) throw Failure{ENOMEM, "decodeAside"};
+  if (!context) throw Failure{ENOMEM, "decodeAsync"};
   const size_t got = ZSTD_decompressDCtx(context.get(), target.data, target.size, body.data, body.size);
   if (ZSTD_isError(got)) return kBroken;
   return got == target.size ? kDecoded : kOtherLength;
@@ -263,18 +263,18 @@ Body bodyInMemory(const Call& call, bool isPart) {
 
 }  // namespace
 
-napi_value readAside(const Call& call) { return Aside::start(std::make_unique<Reading>(call), call, {2}); }
+napi_value readAsync(const Call& call) { return AsyncWork::start(std::make_unique<Reading>(call), call, {2}); }
 
-napi_value decodeAside(const Call& call) {
-  return Aside::start(std::make_unique<Decoding>(call, bodyInMemory(call, false)), call, {4, 6, 7});
+napi_value decodeAsync(const Call& call) {
+  return AsyncWork::start(std::make_unique<Decoding>(call, bodyInMemory(call, false)), call, {4, 6, 7});
 }
 
-napi_value decodePartAside(const Call& call) {
-  return Aside::start(std::make_unique<Decoding>(call, bodyInMemory(call, true)), call, {4, 6, 7});
+napi_value decodePartAsync(const Call& call) {
+  return AsyncWork::start(std::make_unique<Decoding>(call, bodyInMemory(call, true)), call, {4, 6, 7});
 }
 
-napi_value decodeStoredAside(const Call& call) {
-  return Aside::start(std::make_unique<Decoding>(call, bodyInFile(call)), call, {6, 7});
+napi_value decodeStoredAsync(const Call& call) {
+  return AsyncWork::start(std::make_unique<Decoding>(call, bodyInFile(call)), call, {6, 7});
 }
 
 }  // namespace tardis::calls

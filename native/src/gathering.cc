@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "aside.h"
+#include "async-work.h"
 #include "calls.h"
 #include "digests.h"
 #include "identity.h"
@@ -98,10 +98,10 @@ bool isAsListed(const Row& row, const struct stat& stat) {
 
 // Reads the files of a parcel, directory by directory. `paths` and the ends have a run for each; `outEnds` receives the
 // end of the rows of each directory.
-class Gathering : public Aside {
+class Gathering : public AsyncWork {
  public:
   explicit Gathering(const Call& call)
-      : Aside(kCall),
+      : AsyncWork(kCall),
         paths_(call.bytes(0)),
         rows_(call.bytes(1)),
         contents_(call.bytes(2)),
@@ -426,7 +426,7 @@ class Gathering : public Aside {
 }  // namespace
 
 napi_value readParcel(const Call& call) {
-  return Aside::either(std::make_unique<Gathering>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, 15);
+  return AsyncWork::either(std::make_unique<Gathering>(call), call, {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, 15);
 }
 
 }  // namespace tardis::calls

@@ -5,7 +5,7 @@
 #include <cstring>
 #include <memory>
 
-#include "aside.h"
+#include "async-work.h"
 #include "calls.h"
 #include "row.h"
 #include "sha256.h"
@@ -55,10 +55,10 @@ SHA256_CTX stateOf(const Call& call) {
   return state;
 }
 
-class PartHashing : public Aside {
+class PartHashing : public AsyncWork {
  public:
   explicit PartHashing(const Call& call)
-      : Aside(call.name()), state_(stateOf(call)), into_(call.bytes(0)), part_(call.bytes(1)) {}
+      : AsyncWork(call.name()), state_(stateOf(call)), into_(call.bytes(0)), part_(call.bytes(1)) {}
 
  private:
   void run() final {
@@ -110,7 +110,7 @@ napi_value sha256Begin(const Call& call) {
   return call.buffer(&state, sizeof state);
 }
 
-napi_value sha256Part(const Call& call) { return Aside::either(std::make_unique<PartHashing>(call), call, {0, 1}, 2); }
+napi_value sha256Part(const Call& call) { return AsyncWork::either(std::make_unique<PartHashing>(call), call, {0, 1}, 2); }
 
 napi_value sha256End(const Call& call) {
   SHA256_CTX state = stateOf(call);

@@ -4,7 +4,7 @@
 
 #include <memory>
 
-#include "aside.h"
+#include "async-work.h"
 #include "calls.h"
 #include "files.h"
 
@@ -12,9 +12,9 @@ namespace tardis::calls {
 
 namespace {
 
-class Sync : public Aside {
+class Sync : public AsyncWork {
  public:
-  explicit Sync(const Call& call) : Aside("syncfs"), fd_(call.fd(0)) {}
+  explicit Sync(const Call& call) : AsyncWork("syncfs"), fd_(call.fd(0)) {}
 
  protected:
   void run() override {
@@ -46,6 +46,6 @@ napi_value unlock(const Call& call) {
   return call.nothing();
 }
 
-napi_value syncfs(const Call& call) { return Aside::start(std::make_unique<Sync>(call), call); }
+napi_value syncfs(const Call& call) { return AsyncWork::start(std::make_unique<Sync>(call), call); }
 
 }  // namespace tardis::calls

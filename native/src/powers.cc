@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "aside.h"
+#include "async-work.h"
 #include "calls.h"
 
 namespace tardis::calls {
@@ -26,10 +26,10 @@ Number numberOf(const Bytes& bytes) {
   return number;
 }
 
-class Power : public Aside {
+class Power : public AsyncWork {
  public:
   Power(const Bytes& base, const Bytes& exponent, const Bytes& modulus)
-      : Aside("modPow"),
+      : AsyncWork("modPow"),
         base_(numberOf(base)),
         exponent_(numberOf(exponent)),
         modulus_(numberOf(modulus)),
@@ -74,7 +74,7 @@ napi_value modPow(const Call& call) {
   if (!isOdd || modulus.size > kMostBytes || base.size > kMostBytes || exponent.size > kMostBytes) {
     throw Failure{EINVAL, call.name(), nullptr, "numbers have up to 1024 bytes, and the modulus is odd"};
   }
-  return Aside::start(std::make_unique<Power>(base, exponent, modulus), call);
+  return AsyncWork::start(std::make_unique<Power>(base, exponent, modulus), call);
 }
 
 }  // namespace tardis::calls

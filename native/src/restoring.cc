@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "aside.h"
+#include "async-work.h"
 #include "bodies.h"
 #include "calls.h"
 #include "digests.h"
@@ -107,10 +107,10 @@ struct Room {
   size_t size = 0;
 };
 
-class Restoring : public Aside {
+class Restoring : public AsyncWork {
  public:
   explicit Restoring(const Call& call)
-      : Aside(kCall),
+      : AsyncWork(kCall),
         root_(call.fd(0)),
         paths_(call.text(1)),
         ends_(call.bytes(2)),
@@ -157,7 +157,7 @@ class Restoring : public Aside {
   // Returns what the system refused: for each file of which it refused metadata its index, the bytes of a text (32 bits
   // each), and that text.
   napi_value result(napi_env env) override {
-    if (refused_.empty()) return Aside::result(env);
+    if (refused_.empty()) return AsyncWork::result(env);
     napi_value value = nullptr;
     return napi_create_buffer_copy(env, refused_.size(), refused_.data(), nullptr, &value) == napi_ok ? value : nullptr;
   }
@@ -323,7 +323,7 @@ class Restoring : public Aside {
 }  // namespace
 
 napi_value restoreFiles(const Call& call) {
-  return Aside::either(std::make_unique<Restoring>(call), call, {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12}, 13);
+  return AsyncWork::either(std::make_unique<Restoring>(call), call, {1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12}, 13);
 }
 
 }  // namespace tardis::calls

@@ -9,7 +9,7 @@
 #include <memory>
 #include <vector>
 
-#include "aside.h"
+#include "async-work.h"
 #include "calls.h"
 
 namespace tardis::calls {
@@ -121,14 +121,14 @@ class Mixer {
   const Memory table_;
 };
 
-class Scrypt : public Aside {
+class Scrypt : public AsyncWork {
  public:
   struct Cost {
     size_t count, r, p;
   };
 
   Scrypt(const Bytes& password, const Bytes& salt, const Cost& cost, size_t keyBytes)
-      : Aside("scrypt"),
+      : AsyncWork("scrypt"),
         password_(password.data, password.data + password.size),
         salt_(salt.data, salt.data + salt.size),
         cost_(cost),
@@ -181,7 +181,7 @@ napi_value scrypt(const Call& call) {
   if (!isFit || !areBytes || keyBytes > kMostKeyBytes) {
     throw Failure{EINVAL, call.name(), nullptr, "N is a power of two, and the memory is at most 1 GiB"};
   }
-  return Aside::start(std::make_unique<Scrypt>(password, salt, cost, keyBytes), call);
+  return AsyncWork::start(std::make_unique<Scrypt>(password, salt, cost, keyBytes), call);
 }
 
 }  // namespace tardis::calls

@@ -9,7 +9,12 @@ import {
   openSealed,
   type SealedBody,
 } from '../store/index.js';
-import { type AsideBody, AsideOutcome, type NativeCalls, NO_BODY_CIPHER } from '../system/index.js';
+import {
+  type DecodeArguments,
+  DecodeOutcome,
+  type NativeCalls,
+  NO_BODY_CIPHER,
+} from '../system/index.js';
 
 /** A body of a record or chunk, and buffers for the result. */
 export interface BodyToDecode {
@@ -27,23 +32,23 @@ export interface BodyToDecode {
 }
 
 /** True if the addon has this codec, so that another thread can decode it. */
-export function isDecodedAside(codec: CodecNumber): boolean {
+export function isDecodedByAddon(codec: CodecNumber): boolean {
   return codec === Codec.none || codec === Codec.zstd;
 }
 
 /** Decrypts and decodes a body on a thread of libuv's pool, or here by a codec that the addon lacks. Throws RECORD_DAMAGED. */
 export async function decodeBody(native: NativeCalls, body: BodyToDecode): Promise<void> {
   const { codec, sealed, target, contents, part } = body;
-  if (!isDecodedAside(codec)) {
+  if (!isDecodedByAddon(codec)) {
     decodeHere(native, body);
     return;
   }
   const { cipher, key, nonce, also } = sealed.opening ?? PLAIN;
-  const job: AsideBody = [cipher, key, nonce, also, sealed.body, codec, target, contents];
+  const job: DecodeArguments = [cipher, key, nonce, also, sealed.body, codec, target, contents];
   requireDecoded(
     part === undefined
-      ? await native.decodeAside(...job)
-      : await native.decodePartAside(...job, part.from),
+      ? await native.decodeAsync(...job)
+      : await native.decodePartAsync(...job, part.from),
   );
 }
 
@@ -70,14 +75,14 @@ export const PLAIN = {
 } as const;
 
 function whatIsWrong(outcome: number): string {
-  if (outcome === AsideOutcome.broken) return 'compressed bytes are broken';
-  if (outcome === AsideOutcome.outside) return 'a content is longer than its record';
+  if (outcome === DecodeOutcome.broken) return 'compressed bytes are broken';
+  if (outcome === DecodeOutcome.outside) return 'a content is longer than its record';
   return 'compressed bytes decode to another length';
 }
 
 /** Throws RECORD_DAMAGED unless a body was decoded. */
 export function requireDecoded(outcome: number): void {
-  if (outcome === AsideOutcome.decoded) return;
-  if (outcome === AsideOutcome.changed) throw changedRecord();
+  if (outcome === DecodeOutcome.decoded) return;
+  if (outcome === DecodeOutcome.changed) throw changedRecord();
   throw new TardisError('RECORD_DAMAGED', whatIsWrong(outcome));
 }

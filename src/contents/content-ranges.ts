@@ -19,7 +19,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import { BoundedCache } from '../system/index.js';
-import { decodeBody, isDecodedAside } from './body-decoder.js';
+import { decodeBody, isDecodedByAddon } from './body-decoder.js';
 import { type ChunkedRecord, ChunksHere, chunkedRecord, impossibleLength } from './chunks-here.js';
 import { type DecodedRecords, Pieces, RangeReader } from './range-reader.js';
 import { ReusedBuffers } from './reused-buffers.js';
@@ -209,7 +209,7 @@ class RecordsHere implements DecodedRecords {
     const chunk = await this.here.placed(piece, record, number);
     const { header, sizeBytes } = chunk;
     const codec = header.isRaw ? Codec.none : record.codec;
-    if (!isDecodedAside(codec)) return;
+    if (!isDecodedByAddon(codec)) return;
     const { cipher } = record;
     const stored = await this.here.stored(piece, chunk);
     const sealed = sealedChunk(header, stored, cipher && { cipher, number });

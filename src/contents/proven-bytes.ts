@@ -5,7 +5,7 @@ import type { RecordOpener } from './record-head.js';
 import type { StoredPiece } from './stored-piece.js';
 
 /** Minimum size of a part that is hashed on another thread. Passing on a smaller one takes longer than hashing it. */
-const LEAST_ASIDE_BYTES = 64 << 10;
+const LEAST_ASYNC_BYTES = 64 << 10;
 
 /**
  * Yields the parts of a piece, each valid until the next one is requested. The caller must only read them: another thread
@@ -23,7 +23,7 @@ export async function* provenBytes(
   try {
     for await (const part of parts) {
       await hashing;
-      hashing = native.sha256Part(state, part, part.length >= LEAST_ASIDE_BYTES);
+      hashing = native.sha256Part(state, part, part.length >= LEAST_ASYNC_BYTES);
       hashing?.catch(() => undefined); // thrown when it is awaited
       bytes += part.length;
       let isPast = false;

@@ -29,7 +29,7 @@ import {
   unreadable,
 } from '../store/index.js';
 import {
-  AsideOutcome,
+  DecodeOutcome,
   BODY_PLACE_BYTES,
   CONTENT_ROW_BYTES,
   Credit,
@@ -38,7 +38,7 @@ import {
 import {
   type BodyToDecode,
   decodeBody,
-  isDecodedAside,
+  isDecodedByAddon,
   PLAIN,
   requireDecoded,
 } from './body-decoder.js';
@@ -186,7 +186,7 @@ class Decoding implements ObjectReader {
       return Math.min(bytes, this.source.stored.length);
     }
     try {
-      return await this.system.native.readAside(this.fd(name), position, target.subarray(0, bytes));
+      return await this.system.native.readAsync(this.fd(name), position, target.subarray(0, bytes));
     } catch (error) {
       throw unreadable(error, name);
     }
@@ -233,11 +233,11 @@ class Decoding implements ObjectReader {
     try {
       const fd = this.fd(object);
       const body = [cipher, key, nonce, also, place, codec, target, contents, fd] as const;
-      outcome = await native.decodeStoredAside(...body);
+      outcome = await native.decodeStoredAsync(...body);
     } catch (error) {
       throw unreadRecord(unreadable(error, object), object);
     }
-    if (outcome === AsideOutcome.truncated) throw truncated(object);
+    if (outcome === DecodeOutcome.truncated) throw truncated(object);
     requireDecoded(outcome);
   }
 
@@ -262,7 +262,7 @@ const CHUNKED: DecodeOutput = { isWhole: false, bytes: NO_BYTES, digests: NO_BYT
 /** Maximum number of bytes that are read of a record before its body: header and index of most records. */
 export const RECORD_START_BYTES: number = 8 << 10;
 
-/** Maximum size of a body that `decodeStoredAside` takes. */
+/** Maximum size of a body that `decodeStoredAsync` takes. */
 const MAX_BODY_BYTES = 32 << 20;
 
 async function wholeRecord(
@@ -332,7 +332,7 @@ async function startOf(
  * `Scheme.readable`.
  */
 export function isDecodedFromFile({ codec, scheme, bodyBytes }: RecordHeader): boolean {
-  return isDecodedAside(codec) && scheme !== Scheme.readable && bodyBytes <= MAX_BODY_BYTES;
+  return isDecodedByAddon(codec) && scheme !== Scheme.readable && bodyBytes <= MAX_BODY_BYTES;
 }
 
 /** Rows of some contents of a record, and the range in which they lie. */

@@ -71,7 +71,7 @@ export interface History extends Disposable {
    * True if reading contents, and usually each call, takes a round trip to a server or bucket. Callers should then
    * request data ahead.
    */
-  readonly isFar: boolean;
+  readonly isRemote: boolean;
   /** Keys that decrypt contents and key their digests; undefined if nothing is encrypted. */
   readonly contentKeys: ContentKeys | undefined;
   /** Warnings about returned data without proof, as text for the user. */

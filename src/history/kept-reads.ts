@@ -1,5 +1,5 @@
 /**
- * Reads records of a store that is far away, and keeps them in a temporary file without a name. A record has contents of
+ * Reads records of a remote store, and keeps them in a temporary file without a name. A record has contents of
  * many files, and a reader that meets these files at several places would otherwise fetch it each time. The file is a ring:
  * the oldest record makes room for a new one. If the file cannot be written, records are fetched again.
  */
@@ -169,7 +169,7 @@ export class KeptReads implements ObjectReader {
   }
 }
 
-/** Returns a reader that also keeps what it reads, if the store of a history is far away. It takes ownership of `reader`. */
+/** Returns a reader that also keeps what it reads, if the store of a history is remote. It takes ownership of `reader`. */
 export function keptReads(
   system: Calls,
   { directory }: Pick<History, 'directory'>,

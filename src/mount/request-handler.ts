@@ -154,7 +154,7 @@ export class RequestHandler {
    */
   private interrupt({ bytes, bodyAt }: Request): void {
     const { history, kernel } = this.options;
-    if (!history.isFar) return;
+    if (!history.isRemote) return;
     const uniqueLow = bytes.readUInt32LE(bodyAt);
     const uniqueHigh = bytes.readUInt32LE(bodyAt + 4);
     const end = (): void => kernel.fail({ uniqueLow, uniqueHigh }, Errno.EINTR);

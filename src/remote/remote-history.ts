@@ -62,7 +62,7 @@ export function historyOf(
 }
 
 class RemoteHistory implements History {
-  readonly isFar = true;
+  readonly isRemote = true;
   readonly access = new Access(undefined); // the rights of the session limit what may be read
   readonly directory = undefined;
   readonly beganMs = serverTime;

@@ -33,7 +33,7 @@ interface FileQueueOptions {
   /** Number of threads that run the jobs. */
   readonly workers: number;
   readonly rows: RowMaker;
-  /** Reads the records, if the store is far away. */
+  /** Reads the records, if the store is remote. */
   readonly records: KeptReads | undefined;
   /** Called for each file whose content cannot be located. */
   readonly failed: (file: FileToRestore, error: WireError) => void;
@@ -118,7 +118,7 @@ export class FileQueue {
     const tooMany = held.count - MAX_HELD;
     if (held.count === 0 || (tooMany <= 0 && inFlight.used >= hungryBytes)) return [];
     // A remote store is read ahead in the order of its packs, so many of its records are requested together.
-    const fullBytes = this.history.isFar ? inFlight.limit : 2 * hungryBytes;
+    const fullBytes = this.history.isRemote ? inFlight.limit : 2 * hungryBytes;
     const freeBytes = fullBytes - inFlight.used;
     // If the workers wait for the walk, that costs less than decoding records again for each few of their files.
     const files = tooMany > 0 ? held.take(freeBytes, MAX_HELD / 4) : held.takeFound(freeBytes);

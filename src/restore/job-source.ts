@@ -12,7 +12,7 @@ import {
   isNewFile,
   type RestoreInput,
   type RestoreOutput,
-  serveFarStore,
+  serveRemoteStore,
 } from '../workers/index.js';
 import { readHeader, STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { RestoreJob } from './plan.js';
@@ -75,7 +75,7 @@ export function expectJobs(records: KeptReads | undefined, jobs: readonly Restor
  */
 async function fetched(
   reader: KeptReads,
-  { records, takenBytes }: Pick<FarJob, 'records' | 'takenBytes'>,
+  { records, takenBytes }: Pick<RemoteJob, 'records' | 'takenBytes'>,
 ): Promise<Uint8Array | undefined> {
   const all = Buffer.allocUnsafeSlow(records.reduce((sum, one) => sum + one.recordBytes, 0));
   let end = 0;
@@ -101,14 +101,14 @@ const refuse = (): Promise<never> =>
 const NO_DELTAS: DeltaSource = { sign: refuse, next: refuse, drop: refuse };
 
 /** A job, and the number of bytes that it takes from each record. */
-type FarJob = Omit<RestoreInput, 'source'> & Pick<RestoreJob, 'takenBytes'>;
+type RemoteJob = Omit<RestoreInput, 'source'> & Pick<RestoreJob, 'takenBytes'>;
 
-/** Runs a job. `records` reads those of a store that is far away; undefined if the job can read them itself. */
+/** Runs a job. `records` reads those of a remote store; undefined if the job can read them itself. */
 export async function runJobOf(
   history: History,
   records: KeptReads | undefined,
   jobs: JobRunner,
-  { takenBytes, ...job }: FarJob,
+  { takenBytes, ...job }: RemoteJob,
 ): Promise<RestoreOutput> {
   const { directory } = history;
   if (directory !== undefined) {
@@ -137,10 +137,10 @@ export async function runJobOf(
   if (!needsExactly(job)) source.expect?.(sure.map(rangeOf));
   const perhaps = job.records.filter((_record, index) => mayUpdate.has(index));
   const reader = new ReadAhead(source, sure, perhaps);
-  serveFarStore(port1, reader, history.deltas() ?? NO_DELTAS);
+  serveRemoteStore(port1, reader, history.deltas() ?? NO_DELTAS);
   try {
-    const far = { ...job, source: { port: port2 } };
-    return (await jobs.run('restore', far, [port2])).output;
+    const remote = { ...job, source: { port: port2 } };
+    return (await jobs.run('restore', remote, [port2])).output;
   } finally {
     port1.close();
     reader.close();

@@ -44,7 +44,7 @@ export class ListingsAhead {
 
   /** Announces the directories that are visited next; the last one of `stack` is visited first. */
   comeNext(stack: readonly { readonly entry: Pick<HistoryEntry, 'childId'> | undefined }[]): void {
-    if (!this.history.isFar) return;
+    if (!this.history.isRemote) return;
     const from = Math.max(0, stack.length - TOP_AHEAD);
     for (let index = stack.length - 1; index >= from; index -= 1) {
       const directory = stack[index]!.entry?.childId;

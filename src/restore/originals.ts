@@ -28,9 +28,9 @@ export class Originals {
   private readonly written: Promise<void>[] = [];
   private readonly mostBytes: number;
 
-  /** `isFar`: the store is on another machine. */
-  constructor(isFar: boolean) {
-    this.mostBytes = isFar ? Infinity : MOST_COPIED_HERE_BYTES;
+  /** `isRemote`: the store is on another machine. */
+  constructor(isRemote: boolean) {
+    this.mostBytes = isRemote ? Infinity : MOST_COPIED_HERE_BYTES;
   }
 
   /**

@@ -91,10 +91,10 @@ export function zipDescriptor({ isLarge }: ZipEntry, content: ZipContent): Buffe
 }
 
 function centralHeader(entry: ZipEntry, content: ZipContent, offset: number): Buffer {
-  const isFar = offset >= MAX_UINT32;
+  const isOver32Bits = offset >= MAX_UINT32;
   const large = [
     ...(entry.isLarge ? [content.sizeBytes, content.storedBytes] : []),
-    ...(isFar ? [offset] : []),
+    ...(isOver32Bits ? [offset] : []),
   ];
   const extra = Buffer.concat([
     ...(large.length === 0 ? [] : [extraField(EXTRA_ZIP64, uint64s(large))]),
@@ -104,7 +104,7 @@ function centralHeader(entry: ZipEntry, content: ZipContent, offset: number): Bu
   header.writeUInt32LE(SIGNATURE.central, 0);
   header.writeUInt16LE(MADE_BY, 4);
   common(entry).copy(header, 6);
-  if (isFar) header.writeUInt16LE(VERSION_64, 6);
+  if (isOver32Bits) header.writeUInt16LE(VERSION_64, 6);
   header.writeUInt32LE(content.crc, 16);
   header.writeUInt32LE(entry.isLarge ? MAX_UINT32 : content.storedBytes, 20);
   header.writeUInt32LE(entry.isLarge ? MAX_UINT32 : content.sizeBytes, 24);
@@ -112,7 +112,7 @@ function centralHeader(entry: ZipEntry, content: ZipContent, offset: number): Bu
   header.writeUInt16LE(extra.length, 30);
   const isDirectory = entry.name.at(-1) === SLASH;
   header.writeUInt32LE(((entry.mode << 16) >>> 0) + (isDirectory ? IS_DIRECTORY : 0), 38);
-  header.writeUInt32LE(isFar ? MAX_UINT32 : offset, 42);
+  header.writeUInt32LE(isOver32Bits ? MAX_UINT32 : offset, 42);
   return Buffer.concat([header, entry.name, extra]);
 }
 

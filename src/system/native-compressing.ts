@@ -33,7 +33,7 @@ export interface CompressingCalls {
    * n-th 32 bytes of `digests`. `wanted` has WANTED_RECORD_BYTES for each record, at the offsets of `WantedRecord`; they
    * are zeros afterwards, since they contain keys. The contents of a record are the next ones of `order`. `lengths`
    * receives the length of each record, `time` the milliseconds of the work (64 bits).
-   * With `isAside`, it works on a thread of libuv's pool and returns a promise. The buffers must not be used, transferred or
+   * With `isAsync`, it works on a thread of libuv's pool and returns a promise. The buffers must not be used, transferred or
    * released before that is settled.
    */
   buildRecords(
@@ -46,7 +46,7 @@ export interface CompressingCalls {
     target: Uint8Array,
     lengths: Uint8Array,
     time: Uint8Array,
-    isAside: boolean,
+    isAsync: boolean,
   ): Promise<number> | number;
 }
 

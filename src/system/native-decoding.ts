@@ -3,8 +3,8 @@
  * or released before the promise is settled.
  */
 
-/** Results of `decodeAside`. */
-export const AsideOutcome = Object.freeze({
+/** Results of `decodeAsync`. */
+export const DecodeOutcome = Object.freeze({
   decoded: 0,
   /** The body was not encrypted with this key, or was changed. */
   changed: 1,
@@ -22,8 +22,8 @@ export const NO_BODY_CIPHER = 2;
 /** Bytes for each content: 32 of its digest, then its offset and size as u32. */
 export const CONTENT_ROW_BYTES = 40;
 
-/** Parameters of `decodeAside`, and the first ones of `decodePartAside`. */
-export type AsideBody = readonly [
+/** Parameters of `decodeAsync`, and the first ones of `decodePartAsync`. */
+export type DecodeArguments = readonly [
   /** A `BodyCipherNumber` or `NO_BODY_CIPHER`. */
   cipher: number,
   key: Uint8Array,
@@ -42,7 +42,7 @@ export type AsideBody = readonly [
 /** Bytes of the place of a body in a file. */
 export const BODY_PLACE_BYTES = 24;
 
-/** Parameters of `decodeStoredAside`: those of `decodeAside`, with a place in the file in place of the body. */
+/** Parameters of `decodeStoredAsync`: those of `decodeAsync`, with a place in the file in place of the body. */
 type StoredBody = readonly [
   cipher: number,
   key: Uint8Array,
@@ -64,18 +64,20 @@ export interface DecodingCalls {
   /**
    * Reads until `target` is full or the file ends. Resolves with the number of bytes. `fd` must stay open meanwhile.
    */
-  readAside(fd: number, position: number, target: Uint8Array): Promise<number>;
-  /** Decrypts `body` and decodes it into `target`, which it fills exactly. Resolves with an `AsideOutcome`. */
-  decodeAside(...body: AsideBody): Promise<number>;
+  readAsync(fd: number, position: number, target: Uint8Array): Promise<number>;
+  /** Decrypts `body` and decodes it into `target`, which it fills exactly. Resolves with an `DecodeOutcome`. */
+  decodeAsync(...body: DecodeArguments): Promise<number>;
   /**
    * Decodes only a part of `body` into `target`: as many bytes as `target` has, from position `from` of the decoded
    * bytes. Bytes after this part are not decoded, so damage in them is not found. Otherwise the call works as
-   * `decodeAside`.
+   * `decodeAsync`.
    */
-  decodePartAside(...bodyAndFrom: readonly [...body: AsideBody, from: number]): Promise<number>;
+  decodePartAsync(
+    ...bodyAndFrom: readonly [...body: DecodeArguments, from: number]
+  ): Promise<number>;
   /**
-   * Reads a body of at most 32 MiB from a file and decodes it as `decodeAside` does, or a part of it as
-   * `decodePartAside` does.
+   * Reads a body of at most 32 MiB from a file and decodes it as `decodeAsync` does, or a part of it as
+   * `decodePartAsync` does.
    */
-  decodeStoredAside(...body: StoredBody): Promise<number>;
+  decodeStoredAsync(...body: StoredBody): Promise<number>;
 }

@@ -20,7 +20,7 @@ export interface GatheringCalls {
    * offset of its row, and the offset in `out` where its row belongs. Such entries differ from their rows, changed while they
    * were read, have holes or an inexact time, or do not fit; or an error occurred.
    *
-   * With `isAside`, the call works on a thread of libuv's pool and returns a promise. The buffers must not be used,
+   * With `isAsync`, the call works on a thread of libuv's pool and returns a promise. The buffers must not be used,
    * transferred or released before that is settled. The call fails only if an argument is malformed.
    */
   readParcel(
@@ -40,7 +40,7 @@ export interface GatheringCalls {
       outEnds: Uint8Array,
       identities: Uint8Array,
       undecided: Uint8Array,
-      isAside: boolean,
+      isAsync: boolean,
     ]
   ): Promise<void> | void;
 }

@@ -16,7 +16,7 @@ export interface RestoringCalls {
    * error occurred. Nothing of it is left. `counts` receives a Float64Array, whose numbers are those of RestoreCount.
    * Returns what the system refused, for `refusedOfFiles`.
    *
-   * With `isAside`, the call works on a thread of libuv's pool and returns a promise. The buffers must not be used,
+   * With `isAsync`, the call works on a thread of libuv's pool and returns a promise. The buffers must not be used,
    * transferred or released before that is settled, and all descriptors must stay open. The call fails only if an argument
    * is malformed.
    */
@@ -35,7 +35,7 @@ export interface RestoringCalls {
       fetched: Uint8Array,
       undecided: Uint8Array,
       counts: Uint8Array,
-      isAside: boolean,
+      isAsync: boolean,
     ]
   ): Promise<Buffer | undefined> | Buffer | undefined;
 }

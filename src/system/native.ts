@@ -2,7 +2,7 @@
  * The native addon. It has system calls that Node lacks, calls that read a whole directory or file at once, and
  * SHA-256.
  *
- * All calls but `modPow`, `scrypt`, `syncfs`, those of `DecodingCalls` and those with `isAside` are synchronous. Any thread may
+ * All calls but `modPow`, `scrypt`, `syncfs`, those of `DecodingCalls` and those with `isAsync` are synchronous. Any thread may
  * make any call. Paths and names are bytes without a terminator. A path or name that contains a NUL fails with EINVAL. So
  * does a name that is empty, `.` or `..`, or that contains a `/`. Errors have the properties of Node's own file calls:
  * `code`, `errno` (negative), `syscall`. `ENOTREG` (errno 0) means that the path is not a regular file. An argument of a
@@ -328,10 +328,10 @@ export interface NativeCalls
   /** Returns the state of a SHA-256 of no bytes, for `sha256Part`. */
   sha256Begin(): Buffer;
   /**
-   * Adds bytes to the state of a SHA-256. With `isAside`, the call works on a thread of libuv's pool and returns a promise.
+   * Adds bytes to the state of a SHA-256. With `isAsync`, the call works on a thread of libuv's pool and returns a promise.
    * Until it is settled, the state must not be used, and the bytes must not be changed, transferred or freed.
    */
-  sha256Part(state: Uint8Array, bytes: Uint8Array, isAside: boolean): Promise<void> | undefined;
+  sha256Part(state: Uint8Array, bytes: Uint8Array, isAsync: boolean): Promise<void> | undefined;
   /** Returns the digest of all bytes that were added to a state. */
   sha256End(state: Uint8Array): Buffer;
 

@@ -10,7 +10,7 @@ export { openJobs, openRestoreJobs } from './open-jobs.js';
 export type { RawRules } from './raw-types.js';
 export { closeRow, isSameAccess, readAttributesOf } from './read-attributes.js';
 export * from './target-file.js';
-export { serveFarStore } from './store-proxy.js';
+export { serveRemoteStore } from './store-proxy.js';
 export { SharedDigests } from './recent-digests.js';
 export * from './directory-block.js';
 export { RACY_WINDOW_NS } from './inspect.js';

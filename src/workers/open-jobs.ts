@@ -14,7 +14,7 @@ interface OpenJobsOptions extends PoolOptions {
 }
 
 /** Maximum number of jobs on threads of libuv's pool, which has four; one is left for other work. */
-const MOST_ASIDE = 3;
+const MOST_LIBUV_THREADS = 3;
 const RESTORE_DIGESTS = 8;
 /**
  * Time that a restore's other jobs take in the calling thread before a pool is started. A tree of small files has few of
@@ -30,14 +30,14 @@ export async function openJobs(
   system: System,
   { mayBeFew = false, isForRestores = false, isForBackups = false, ...options }: OpenJobsOptions,
 ): Promise<JobRunner> {
-  const isAside = (isForBackups || isForRestores) && options.threads <= MOST_ASIDE;
-  const isBeside = isAside && isForRestores;
+  const isOnLibuv = (isForBackups || isForRestores) && options.threads <= MOST_LIBUV_THREADS;
+  const isBeside = isOnLibuv && isForRestores;
   const enoughWorkMs = isBeside ? ENOUGH_BESIDE_MS : undefined;
   const others = await openThreads(system, mayBeFew || isBeside, { ...options, enoughWorkMs });
-  if (!isAside) return others;
+  if (!isOnLibuv) return others;
   const { LibuvJobs } = await import('./libuv-jobs.js');
   // One more than there are threads: after a job, a thread waits until the main thread has prepared the next one.
-  return new LibuvJobs(system, Math.min(options.threads + 1, MOST_ASIDE), others);
+  return new LibuvJobs(system, Math.min(options.threads + 1, MOST_LIBUV_THREADS), others);
 }
 
 /** Returns what `openJobs` does, for restores: they send nothing, so hardly a digest has to be remembered. */

@@ -167,7 +167,7 @@ class RestoreRun {
   private readonly reader: RecordReader;
   private readonly backend: ObjectReader;
   /** The reader of a store on another machine; otherwise undefined. */
-  private readonly far: StoreProxy | undefined;
+  private readonly remote: StoreProxy | undefined;
 
   constructor(
     private readonly input: RestoreInput,
@@ -179,8 +179,8 @@ class RestoreRun {
     this.inParts = new Map(input.inParts.map(({ file, pieces }) => [file, pieces]));
     // Opened for one job only. At any time a pack may be replaced, and its name reused by another store.
     const { source } = input;
-    this.far = 'port' in source ? new StoreProxy(source.port) : undefined;
-    this.backend = this.far ?? backendOf(system, input);
+    this.remote = 'port' in source ? new StoreProxy(source.port) : undefined;
+    this.backend = this.remote ?? backendOf(system, input);
     this.reader = new RecordReader(this.backend, system.native, memory, input.keys);
     this.directoryFds = new Int32Array(input.directoryEnds.length).fill(-1);
   }
@@ -361,8 +361,9 @@ class RestoreRun {
   private async isInMemory(file: FileTask): Promise<boolean> {
     const [only] = file.pieces;
     // A large file is not read from a remote store before it is known if a delta suffices.
-    const isFarAndLarge = this.far !== undefined && (only?.sizeBytes ?? 0) >= LEAST_DELTA_BYTES;
-    if (file.pieces.length > 1 || this.isSparse(file) || isFarAndLarge) return false;
+    const isRemoteAndLarge =
+      this.remote !== undefined && (only?.sizeBytes ?? 0) >= LEAST_DELTA_BYTES;
+    if (file.pieces.length > 1 || this.isSparse(file) || isRemoteAndLarge) return false;
     return only === undefined || this.reader.isWhole(this.record(only));
   }
 
@@ -427,10 +428,10 @@ class RestoreRun {
     file: FileTask,
   ): Promise<FileUpdate | undefined> {
     // A server cannot make deltas of encrypted contents.
-    const canUpdate = this.far !== undefined && this.input.keys === undefined;
+    const canUpdate = this.remote !== undefined && this.input.keys === undefined;
     if (!canUpdate || this.isSparse(file)) return undefined;
     const wantedBytes = file.pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
-    return FileUpdate.begin(this.system, this.far, { directoryFd, name, wantedBytes });
+    return FileUpdate.begin(this.system, this.remote, { directoryFd, name, wantedBytes });
   }
 
   /** Writes a file in parts or chunks while it is decoded. Removes it again if a digest is wrong. */

@@ -68,7 +68,11 @@ export class StoreProxy implements ObjectReader, DeltaSource {
 }
 
 /** Serves requests from `port` until it is closed. */
-export function serveFarStore(port: MessagePort, reader: ObjectReader, deltas: DeltaSource): void {
+export function serveRemoteStore(
+  port: MessagePort,
+  reader: ObjectReader,
+  deltas: DeltaSource,
+): void {
   port.on('message', (call: CallRequest<StoreRequest>) => {
     void replyTo(call, (request) => resultOf(request, reader, deltas)).then((reply) => {
       port.postMessage(reply, transferOfReply(reply));

@@ -22,7 +22,7 @@ class Lab {
   readonly record: Buffer;
   readonly ranges: ContentRanges;
   /** Number of chunks that another thread has decoded. */
-  decodedAside = 0;
+  decodedAsync = 0;
   /** The place of the chunk that another thread decoded last. */
   last: Uint8Array | undefined;
   decoding: Promise<number> | undefined;
@@ -40,11 +40,11 @@ class Lab {
     const { native: calls } = nodeSystem();
     const native = new Proxy(calls, {
       get: (target, name: keyof typeof calls) => {
-        if (name !== 'decodeAside') return target[name];
-        return async (...body: Parameters<typeof calls.decodeAside>) => {
-          this.decodedAside += 1;
+        if (name !== 'decodeAsync') return target[name];
+        return async (...body: Parameters<typeof calls.decodeAsync>) => {
+          this.decodedAsync += 1;
           [, , , , , , this.last] = body;
-          this.decoding = calls.decodeAside(...body);
+          this.decoding = calls.decodeAsync(...body);
           return this.decoding;
         };
       },
@@ -81,14 +81,14 @@ for (const codec of [Codec.none, Codec.zstd, Codec.zlib]) {
       const lab = new Lab(codec);
       t.true((await readInOrder(lab, partBytes)).equals(CONTENT), `parts of ${partBytes}`);
       // The first three chunks do not show an order. The addon has no zlib, but can read the chunks that are stored raw.
-      t.is(lab.decodedAside, codec === Codec.zlib ? RAW_CHUNKS : CHUNKS - 3);
+      t.is(lab.decodedAsync, codec === Codec.zlib ? RAW_CHUNKS : CHUNKS - 3);
     }
   });
 }
 
 test('ranges in any order have the right bytes', async (t) => {
   const random = seededRandom(seed);
-  let decodedAside = 0;
+  let decodedAsync = 0;
   for (let round = 0; round < 12; round += 1) {
     const lab = new Lab();
     let at = 0;
@@ -99,9 +99,9 @@ test('ranges in any order have the right bytes', async (t) => {
       t.true((await lab.read(at, bytes)).equals(CONTENT.subarray(at, at + bytes)), `seed ${seed}`);
       at += bytes;
     }
-    decodedAside += lab.decodedAside;
+    decodedAsync += lab.decodedAsync;
   }
-  t.true(decodedAside > 0);
+  t.true(decodedAsync > 0);
 });
 
 test('a damaged chunk that is decoded ahead fails the read that needs it, and no other', async (t) => {

@@ -25,7 +25,7 @@ class Lab {
   private readonly file: string;
   private readonly pieces: ContentPiece[][] = [];
 
-  constructor(t: ExecutionContext, records: number, isFar = false, size = BYTES) {
+  constructor(t: ExecutionContext, records: number, isRemote = false, size = BYTES) {
     const home = scratchInMemory(t);
     fs.mkdirSync(path.join(home, 'packs'));
     this.file = path.join(home, 'packs/1');
@@ -46,7 +46,7 @@ class Lab {
       position += bytes.length;
     }
     fs.writeFileSync(this.file, Buffer.concat(made));
-    const directory = isFar ? undefined : { path: home, client: 'me', catalogPath: '' };
+    const directory = isRemote ? undefined : { path: home, client: 'me', catalogPath: '' };
     const history = { directory, contentKeys: undefined } as unknown as History;
     const read = async (_name: string, from: number, target: Uint8Array, bytes: number) => {
       target.set(fs.readFileSync(this.file).subarray(from, from + bytes));
@@ -59,23 +59,23 @@ class Lab {
     const system = nodeSystem();
     const { native } = system;
     const counting = Object.create(native, {
-      decodePartAside: {
-        value: (...words: Parameters<typeof native.decodePartAside>) => {
+      decodePartAsync: {
+        value: (...words: Parameters<typeof native.decodePartAsync>) => {
           this.alone += 1;
-          return native.decodePartAside(...words);
+          return native.decodePartAsync(...words);
         },
       },
-      decodeAside: {
-        value: (...words: Parameters<typeof native.decodeAside>) => {
+      decodeAsync: {
+        value: (...words: Parameters<typeof native.decodeAsync>) => {
           this.whole += 1;
-          return native.decodeAside(...words);
+          return native.decodeAsync(...words);
         },
       },
-      decodeStoredAside: {
-        value: (...words: Parameters<typeof native.decodeStoredAside>) => {
+      decodeStoredAsync: {
+        value: (...words: Parameters<typeof native.decodeStoredAsync>) => {
           const isAlone = Buffer.from(words[4]).readDoubleLE(16) >= 0;
           this[isAlone ? 'alone' : 'whole'] += 1;
-          return native.decodeStoredAside(...words);
+          return native.decodeStoredAsync(...words);
         },
       },
     }) as typeof native;
@@ -106,10 +106,10 @@ function contentOf(record: number, at: number, bytes = BYTES): Buffer {
   return content;
 }
 
-for (const isFar of [false, true]) {
-  const where = isFar ? 'on a server' : 'of a directory';
+for (const isRemote of [false, true]) {
+  const where = isRemote ? 'on a server' : 'of a directory';
   test(`a record is decoded once, and no further than its only content: ${where}`, async (t) => {
-    const lab = new Lab(t, 3, isFar);
+    const lab = new Lab(t, 3, isRemote);
     lab.plan(lab.piece(0, 2), lab.piece(1), lab.piece(2, 3), lab.piece(1, 3));
     t.deepEqual(await lab.reads.take(lab.piece(0, 2)), contentOf(0, 2));
     t.deepEqual(await lab.reads.take(lab.piece(1)), contentOf(1, 0));

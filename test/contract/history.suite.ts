@@ -517,6 +517,6 @@ function sealsSuite(ask: Ask, isEncrypting: boolean): void {
   ask('contents have keys only if the client encrypts', async (t, history) => {
     t.is(history.contentKeys !== undefined, isEncrypting);
     t.is(history.client, 'me');
-    t.is(history.directory === undefined, history.isFar);
+    t.is(history.directory === undefined, history.isRemote);
   });
 }

@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { FarClient, startNode } from '../helpers/bucket-nodes.js';
+import { NodeClient, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn, exited } from '../helpers/codes.js';
 import {
@@ -24,7 +24,7 @@ const OWN_PASSWORD = 'the words of the account';
 interface Lab {
   readonly lab: ServedLab;
   /** The client's owner, and its password on machines with the access key. */
-  readonly me: FarClient;
+  readonly me: NodeClient;
   readonly words: readonly string[];
   /** Runs `sonic account` on a machine with the access key. */
   account(machine: string, ...args: string[]): Promise<Outcome>;
@@ -33,7 +33,7 @@ interface Lab {
 async function labOf(t: ExecutionContext, args: readonly string[] = []): Promise<Lab> {
   const lab = await ServedLab.start(t);
   makeTree(lab.source, [file('letter', 'x'), file('large', noise(1, 300_000))]);
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   fs.writeFileSync(lab.at('own'), OWN_PASSWORD, { mode: 0o600 });
   const words = ['--password-file', lab.at('me.secret')];
   await lab.backUp('laptop', [...words, '--create', ...args]);

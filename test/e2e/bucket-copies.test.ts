@@ -3,7 +3,7 @@
 import fs from 'node:fs';
 import test from 'ava';
 import { ServedLab } from '../helpers/bucket-lab.js';
-import { FarClient, startNode } from '../helpers/bucket-nodes.js';
+import { NodeClient, startNode } from '../helpers/bucket-nodes.js';
 import { backupsRunHere, jsonLines, poolsStayAway, type Server } from '../helpers/commands.js';
 import { noise } from '../helpers/tree.js';
 
@@ -25,7 +25,7 @@ test('a client is copied to servers over one bucket, and another one goes on whe
     },
   });
   const store = ['-D', lab.at('store')];
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   await me.succeed(store, 'tardis', ['--local', '--create', lab.source]);
   const accepting = ['--accept-copies'];
   const [one, two] = [

@@ -4,7 +4,7 @@ import fs from 'node:fs';
 import test from 'ava';
 import { parseKeyRecord } from '../../src/crypto/index.js';
 import { CLIENT, ServedLab, STORE } from '../helpers/bucket-lab.js';
-import { FarClient, startNode } from '../helpers/bucket-nodes.js';
+import { NodeClient, startNode } from '../helpers/bucket-nodes.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 
@@ -53,11 +53,11 @@ test('a server on a bucket sets the password of a client that has none', async (
   await lab.succeed('one', 'sonic', ['create']);
   const node = await startNode(t, lab, 'node');
   const to = ['--server', '127.0.0.1', '--port', String(node.port), '--insecure-tcp'];
-  const owner = new FarClient(lab, 'me', FIRST);
+  const owner = new NodeClient(lab, 'me', FIRST);
   await owner.succeed(to, 'sonic', ['setpass']);
-  const stranger = new FarClient(lab, 'me', SECOND);
+  const stranger = new NodeClient(lab, 'me', SECOND);
   t.is(codeIn(await stranger.run(to, 'lstardis', [])), 'LOGIN_FAILED');
-  t.is((await new FarClient(lab, 'me', FIRST).sets(to)).length, 0);
+  t.is((await new NodeClient(lab, 'me', FIRST).sets(to)).length, 0);
   t.is(codeIn(await lab.run('one', 'lstardis', [])), 'PASSWORD_NEEDED');
 });
 

@@ -2,7 +2,7 @@
 /** Several servers over one bucket: a client finds the one that has its session, and another one takes over. */
 import fs from 'node:fs';
 import test from 'ava';
-import { FarClient, startNode } from '../helpers/bucket-nodes.js';
+import { NodeClient, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway, type Server } from '../helpers/commands.js';
@@ -59,7 +59,7 @@ async function startLab(t: Parameters<typeof startNode>[0], options: S3Options =
   const small = ['--config', lab.at('small.cfg')];
   fs.writeFileSync(small[1]!, SMALL);
   const [one, two] = [await startNode(t, lab, 'one', small), await startNode(t, lab, 'two', small)];
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   const to = toAny(one, two);
   await me.succeed(to, 'tardis', ['--create', lab.source]);
   return { at, lab, one, two, me, to };
@@ -138,7 +138,7 @@ test('a backup is complete if its server is killed or paused at any request', as
   const small = ['--config', lab.at('small.cfg')];
   fs.writeFileSync(small[1]!, SMALL);
   const two = await startNode(t, lab, 'two', small);
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   await me.succeed(two.clientArgs, 'tardis', ['--create', lab.source]);
   const moments = Array.from({ length: MOST_REQUESTS }, (_, at) =>
     (['SIGKILL', 'SIGSTOP'] as const).flatMap((signal) =>
@@ -347,7 +347,7 @@ test('clients back up through three servers at once, and go on when one is kille
   const three = await startNode(t, lab, 'three');
   growMuch(lab.source);
   const all = [one, two, three];
-  const clients = Array.from({ length: 3 }, (_, number) => new FarClient(lab, `client-${number}`));
+  const clients = Array.from({ length: 3 }, (_, number) => new NodeClient(lab, `client-${number}`));
   at.set(12, () => {
     void one.kill();
     return 'apply, drop';

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { FarClient, startNode } from '../helpers/bucket-nodes.js';
+import { NodeClient, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import {
@@ -55,7 +55,7 @@ test('a quota covers the clients of an account at all servers of a bucket', asyn
       .filter((key) => key.includes(`/c/${client}/`) && !key.includes('/snap/'))
       .reduce((sum, key) => sum + lab.server.objects.bytesOf(key)!.length, 0);
   const [one, two] = [await startNode(t, lab, 'one'), await startNode(t, lab, 'two')];
-  const [me, you] = [new FarClient(lab, 'me'), new FarClient(lab, 'you')];
+  const [me, you] = [new NodeClient(lab, 'me'), new NodeClient(lab, 'you')];
   const other = lab.at('other');
   fs.mkdirSync(other);
   fs.writeFileSync(path.join(other, 'large'), noise(77, 2 * MIB));

@@ -2,7 +2,7 @@
 /** A server over a bucket: clients that have no access key, with passwords and without, beside machines that have one. */
 import fs from 'node:fs';
 import test from 'ava';
-import { FarClient, SECRET, startNode } from '../helpers/bucket-nodes.js';
+import { NodeClient, SECRET, startNode } from '../helpers/bucket-nodes.js';
 import { ServedLab, STORE } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway, run, Server } from '../helpers/commands.js';
@@ -20,7 +20,7 @@ test('clients with and without encryption back up through a server over a bucket
   const lab = await ServedLab.grown(t);
   const server = await startNode(t, lab, 'node');
   const to = server.clientArgs;
-  const [sealed, plain] = [new FarClient(lab, 'sealed'), new FarClient(lab, 'plain')];
+  const [sealed, plain] = [new NodeClient(lab, 'sealed'), new NodeClient(lab, 'plain')];
   await sealed.succeed(to, 'tardis', ['--create', lab.source]);
   await plain.succeed(to, 'tardis', ['--create', '--no-crypt', lab.source]);
   for (const client of [sealed, plain]) {
@@ -29,10 +29,10 @@ test('clients with and without encryption back up through a server over a bucket
     t.deepEqual(await client.restored(to), [], client.name);
     t.is((await client.sets(to)).length, 2);
     await client.succeed(to, 'sonic', ['check', '--read-data']);
-    const other = new FarClient(lab, client.name, 'another secret');
+    const other = new NodeClient(lab, client.name, 'another secret');
     t.is(codeIn(await other.run(to, 'lstardis', [])), 'LOGIN_FAILED');
   }
-  const unknown = new FarClient(lab, 'nobody');
+  const unknown = new NodeClient(lab, 'nobody');
   t.is(codeIn(await unknown.run(to, 'lstardis', [])), 'LOGIN_FAILED');
   t.is((await server.stop()).status, 0);
 });
@@ -43,7 +43,7 @@ test('what machines with the access key store, and other servers, is seen by a s
   fs.writeFileSync(config, `[Tardis]\nMetricsFile = ${lab.at('two.prom')}\nWatchInterval = 1\n`);
   const one = await startNode(t, lab, 'one');
   const two = await startNode(t, lab, 'two', ['--config', config]);
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   await me.succeed(one.clientArgs, 'tardis', ['--create', lab.source]);
   t.is((await me.sets(two.clientArgs)).length, 1);
   lab.change(1);
@@ -66,14 +66,14 @@ test('what machines with the access key store, and other servers, is seen by a s
   const change = ['chpass', '--newpassword-file', next];
   await me.succeed(one.clientArgs, 'sonic', change);
   t.is(codeIn(await me.run(two.clientArgs, 'lstardis', [])), 'LOGIN_FAILED');
-  const again = new FarClient(lab, 'me', 'the next secret');
+  const again = new NodeClient(lab, 'me', 'the next secret');
   t.is((await again.sets(two.clientArgs)).length, 4);
   // A plain client changes its password, too, since it protects against those who have no access key.
-  const plain = new FarClient(lab, 'plain');
+  const plain = new NodeClient(lab, 'plain');
   await plain.succeed(one.clientArgs, 'tardis', ['--create', '--no-crypt', lab.source]);
   await plain.succeed(one.clientArgs, 'sonic', change);
   t.is(codeIn(await plain.run(two.clientArgs, 'lstardis', [])), 'LOGIN_FAILED');
-  const later = new FarClient(lab, 'plain', 'the next secret');
+  const later = new NodeClient(lab, 'plain', 'the next secret');
   t.is((await later.sets(two.clientArgs)).length, 1);
 });
 
@@ -86,7 +86,7 @@ test('a server reports that its bucket is away, and not where it is; and goes on
   const ask = (what: string): Promise<Response> => fetch(`http://127.0.0.1:${port}/${what}`);
   const answers = async (): Promise<number | undefined> =>
     readOpenMetrics(await (await ask('metrics')).text()).get('tardis_store_answers');
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   await me.succeed(to, 'tardis', ['--create', lab.source]);
   await until(async () => (await ask('health')).status === 200);
   t.is(await answers(), 1);
@@ -133,7 +133,7 @@ test('a server goes on after its access key was exchanged in the file of profile
   const fromFile = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
   const env = { ...lab.on('node'), ...fromFile, AWS_SHARED_CREDENTIALS_FILE: file };
   const server = await Server.during(t, STORE, [], { env });
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   await me.succeed(server.clientArgs, 'tardis', ['--create', lab.source]);
   exchange({ accessKeyId: 'AKNEXT', secretAccessKey: 'the next secret' });
   lab.change(1);
@@ -155,7 +155,7 @@ test('a server does not start over a bucket that it cannot use', async (t) => {
 test('servers of one bucket give an unknown name one salt', async (t) => {
   const lab = await ServedLab.start(t);
   const [one, two] = [await startNode(t, lab, 'one'), await startNode(t, lab, 'two')];
-  const nobody = new FarClient(lab, 'nobody', SECRET);
+  const nobody = new NodeClient(lab, 'nobody', SECRET);
   const requests: number[] = [];
   for (const server of [one, two, two]) {
     const from = lab.server.requests.length;
@@ -185,7 +185,7 @@ test('a server over a bucket purges sets, and frees what only they needed', asyn
   fs.writeFileSync(config, `[Tardis]\n${rules.join('\n')}\n`);
   const server = await startNode(t, lab, 'node', ['--config', config]);
   const to = server.clientArgs;
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   await me.succeed(to, 'tardis', ['--create', lab.source]);
   const isPack = (key: string): boolean => key.includes('/packs/');
   const packs = (): number => lab.server.objects.keys().filter(isPack).length;
@@ -220,7 +220,7 @@ test('a backup through a server goes on after another machine has written to its
   lab.grow();
   const server = await startNode(t, lab, 'node');
   const to = server.clientArgs;
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   await me.succeed(to, 'tardis', ['--create', lab.source]);
   lab.change(1);
   strike.left = 2;
@@ -240,7 +240,7 @@ test('a path is forgotten in the bucket by a server when its request is due', as
   fs.writeFileSync(config, '[Tardis]\nForgetAfter = 1\nLeastAge = 1\nGcInterval = 0.3\n');
   const server = await startNode(t, lab, 'node', ['--config', config]);
   const to = server.clientArgs;
-  const me = new FarClient(lab, 'me');
+  const me = new NodeClient(lab, 'me');
   await me.succeed(to, 'tardis', ['--create', '--no-crypt', lab.source]);
   const secret = `${lab.source}/docs/secret`;
   fs.writeFileSync(secret, noise('secret', 50_000));

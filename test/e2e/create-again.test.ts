@@ -31,13 +31,13 @@ interface Ground extends ReturnType<typeof lab> {
   readonly way: readonly string[];
 }
 
-async function ground(t: ExecutionContext, isFar: boolean): Promise<Ground> {
+async function ground(t: ExecutionContext, isRemote: boolean): Promise<Ground> {
   const home = lab(t);
   addTo(
     home.source,
     dir('large', [file('one', noise('one', 6 * MIB)), file('two', noise('two', MIB))]),
   );
-  if (!isFar) return { ...home, server: undefined, way: [...home.place, '--local'] };
+  if (!isRemote) return { ...home, server: undefined, way: [...home.place, '--local'] };
   const server = await Server.during(t, home.store);
   return { ...home, server, way: [...server.clientArgs, '-C', 'me'] };
 }
@@ -66,21 +66,21 @@ const KINDS: Readonly<Record<string, (home: Ground) => string[]>> = {
   'with a key file': ({ at }) => [SECRET, '--keys', at('keys')],
 };
 
-const CASES = [false, true].flatMap((isFar) =>
+const CASES = [false, true].flatMap((isRemote) =>
   Object.keys(KINDS).flatMap((kind) =>
-    Object.keys(MOMENTS).map((moment) => ({ isFar, kind, moment })),
+    Object.keys(MOMENTS).map((moment) => ({ isRemote, kind, moment })),
   ),
 );
 
-for (const { isFar, kind, moment } of ofThisRun(CASES, (one) => [
-  one.isFar ? 'far' : 'near',
+for (const { isRemote, kind, moment } of ofThisRun(CASES, (one) => [
+  one.isRemote ? 'far' : 'near',
   one.kind,
   one.moment,
 ])) {
   const more = KINDS[kind]!;
-  const where = isFar ? 'by a server' : 'by a store';
+  const where = isRemote ? 'by a server' : 'by a store';
   test(`a client ${kind} that was made by a backup killed ${moment} ${where} is gone on with`, async (t) => {
-    const home = await ground(t, isFar);
+    const home = await ground(t, isRemote);
     const keys = more(home);
     const command = [...home.way, '--create', ...keys, home.source];
     await killed(command, path.join(home.store, 'me'), moment);
@@ -106,10 +106,10 @@ for (const { isFar, kind, moment } of ofThisRun(CASES, (one) => [
   });
 }
 
-for (const isFar of [false, true]) {
-  const where = isFar ? 'by a server' : 'by a store';
+for (const isRemote of [false, true]) {
+  const where = isRemote ? 'by a server' : 'by a store';
   test(`without the password of a client that was only begun, none of its name is made ${where}`, async (t) => {
-    const home = await ground(t, isFar);
+    const home = await ground(t, isRemote);
     const command = [...home.way, '--create'];
     const client = path.join(home.store, 'me');
     await killed([...command, SECRET, home.source], client, 'when contents are there');

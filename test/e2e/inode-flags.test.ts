@@ -93,24 +93,24 @@ function check(
   t.deepEqual(Object.fromEntries(names.map((name, at) => [name, found[at]])), wanted);
 }
 
-for (const isFar of [false, true]) {
-  const where = isFar ? 'a server, of a client that encrypts' : 'a store';
+for (const isRemote of [false, true]) {
+  const where = isRemote ? 'a server, of a client that encrypts' : 'a store';
   test(`flags of files and directories come back from ${where}`, async (t) => {
     const made = lab(t);
     if (made === undefined) return;
     const { at, source, place } = made;
     check(t, source);
-    const server = isFar ? await Server.start(at('store')) : undefined;
+    const server = isRemote ? await Server.start(at('store')) : undefined;
     t.teardown(() => server?.kill());
     const from = server === undefined ? place : [...server.clientArgs, '-C', 'me', PASSWORD];
-    await succeed('tardis', [...from, ...(isFar ? [] : ['--local']), '--create', source]);
+    await succeed('tardis', [...from, ...(isRemote ? [] : ['--local']), '--create', source]);
     await succeed('regenerate', [...from, '-o', at('out'), source]);
     check(t, at('out', 'tree'));
     t.deepEqual(look(at('out', 'tree')), look(source));
     await succeed('tardiff', [...from, '--metadata', '-r', source]);
     // A change of flags alone is backed up.
     chattr('-i', at('tree', 'large'));
-    const way = isFar ? [] : ['--local'];
+    const way = isRemote ? [] : ['--local'];
     await backup([...from, ...way, source]);
     await succeed('regenerate', [...from, '-o', at('later'), source]);
     check(t, at('later', 'tree'), { ...FLAGS, large: '' });

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import test from 'ava';
 import { BucketLab } from '../helpers/bucket-lab.js';
 import { codeIn } from '../helpers/codes.js';
-import { FarClient, startNode } from '../helpers/bucket-nodes.js';
+import { NodeClient, startNode } from '../helpers/bucket-nodes.js';
 import { backupsRunHere } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -50,7 +50,7 @@ test('servers on one bucket of a real gateway take over from each other', async 
   const small = ['--config', lab.at('small.cfg')];
   fs.writeFileSync(small[1]!, '[Pipeline]\nCheckpointSize = 1M\n');
   const two = await startNode(t, lab, 'node-two', small);
-  const me = new FarClient(lab, 'far');
+  const me = new NodeClient(lab, 'far');
   await me.succeed(two.clientArgs, 'tardis', ['--create', lab.source]);
   for (const [round, signal] of (['SIGKILL', 'SIGSTOP'] as const).entries()) {
     const one = await startNode(t, lab, `node-one-${round}`, small);

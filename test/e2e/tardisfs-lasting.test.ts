@@ -100,7 +100,7 @@ async function replaced(
   lab: Lab,
   t: ExecutionContext,
   command: readonly string[],
-  isFar: boolean,
+  isRemote: boolean,
 ): Promise<void> {
   makeTree(lab.source, [
     dir('d', [file('large', noise(1, 3 << 20)), file('small', 'small')]),
@@ -110,8 +110,8 @@ async function replaced(
   await lab.save(['-F', password]);
   const log = path.join(lab.home, 'log');
   const login = `client=me,pwfile=${password},log=${log}`;
-  const server = isFar ? await lab.serve(t) : undefined;
-  const at = isFar
+  const server = isRemote ? await lab.serve(t) : undefined;
+  const at = isRemote
     ? `server=${lab.socket},reconnect=${RECONNECT_SECONDS}`
     : `database=${lab.store}`;
   t.is((await lab.mount(`${at},${login}`)).status, 0);
@@ -131,15 +131,15 @@ async function replaced(
   await until(() => lab.inside('ls', lab.point).stdout.includes('later'));
 }
 
-for (const isFar of [false, true]) {
-  const where = isFar ? ' through a server' : '';
+for (const isRemote of [false, true]) {
+  const where = isRemote ? ' through a server' : '';
   test.serial(
     `after new keys a mount${where} goes on, and what was open is stale`,
-    mounted((lab, t) => replaced(lab, t, ['rekey', '--yes'], isFar)),
+    mounted((lab, t) => replaced(lab, t, ['rekey', '--yes'], isRemote)),
   );
   test.serial(
     `after a rebuild a mount${where} goes on, and what was open is stale`,
-    mounted((lab, t) => replaced(lab, t, ['rebuild'], isFar)),
+    mounted((lab, t) => replaced(lab, t, ['rebuild'], isRemote)),
   );
 }
 

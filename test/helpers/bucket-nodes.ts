@@ -27,7 +27,7 @@ export async function startNode(
 }
 
 /** A client's machine: it has no access key, and knows a password. */
-export class FarClient {
+export class NodeClient {
   readonly name: string;
   private readonly lab: BucketLab;
   private readonly secret: string;

@@ -7,7 +7,7 @@ import {
   type CopyFeed,
   type CopyProgress,
   type CopyResult,
-  FarSource,
+  RemoteSource,
   localFeed,
 } from '../../src/maintenance/rewrite/index.js';
 import type { System } from '../../src/system/index.js';
@@ -42,7 +42,7 @@ export async function copyFromServer(
   try {
     const onPiece = (done: number, of: number): void => onProgress('catalog', done, of);
     return await copyClient(system, {
-      source: new FarSource(system, wrap(feed), signal, { onPiece }),
+      source: new RemoteSource(system, wrap(feed), signal, { onPiece }),
       target: {
         store,
         client,

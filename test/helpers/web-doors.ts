@@ -24,7 +24,7 @@ export interface WebDoors {
   readonly origin: string;
   /** The password of WebDAV; the token of the API. */
   readonly token: string;
-  readonly isFar: boolean;
+  readonly isRemote: boolean;
   /** Returns a token that has one right. */
   tokenOf(right: RightName): Promise<string>;
   /** Errors that the operator would see in the log. */
@@ -36,13 +36,13 @@ export interface DoorOptions {
   readonly isSealed?: boolean;
   readonly tls?: WebAppOptions['tls'];
   /** True for a program in front of a server of the store, instead of one that reads the store. */
-  readonly isFar?: boolean;
+  readonly isRemote?: boolean;
 }
 
 export async function openDoors(
   t: ExecutionContext,
   { store, client }: Place,
-  { isSealed = false, tls, isFar = false }: DoorOptions = {},
+  { isSealed = false, tls, isRemote = false }: DoorOptions = {},
 ): Promise<WebDoors> {
   const reported: TardisError[] = [];
   const onError = (error: TardisError): void => {
@@ -50,7 +50,7 @@ export async function openDoors(
   };
   const access = new Access(undefined);
   const added = [archiveRoute({ onError })];
-  const far = isFar
+  const far = isRemote
     ? await openFar(t, { store, client }, { added, tls, more: registerDav })
     : undefined;
   const lab =
@@ -73,8 +73,8 @@ export async function openDoors(
     return fetch(`${origin}${path}`, { ...init, headers });
   };
   const tokenOf = (right: RightName): Promise<string> =>
-    isFar ? nextToken({ store, client }, [right]) : Promise.resolve(`${client}:${right}`);
-  return { origin, token, isFar, tokenOf, reported, get };
+    isRemote ? nextToken({ store, client }, [right]) : Promise.resolve(`${client}:${right}`);
+  return { origin, token, isRemote, tokenOf, reported, get };
 }
 
 let accounts = 0;

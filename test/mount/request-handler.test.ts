@@ -104,7 +104,7 @@ class TestHistory {
     const history = {
       client: 'test',
       reports: {},
-      isFar: false,
+      isRemote: false,
       directory: undefined,
       contentKeys: undefined,
       access: this.access,

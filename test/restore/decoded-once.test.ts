@@ -64,7 +64,7 @@ async function restored(
   let [jobsBegun, jobsBeforeEnd, files] = [0, 0, 0];
   const history = {
     client: 'me',
-    isFar: false,
+    isRemote: false,
     directory: {},
     access: { mayRead: () => true },
     owners: async () => [],

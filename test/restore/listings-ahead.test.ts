@@ -15,12 +15,12 @@ type Directory = ListingPage['directory'];
 /** A history that answers when `answer` is called; `children` has the directories in each directory. */
 class SlowHistory {
   readonly requests: ListingPage[] = [];
-  readonly isFar: boolean;
+  readonly isRemote: boolean;
   private readonly children: ReadonlyMap<number, readonly number[]>;
   private readonly waiting: (() => void)[] = [];
 
-  constructor(isFar: boolean, children: Readonly<Record<number, readonly number[]>> = {}) {
-    this.isFar = isFar;
+  constructor(isRemote: boolean, children: Readonly<Record<number, readonly number[]>> = {}) {
+    this.isRemote = isRemote;
     this.children = new Map(Object.entries(children).map(([key, value]) => [Number(key), value]));
   }
 

@@ -36,7 +36,7 @@ const dir = (names: Readonly<Record<string, Node>> = {}, more: Omit<Node, 'names
 
 /** A history of one set, whose roots are the names at its top. */
 class FakeHistory {
-  readonly isFar = false;
+  readonly isRemote = false;
   readonly lists: number[] = [];
   private readonly ids = new Map<Node, number>();
   private readonly nodes: Node[] = [];

@@ -71,7 +71,7 @@ class Job {
   }
 
   /** Returns the indexes of the files that need a decision. */
-  async run(bodies = this.bodies, isAside = true): Promise<number[]> {
+  async run(bodies = this.bodies, isAsync = true): Promise<number[]> {
     const undecided = new Uint32Array(2 * FILES_OF_RECORD * LEFT_NUMBERS);
     const refused = await native.restoreFiles(
       this.rootFd,
@@ -87,7 +87,7 @@ class Job {
       this.fetched,
       bytesOf(undecided),
       bytesOf(this.counts),
-      isAside,
+      isAsync,
     );
     if (refused !== undefined) throw new Error('the system refused metadata');
     const left = undecided.subarray(0, this.counts[RestoreCount.undecided]! * LEFT_NUMBERS);
@@ -120,16 +120,16 @@ function openBelow(folder: string): string[] {
 const ALL = [0, 1, 2, 3, 4, 5];
 const filesOf = (record: number): number[] => (record === 0 ? [0, 1, 2] : [3, 4, 5]);
 
-for (const [isFetched, isAside] of [
+for (const [isFetched, isAsync] of [
   [false, true],
   [true, true],
   [false, false],
   [true, false],
 ] as const) {
-  const where = `${isFetched ? ', which are in memory' : ''}${isAside ? '' : ', in this thread'}`;
+  const where = `${isFetched ? ', which are in memory' : ''}${isAsync ? '' : ', in this thread'}`;
   test(`writes the files of all records${where}, and closes the directories`, async (t) => {
     const job = new Job(t, isFetched);
-    t.deepEqual(await job.run(job.bodies, isAside), []);
+    t.deepEqual(await job.run(job.bodies, isAsync), []);
     t.deepEqual(openBelow(job.folder), []);
     t.is(job.counts[RestoreCount.writtenBytes], 6 * FILE_BYTES);
     for (const [index, bytes] of job.contents.entries()) {
@@ -185,10 +185,10 @@ test('the files of a record that is not given need a decision', async (t) => {
   t.deepEqual(job.written(), filesOf(0));
 });
 
-for (const isAside of [false, true]) {
-  test(`a malformed row is refused, ${isAside ? 'on another' : 'in this'} thread`, async (t) => {
+for (const isAsync of [false, true]) {
+  test(`a malformed row is refused, ${isAsync ? 'on another' : 'in this'} thread`, async (t) => {
     const job = new Job(t, false);
     job.rows = job.rows.subarray(0, job.rows.length - 1);
-    await t.throwsAsync(job.run(job.bodies, isAside), { code: 'EINVAL' });
+    await t.throwsAsync(job.run(job.bodies, isAsync), { code: 'EINVAL' });
   });
 }

@@ -133,19 +133,19 @@ const files = (from: number, count: number) =>
   Array.from({ length: count }, (_, index) => file(`f${from + index}`, text(from + index, 700)));
 
 const KINDS = [
-  { isEncrypting: false, isFar: false },
-  { isEncrypting: true, isFar: false },
-  { isEncrypting: false, isFar: true },
-  { isEncrypting: true, isFar: true },
+  { isEncrypting: false, isRemote: false },
+  { isEncrypting: true, isRemote: false },
+  { isEncrypting: false, isRemote: true },
+  { isEncrypting: true, isRemote: true },
 ];
 
-for (const { isEncrypting, isFar } of KINDS) {
-  const what = `${isEncrypting ? ', encrypted' : ''}${isFar ? ', from another machine' : ''}`;
+for (const { isEncrypting, isRemote } of KINDS) {
+  const what = `${isEncrypting ? ', encrypted' : ''}${isRemote ? ', from another machine' : ''}`;
   const compareBoth = (
     t: ExecutionContext,
     backup: Backup,
     prepare?: (output: string) => void,
-  ): Promise<Outcome> => compareWays(t, isFar ? far(backup) : backup, prepare);
+  ): Promise<Outcome> => compareWays(t, isRemote ? far(backup) : backup, prepare);
 
   test(`new files of a tree need no other jobs${what}`, async (t) => {
     const backup = await backedUp(t, isEncrypting, (at) =>

@@ -144,7 +144,7 @@ interface HistoryParts {
 
 class LocalHistory implements History {
   readonly client: string;
-  readonly isFar: boolean;
+  readonly isRemote: boolean;
   readonly fetchedBytes = 0;
   readonly contentKeys = undefined;
   readonly doubts = [];
@@ -158,7 +158,7 @@ class LocalHistory implements History {
   private readonly locator = new Locator();
   private readonly finder: PathFinder;
   /** Reader of the records of a client in a bucket, open once: the data that it has fetched serves all readers. */
-  private farRecords: ObjectReader | undefined;
+  private remoteRecords: ObjectReader | undefined;
   private readonly catalog: Catalog;
   private readonly place: ClientDirectory;
   private readonly sliceMs: number;
@@ -175,16 +175,16 @@ class LocalHistory implements History {
     this.access = access;
     this.client = directory.client;
     this.place = directory;
-    this.isFar = directory.bucket !== undefined;
-    this.directory = this.isFar ? undefined : directory;
+    this.isRemote = directory.bucket !== undefined;
+    this.directory = this.isRemote ? undefined : directory;
     this.catalog = catalog;
     this.finder = new PathFinder(catalog, access);
-    const far = this.isFar ? () => mediumOf(system, directory).records() : undefined;
+    const remote = this.isRemote ? () => mediumOf(system, directory).records() : undefined;
     this.reports = new LocalReports(() => this.reading(), {
       system,
       directory,
       access,
-      far,
+      remote,
       opened,
     });
   }
@@ -388,7 +388,7 @@ class LocalHistory implements History {
   objects(): ObjectReader {
     const { bucket, client } = this.place;
     if (bucket === undefined) return mediumOf(this.system, this.place).records();
-    const shared = (this.farRecords ??= mediumOf(this.system, this.place).records());
+    const shared = (this.remoteRecords ??= mediumOf(this.system, this.place).records());
     const records: ObjectReader = {
       read: (...args) => shared.read(...args),
       expect: (ranges) => shared.expect?.(ranges),
@@ -403,7 +403,7 @@ class LocalHistory implements History {
   }
 
   close(): void {
-    this.farRecords?.close();
+    this.remoteRecords?.close();
     clearTimeout(this.sliceTimer);
     using _catalog = this.catalog; // closed in any case
     this.endSlice();

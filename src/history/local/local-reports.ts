@@ -62,7 +62,7 @@ interface ReportSources {
   readonly system: System;
   readonly directory: ClientDirectory;
   readonly access: Access;
-  readonly far: (() => Backend) | undefined;
+  readonly remote: (() => Backend) | undefined;
   /** Identifies the catalog that was opened: what `catalogIdentity` returned before. */
   readonly opened: string;
 }
@@ -78,16 +78,16 @@ export class LocalReports implements Reports {
   private readonly files: Files;
   private readonly access: Access;
   /** Opens the records of a client in a bucket; undefined for other clients. */
-  private readonly far: (() => Backend) | undefined;
+  private readonly remote: (() => Backend) | undefined;
   /** Identifies the catalog that was opened. */
   private readonly opened: string;
 
-  /** `catalog` returns the catalog to read from at the moment of the call; `far` opens records that are in a bucket. */
+  /** `catalog` returns the catalog to read from at the moment of the call; `remote` opens records that are in a bucket. */
   constructor(
     private readonly catalog: () => Catalog,
-    { system, directory, access, far, opened }: ReportSources,
+    { system, directory, access, remote, opened }: ReportSources,
   ) {
-    this.far = far;
+    this.remote = remote;
     this.directory = directory;
     this.system = system;
     this.files = system.files;
@@ -353,7 +353,7 @@ export class LocalReports implements Reports {
       here[part].count += 1;
       here[part].bytes += sizeBytes;
     }
-    const packs = this.far === undefined ? here.packs : await packsIn(this.far());
+    const packs = this.remote === undefined ? here.packs : await packsIn(this.remote());
     return {
       packs: packs.count,
       packBytes: packs.bytes,

@@ -75,7 +75,7 @@ export function unsealedHistory(sealed: History, keyring: Keyring, native: Nativ
 
 class UnsealedHistory implements History {
   readonly client: string;
-  readonly isFar: boolean;
+  readonly isRemote: boolean;
   readonly directory: ClientDirectory | undefined;
   readonly contentKeys: ContentKeys;
   readonly reports: Reports;
@@ -95,7 +95,7 @@ class UnsealedHistory implements History {
     private readonly native: NativeCalls,
   ) {
     this.client = sealed.client;
-    this.isFar = sealed.isFar;
+    this.isRemote = sealed.isRemote;
     this.directory = sealed.directory;
     this.contentKeys = keyring.contents;
     this.proven = new ProvenSets(sealed, keyring);

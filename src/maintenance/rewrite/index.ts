@@ -10,7 +10,7 @@ export {
   type SnapshotFacts,
   takeSnapshot,
 } from './copy-source.js';
-export * from './far-source.js';
+export * from './remote-source.js';
 export { finishSwitched, forgetHere, requestsDigest } from './forget.js';
 export { localFeed } from './local-feed.js';
 export { Generations, requireOwnPacks } from './generations.js';

@@ -12,7 +12,7 @@ import { catchUp } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { factsWithoutSnapshot, keysSumAt, OfferedCatalog, takeSnapshot } from './copy-source.js';
 import type { ClientPlace } from './copy-target.js';
-import type { CopyFeed, CopyOffer } from './far-source.js';
+import type { CopyFeed, CopyOffer } from './remote-source.js';
 
 /**
  * Opens a client in a directory or a bucket, and returns its feed. The caller closes the feed. Throws NO_SUCH_STORE,

@@ -50,7 +50,7 @@ export class SetSide implements Side {
   }
 
   comeNext(visits: readonly Visit[]): void {
-    if (!this.compared.history.isFar) return;
+    if (!this.compared.history.isRemote) return;
     for (const listings of [this.whole, this.differing]) {
       const own = visits.filter((visit) => this.listingsFor(visit) === listings);
       listings?.comeNext(own.map(({ directory }) => ({ entry: directory.stored })));

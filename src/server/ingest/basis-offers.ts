@@ -94,7 +94,7 @@ export class BasisOffers {
     const { contentId: stored, metadata } = head;
     // With equal metadata, the file is read again only because it changed just before the last backup. A basis would be
     // fetched from the bucket and then not used.
-    if (limits.isFar === true && sameMetadata(metadata, rows, at)) return;
+    if (limits.isRemote === true && sameMetadata(metadata, rows, at)) return;
     if (limits.saveFull || limits.maxChain === 0 || this.open.size >= MAX_OPEN_BASES) return;
     if (stored === undefined || !head.isStored || !this.trust.inContent(stored)) return;
     const isFile = metadata[RowOffset.type - METADATA_FROM] === EntryType.file;

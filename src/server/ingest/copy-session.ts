@@ -10,7 +10,7 @@ import {
   type CopyFeed,
   type CopyResult,
   type CopyStep,
-  FarSource,
+  RemoteSource,
   keysSumOf,
 } from '../../maintenance/rewrite/index.js';
 import {
@@ -122,7 +122,7 @@ export class CopySession implements StorageHandle {
     const { signal } = this.stopping;
     const report = (step: CopyStep, done: number, of: number | undefined): void =>
       this.report(step, done, of);
-    const source = new FarSource(system, this.feed(keys), signal, {
+    const source = new RemoteSource(system, this.feed(keys), signal, {
       onPiece: (done, of) => report('catalog', done, of),
       maxCatalogBytes: MAX_CATALOG_BYTES,
       examine: async (file) => {

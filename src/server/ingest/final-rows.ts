@@ -106,12 +106,7 @@ export class FinalRows {
       slots.flatMap(({ directory }, at) => [head.lengths[at] ?? 0, directory]),
     );
     const { entries, ids } = contents.list();
-    const placed = this.store.native.placeRows(
-      head.rows,
-      asBytes(lengths),
-      entries,
-      asBytes(ids),
-    );
+    const placed = this.store.native.placeRows(head.rows, asBytes(lengths), entries, asBytes(ids));
     if (placed === undefined) return false;
     const rows = new RowReader(head.rows);
     const places = numbersIn(placed);

@@ -84,7 +84,7 @@ export class StorageSession implements StorageHandle {
     this.trust = new Trust(store.catalog, options.account);
     const answer: Answer = (name, head) => this.answer(name, head);
     this.offers = new BasisOffers(system, store, {
-      limits: { ...options.deltas, isFar: directory.bucket !== undefined },
+      limits: { ...options.deltas, isRemote: directory.bucket !== undefined },
       trust: this.trust,
       answer,
     });

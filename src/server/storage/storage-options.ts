@@ -23,7 +23,7 @@ export interface DeltaLimits {
   /** True to store every content whole. */
   readonly saveFull: boolean;
   /** True if the store is a bucket, from which a basis is fetched to make its signature. */
-  readonly isFar?: boolean;
+  readonly isRemote?: boolean;
 }
 
 export interface StorageOptions {

@@ -135,15 +135,15 @@ function tlsTo(
 ): TlsOptions | undefined {
   const isPlainAllowed = insecureTcp || insecureNetwork;
   if (ssl ?? !isPlainAllowed) return { validate: validateCerts ?? !isProven };
-  const far = places.find(({ host }) => !isLoopback(host));
-  if (!isPlainAllowed || (far !== undefined && !insecureNetwork)) {
-    const { host, port } = far ?? places[0]!;
+  const remote = places.find(({ host }) => !isLoopback(host));
+  if (!isPlainAllowed || (remote !== undefined && !insecureNetwork)) {
+    const { host, port } = remote ?? places[0]!;
     throw new TardisError(
       'INSECURE_TCP_REFUSED',
       `refusing plain TCP to ${hostInUrl(displayLine(host))}:${port}`,
     );
   }
-  if (far !== undefined) {
+  if (remote !== undefined) {
     printWarning('the connection is plain TCP: everything sent can be read and changed on its way');
   }
   return undefined;

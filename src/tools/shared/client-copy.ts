@@ -9,7 +9,7 @@ import {
   type CopyResult,
   type CopySource,
   type Creation,
-  FarSource,
+  RemoteSource,
   localFeed,
   localSource,
 } from '../../maintenance/rewrite/index.js';
@@ -117,7 +117,7 @@ export async function copyTo(
     const source: CopySource =
       feed === undefined
         ? localSource(system, here)
-        : new FarSource(system, feed, signal, { onPiece });
+        : new RemoteSource(system, feed, signal, { onPiece });
     const { isNew, ...result } = await copyClient(system, {
       source,
       target: { ...target, creation, skipFile: choice.skipFile },

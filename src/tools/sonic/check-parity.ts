@@ -25,7 +25,7 @@ interface RepairProgress {
 type RepairChoice = SettingsNamed<'repair' | 'parityPercent' | 'json'>;
 
 /** Throws CONFIG_INVALID for a repair through a server. */
-export function refuseFarRepair(isRequested: boolean): void {
+export function refuseRemoteRepair(isRequested: boolean): void {
   if (!isRequested) return;
   throw configInvalid("--repair works on the store itself: run it on the server's machine");
 }

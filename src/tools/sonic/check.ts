@@ -5,7 +5,12 @@ import { bucketAt, fetchClient } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import type { Admin, CheckOutcome, CheckRequest } from '../../maintenance/admin/index.js';
 import type { CheckStep, ReadData } from '../../maintenance/check/index.js';
-import { lookAtParity, parityLines, type ParityReport, refuseFarRepair } from './check-parity.js';
+import {
+  lookAtParity,
+  parityLines,
+  type ParityReport,
+  refuseRemoteRepair,
+} from './check-parity.js';
 import { checkSource, isSourceWrong, sourceLines } from './check-source.js';
 import { compareShown, warnIfOlder } from '../opening/rollback.js';
 import { adminHere, compareWithKnown, openAdmin } from '../opening/admin.js';
@@ -47,11 +52,11 @@ export async function check(options: Options): Promise<number> {
   const interrupted = (): AbortSignal => (signal ??= interruptSignal('sonic check', SO_FAR));
   const progress = new Progress(options.progress, () => system.clock.monotonicMs());
   const reporter = new FindingPrinter(options.json, progress.line);
-  const isFar = options.throughServer !== undefined;
-  if (isFar) refuseFarRepair(options.repair);
+  const isRemote = options.throughServer !== undefined;
+  if (isRemote) refuseRemoteRepair(options.repair);
   const run = { system, options, progress, interrupted };
   const repaired = await repairBucket(run);
-  const there = isFar ? await openAdmin(system, options) : await openHere(system, options);
+  const there = isRemote ? await openAdmin(system, options) : await openHere(system, options);
   const task = {
     ...run,
     there,

@@ -57,12 +57,12 @@ export async function settingsIfDue(
   const database = await mountedSoon(settings.database);
   const isDiskThere = memory.disk === undefined || deviceLink(byteText(database)) === undefined;
   if (memory.disk !== undefined && isDiskThere) memory.note({ seenAtMs: Date.now() });
-  const isFar = store === undefined || isBucketText(byteText(store));
+  const isRemote = store === undefined || isBucketText(byteText(store));
   const why = whyWait({
     isDiskThere,
     // systemd decides it as in ConditionACPower: a battery is in use, and there is no other power.
     isOnBattery: property(...POWER) === 'b false\n',
-    isMetered: isFar && METERED.test(property(...NETWORK)),
+    isMetered: isRemote && METERED.test(property(...NETWORK)),
   });
   if (why === undefined) {
     if (!isPlanned) memory.note({ requestedMs: Date.now() });

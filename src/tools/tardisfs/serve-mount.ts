@@ -38,9 +38,9 @@ const MOST_AT_ONCE = 4;
  * since V8 would reject their compiled code with it.
  */
 const HEAP_FLAG = '--heap-growing-percent=20';
-/** Interval of the search for new and deleted sets. FAR_REFRESH_MS is that for a server. */
+/** Interval of the search for new and deleted sets. REMOTE_REFRESH_MS is that for a server. */
 const LOCAL_REFRESH_MS = 5000;
-const FAR_REFRESH_MS = 30_000;
+const REMOTE_REFRESH_MS = 30_000;
 const MS = 1000;
 /** Maximum wait for the end of a mount that is unmounted while it is in use. */
 const MAX_END_MS = 1000;
@@ -190,7 +190,7 @@ function interrupted(
 
 function refreshMs({ settings, following, lasting }: Serving): number {
   if (following !== undefined) return settings.refreshSeconds * MS;
-  return lasting.history.isFar ? FAR_REFRESH_MS : LOCAL_REFRESH_MS;
+  return lasting.history.isRemote ? REMOTE_REFRESH_MS : LOCAL_REFRESH_MS;
 }
 
 async function refresh(

@@ -43,7 +43,7 @@ async function open(
   t: ExecutionContext,
   tree: readonly TreeNode[],
   isSecure = false,
-  isFar = false,
+  isRemote = false,
 ): Promise<Lab> {
   const home = scratchInMemory(t);
   const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
@@ -56,7 +56,7 @@ async function open(
     store,
     ...(await openDoors(t, place, {
       tls: isSecure ? await certificateIn(home) : undefined,
-      isFar,
+      isRemote,
     })),
   };
 }
@@ -87,8 +87,8 @@ async function unpacked(t: ExecutionContext, lab: Lab, query: string): Promise<s
   return out;
 }
 
-const selection = test.macro(async (t, isFar: boolean) => {
-  const lab = await open(t, TREE, false, isFar);
+const selection = test.macro(async (t, isRemote: boolean) => {
+  const lab = await open(t, TREE, false, isRemote);
   const whole = await unpacked(t, lab, `format=tar&path=${quotedPath(lab.source)}`);
   t.deepEqual(differences(look(lab.source), look(path.join(whole!, 'tree'))), []);
   for (const compress of ['yes', 'no', 'auto']) {

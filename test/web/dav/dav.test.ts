@@ -17,9 +17,9 @@ const plain = anyTest as TestFn<WebDoors>;
 let lab: HistoryLab;
 
 function test(title: string, body: (t: ExecutionContext<WebDoors>) => Promise<void>): void {
-  for (const isFar of [false, true]) {
-    plain(`${title}${isFar ? ', in front of a server' : ''}`, async (t) => {
-      t.context = await openDoors(t, lab.place, { isFar });
+  for (const isRemote of [false, true]) {
+    plain(`${title}${isRemote ? ', in front of a server' : ''}`, async (t) => {
+      t.context = await openDoors(t, lab.place, { isRemote });
       await body(t);
     });
   }
@@ -162,7 +162,7 @@ test('nobody gets in without a login, and Basic carries a token', async (t) => {
   t.regex(refused.headers.get('www-authenticate')!, /^Basic /);
   const [lister, admin] = [await t.context.tokenOf('list'), await t.context.tokenOf('admin')];
   t.is((await ask(basic(lister))).status, 207);
-  t.is((await ask(basic('other:all'))).status, t.context.isFar ? 401 : 403);
+  t.is((await ask(basic('other:all'))).status, t.context.isRemote ? 401 : 403);
   t.is((await ask(basic(t.context.token), '/dav/other/')).status, 403);
   t.is((await ask(basic(admin))).status, 403);
   const read = `/dav/me/first${quotedPath(lab.source)}/large`;

@@ -10,18 +10,18 @@ namespace tardis {
 // buffers that the task uses are kept
 // alive until the task has ended. The caller must not change, transfer or free them before that, nor read
 // what the task writes.
-class Aside {
+class AsyncWork {
  public:
-  explicit Aside(const char* name) : name_(name) {}
-  virtual ~Aside() = default;
+  explicit AsyncWork(const char* name) : name_(name) {}
+  virtual ~AsyncWork() = default;
 
   // Starts the work and returns its promise. The work owns itself from then on. `kept`: indexes of the arguments whose
   // memory it uses.
-  static napi_value start(std::unique_ptr<Aside> work, const Call& call, std::initializer_list<int> kept = {});
+  static napi_value start(std::unique_ptr<AsyncWork> work, const Call& call, std::initializer_list<int> kept = {});
 
-  // Starts the work if the argument with the number `isAside` is true. Otherwise does it in the calling thread, and returns
+  // Starts the work if the argument with the number `isAsync` is true. Otherwise does it in the calling thread, and returns
   // its result.
-  static napi_value either(std::unique_ptr<Aside> work, const Call& call, std::initializer_list<int> kept, int isAside);
+  static napi_value either(std::unique_ptr<AsyncWork> work, const Call& call, std::initializer_list<int> kept, int isAsync);
 
  protected:
   // Does the work; throws a Failure.

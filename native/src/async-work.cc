@@ -1,4 +1,4 @@
-#include "aside.h"
+#include "async-work.h"
 
 #include <cerrno>
 #include <new>
@@ -6,7 +6,7 @@
 
 namespace tardis {
 
-napi_value Aside::start(std::unique_ptr<Aside> work, const Call& call, std::initializer_list<int> kept) {
+napi_value AsyncWork::start(std::unique_ptr<AsyncWork> work, const Call& call, std::initializer_list<int> kept) {
   napi_env env = call.env();
   napi_value name = nullptr, promise = nullptr, held = nullptr;
   bool isReady = napi_create_array(env, &held) == napi_ok;
@@ -23,21 +23,21 @@ napi_value Aside::start(std::unique_ptr<Aside> work, const Call& call, std::init
   return promise;
 }
 
-napi_value Aside::either(std::unique_ptr<Aside> work, const Call& call, std::initializer_list<int> kept, int isAside) {
-  if (call.truth(isAside)) return start(std::move(work), call, kept);
+napi_value AsyncWork::either(std::unique_ptr<AsyncWork> work, const Call& call, std::initializer_list<int> kept, int isAsync) {
+  if (call.truth(isAsync)) return start(std::move(work), call, kept);
   work->run();
   const napi_value value = work->result(call.env());
   if (value == nullptr) throw Failure{ENOMEM, call.name()};
   return value;
 }
 
-napi_value Aside::result(napi_env env) {
+napi_value AsyncWork::result(napi_env env) {
   napi_value nothing = nullptr;
   return napi_get_undefined(env, &nothing) == napi_ok ? nothing : nullptr;
 }
 
-void Aside::execute(napi_env, void* data) {
-  auto* work = static_cast<Aside*>(data);
+void AsyncWork::execute(napi_env, void* data) {
+  auto* work = static_cast<AsyncWork*>(data);
   try {
     work->run();
   } catch (const Failure& failure) {
@@ -49,8 +49,8 @@ void Aside::execute(napi_env, void* data) {
   }
 }
 
-void Aside::complete(napi_env env, napi_status status, void* data) {
-  const std::unique_ptr<Aside> work(static_cast<Aside*>(data));
+void AsyncWork::complete(napi_env env, napi_status status, void* data) {
+  const std::unique_ptr<AsyncWork> work(static_cast<AsyncWork*>(data));
   const bool isDone = status == napi_ok && !work->hasFailed_;
   const napi_value value = isDone ? work->result(env) : nullptr;
   if (value != nullptr) {

@@ -22,7 +22,7 @@ interface Held extends ExpectedRange {
   readonly fd: number;
 }
 
-export class FarRecords implements ObjectReader {
+export class RemoteRecords implements ObjectReader {
   /** Kept records; the last is the most recently used. */
   private held: Held[] = [];
   private heldBytes = 0;

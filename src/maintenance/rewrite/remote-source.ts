@@ -17,7 +17,7 @@ import {
   type SnapshotFacts,
   type TakenSource,
 } from './copy-source.js';
-import { FarRecords } from './far-records.js';
+import { RemoteRecords } from './remote-records.js';
 import { OldStore } from './old-generation.js';
 
 /** Maximum size of a catalog that is fetched, enough for about ten thousand million entries. */
@@ -54,9 +54,9 @@ export interface CopyFeed {
   readonly objects: ObjectReader;
 }
 
-const CATALOG_FILE = 'far.db';
+const CATALOG_FILE = 'remote.db';
 
-interface FarOptions {
+interface RemoteSourceOptions {
   readonly onPiece?: (done: number, of: number) => void;
   /** Maximum size of a catalog; a larger one is refused. */
   readonly maxCatalogBytes?: number;
@@ -64,7 +64,7 @@ interface FarOptions {
   readonly examine?: (file: string) => Promise<void>;
 }
 
-export class FarSource implements CopySource {
+export class RemoteSource implements CopySource {
   readonly isEncrypting: boolean;
   private readonly record: KeyRecord | undefined;
   /** The snapshot that was requested but is still unused; undefined if there is none. */
@@ -75,7 +75,7 @@ export class FarSource implements CopySource {
     private readonly system: System,
     private readonly feed: CopyFeed,
     private readonly signal: AbortSignal,
-    private readonly options: FarOptions = {},
+    private readonly options: RemoteSourceOptions = {},
   ) {
     this.record = feed.keys && parseKeyRecord(feed.keys);
     this.isEncrypting = this.record?.isEncrypting === true;
@@ -101,7 +101,7 @@ export class FarSource implements CopySource {
     const { clientId, endedUpTo, commit, point } = await this.fetched(file);
     const { examine = async () => requireForeign(this.system, file) } = this.options;
     await examine(file);
-    const records = new FarRecords(this.system.files, this.feed.objects, folder);
+    const records = new RemoteRecords(this.system.files, this.feed.objects, folder);
     const old = new OldStore(this.system, records, undefined, file);
     const isStale = async (): Promise<boolean> => {
       this.offered = await this.open();
