@@ -1,5 +1,13 @@
 /** Reads the contents of files by their nodes, and decodes in advance the files that are probably read next. */
-import { after, loneAmong, OpenContent, rangeOf, type Soon, Units } from '../contents/index.js';
+import {
+  after,
+  loneAmong,
+  OpenContent,
+  rangeOf,
+  type RecordDecoder,
+  type Soon,
+  Units,
+} from '../contents/index.js';
 import {
   type ContentLocation,
   type History,
@@ -9,9 +17,9 @@ import {
 import { TardisError } from '../errors/index.js';
 import { EntryType, isSparse } from '../model/index.js';
 import { type ExpectedRange, STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { RequestHandlerOptions } from './request-handler-options.js';
+import type { System } from '../system/index.js';
 import { type ComingFile, FilesAhead, type FileTree } from './files-ahead.js';
-import type { ReplyData } from './fuse-connection.js';
+import type { Kernel, ReplyData } from './fuse-connection.js';
 import type { NodePlace } from './node-ids.js';
 import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
@@ -20,7 +28,13 @@ import { MAX_READY_BYTES, type ReadyFiles } from './ready-files.js';
 /** Maximum number of neighbours in a directory whose contents are located together. */
 const LOCATED_TOGETHER = 64;
 
-type ContentsOptions = Pick<RequestHandlerOptions, 'system' | 'history' | 'decoder' | 'kernel'>;
+/** The parts of a mount that its contents need. */
+export interface ContentsOptions {
+  readonly system: System;
+  readonly history: History;
+  readonly decoder: RecordDecoder;
+  readonly kernel: Kernel;
+}
 
 /** A file whose reading began at its start. */
 interface BegunFile {

@@ -1,8 +1,8 @@
 export { AttributeUse } from './attribute-use.js';
-export { endAfter, partOf } from './directory-parts.js';
+export { endAfter, partOf } from './request-handler.js';
 export { DirectoriesAhead } from './directories-ahead.js';
 export { DirectoryTable } from './directory-table.js';
-export { fetchPages } from './fetched-pages.js';
+export { fetchPages } from './packed-listings.js';
 export { FilesAhead, type FileTree } from './files-ahead.js';
 export { RequestHandler } from './request-handler.js';
 export { FuseConnection, type Kernel } from './fuse-connection.js';

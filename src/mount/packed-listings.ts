@@ -3,14 +3,13 @@
  * this machine. In other sets, and for pages with an entry that is damaged, sparse or has attributes, entries are
  * loaded one by one.
  */
-import type { FetchedPage, History } from '../history/index.js';
 import type { DirectoryId, SetNumber } from '../model/index.js';
 import { BoundedCache, type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
 import { ENTRY_BYTES } from './protocol.js';
 import type { Inode } from './attributes.js';
-import { fetchPages } from './fetched-pages.js';
 import { PAGE_ENTRIES } from './page-cache.js';
 import type { PackedEntries, PackedPage } from './tree.js';
+import { type FetchedPage, type History, packedPagesIn } from '../history/index.js';
 
 /** Maximum size of a packed page: 512 entries with long names. */
 const MAX_PACKED_BYTES = 512 << 10;
@@ -251,4 +250,18 @@ export class PackedListings {
 /** Returns a room in this memory, which begins at a multiple of 4. */
 export function roomOf(bytes: Buffer): Room {
   return { bytes, words: new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2) };
+}
+
+type RequestedPages = Parameters<NonNullable<History['listPacked']>>[0];
+
+/** Returns a page for each directory; none if the history has no packed pages or an error, which `list` then reports. */
+export function fetchPages(history: History, requested: RequestedPages): FetchedPage[] {
+  let value: Buffer | undefined;
+  try {
+    value = history.listPacked?.(requested);
+  } catch {
+    return []; // `list` reports the error
+  }
+  const pages = value === undefined ? [] : packedPagesIn(value);
+  return pages.length === requested.directories.length ? pages : [];
 }

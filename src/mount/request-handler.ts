@@ -3,15 +3,13 @@
  * `Kernel`. Requests for data in memory are answered at once, and all others in any order, as soon as their data was
  * read.
  */
-import { after, type Soon } from '../contents/index.js';
+import { after, NO_READ, type Soon } from '../contents/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
 import { writeAttributes, writeNumber } from './attributes.js';
-import { Contents } from './contents.js';
+import { Contents, type ContentsOptions } from './contents.js';
 import type { FileTree } from './files-ahead.js';
-import { endAfter, partOf } from './directory-parts.js';
 import { type ReplyData, type Unique, uniqueOf } from './fuse-connection.js';
-import type { RequestHandlerOptions } from './request-handler-options.js';
-import { greet } from './greeting.js';
+import { greet, type GreetingOptions } from './greeting.js';
 import { type NodePlace, placeOf } from './node-ids.js';
 import { DOTS, writeDots, writeEntry } from './packing.js';
 import { PackedListings } from './packed-listings.js';
@@ -32,9 +30,26 @@ import {
 } from './protocol.js';
 import { Trees } from './trees.js';
 import { displayName, readAttributes } from '../model/index.js';
-import type { Tree } from './tree.js';
-import type { DiskSpace } from '../system/index.js';
 import type { HistoryEntry } from '../history/index.js';
+import type { PackedEntries, PackedPage, Tree } from './tree.js';
+import type { DiskSpace } from '../system/index.js';
+import type { AttributeUse } from './attribute-use.js';
+
+/** Parts and settings of the file system of a mount. */
+export interface RequestHandlerOptions extends GreetingOptions, ContentsOptions {
+  /** Examines the entries of new sets before they are shown. */
+  readonly attributeUse: AttributeUse;
+  /** Name of the link to the newest complete set. */
+  readonly current: string;
+  /** The only user to whom `versions` is shown; undefined if it is shown to all who have access to the mount. */
+  readonly versionsFor?: number | undefined;
+  /** Writes a line to the log. */
+  readonly log: (line: string) => void;
+  /** Returns the size of the file system that has the store. */
+  readonly space: () => DiskSpace;
+  /** Called after a request failed because of the store. */
+  readonly onFailure?: () => void;
+}
 
 const ATTRIBUTE_REPLY_BYTES = OUT_HEADER_BYTES + 16 + 88;
 /** Maximum size of the page of a directory, or list of attributes, in one reply. */
@@ -450,4 +465,37 @@ function xattrReply(entry: HistoryEntry, name: Buffer | undefined): Buffer {
   const value = all.find((one) => one.name.equals(name))?.value;
   if (value === undefined) throw new FuseError(Errno.ENODATA);
   return value;
+}
+
+/**
+ * Returns whole entries, without copying them. `begin` is the index of the first one. With `tree`, the entries have
+ * attributes, and the references that the kernel gets are counted.
+ */
+export function partOf(
+  { packed, starts }: PackedEntries,
+  begin: number,
+  room: number,
+  tree?: Tree,
+): ReplyData {
+  const last = starts.length - 1;
+  if (begin >= last) return NO_READ;
+  const from = starts[begin]!;
+  const words = tree && new Uint32Array(packed.buffer, packed.byteOffset, packed.length >>> 2);
+  let end = begin;
+  for (; end < last && starts[end + 1]! - from <= room; end += 1) {
+    const word = starts[end]! >>> 2;
+    if (words !== undefined && (words[word] !== 0 || words[word + 1] !== 0)) tree!.lookups += 1;
+  }
+  return { data: packed, from, bytes: starts[end]! - from };
+}
+
+/** Returns the offset at which a directory ends, if a reply has its last entry. */
+export function endAfter(
+  page: PackedPage,
+  isPlus: boolean,
+  { from, bytes }: ReplyData,
+): number | undefined {
+  if (page.isLast !== true) return undefined;
+  const { packed, starts } = isPlus ? page.plus() : page.plain();
+  return from + bytes === packed.length ? page.first + starts.length - 1 + DOTS : undefined;
 }

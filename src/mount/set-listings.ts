@@ -4,24 +4,37 @@
  */
 import type { BackupSet, History } from '../history/index.js';
 import type { DirectoryTable } from './directory-table.js';
-import { fetchPages } from './fetched-pages.js';
+import {
+  type ChildNode,
+  fetchPages,
+  type ListedChild,
+  type ListedDirectory,
+  type ListedNode,
+  type PackedListing,
+  type PackedListings,
+} from './packed-listings.js';
 import { type Inode } from './attributes.js';
 import { inodeOfDirectory, inodeOfSet } from './inodes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
-import type {
-  ChildNode,
-  ListedChild,
-  ListedDirectory,
-  ListedNode,
-  PackedListing,
-} from './packed-listings.js';
-import { type LoadedPage, PAGE_ENTRIES } from './page-cache.js';
+import { type LoadedPage, PAGE_ENTRIES, type PageCache } from './page-cache.js';
 import { childrenOf } from './page-search.js';
 import type { PageStarts } from './page-starts.js';
 import { ROOT_NODE } from './protocol.js';
-import type { ListedTree } from './ready-pages.js';
-import type { SetTreeOptions } from './set-tree-options.js';
+import type { ListedTree, ReadyPages } from './ready-pages.js';
 import { NO_BYTES } from '../model/index.js';
+import type { DirectoriesAhead } from './directories-ahead.js';
+
+/** Parts that the trees of all sets share. */
+export interface SetTreeOptions {
+  readonly history: History;
+  readonly set: BackupSet;
+  /** Number of the tree in node ids. */
+  readonly tree: number;
+  readonly cache: PageCache;
+  readonly packed: PackedListings;
+  readonly ready: ReadyPages;
+  readonly ahead: DirectoriesAhead;
+}
 
 /** Maximum number of entries that are fetched for a ready reply: more than it has room for. */
 const READY_ENTRIES = 101;

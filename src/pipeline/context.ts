@@ -6,7 +6,6 @@ import { Counters } from './counters.js';
 import { OpenDirectories } from './directories.js';
 import { Effort } from './compression-effort.js';
 import { Encryption } from './encryption.js';
-import { Flight } from './flight.js';
 import { MissingMounts } from './missing-mounts.js';
 import type { PipelineHooks } from './hooks.js';
 import { Outbox } from './outbox.js';
@@ -19,6 +18,42 @@ import type { PipelineSettings } from './settings.js';
 import { SimilarContents } from './similar.js';
 import { Streams } from './streams.js';
 import type { WalkOptions } from './walk.js';
+
+/** Counts the batches, parcels and large files between the walk and the server. */
+export class Flight {
+  /**
+   * Emits if nothing is in flight while the walk waits: the budget that the walk waits for is then held by the cutter.
+   */
+  readonly standstills = new Subject<undefined>();
+  private count = 0;
+  /** Number of batches that wait for the budget in the walk. */
+  private starving = 0;
+
+  /** Counts a batch that leaves the walk. `hasStarved` is true if it waited there. */
+  enterBatch(hasStarved: boolean): void {
+    if (hasStarved) this.starving -= 1;
+    this.enter();
+  }
+
+  enter(): void {
+    this.count += 1;
+  }
+
+  leave(): void {
+    this.count -= 1;
+    this.check();
+  }
+
+  /** Records that a batch waits for the budget in the walk. */
+  starve(): void {
+    this.starving += 1;
+    this.check();
+  }
+
+  private check(): void {
+    if (this.starving > 0 && this.count === 0) this.standstills.next(undefined);
+  }
+}
 
 /** The parts of a pipeline that its caller supplies. */
 export interface ContextParts {

@@ -9,9 +9,8 @@ import {
   type WalkInput,
   type WalkOutput,
 } from '../workers/index.js';
-import type { Context } from './context.js';
+import type { Context, Flight } from './context.js';
 import type { Counters } from './counters.js';
-import type { Flight } from './flight.js';
 import type { LostPlaces, Presence } from './presence.js';
 import type { StreamedFile } from './send-streams.js';
 import { stage } from './stage.js';

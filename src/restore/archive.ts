@@ -19,8 +19,7 @@ import type { ByteSink } from './byte-sink.js';
 import { ContentReader } from './content-reader.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
 import { keyOf } from './links.js';
-import { byPlace } from './plan.js';
-import { locateEach } from './locate-each.js';
+import { byPlace, locateEach } from './plan.js';
 import { type PolicyOptions, RestorePolicy } from './policy.js';
 import type { StreamMeans } from './request.js';
 import {

@@ -7,15 +7,15 @@ import { TardisError, toWire, type WireError } from '../errors/index.js';
 import { Credit } from '../system/index.js';
 import { HeldFiles, MAX_HELD } from './held-files.js';
 import { expectJobs } from './job-source.js';
-import { locateEach } from './locate-each.js';
-import { Originals } from './originals.js';
 import {
   type FileToRestore,
   type LocatedFile,
+  locateEach,
   planJobs,
   type RestoreJob,
   type RowMaker,
 } from './plan.js';
+import { Originals } from './originals.js';
 import { missingContent } from './progress.js';
 
 /** Number of files that are located at once. */

@@ -8,7 +8,7 @@ export { HeldFiles } from './held-files.js';
 export { type LocatedFile, planJobs } from './plan.js';
 export { type PolicyOptions, RestorePolicy } from './policy.js';
 export { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
-export { locateEach } from './locate-each.js';
+export { locateEach } from './plan.js';
 export { MissingNote, missingText } from './archive.js';
 export { noteProof } from './note-proof.js';
 export { newRestoreProgress, type RestoreFailure, type RestoreProgress } from './progress.js';
@@ -34,8 +34,8 @@ export {
   zipLocalHeader,
   ZipMethod,
 } from './zip-format.js';
-export { zipName } from './zip-names.js';
-export { deviceIn, Devices } from './devices.js';
+export { zipName } from './zip.js';
+export { deviceIn, Devices } from './walk.js';
 export { FlagsToSet } from './inode-flags.js';
 export { restoreId, RestoreJournal, temporaryPrefix } from './journal.js';
 export { FailedBefore, formatJournal, parseJournal } from './journal-text.js';

@@ -1,8 +1,9 @@
 /** Sorts files in the order of the packs, and groups files that share records into jobs. */
 import { recordKey, type RecordPlace } from '../contents/index.js';
-import type { ContentPiece, RequestedContent } from '../history/index.js';
+import type { ContentLocation, ContentPiece, History, RequestedContent } from '../history/index.js';
 import { BytesBuilder, isSparse } from '../model/index.js';
 import { NO_RECORD, RestoreHow, type RestoreInput, type RestorePiece } from '../workers/index.js';
+import { TardisError } from '../errors/index.js';
 
 /** The directory of some files, by its path relative to the target. The path may be made when it is read. */
 interface DirectoryOfFiles {
@@ -256,3 +257,33 @@ class JobBuilder {
 const ROWS_HINT_BYTES = 16 << 10;
 const PATHS_HINT_BYTES = 2 << 10;
 const NAME_END = Buffer.of(0);
+
+/**
+ * Returns the locations of contents in their order. One that cannot be located prevents the restore of no other file: for a content without a valid location in the catalog, it returns a
+ * CATALOG_DAMAGED error instead.
+ */
+export async function locateEach(
+  history: History,
+  contents: readonly RequestedContent[],
+): Promise<(ContentLocation | TardisError)[]> {
+  try {
+    return await history.locate(contents);
+  } catch (error) {
+    requireDamage(error);
+  }
+  const all: (ContentLocation | TardisError)[] = [];
+  for (const content of contents) {
+    try {
+      all.push((await history.locate([content]))[0]);
+    } catch (error) {
+      all.push(requireDamage(error));
+    }
+  }
+  return all;
+}
+
+/** Returns a CATALOG_DAMAGED error; throws any other error. */
+function requireDamage(error: unknown): TardisError {
+  if (error instanceof TardisError && error.code === 'CATALOG_DAMAGED') return error;
+  throw error;
+}

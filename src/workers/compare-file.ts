@@ -3,7 +3,7 @@ import { MAX_EXTENTS, SparseMap, SparseWriter } from '../contents/index.js';
 import { contentDigest, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
 import { type Files, OpenFd, OpenKind, type System } from '../system/index.js';
 import { createHash } from 'node:crypto';
-import { anotherFile } from './restore-errors.js';
+import { anotherFile } from './target-file.js';
 import { RestoreHow, type RestorePiece } from './restore-types.js';
 
 const READ_BYTES = 1 << 20;

@@ -16,4 +16,4 @@ export * from './directory-block.js';
 export { RACY_WINDOW_NS } from './inspect.js';
 export { MOST_NAMES } from './large-directory.js';
 export { spanBytesOf } from './similar-job.js';
-export { RecordMemory } from './record-memory.js';
+export { RecordMemory } from './job-context.js';

@@ -5,12 +5,18 @@
  */
 import {
   type DirectoryDecider,
-  type Excluder,
+  Excluder,
   type Filtered,
   filterListing,
   type ListedDirectory,
 } from '../excludes/index.js';
 import type { System } from '../system/index.js';
+import { RowReader } from '../model/index.js';
+import { transferOf } from './block-builder.js';
+import { inspectRows, nowNs, unreadableFailures } from './inspect.js';
+import type { JobResult, PageInput, PageOutput } from './jobs.js';
+import { OwnerNames } from './owner-names.js';
+import { unpackBlock } from './directory-block.js';
 
 /** Directories with more names than this are listed in pages. */
 export const MOST_NAMES = 16_384;
@@ -58,4 +64,33 @@ export class LargeDirectory {
         : filterListing(decider, task.path, listing, reportsPaths);
     return { ...kept, next, isLast: next === this.count };
   }
+}
+
+/** Lists one page of a large directory that differs. */
+export function pageJob(input: PageInput, system: System): JobResult<PageOutput> {
+  const [task] = unpackBlock(input.directory);
+  const { path, identity, rules, parent } = task!;
+  const startNs = nowNs(system);
+  const options = { ...input.excludes, reportsPaths: false };
+  const excluder = new Excluder(options, system);
+  const isRoot = parent < 0;
+  const directory = new LargeDirectory(system, excluder, {
+    task: { path, identity, rules, isRoot },
+    held: input.held,
+    reportsPaths: false,
+  });
+  const { listing, next, isLast } = directory.page(input.from);
+  const owners = new OwnerNames(system);
+  const rows = new RowReader(listing);
+  const hash = system.native.hashRows(listing);
+  const { unreadable } = inspectRows(system, listing, { startNs, directory: identity }, owners);
+  const failures = unreadableFailures(system, task!, rows, unreadable);
+  const output = { rows: listing, hash, next, isLast, owners: owners.take(), failures };
+  return { output, transfer: transferOf(listing, hash) };
+}
+
+/** Frees the names that are held for a large directory. */
+export function dropNamesJob(input: { readonly held: number }, system: System): JobResult<null> {
+  system.native.dropNames(input.held);
+  return { output: null, transfer: [] };
 }

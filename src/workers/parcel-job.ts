@@ -15,7 +15,7 @@ import { GatherCursor, UNDECIDED_NUMBERS } from '../system/index.js';
 import { bytesOf, transferOf, transferOfContents, runOf } from './block-builder.js';
 import { buildRecords } from './build-records.js';
 import { EntryReading } from './entry-reading.js';
-import { accessOf } from './file-access.js';
+import { accessOf } from './record-plan.js';
 import { markUnsettled, nowNs, racyFromNs } from './inspect.js';
 import type { JobContext } from './job-context.js';
 import type {

@@ -30,7 +30,18 @@ import { bytesOf, runOf } from './block-builder.js';
 import { bytesIn, hasContent, hasSparseContent, requireBegun } from './compare-file.js';
 import type { JobContext } from './job-context.js';
 import type { JobResult } from './jobs.js';
-import { anotherFile, damagedOf, describe, lacking, notCopied } from './restore-errors.js';
+import {
+  anotherFile,
+  damagedOf,
+  describe,
+  immutableTarget,
+  lacking,
+  moveOver,
+  notCopied,
+  openTarget,
+  targetFull,
+  temporaryName,
+} from './target-file.js';
 import {
   isCopy,
   NO_RECORD,
@@ -43,7 +54,6 @@ import {
 } from './restore-types.js';
 import { StoreProxy } from './store-proxy.js';
 import { StoredBodies } from './stored-bodies.js';
-import { immutableTarget, moveOver, openTarget, targetFull, temporaryName } from './target-file.js';
 import { FileUpdate } from './update-file.js';
 
 const NO_FILES = new Uint32Array(0);

@@ -2,7 +2,7 @@
 import { dataJob, holesJob } from './holes-job.js';
 import type { JobContext } from './job-context.js';
 import type { JobInput, JobName, JobResult, JobTable } from './jobs.js';
-import { dropNamesJob, pageJob } from './page-job.js';
+import { dropNamesJob, pageJob } from './large-directory.js';
 import { buildJob, readJob } from './parcel-job.js';
 import { restoreJob } from './restore-job.js';
 import { similarJob } from './similar-job.js';

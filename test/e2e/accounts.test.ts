@@ -28,7 +28,6 @@ import {
 } from '../helpers/commands.js';
 import { lab, restoredBy } from '../helpers/lab.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
-import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 
@@ -242,7 +241,7 @@ test('what is taken from an account counts in sessions that are under way', asyn
   // The slow link makes the session last longer than the server's interval between checks of rights (2 s).
   const args = [...as('adder', server), '--bandwidth-limit', '1M', at('more')];
   const adding = run('tardis', [...args, source], { isProcess: true });
-  await pause(3000);
+  await server.running.until('session', () => server.running.stderr.includes('"session begins"'));
   t.is((await sonic('--remove', 'adder')).status, 0, 'no session holds that up');
   const { status, stderr } = await adding;
   t.not(status, 0);

@@ -8,7 +8,6 @@ import { backup, backupsRunHere, jsonLines, run, Running, succeed } from '../hel
 import { loopHere, mountHere, unlessLeftOut } from '../helpers/mounts.js';
 import { lab, type Lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
-import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 
@@ -42,6 +41,11 @@ function diskBytes(): Buffer {
 }
 
 /** Writes a hundredth of the blocks of a device. */
+/** Returns the number of bytes that a process has read so far. */
+function readBytes(pid: number): number {
+  return Number(/^rchar: (\d+)$/m.exec(fs.readFileSync(`/proc/${pid}/io`, 'utf8'))?.[1]);
+}
+
 function change(at: string): void {
   const fd = fs.openSync(at, 'r+');
   const blocks = DEVICE_BYTES / BLOCK_BYTES;
@@ -176,7 +180,7 @@ test('a backup that looks for the zeros of a very large device ends when it is i
     const args = [...place, '--local', '--create', '--read-devices', loopHere(t, image)];
     const running = new Running('tardis', args);
     await running.until('client', () => running.stderr.includes('is new'));
-    await pause(1000);
+    await running.until('zeros', () => readBytes(running.pid) > 256 * MIB);
     running.signal('SIGINT');
     const { status, stderr } = await running.ended;
     t.is(status, 130, stderr);

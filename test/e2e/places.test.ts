@@ -21,8 +21,7 @@ import {
 } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { lab } from '../helpers/lab.js';
-import { dir, file, makeTree, noise, type TreeNode } from '../helpers/tree.js';
-import { pause } from '../helpers/until.js';
+import { dir, file, makeTree, noise, sizeOf, type TreeNode } from '../helpers/tree.js';
 
 backupsRunHere();
 
@@ -243,8 +242,8 @@ for (const [what, below] of [
       };
       const slowly = ['--bandwidth-limit', '2M', '--compress-data', 'none'];
       const running = new Running('tardis', ['--local', ...own, ...slowly, source], inside);
-      await running.until('records', () => fs.existsSync(mounts.view(`${store}/me/packs`)));
-      await pause(1000);
+      const packs = mounts.view(`${store}/me/packs`);
+      await running.until('records', () => sizeOf(packs) > 1 << 20);
       pull();
       t.regex(exited(t, 10, await running.ended).stderr, /\[NO_SUCH_STORE\]/);
       t.deepEqual(fs.readdirSync(disk), []);

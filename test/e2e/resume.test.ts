@@ -98,7 +98,6 @@ test('a server that is killed and started again: the same command finishes, from
   await running.until('much sent', () => link.bytes['to-server'] > 2.5 * PART_BYTES);
   await lab.server.kill();
   await lab.server.running.ended;
-  await pause(300);
   lab.server = await Server.start(store, [], MORTAL);
   const { stdout } = exited(t, 0, await running.ended);
   const report = JSON.parse(stdout) as Resumed;

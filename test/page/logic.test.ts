@@ -251,9 +251,9 @@ test('a selection is large, and quick with as many paths as it has', (t) => {
   const paths = Array.from({ length: MAX_SELECTED + 5 }, (_, n) => `/many/n${n}`);
   const all = withPaths(NOTHING, paths);
   t.is(all.size, MAX_SELECTED);
-  const fromMs = performance.now();
+  const before = process.cpuUsage();
   t.is(withPaths(all, paths).size, MAX_SELECTED);
-  t.true(performance.now() - fromMs < 2000);
+  t.true(process.cpuUsage(before).user < 2_000_000);
 });
 
 test('differences of texts have both sides, and hide what is equal', (t) => {

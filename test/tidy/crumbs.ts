@@ -10,14 +10,6 @@ const STATEMENT =
   /^(?:import|export)\b\s*(type\b\s*)?(?:\{([^}]*)\})?[^'"{};]*?\bfrom\s*'(\.[^']+)';/gm;
 const ON_DEMAND = /\bimport\(\s*'(\.[^']+)'/g;
 
-/** Rooms that still have such files. The list only shrinks: a room without one must leave it. */
-const WAITING: ReadonlySet<string> = new Set([
-  'src/mount',
-  'src/pipeline',
-  'src/restore',
-  'src/workers',
-]);
-
 /** An import by a statement: the names that it takes, none for a whole module. */
 interface Import {
   readonly from: string;
@@ -85,15 +77,4 @@ function importersOf(stem: string, imports: readonly Import[]): Set<string> {
       return through.map((one) => one.from);
     }),
   );
-}
-
-/** Returns the small files outside of the rooms that still wait, and the rooms that need not wait. */
-export function faultsOfSize(files: readonly string[], read: (file: string) => string): string[] {
-  const found = crumbs(files, read);
-  const roomOf = (fault: string): string => path.posix.dirname(fault.split(':')[0]!);
-  const rooms = new Set(found.map(roomOf));
-  return [
-    ...found.filter((fault) => !WAITING.has(roomOf(fault))),
-    ...[...WAITING].filter((room) => !rooms.has(room)).map((room) => `${room}: waits for nothing`),
-  ];
 }

@@ -22,8 +22,8 @@ export function longFunctions(file: string, text: string, maxLines: number): str
     const isAtIndent = (other: string): boolean =>
       other.trim() !== '' && indentOf(other) === indent;
     let first = index;
-    // A signature over several lines ends with a line that begins with its closing bracket.
-    if (/^\s*\)/.test(line)) first = lines.slice(0, index).findLastIndex(isAtIndent);
+    // A signature over several lines ends with a line that begins with its closing bracket, or with that of a pattern.
+    if (/^\s*(?:\)|\}: )/.test(line)) first = lines.slice(0, index).findLastIndex(isAtIndent);
     if (first < 0 || OTHER_BLOCK.test((lines[first] ?? '').trimStart())) return [];
     const length = lines.slice(index + 1).findIndex(isAtIndent);
     const last = length < 0 ? lines.length - 1 : index + 1 + length;

@@ -7,7 +7,7 @@ import { allRows } from '../../src/config/index.js';
 import { EFFECTS } from '../config/effects.js';
 import { withoutCommentsAndTexts } from './blank.js';
 import { circles } from './circles.js';
-import { crumbs, faultsOfSize } from './crumbs.js';
+import { crumbs } from './crumbs.js';
 import { faultsOfDrawing } from './drawing.js';
 import {
   forbiddenImports,
@@ -151,7 +151,7 @@ test('no source file is too long', (t) => {
 
 test('no source file is too small for what it holds', (t) => {
   const advice = 'Join it with the file that needs it, or take its room from the list:';
-  expectNone(t, faultsOfSize(sources, read), advice);
+  expectNone(t, crumbs(sources, read), advice);
   // Importers through an index count; a file that is only loaded on demand is an entry point.
   const texts: Record<string, string> = {
     'src/room/small.ts': 'export const SMALL = 1;\n',

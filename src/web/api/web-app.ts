@@ -80,6 +80,17 @@ const MAX_STREAMS = 128;
 /** Key that stands for a query that could not be parsed; no schema allows it. */
 const MALFORMED = '%';
 
+const ROUTER_OPTIONS = {
+  maxParamLength: MAX_PARAMETER_CHARS,
+  querystringParser: (text: string): RawQuery => {
+    try {
+      return parseQuery(text);
+    } catch {
+      return { [MALFORMED]: '' }; // a hook of the app refuses it with a text
+    }
+  },
+};
+
 /** Returns an app without routes. It serves HTTP/2 and HTTP/1.1 over TLS, and HTTP/1.1 without TLS. */
 export function newWebApp({
   tls,
@@ -104,16 +115,7 @@ export function newWebApp({
     frameworkErrors: (error: unknown, _: FastifyRequest, reply: FastifyReply) => {
       void sendProblem(reply, errorOf(error), statusOf(error));
     },
-    routerOptions: {
-      maxParamLength: MAX_PARAMETER_CHARS,
-      querystringParser: (text: string): RawQuery => {
-        try {
-          return parseQuery(text);
-        } catch {
-          return { [MALFORMED]: '' }; // the hook below refuses it with a text
-        }
-      },
-    },
+    routerOptions: ROUTER_OPTIONS,
     ajv: { customOptions: { removeAdditional: false, coerceTypes: true, allErrors: false } },
   } as const;
   // HTTP/2 changes the generic parameters of an app, but no route uses what differs.

@@ -45,9 +45,14 @@ async function serve({ tls, limits = LIMITS, isSized = false }: Served = {}) {
     if (isSized) void reply.header('content-length', PARTS * PART.length);
     return reply.send(stream);
   });
-  app.get('/never', () => new Promise(() => undefined));
+  const isWaiting = new Promise<void>((resolve) => {
+    app.get('/never', () => {
+      resolve();
+      return new Promise(() => undefined);
+    });
+  });
   await app.listen({ host: '127.0.0.1', port: 0 });
-  return { app, end, port: (app.server.address() as AddressInfo).port };
+  return { app, end, isWaiting, port: (app.server.address() as AddressInfo).port };
 }
 
 for (const takes of [false, true]) {
@@ -118,13 +123,15 @@ for (const isSized of [false, true]) {
 }
 
 test('an app closes although a reader over HTTP/2 waits, and bounds requests over TLS', async (t) => {
-  const { app, port } = await serve({ tls: await certificateIn(scratchInMemory(t)) });
+  const { app, isWaiting, port } = await serve({
+    tls: await certificateIn(scratchInMemory(t)),
+  });
   t.like(app.server, { requestTimeout: 30_000, headersTimeout: 30_000 });
   const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   session.on('error', () => undefined); // the server ends it
   const answer = session.request({ ':path': '/never' });
   answer.on('error', () => undefined);
-  await pause(500);
+  await isWaiting;
   const ended = await Promise.race([app.close().then(() => true), pause(20_000)]);
   t.true(ended);
   session.destroy();
