@@ -2,7 +2,7 @@
  * The answers of a server for which a backup waits. The message table names the answer to each request. An answer
  * belongs to the oldest request with the same key, for example the slot of a listing.
  */
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, type TardisError } from '../errors/index.js';
 import { countRows, DIGEST_BYTES, listAt, RowReader } from '../model/index.js';
 import {
   type AnsweredMessage,
@@ -112,5 +112,5 @@ export class AwaitedAnswers {
 
 /** Returns the error for a message of the server that has no place where it arrives. */
 export function unexpected(name: MessageName): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `the server sent "${name}" unexpectedly`);
+  return protocolViolation(`the server sent "${name}" unexpectedly`);
 }

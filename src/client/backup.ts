@@ -2,7 +2,7 @@
  * Runs one backup on the client: connects, logs in, opens a set, runs the pipeline and closes the set. If the backup
  * fails, the server keeps the received data as an unfinished set.
  */
-import { asTardisError, TardisError, throwIfAborted } from '../errors/index.js';
+import { asTardisError, protocolViolation, TardisError, throwIfAborted } from '../errors/index.js';
 import { machineName, NO_MARKS } from '../model/index.js';
 import { BackupPipeline, type BackupProgress, type StreamedFile } from '../pipeline/index.js';
 import { byteText, machineIdentity, type System, wallMs } from '../system/index.js';
@@ -237,7 +237,7 @@ class BackupRun {
     const closed = await server.closeSet(stats, sealed, { purge, waits });
     if (closed.set === set) return closed;
     const what = `the server opened set ${set}, and closed set ${closed.set}`;
-    throw new TardisError('PROTOCOL_VIOLATION', what);
+    throw protocolViolation(what);
   }
 
   private openSet(): Promise<Head<'setOpened'>> {

@@ -1,6 +1,6 @@
 /** Runs a session that creates a client or changes its key record, without a backup. */
 import { parseKeyRecord, type KeyRecord } from '../crypto/index.js';
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, type TardisError } from '../errors/index.js';
 import type { Address, System } from '../system/index.js';
 import {
   connect,
@@ -99,10 +99,7 @@ class KeysSession {
       case 'durable':
         return; // acknowledge what was sent, which here is one message with its own answer
       default:
-        throw new TardisError(
-          'PROTOCOL_VIOLATION',
-          `the server sent "${name}" while keys were being set`,
-        );
+        throw protocolViolation(`the server sent "${name}" while keys were being set`);
     }
   }
 }

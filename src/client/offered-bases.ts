@@ -2,7 +2,7 @@
  * The bases that the server offers for deltas. Each is kept until the file has been sent or its directory is done.
  * Signatures that arrive before they are requested are buffered here.
  */
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, type TardisError } from '../errors/index.js';
 import { DIGEST_BYTES, listAt, type SlotNumber } from '../model/index.js';
 import type { OfferedBasis, SignatureSink } from '../pipeline/index.js';
 import { BasisWish, type Head, MAX_OPEN_BASES } from '../transport/index.js';
@@ -67,7 +67,7 @@ export class OfferedBases {
       head.mostPercent > 100 ||
       head.digest.length !== DIGEST_BYTES;
     if (isWrong || this.byNumber.size >= MAX_OPEN_BASES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server sent an invalid basis, or too many');
+      throw protocolViolation('the server sent an invalid basis, or too many');
     }
     const offer: Offer = { number, slot, key, head, fetching: new Map(), early: [] };
     this.byNumber.set(number, offer);
@@ -91,7 +91,7 @@ export class OfferedBases {
     }
     this.earlyBytes += bytes.length;
     if (this.earlyBytes > MAX_EARLY_BYTES || offer.early.length >= MAX_EARLY_PIECES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server sent data that was not requested');
+      throw protocolViolation('the server sent data that was not requested');
     }
     offer.early.push({ ...piece, bytes: Buffer.from(bytes) });
   }

@@ -45,7 +45,6 @@ export interface Root {
 
 /** Slot for directories that are not sent to the server. */
 const NO_SLOT: SlotNumber = -1;
-const ITSELF = Buffer.alloc(0);
 
 /**
  * Ways to shorten paths: `full` keeps the whole path, `common` cuts the part that all roots share, `none`
@@ -154,7 +153,7 @@ function givenPaths(
     const names = splitPath(path);
     if (names.length === 0 || !names.every(isEntryName))
       wrong(`not a path: "${displayName(path)}"`);
-    return joinPath(SLASH_BYTES, joined(names));
+    return pathBelow(SLASH_BYTES, names);
   });
   for (const [index, path] of paths.entries()) {
     const inside = Buffer.concat([path, SLASH_BYTES]);
@@ -189,10 +188,7 @@ function withKeptPaths(
   };
   const taken = new Map<string, Buffer>();
   return roots.map(({ givenPath, ...root }, index) => {
-    const keptPath = keptPathOf(
-      root,
-      givenPath ?? joinPath(SLASH_BYTES, joined(cut(split[index]!))),
-    );
+    const keptPath = keptPathOf(root, givenPath ?? pathBelow(SLASH_BYTES, cut(split[index]!)));
     const other = taken.get(keptPath.toString('latin1'));
     if (other !== undefined) {
       const [one, two] = [displayName(other), displayName(namedPath(root))];
@@ -202,10 +198,6 @@ function withKeptPaths(
     taken.set(keptPath.toString('latin1'), namedPath(root));
     return { ...root, keptPath };
   });
-}
-
-function joined(names: readonly Buffer[]): Buffer {
-  return pathBelow(ITSELF, names);
 }
 
 type NamedRoot = Pick<Root, 'path' | 'file'>;
@@ -226,7 +218,7 @@ function keptPathOf(root: NamedRoot, wanted: Buffer): Buffer {
       `--kept-as (KeptAs): the file ${shown} keeps its name: give a path that ends in /${name}`,
     );
   }
-  return fileRootPath(joinPath(SLASH_BYTES, joined(names.slice(0, -1))), file);
+  return fileRootPath(pathBelow(SLASH_BYTES, names.slice(0, -1)), file);
 }
 
 /** Returns a file's directory as a root that contains only that file; undefined for a directory. */

@@ -2,7 +2,7 @@
  * Sends messages in the order of the calls, within the server's credit. The credit limits the bytes that are sent but
  * not yet received. Both ends count messages, so "received up to n" needs no ids.
  */
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, type TardisError } from '../errors/index.js';
 import {
   type Connection,
   type EncodedMessage,
@@ -67,10 +67,7 @@ export class Sender {
    */
   resume(connection: Connection, cameUpTo: number): void {
     if (cameUpTo < this.receivedUpTo || cameUpTo > this.sentCount) {
-      throw new TardisError(
-        'PROTOCOL_VIOLATION',
-        'the server acknowledged messages that were never sent',
-      );
+      throw protocolViolation('the server acknowledged messages that were never sent');
     }
     for (const { message } of this.unreceived.slice(cameUpTo - this.receivedUpTo)) {
       this.options.rateLimit?.spend(message.bytes);
@@ -117,10 +114,7 @@ export class Sender {
   /** Records that the first `upTo` messages are durable. Throws PROTOCOL_VIOLATION. */
   durable(upTo: number): void {
     if (upTo < this.durableUpTo || upTo > this.sentCount) {
-      throw new TardisError(
-        'PROTOCOL_VIOLATION',
-        'the server reported messages as durable that were never sent',
-      );
+      throw protocolViolation('the server reported messages as durable that were never sent');
     }
     this.durableUpTo = upTo;
     this.options.onDurable?.(this.marks.upTo(upTo));

@@ -3,7 +3,7 @@
  * logged in, presents the ticket of the session, and reports how many of the server's answers have been
  * handled. All other messages are independent of connections.
  */
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, TardisError } from '../errors/index.js';
 import { type Connection, type Head, type MessageName, TICKET_BYTES } from '../transport/index.js';
 import { greet, type Login } from '../transport/login/index.js';
 import type { Sender } from './sender.js';
@@ -60,7 +60,7 @@ export class SessionLine {
 
   private takeWelcome(connection: Connection, head: Head<'welcome'>): void {
     if (head.ticket.length !== TICKET_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the server sent no valid ticket');
+      throw protocolViolation('the server sent no valid ticket');
     }
     const isNew = this.ticket.length === 0;
     if (isNew) requireSpace(head); // before anything is sent

@@ -1,5 +1,5 @@
 /** Decrypts and decodes the bodies of records and chunks, on threads of libuv's pool. */
-import { TardisError } from '../errors/index.js';
+import { recordDamaged } from '../errors/index.js';
 import { NO_BYTES, releaseMemory } from '../model/index.js';
 import {
   changedRecord,
@@ -84,5 +84,5 @@ function whatIsWrong(outcome: number): string {
 export function requireDecoded(outcome: number): void {
   if (outcome === DecodeOutcome.decoded) return;
   if (outcome === DecodeOutcome.changed) throw changedRecord();
-  throw new TardisError('RECORD_DAMAGED', whatIsWrong(outcome));
+  throw recordDamaged(whatIsWrong(outcome));
 }

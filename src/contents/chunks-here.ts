@@ -2,7 +2,7 @@
  * Reads chunks of large records, and decodes them in this thread. That takes less time than passing them to another thread
  * if no other request waits for this one.
  */
-import { TardisError } from '../errors/index.js';
+import { recordDamaged, type TardisError } from '../errors/index.js';
 import {
   CHUNK_HEADER_BYTES,
   type ChunkHeader,
@@ -131,5 +131,5 @@ export class ChunksHere {
 
 /** Returns the error for a record, or a chunk in it, whose length is impossible. */
 export function impossibleLength({ object }: RecordPlace): TardisError {
-  return new TardisError('RECORD_DAMAGED', `a record in ${object} has an impossible length`);
+  return recordDamaged(`a record in ${object} has an impossible length`);
 }

@@ -9,7 +9,7 @@
  * first.
  */
 import type { Basis } from '../delta/index.js';
-import { TardisError } from '../errors/index.js';
+import { recordDamaged } from '../errors/index.js';
 import { NO_BYTES, releaseAll } from '../model/index.js';
 import {
   Codec,
@@ -140,7 +140,7 @@ class RecordsHere implements DecodedRecords {
     if (known !== undefined) return known;
     const head = await fetchHead(this.source, piece);
     if ((head.header.kind === RecordKind.delta) !== (piece.basis !== undefined)) {
-      throw new TardisError('RECORD_DAMAGED', `a record in ${piece.object} is of the wrong kind`);
+      throw recordDamaged(`a record in ${piece.object} is of the wrong kind`);
     }
     const isChunked = (head.header.flags & RECORD_CHUNKED) !== 0;
     const layout = isChunked ? chunkedRecord(head) : { rawBytes: head.header.rawBytes };

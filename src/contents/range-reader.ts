@@ -3,7 +3,7 @@
  * bytes are in the delta, and which must be read from the basis in the same way.
  */
 import { DeltaIndex } from '../delta/index.js';
-import { TardisError } from '../errors/index.js';
+import { recordDamaged, TardisError } from '../errors/index.js';
 import { startBefore } from '../model/index.js';
 import { BoundedCache, keepLoading } from '../system/index.js';
 import type { Soon } from './soon.js';
@@ -57,9 +57,7 @@ export class RangeReader {
    * other. If a basis is damaged, the error has the digest of its damaged piece in `context.damaged`.
    */
   async fill(content: Pieces, position: number, target: Buffer, depth = 0): Promise<void> {
-    if (depth > MAX_CHAIN) {
-      throw new TardisError('RECORD_DAMAGED', 'the chain of deltas is too long');
-    }
+    if (depth > MAX_CHAIN) throw recordDamaged('the chain of deltas is too long');
     if (position + target.length > content.sizeBytes) throw tooShort();
     for (let done = 0; done < target.length; ) {
       const { piece, from } = content.at(position + done);
@@ -115,10 +113,10 @@ function ofBasis(error: unknown, { digest }: StoredPiece): unknown {
   if (error.context['damaged'] !== undefined) return error;
   const damaged = Buffer.from(digest).toString('hex');
   const text = `a content that it depends on is damaged: ${error.message}`;
-  return new TardisError('RECORD_DAMAGED', text, { ...error.context, damaged }, error);
+  return recordDamaged(text, { ...error.context, damaged }, error);
 }
 
 /** Returns the error for a content that is shorter than the range to be read. */
 export function tooShort(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'a content ends before the requested range');
+  return recordDamaged('a content ends before the requested range');
 }

@@ -3,7 +3,7 @@
  * has its own heap and compiled code.
  */
 import path from 'node:path';
-import { asTardisError, TardisError } from '../errors/index.js';
+import { asTardisError, recordDamaged } from '../errors/index.js';
 import {
   bufferOf,
   contentDigest,
@@ -387,7 +387,7 @@ async function chunkOf(
 ): Promise<DecodeOutput> {
   const head = bufferOf(chunk.head);
   const header = readHeader(head, 0);
-  if (header === undefined) throw new TardisError('RECORD_DAMAGED', 'a record has no header');
+  if (header === undefined) throw recordDamaged('a record has no header');
   const isPlain = header.scheme === Scheme.plain;
   const cipher = isPlain || keys === undefined ? undefined : new RecordCipher(native, keys, header);
   const stored = work.room(chunk.storedBytes);

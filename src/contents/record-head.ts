@@ -1,5 +1,5 @@
 /** Reads bytes of records from the store, and prepares their decryption. */
-import { asTardisError, systemCode, TardisError } from '../errors/index.js';
+import { asTardisError, recordDamaged, systemCode, TardisError } from '../errors/index.js';
 import { type ContentKeys, Scheme } from '../model/index.js';
 import {
   type ObjectReader,
@@ -45,7 +45,7 @@ export async function fetchRecord(
 ): Promise<Buffer> {
   const bytes = target.length;
   if (from + bytes > record.recordBytes) {
-    throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} ends too early`);
+    throw recordDamaged(`a record in ${record.object} ends too early`);
   }
   let got: number;
   try {
@@ -62,24 +62,24 @@ export function unreadRecord(error: unknown, object: string): TardisError {
   // Only a missing file is damage; another error of the disk may be temporary.
   if (systemCode(error) !== 'ENOENT') return asTardisError(error, `reading ${object}`, 'readStore');
   // The record may have been moved after the caller looked it up. With `isGone` the caller looks it up again.
-  return new TardisError('RECORD_DAMAGED', `${object} is missing`, { isGone: true }, error);
+  return recordDamaged(`${object} is missing`, { isGone: true }, error);
 }
 
 /** Returns the error for a record whose bytes are wrong. */
 export function damagedRecord({ object, position }: RecordPlace): TardisError {
-  return new TardisError('RECORD_DAMAGED', `a record in ${object} is damaged`, { position });
+  return recordDamaged(`a record in ${object} is damaged`, { position });
 }
 
 /** Returns the error to report when an object ends within a record. */
 export function truncated(object: string): TardisError {
-  return new TardisError('RECORD_DAMAGED', `${object} is truncated`);
+  return recordDamaged(`${object} is truncated`);
 }
 
 /** Returns the header at the beginning of `bytes`. Throws RECORD_DAMAGED if it does not belong to this record. */
 export function headerOf(record: RecordPlace, bytes: Buffer): RecordHeader {
   const header = readHeader(bytes, 0);
   if (header === undefined || recordBytes(header) !== record.recordBytes) {
-    throw new TardisError('RECORD_DAMAGED', `a record is not at its place in ${record.object}`);
+    throw recordDamaged(`a record is not at its place in ${record.object}`);
   }
   return header;
 }
@@ -104,10 +104,7 @@ export function headIn(source: RecordOpener, record: RecordPlace, bytes: Buffer)
   if (header.scheme === Scheme.plain) {
     if (source.keys === undefined) return { header, cipher: undefined };
     // All contents of a client that encrypts have a tag made with its keys, so another program has written this record.
-    throw new TardisError(
-      'RECORD_DAMAGED',
-      'a record is not encrypted, although this client encrypts',
-    );
+    throw recordDamaged('a record is not encrypted, although this client encrypts');
   }
   if (source.keys === undefined) {
     throw new TardisError('PASSWORD_NEEDED', 'the stored data is encrypted');

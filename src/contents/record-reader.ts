@@ -1,5 +1,5 @@
 /** Reads records of contents from a store, decodes them and checks the result. */
-import { TardisError } from '../errors/index.js';
+import { recordDamaged } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import {
   type ObjectReader,
@@ -110,7 +110,7 @@ export class RecordReader {
     const head = await fetchHead(this.source, record);
     const isDelta = head.header.kind === RecordKind.delta;
     if (isDelta !== (piece.basis !== undefined)) {
-      throw new TardisError('RECORD_DAMAGED', `a record in ${record.object} is of the wrong kind`);
+      throw recordDamaged(`a record in ${record.object} is of the wrong kind`);
     }
     const chunks = this.chunks(record, head);
     if (piece.basis === undefined) {

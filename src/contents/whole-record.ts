@@ -1,5 +1,5 @@
 /** Records in one piece, such as frames: fetches, checks and decodes them, and compares contents with their digests. */
-import { TardisError } from '../errors/index.js';
+import { recordDamaged, type TardisError } from '../errors/index.js';
 import { contentDigest, DIGEST_BYTES } from '../model/index.js';
 import {
   decode,
@@ -98,7 +98,7 @@ export function contentsIn(header: RecordHeader, index: Buffer): readonly FrameE
   if (header.kind !== RecordKind.content && header.kind !== RecordKind.part) return [];
   const { digest, sizeBytes } = readContentIndex(index);
   if (sizeBytes !== header.rawBytes) {
-    throw new TardisError('RECORD_DAMAGED', 'a content has another size than its record');
+    throw recordDamaged('a content has another size than its record');
   }
   return [{ digest, sizeBytes, offset: 0 }];
 }
@@ -127,5 +127,5 @@ export function hasContent(
 /** Returns the error for a record that is larger than any writer makes. */
 export function tooLarge({ object, position }: RecordPlace): TardisError {
   const text = `a record in ${object} claims to be too large`;
-  return new TardisError('RECORD_DAMAGED', text, { position });
+  return recordDamaged(text, { position });
 }

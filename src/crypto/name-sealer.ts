@@ -3,7 +3,7 @@
  * Values from a server are opened here, and refused if they were not sealed with the client's keys.
  */
 import { TardisError } from '../errors/index.js';
-import { fileRootPath, SLASH_BYTES, splitPath, splitRoot } from '../model/index.js';
+import { fileRootPath, pathBelow, SLASH_BYTES, splitPath, splitRoot } from '../model/index.js';
 import type { SealingCalls } from '../system/index.js';
 
 /**
@@ -131,14 +131,9 @@ function ownerHead(isGroup: boolean, id: number): Buffer {
 /** Applies `change` to each name of a path. The mark of a root that is a single file stays where it is. */
 function eachName(path: Buffer, change: (name: Buffer) => Buffer): Buffer {
   const { directory, below } = splitRoot(path);
-  const above = joined(splitPath(directory).map(change));
+  const above = pathBelow(SLASH_BYTES, splitPath(directory).map(change));
   const [name] = below;
   return name === undefined ? above : fileRootPath(above, change(name));
-}
-
-function joined(names: readonly Buffer[]): Buffer {
-  if (names.length === 0) return SLASH_BYTES;
-  return Buffer.concat(names.flatMap((name) => [SLASH_BYTES, name]));
 }
 
 function forged(what: string): TardisError {

@@ -4,7 +4,7 @@
  * end; 1 to 64 that many literal bytes follow; 65 to 68 literal bytes, after a length of 1 to 8 bytes; 69 to 84 a
  * copy, with position and length of 1 to 8 bytes each. Numbers are big endian.
  */
-import { TardisError } from '../errors/index.js';
+import { recordDamaged, type TardisError } from '../errors/index.js';
 import { startBefore } from '../model/index.js';
 
 /** Maximum number of commands in one delta, for writers as well. The index takes 16 bytes for each. */
@@ -181,5 +181,5 @@ class Parser {
 }
 
 function malformed(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'the commands of a delta are invalid');
+  return recordDamaged('the commands of a delta are invalid');
 }

@@ -2,7 +2,7 @@
  * Computes deltas, and applies them with librsync, in pieces. A delta (magic "rs\x026") is a sequence of commands:
  * insert these bytes, or copy that range of the basis.
  */
-import { TardisError } from '../errors/index.js';
+import { recordDamaged, type TardisError } from '../errors/index.js';
 import { NO_BYTES, releaseMemory } from '../model/index.js';
 import { type RsyncCalls, RsyncStatus } from '../system/index.js';
 import { RsyncJob } from './rsync-job.js';
@@ -169,5 +169,5 @@ class PatchRun {
 }
 
 function wrongLength(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'the result of a delta has the wrong length');
+  return recordDamaged('the result of a delta has the wrong length');
 }

@@ -1,5 +1,5 @@
 /** One job of the addon that makes or reads a signature or a delta, with its errors as TardisErrors. */
-import { systemCode, TardisError } from '../errors/index.js';
+import { recordDamaged, systemCode } from '../errors/index.js';
 import {
   RSYNC_FIGURES,
   type RsyncCalls,
@@ -101,7 +101,7 @@ export class RsyncJob implements Disposable {
     } catch (error) {
       if (systemCode(error) !== 'ERSYNC') throw error;
       const reason = (error as Error).message.replace(/^ERSYNC: (.*), rsync\w+$/s, '$1');
-      throw new TardisError('RECORD_DAMAGED', `${this.what}: ${reason}`, {}, error);
+      throw recordDamaged(`${this.what}: ${reason}`, {}, error);
     }
   }
 }

@@ -3,7 +3,7 @@
  * content. The format is librsync's (magic "rs\x01G": Rabin-Karp rolling sums, strong BLAKE2 sums): a header
  * of 12 bytes, then 20 bytes for each block.
  */
-import { TardisError } from '../errors/index.js';
+import { recordDamaged } from '../errors/index.js';
 import { BytesBuilder } from '../model/index.js';
 import { type RsyncCalls, RsyncStatus } from '../system/index.js';
 import { RsyncJob } from './rsync-job.js';
@@ -215,7 +215,7 @@ export class LoadedSignature {
 
   /** The number of this signature for delta jobs of any thread. Throws RECORD_DAMAGED while it is incomplete. */
   get number(): number {
-    if (!this.isWhole) throw new TardisError('RECORD_DAMAGED', 'a signature is incomplete');
+    if (!this.isWhole) throw recordDamaged('a signature is incomplete');
     return this.job.number;
   }
 

@@ -177,6 +177,24 @@ export function usageError(message: string): TardisError {
   return new TardisError('USAGE', message);
 }
 
+/** Returns PROTOCOL_VIOLATION, the error of a message that a peer must not send. */
+export function protocolViolation(
+  message: string,
+  context: ErrorContext = {},
+  cause?: unknown,
+): TardisError {
+  return new TardisError('PROTOCOL_VIOLATION', message, context, cause);
+}
+
+/** Returns RECORD_DAMAGED, the error of a stored record that is not as it was written. */
+export function recordDamaged(
+  message: string,
+  context: ErrorContext = {},
+  cause?: unknown,
+): TardisError {
+  return new TardisError('RECORD_DAMAGED', message, context, cause);
+}
+
 /** True if a stored content or its record is damaged. */
 export function isDamage(error: unknown): boolean {
   const code = error instanceof TardisError ? error.code : undefined;

@@ -198,3 +198,22 @@ export function isSameContent(one: HistoryEntry, other: HistoryEntry): boolean {
   }
   return one.contentId === other.contentId;
 }
+
+/**
+ * Joins versions, oldest first, with their next ones that are alike, unless the path was gone between them. A joined
+ * version has the entry of its first one.
+ */
+export function joinVersions<T extends PathVersion>(
+  versions: readonly T[],
+  isAlike: (one: T, next: T) => boolean,
+): T[] {
+  const joined: T[] = [];
+  for (const version of versions) {
+    const last = joined.at(-1);
+    const isNext = last?.lastSet !== undefined && last.lastSet + 1 >= version.firstSet;
+    if (last !== undefined && isNext && isAlike(last, version)) {
+      joined[joined.length - 1] = { ...last, lastSet: version.lastSet };
+    } else joined.push(version);
+  }
+  return joined;
+}

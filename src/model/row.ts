@@ -6,7 +6,7 @@
  * Rows from the network or the store are untrusted until `checkRows` has accepted them.
  */
 import { bufferOf } from './bytes.js';
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, type TardisError } from '../errors/index.js';
 import { checkAttributes } from './attributes.js';
 
 export const ROW_FIXED_BYTES = 72;
@@ -401,5 +401,5 @@ export function checkRows(bytes: Uint8Array, sorted: boolean): RowReader {
 }
 
 function badRow(at: number, what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `a row ${what}`, { offset: at });
+  return protocolViolation(`a row ${what}`, { offset: at });
 }

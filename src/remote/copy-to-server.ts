@@ -6,7 +6,7 @@ import {
   encodeReply,
   pieceOfObject,
 } from '../history/index.js';
-import { asTardisError, TardisError } from '../errors/index.js';
+import { asTardisError, protocolViolation, TardisError } from '../errors/index.js';
 import { encryptingKeyset, parseKeyRecord } from '../crypto/index.js';
 import type { CopyFeed, CopyProgress, CopyResult } from '../maintenance/rewrite/index.js';
 import type { System } from '../system/index.js';
@@ -143,7 +143,7 @@ class CopyingSession {
       done({ ...decodeMessage(name, bytes).head, deleted: [] } as CopyResult);
     } else {
       const what = `the server sent "${name}" where it has no place`;
-      throw new TardisError('PROTOCOL_VIOLATION', what);
+      throw protocolViolation(what);
     }
   }
 
@@ -152,7 +152,7 @@ class CopyingSession {
     this.requested += 1;
     try {
       if (this.requested > MAX_REQUESTED || connection.bufferedBytes > MAX_UNREAD_BYTES) {
-        throw new TardisError('PROTOCOL_VIOLATION', 'the server requests too much at once');
+        throw protocolViolation('the server requests too much at once');
       }
       const answering = this.answer(name, decodeRequest(name, bytes));
       this.turn = this.turn.then(async () => {

@@ -5,7 +5,7 @@
  */
 import { decodeReply, encodeRequest, type Reply, type Request } from '../history/index.js';
 import type { Keyring } from '../crypto/index.js';
-import { asTardisError, fromWire, TardisError } from '../errors/index.js';
+import { asTardisError, fromWire, protocolViolation, TardisError } from '../errors/index.js';
 import type { Credentials, Elsewhere } from '../transport/login/index.js';
 import { type Address, Credit, type System } from '../system/index.js';
 import {
@@ -265,10 +265,7 @@ export class RemotePeer {
   private receive(connection: ClientLine, name: MessageName, bytes: Buffer): void {
     const next = this.waiting[0]; // stays pending if this is no answer: the end of the connection rejects it
     if (next === undefined || (name !== next.answer && name !== 'questionFailed')) {
-      throw new TardisError(
-        'PROTOCOL_VIOLATION',
-        `the server sent "${name}" where it has no place`,
-      );
+      throw protocolViolation(`the server sent "${name}" where it has no place`);
     }
     this.waiting.shift();
     this.answered += 1;

@@ -8,7 +8,7 @@ import {
   RecordReader,
 } from '../contents/index.js';
 import { type History, type ContentPiece, keptReads, type ObjectReader } from '../history/index.js';
-import { TardisError } from '../errors/index.js';
+import { recordDamaged, TardisError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
@@ -115,7 +115,7 @@ export class ContentReader {
     }
     const { sizeBytes } = piece;
     if (sizeBytes > MAX_PIECE_BYTES) {
-      throw new TardisError('RECORD_DAMAGED', `a piece in ${piece.object} claims too much`);
+      throw recordDamaged(`a piece in ${piece.object} claims too much`);
     }
     if (this.piece.length < sizeBytes) this.piece = Buffer.allocUnsafeSlow(sizeBytes);
     let at = 0;

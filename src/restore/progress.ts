@@ -1,32 +1,23 @@
 /** Counters and failures of a restore, for any kind of target. */
 import type { WireError } from '../errors/index.js';
 
-export interface RestoreProgress {
-  directories: number;
-  files: number;
-  links: number;
-  bytes: number;
-  /** Number of entries that existed already and are equal. */
-  unchanged: number;
-  /** Number of entries that existed already, differ, and stay as requested. */
-  kept: number;
-  /** Number of entries that --include and --exclude omit. The entries below them are not counted. */
-  leftOut: number;
-  failures: number;
-  /** Number of bytes of contents fetched from a server; 0 if the store is on this machine. */
-  fetchedBytes: number;
-}
+export type RestoreProgress = ReturnType<typeof newRestoreProgress>;
 
-export function newRestoreProgress(): RestoreProgress {
+/** Returns the counters of a restore that has restored nothing. */
+export function newRestoreProgress() {
   return {
     directories: 0,
     files: 0,
     links: 0,
     bytes: 0,
+    /** Number of entries that existed already and are equal. */
     unchanged: 0,
+    /** Number of entries that existed already, differ, and stay as requested. */
     kept: 0,
+    /** Number of entries that --include and --exclude omit. The entries below them are not counted. */
     leftOut: 0,
     failures: 0,
+    /** Number of bytes of contents fetched from a server; 0 if the store is on this machine. */
     fetchedBytes: 0,
   };
 }

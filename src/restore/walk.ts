@@ -13,11 +13,12 @@ import {
   Unsaved,
 } from '../history/index.js';
 import {
+  recordDamaged,
   TardisError,
-  toWire,
-  type WireError,
   throwIfAborted,
+  toWire,
   usageError,
+  type WireError,
 } from '../errors/index.js';
 import {
   displayName,
@@ -349,7 +350,7 @@ export class TreeWalk<D extends OutputDirectory> {
     const { filter, recurse } = this.selection;
     if (given === undefined && !isEntryName(name)) {
       // Such a name must not become part of a path here, or where an archive is unpacked.
-      const why = new TardisError('RECORD_DAMAGED', 'the store has an entry with an invalid name');
+      const why = recordDamaged('the store has an entry with an invalid name');
       this.visitor.failed(joinPath(directory.path, name), why);
       return;
     }

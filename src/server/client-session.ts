@@ -11,7 +11,7 @@
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Logger } from 'pino';
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, type TardisError } from '../errors/index.js';
 import { type ClientDirectory, LEASE_MS } from '../store/index.js';
 import {
   type Connection,
@@ -255,7 +255,7 @@ export class ClientSession implements SessionOwner {
   /** Records that the client handled `upTo` answers. Throws PROTOCOL_VIOLATION for a wrong ticket or number. */
   acknowledge(ticket: Buffer, upTo: number): void {
     if (!isSame(ticket, this.ticket)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'that ticket is not of this connection');
+      throw protocolViolation('that ticket is not of this connection');
     }
     this.shownTicket = undefined;
     if (this.keepsAnswers) this.answers.acknowledge(upTo);
@@ -483,10 +483,7 @@ export class UnacknowledgedAnswers {
   acknowledge(upTo: number): void {
     const count = upTo - this.acknowledged;
     if (count < 0 || count > this.kept.length) {
-      throw new TardisError(
-        'PROTOCOL_VIOLATION',
-        'the client acknowledges what it cannot have heard',
-      );
+      throw protocolViolation('the client acknowledges what it cannot have heard');
     }
     for (const answer of this.kept.splice(0, count)) this.bytes -= answer.length;
     this.acknowledged = upTo;

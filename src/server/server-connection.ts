@@ -9,7 +9,7 @@
  * must first return the ticket from the welcome of this connection, so that messages recorded on another one are
  * refused.
  */
-import { asTardisError, type ErrorCode, TardisError } from '../errors/index.js';
+import { asTardisError, type ErrorCode, protocolViolation, TardisError } from '../errors/index.js';
 import { Catalog } from '../store/catalog/index.js';
 import { type ClientDirectory, openClientDirectory } from '../store/index.js';
 import { programVersion } from '../system/index.js';
@@ -148,7 +148,7 @@ export class ServerConnection {
     if (this.early !== undefined) {
       this.earlyBytes += bytes.length;
       if (this.early.length >= MAX_EARLY_MESSAGES || this.earlyBytes > MAX_EARLY_BYTES) {
-        throw new TardisError('PROTOCOL_VIOLATION', 'too many messages before the welcome');
+        throw protocolViolation('too many messages before the welcome');
       }
       this.early.push({ name, bytes });
       return;
@@ -167,7 +167,7 @@ export class ServerConnection {
       return;
     }
     if (!this.isMet && session.purpose === Purpose.backup) {
-      throw new TardisError('PROTOCOL_VIOLATION', `"${name}" came before the ticket was shown`);
+      throw protocolViolation(`"${name}" came before the ticket was shown`);
     }
     session.post(name, bytes);
   }
@@ -181,7 +181,7 @@ export class ServerConnection {
 
   /** Handles the first message. Throws PROTOCOL_VIOLATION for a second one, PROTOCOL_VERSION for another version. */
   private beginGreeting(protocol: number): void {
-    if (this.isGreeted) throw new TardisError('PROTOCOL_VIOLATION', 'a second greeting');
+    if (this.isGreeted) throw protocolViolation('a second greeting');
     this.isGreeted = true;
     if (protocol !== PROTOCOL_VERSION) {
       throw new TardisError(
@@ -241,9 +241,7 @@ export class ServerConnection {
 
   private async prove(bytes: Buffer): Promise<void> {
     const { challenged } = this;
-    if (challenged === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'unexpected login proof');
-    }
+    if (challenged === undefined) throw protocolViolation('unexpected login proof');
     this.challenged = undefined;
     const { login, hello, greeting, challenge } = challenged;
     const { kind: channelKind, keyingMaterial } = this.connection.channel;

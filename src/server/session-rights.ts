@@ -1,5 +1,5 @@
 /** The rights of a session, its purpose, and the key record that its login proved. */
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, TardisError } from '../errors/index.js';
 import { NO_BYTES, type Right } from '../model/index.js';
 import { loginKeys, readRights } from '../store/index.js';
 import type { System } from '../system/index.js';
@@ -94,7 +94,7 @@ export function watchLogin(
 export function purposeOf(text: string): PurposeName {
   const purpose = Object.values(Purpose).find((one) => one === text);
   if (purpose !== undefined) return purpose;
-  throw new TardisError('PROTOCOL_VIOLATION', 'a session of an unknown purpose');
+  throw protocolViolation('a session of an unknown purpose');
 }
 
 /**
@@ -109,11 +109,9 @@ export function requireFitting(
 ): void {
   const purpose = purposeOf(text);
   if (code !== '' && !(create && purpose === Purpose.backup)) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a code is for a new client that makes backups');
+    throw protocolViolation('a code is for a new client that makes backups');
   }
-  if (create && purpose === Purpose.read) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a reader makes no client');
-  }
+  if (create && purpose === Purpose.read) throw protocolViolation('a reader makes no client');
   if (purpose !== Purpose.copy) return;
   if (acceptCopies !== true) {
     throw new TardisError('NOT_PERMITTED', 'this server takes no copies (AcceptCopies)');

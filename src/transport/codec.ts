@@ -4,7 +4,7 @@
  * The attachment is never compressed or copied here. Everything that is decoded is untrusted until it is checked.
  */
 import { createHash } from 'node:crypto';
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, TardisError } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import { loadSnappy } from '../system/index.js';
 import { plainPackr } from '../system/msgpack/index.js';
@@ -71,7 +71,7 @@ export function encodeMessage<N extends MessageName>(
 export function peekMessage(bytes: Uint8Array, direction: MessageRow['direction']): MessageName {
   const name = bytes.length < ENVELOPE_BYTES ? undefined : NAMES_BY_NUMBER.get(bytes[0]!);
   if (name === undefined || MESSAGES[name].direction !== direction) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a message has an unknown number');
+    throw protocolViolation('a message has an unknown number');
   }
   if (bytes.length > MESSAGES[name].maxBytes) {
     throw new TardisError('MESSAGE_TOO_LARGE', `a message "${name}" of ${bytes.length} bytes`);
@@ -104,7 +104,7 @@ export function decodeMessage<N extends MessageName>(
     const isPlain = (buffer[1]! & FLAG_SNAPPY) === 0;
     unpacked = packr.unpack(isPlain ? body : inflateHead(body, row.maxBytes));
   } catch (error) {
-    throw new TardisError('PROTOCOL_VIOLATION', `a message "${name}" cannot be decoded`, {}, error);
+    throw protocolViolation(`a message "${name}" cannot be decoded`, {}, error);
   }
   if (typeof unpacked !== 'object' || unpacked === null) throw violation(name, 'has no head');
   const head = unpacked as Record<string, unknown>;
@@ -117,7 +117,7 @@ export function decodeMessage<N extends MessageName>(
 }
 
 function violation(name: MessageName, what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `a message "${name}" ${what}`);
+  return protocolViolation(`a message "${name}" ${what}`);
 }
 
 /** Decompresses a head after checking its claimed length, a varint at its start. */

@@ -5,7 +5,13 @@
  *
  * Backpressure: a receiver that is too slow calls `pause`; a sender reads `bufferedBytes`.
  */
-import { asTardisError, fromWire, TardisError, toWire } from '../errors/index.js';
+import {
+  asTardisError,
+  fromWire,
+  protocolViolation,
+  TardisError,
+  toWire,
+} from '../errors/index.js';
 import type { Clock } from '../system/index.js';
 import { decodeMessage, type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
 import type { MessageRow } from './message-row.js';
@@ -226,7 +232,7 @@ export class Connection {
     if (this.isOver || this.failure !== undefined) return;
     if (this.owesSinceMs !== undefined) this.owesSinceMs = this.lastHeardMs;
     try {
-      if (isText) throw new TardisError('PROTOCOL_VIOLATION', 'a message is text, not binary');
+      if (isText) throw protocolViolation('a message is text, not binary');
       const name = peekMessage(data, this.options.receives);
       if (name === 'error') {
         this.failure = this.explained(fromWire(decodeMessage('error', data).head));

@@ -7,7 +7,7 @@ import { once } from 'node:events';
 import type { ClientHttp2Session, ClientHttp2Stream, IncomingHttpHeaders } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import { fromWire, TardisError } from '../errors/index.js';
+import { fromWire, protocolViolation, TardisError } from '../errors/index.js';
 import { type Address, describeAddress, loadHttp2, type System } from '../system/index.js';
 import { type EncodedMessage, encodeMessage, peekMessage } from './codec.js';
 import type { Channel, Connection } from './connection.js';
@@ -316,11 +316,11 @@ function objectIn(body: Buffer): Record<string, unknown> {
 }
 
 function notJson(cause?: unknown): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', 'the server sent no JSON', {}, cause);
+  return protocolViolation('the server sent no JSON', {}, cause);
 }
 
 function textIn(value: Record<string, unknown>, key: string): string {
   const text = value[key];
   if (typeof text === 'string') return text;
-  throw new TardisError('PROTOCOL_VIOLATION', `the server sent no "${key}"`);
+  throw protocolViolation(`the server sent no "${key}"`);
 }

@@ -1,6 +1,6 @@
 /** A WebSocket as the socket of a connection. */
 import type { WebSocket } from 'ws';
-import { TardisError } from '../errors/index.js';
+import { protocolViolation, TardisError } from '../errors/index.js';
 import { releaseAll, releaseMemory } from '../model/index.js';
 import type { MessageSocket, SocketEvents } from './message-socket.js';
 
@@ -85,7 +85,7 @@ function wrapSocketError(error: Error): TardisError {
     return new TardisError('MESSAGE_TOO_LARGE', error.message, {}, error);
   }
   if (code.startsWith('WS_ERR')) {
-    return new TardisError('PROTOCOL_VIOLATION', error.message, {}, error);
+    return protocolViolation(error.message, {}, error);
   }
   return new TardisError('CONNECTION_LOST', error.message, { cause: code }, error);
 }

@@ -12,7 +12,7 @@ import {
   patched,
   SignatureMaker,
 } from '../delta/index.js';
-import { systemCode, TardisError } from '../errors/index.js';
+import { recordDamaged, systemCode, TardisError } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import {
   Codec,
@@ -165,7 +165,7 @@ class DeltaParts {
     const decoded = Buffer.allocUnsafe(STREAM_CHUNK_BYTES);
     for (;;) {
       const { chunk, isLast, isUseless } = await this.requested.shift()!;
-      if (isUseless) throw new TardisError('RECORD_DAMAGED', 'a delta was given up');
+      if (isUseless) throw recordDamaged('a delta was given up');
       this.isEnd = isLast;
       if (!isLast) this.requestMore();
       if (chunk.length > 0) yield decodedChunk(chunk, decoded);
@@ -190,7 +190,7 @@ class DeltaParts {
 function decodedChunk(chunk: Uint8Array, target: Buffer): Buffer {
   const buffer = bufferOf(chunk);
   const rawBytes = buffer.readUInt32LE(0);
-  if (rawBytes > target.length) throw new TardisError('RECORD_DAMAGED', 'a delta claims too much');
+  if (rawBytes > target.length) throw recordDamaged('a delta claims too much');
   const header = readChunkHeader(buffer.subarray(4), STREAM_CHUNK_BYTES);
   const stored = buffer.subarray(4 + CHUNK_HEADER_BYTES);
   decodeChunk(Codec.zstd, header, { stored, target: target.subarray(0, rawBytes) });

@@ -2,6 +2,7 @@
 import { type Catalog, type EntryPlace, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import {
   type DirectoryId,
+  joinPath,
   type RootNumber,
   type SetNumber,
   SLASH_BYTES,
@@ -65,7 +66,7 @@ export class DirectoryPaths {
     if (above === undefined) return undefined;
     const maySearch = above.maySearch && access.maySearch(entry);
     return {
-      path: root === undefined ? below(above.path, place.name) : splitRoot(root.path).directory,
+      path: root === undefined ? joinPath(above.path, place.name) : splitRoot(root.path).directory,
       maySearch,
       mayList: above.maySearch && access.mayRead(entry),
     };
@@ -87,7 +88,3 @@ export class DirectoryPaths {
 }
 
 const FREE: Reached = { path: SLASH_BYTES, mayList: true, maySearch: true };
-
-function below(path: Buffer, name: Buffer): Buffer {
-  return Buffer.concat(path.equals(SLASH_BYTES) ? [path, name] : [path, SLASH_BYTES, name]);
-}

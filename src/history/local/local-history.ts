@@ -30,14 +30,15 @@ import type { Reports } from '../reports.js';
 import { PathFinder } from './path-finder.js';
 import { restBelow } from './roots.js';
 import { serverTime, setAt, setNamed } from './sets.js';
-import type {
-  History,
-  HistoryEntry,
-  ContentLocation,
-  FoundContent,
-  PathVersion,
-  SetSeals,
-  RequestedContent,
+import {
+  type ContentLocation,
+  type FoundContent,
+  type History,
+  type HistoryEntry,
+  joinVersions,
+  type PathVersion,
+  type RequestedContent,
+  type SetSeals,
 } from '../history.js';
 
 interface LocalHistoryOptions {
@@ -73,23 +74,6 @@ export function openHistoryIn(
     catalog.close();
     throw error;
   }
-}
-
-/**
- * Appends a version, or extends the last one if it is the same entry. A change of a directory above splits one version
- * in two.
- */
-function joinVersions(versions: RootVersion[], next: RootVersion): RootVersion[] {
-  const last = versions.at(-1);
-  const isSame =
-    last !== undefined &&
-    last.entry.directory === next.entry.directory &&
-    last.entry.firstSet === next.entry.firstSet &&
-    last.lastSet !== undefined &&
-    last.lastSet + 1 >= next.firstSet;
-  if (isSame) versions[versions.length - 1] = { ...last, lastSet: next.lastSet };
-  else versions.push(next);
-  return versions;
 }
 
 /** A root, the names of a path below it, and the sets that have this root, oldest first. */
@@ -344,7 +328,12 @@ class LocalHistory implements History {
       }
     }
     const versions = [...found.values()].sort((a, b) => a.firstSet - b.firstSet);
-    const joined = versions.reduce<RootVersion[]>(joinVersions, []);
+    // A change of a directory above splits one version in two.
+    const joined = joinVersions(
+      versions,
+      ({ entry }, next) =>
+        entry.directory === next.entry.directory && entry.firstSet === next.entry.firstSet,
+    );
     return joined.flatMap((version) => withinRoot(version, listed.at(-1)) ?? []);
   }
 

@@ -51,7 +51,7 @@ import { MAX_SORTED_ENTRIES, OpenedPages } from './opened-pages.js';
 import { provenLocations } from './proven-contents.js';
 import { type ProvenSet, ProvenSets } from './proven-sets.js';
 import { differenceOf, UnprovenCounts } from './unproven.js';
-import { UnsealedReports } from './unsealed-reports.js';
+import { unsealedReports } from './unsealed-reports.js';
 
 const PAGE_ENTRIES = 2048;
 /** Seal of a listing that could not be read completely. Each of its entries is proven only by its own seal. */
@@ -102,7 +102,7 @@ class UnsealedHistory implements History {
     this.lost = new LostPlaces(sealed);
     this.opener = new EntryOpener(keyring, native);
     this.pages = new OpenedPages(sealed, keyring, this.places);
-    this.reports = new UnsealedReports(sealed.reports, keyring, this.opener);
+    this.reports = unsealedReports(sealed.reports, keyring, this.opener);
   }
 
   get fetchedBytes(): number {

@@ -2,35 +2,32 @@
  * Reports on an encrypting client, for a reader that has its keys. Results are opened, and rejected if this client did
  * not seal them. Reports are not proven to be complete; listing or restoring a set proves that.
  */
-import {
-  type AttributeUse,
-  type NamedVersion,
-  ROOTS_DIRECTORY,
-} from '../../store/catalog/index.js';
+import { type NamedVersion, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
 import {
   type ClientConfig,
-  type ClientSetting,
   type DirectoryId,
   lowerAscii,
   NO_BYTES,
   type SetNumber,
 } from '../../model/index.js';
-import type { ClientOverview } from '../wire/client-overview.js';
 import type { EntryOpener } from './opened-entries.js';
-import type {
-  ChangesFound,
-  ChangesPage,
-  NamedPage,
-  NamesFound,
-  Reports,
-  SizesFound,
-  SizesRequest,
-  StoreFigures,
-  StoreState,
-} from '../reports.js';
+import type { ChangesFound, ChangesPage, NamedPage, NamesFound, Reports } from '../reports.js';
 
-export class UnsealedReports implements Reports {
+/** Returns the reports of a client whose results are opened. Those without names or keys pass on as they are. */
+export function unsealedReports(sealed: Reports, keyring: Keyring, opener: EntryOpener): Reports {
+  const opening = new OpeningReports(sealed, keyring, opener);
+  return Object.assign(Object.create(sealed) as Reports, {
+    rootsOfSets: () => opening.rootsOfSets(),
+    changes: (page: ChangesPage) => opening.changes(page),
+    named: (page: NamedPage) => opening.named(page),
+    directoryPaths: (set: SetNumber, directories: readonly DirectoryId[]) =>
+      opening.directoryPaths(set, directories),
+    clientConfig: (set: SetNumber) => opening.clientConfig(set),
+  });
+}
+
+class OpeningReports {
   constructor(
     private readonly sealed: Reports,
     private readonly keyring: Keyring,
@@ -87,30 +84,6 @@ export class UnsealedReports implements Reports {
     return paths.map((path) => path && names.openPath(path));
   }
 
-  async ownState(): Promise<ClientOverview | undefined> {
-    return this.sealed.ownState?.();
-  }
-
-  noteRestored(): Promise<void> {
-    return this.sealed.noteRestored();
-  }
-
-  async attributeUse(limitMs: number): Promise<AttributeUse | undefined> {
-    return this.sealed.attributeUse?.(limitMs);
-  }
-
-  async freedBy(gone: ReadonlySet<SetNumber>): Promise<number | undefined> {
-    return this.sealed.freedBy?.(gone);
-  }
-
-  sizes(request: SizesRequest): Promise<SizesFound> {
-    return this.sealed.sizes(request);
-  }
-
-  settings(): Promise<readonly ClientSetting[]> {
-    return this.sealed.settings();
-  }
-
   /**
    * Returns the opened configuration; undefined if there is none. Throws NOT_AUTHENTIC if it is not sealed, and
    * therefore invented by the store.
@@ -118,13 +91,5 @@ export class UnsealedReports implements Reports {
   async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
     const config = await this.sealed.clientConfig(set);
     return config && openConfig(this.keyring.names, config);
-  }
-
-  figures(): Promise<StoreFigures> {
-    return this.sealed.figures();
-  }
-
-  store(): Promise<StoreState> {
-    return this.sealed.store();
   }
 }

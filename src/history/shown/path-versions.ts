@@ -1,7 +1,13 @@
 /** Versions of a path as they are shown, and the names that a directory has in the newest set. */
 import type { BackupSet } from '../../store/catalog/index.js';
 import { EntryType, splitPath } from '../../model/index.js';
-import { type History, isSameContent, listedPages, type PathVersion } from '../history.js';
+import {
+  type History,
+  isSameContent,
+  joinVersions,
+  listedPages,
+  type PathVersion,
+} from '../history.js';
 import { noAccess } from '../local/access.js';
 import { type RootNode, rootsOf } from './roots.js';
 import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
@@ -25,25 +31,6 @@ export async function versionsAt(history: History, path: Buffer): Promise<ShownV
     return isShown ? [{ ...version, set }] : [];
   });
   return joinVersions(shown, isRestoredAlike).map(({ set, ...version }) => ({ version, set }));
-}
-
-/**
- * Joins versions, oldest first, with their next ones that are alike, unless the path was gone between them. A joined
- * version has the entry of its first one.
- */
-export function joinVersions<T extends PathVersion>(
-  versions: readonly T[],
-  isAlike: (one: T, next: T) => boolean,
-): T[] {
-  const joined: T[] = [];
-  for (const version of versions) {
-    const last = joined.at(-1);
-    const isNext = last?.lastSet !== undefined && last.lastSet + 1 >= version.firstSet;
-    if (last !== undefined && isNext && isAlike(last, version)) {
-      joined[joined.length - 1] = { ...last, lastSet: version.lastSet };
-    } else joined.push(version);
-  }
-  return joined;
 }
 
 type WithEntry = Pick<PathVersion, 'entry'>;

@@ -1,5 +1,5 @@
 /** A codec between the values that callers use and the fields of a message. It checks the fields of a peer. */
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation, type TardisError } from '../../errors/index.js';
 import type { AnswerTo, AnyQuestion, Body, MessageName } from '../../transport/index.js';
 import { SLASH } from '../../model/index.js';
 
@@ -62,10 +62,10 @@ export function isPath(path: Buffer): boolean {
 
 /** Returns the error for an invalid question; it ends the session. */
 export function refused(what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `invalid question: ${what}`);
+  return protocolViolation(`invalid question: ${what}`);
 }
 
 /** Returns the error for an answer that contradicts itself or its question. */
 export function odd(what: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', `invalid answer: ${what}`);
+  return protocolViolation(`invalid answer: ${what}`);
 }

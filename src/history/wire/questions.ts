@@ -4,7 +4,7 @@
  * each question. The code does not compile if a question of the message table has no codec here, or a codec has no
  * question.
  */
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import {
   type AnswerTo,
   type AnyQuestion,
@@ -166,7 +166,7 @@ export function decodeReply<N extends AnyQuestion>(
 ): Reply<N> {
   const answer = decodeNumbered(answerTo(name), bytes);
   if (answer.number !== number) {
-    throw new TardisError('PROTOCOL_VIOLATION', `an answer to "${name}" is to another question`);
+    throw protocolViolation(`an answer to "${name}" is to another question`);
   }
   return CODECS[name].reply.fromWire(answer.body, request);
 }

@@ -2,7 +2,7 @@
  * Reads the log of a client: the packs that its commits cover, and the packs that its commits have deleted. For each
  * commit object it reads the version that counts, so that later changes of the object do not matter.
  */
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, recordDamaged } from '../../errors/index.js';
 import {
   isLostMark,
   isOfLog,
@@ -130,7 +130,7 @@ async function bytesOf(versions: ObjectVersions, version: ObjectVersion): Promis
   const { name, sizeBytes } = version;
   const isSmall = sizeBytes <= MAX_COMMIT_BYTES;
   const source = isSmall ? await versions.source(version) : undefined;
-  if (source === undefined) throw new TardisError('RECORD_DAMAGED', `${name} is no commit object`);
+  if (source === undefined) throw recordDamaged(`${name} is no commit object`);
   const pieces: Uint8Array[] = [];
   for await (const piece of source.open()) pieces.push(piece);
   return Buffer.concat(pieces);

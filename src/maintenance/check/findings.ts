@@ -149,57 +149,38 @@ export type Finding =
   | CopyFinding
   | SealFinding;
 
-export interface CheckCounts {
-  /** Number of records examined. */
-  records: number;
-  /** Number of records whose bytes were read. */
-  recordsRead: number;
-  bytesRead: number;
-  /** Number of bytes to read in this run. */
-  bytesToRead: number;
-  /** Number of findings, by kind. */
-  catalogFaults: number;
-  damagedRecords: number;
-  damagedMetadata: number;
-  unneededDamaged: number;
-  /** Number of damaged parity files, or records with parity in a bucket. */
-  damagedParity: number;
-  lostVersions: number;
-  /** Number of sets that may lack entries because of an earlier loss. */
-  doubtfulSets: number;
-  damagedKeys: number;
-  damagedAccounts: number;
-  strangePacks: number;
-  strayFiles: number;
-  unreadableFiles: number;
-  /** Number of copies of the catalog in a bucket that are damaged or foreign. */
-  damagedCopies: number;
-  /** Number of contents that were marked as damaged. */
-  marked: number;
-  /** Number of contents whose marks were cleared. */
-  cleared: number;
-}
+export type CheckCounts = ReturnType<typeof newCounts>;
 
-export function newCounts(): CheckCounts {
+/** Returns the counts of a check that has examined nothing. */
+export function newCounts() {
   return {
+    /** Number of records examined. */
     records: 0,
+    /** Number of records whose bytes were read. */
     recordsRead: 0,
     bytesRead: 0,
+    /** Number of bytes to read in this run. */
     bytesToRead: 0,
+    /** Number of findings, by kind. */
     catalogFaults: 0,
     damagedRecords: 0,
     damagedMetadata: 0,
     unneededDamaged: 0,
+    /** Number of damaged parity files, or records with parity in a bucket. */
     damagedParity: 0,
     lostVersions: 0,
+    /** Number of sets that may lack entries because of an earlier loss. */
     doubtfulSets: 0,
     damagedKeys: 0,
     damagedAccounts: 0,
     strangePacks: 0,
     strayFiles: 0,
     unreadableFiles: 0,
+    /** Number of copies of the catalog in a bucket that are damaged or foreign. */
     damagedCopies: 0,
+    /** Number of contents that were marked as damaged. */
     marked: 0,
+    /** Number of contents whose marks were cleared. */
     cleared: 0,
   };
 }

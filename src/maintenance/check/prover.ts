@@ -20,7 +20,7 @@ import {
   type CatalogAudit,
   Locator,
 } from '../../store/catalog/index.js';
-import { isDamage, TardisError } from '../../errors/index.js';
+import { isDamage, recordDamaged, TardisError } from '../../errors/index.js';
 import {
   contentDigest,
   type ContentId,
@@ -100,7 +100,7 @@ export class ContentProver {
       const index = Buffer.allocUnsafe(header.indexBytes);
       await fetchRecord(this.options.backend, { object, ...record }, RECORD_HEADER_BYTES, index);
       if ((header.flags & RECORD_CHUNKED) !== 0 && crc32(index) !== header.bodyChecksum) {
-        throw damage('its index does not match its checksum');
+        throw recordDamaged('its index does not match its checksum');
       }
       requireContents(header, index, contents);
     });
@@ -114,7 +114,7 @@ export class ContentProver {
       header.codec === record.codec &&
       header.scheme === record.scheme &&
       header.epoch === record.epoch;
-    if (!isSame) throw damage('another record stands at its place');
+    if (!isSame) throw recordDamaged('another record stands at its place');
     return header;
   }
 
@@ -138,7 +138,7 @@ export class ContentProver {
       }
       if (isChunked || !canOpen || record.recordBytes > MAX_WHOLE_BYTES) {
         if (await isRecordSound(backend, object, record.position, header)) return;
-        throw damage('it does not match its checksum');
+        throw recordDamaged('it does not match its checksum');
       }
       await this.readWhole(object, record, contents);
     });
@@ -159,7 +159,7 @@ export class ContentProver {
     }
     const { decoded } = await readWhole(this.source, place, this.memory);
     if (!contents.every((content) => hasContent(this.source, decoded, content))) {
-      throw damage('a content differs from its digest');
+      throw recordDamaged('a content differs from its digest');
     }
   }
 
@@ -167,16 +167,17 @@ export class ContentProver {
   private requireParts({ contentId, digest }: AuditedContent, listed: readonly PartDigest[]): void {
     const parts = this.partsOf(contentId);
     const found = contentDigest(this.system.native, this.options.keys, partsDigest(parts));
-    if (!found.equals(digest)) throw damage('its parts are not those that its digest covers');
+    if (!found.equals(digest))
+      throw recordDamaged('its parts are not those that its digest covers');
     if (!encodeParts(parts).equals(encodeParts(listed))) {
-      throw damage('its parts are not those in the catalog');
+      throw recordDamaged('its parts are not those in the catalog');
     }
   }
 
   private partsOf(contentId: ContentId): PartDigest[] {
     return this.audit.catalog.contents.partsOf(contentId).map((partId) => {
       const part = this.audit.content(partId);
-      if (part === undefined) throw damage('a part of it is not known');
+      if (part === undefined) throw recordDamaged('a part of it is not known');
       return part;
     });
   }
@@ -213,7 +214,7 @@ export class ContentProver {
   /** Reads a content. Throws RECORD_DAMAGED or CONTENT_DAMAGED if its bytes are wrong or missing. */
   private async readContent(catalog: Catalog, contentId: ContentId): Promise<void> {
     const pieces = this.locator.locate(catalog.contents, contentId);
-    if (pieces === undefined) throw damage('its bytes are not there');
+    if (pieces === undefined) throw recordDamaged('its bytes are not there');
     if (!this.options.canOpen) {
       for (const piece of pieces) await this.requireChecksums(piece.object, piece);
       return;
@@ -221,7 +222,8 @@ export class ContentProver {
     const stored = catalog.contents.stored(contentId);
     if (stored?.kind === RecordKind.assembly) {
       const found = contentDigest(this.system.native, this.options.keys, partsDigest(pieces));
-      if (!found.equals(stored.digest)) throw damage('its parts are not those of its digest');
+      if (!found.equals(stored.digest))
+        throw recordDamaged('its parts are not those of its digest');
     }
     for (const piece of pieces) {
       // The digest of the content is checked when the loop ends.
@@ -244,7 +246,7 @@ export class ContentProver {
     const { backend } = this.options;
     const header = await fetchHeader(backend, { object, ...place });
     const isSound = await isRecordSound(backend, object, place.position, header);
-    if (!isSound) throw damage('it does not match its checksum');
+    if (!isSound) throw recordDamaged('it does not match its checksum');
   }
 
   close(): void {
@@ -283,11 +285,7 @@ function requireContents(
 }
 
 function otherIndex(): TardisError {
-  return damage('its index has other contents than the catalog');
-}
-
-function damage(what: string): TardisError {
-  return new TardisError('RECORD_DAMAGED', what);
+  return recordDamaged('its index has other contents than the catalog');
 }
 
 /**

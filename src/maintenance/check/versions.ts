@@ -10,9 +10,9 @@ import { TardisError } from '../../errors/index.js';
 import {
   type ContentId,
   type DirectoryId,
+  joinPath,
   type RootNumber,
   type SetNumber,
-  SLASH_BYTES,
   splitRoot,
 } from '../../model/index.js';
 import { BoundedCache } from '../../system/index.js';
@@ -110,7 +110,7 @@ export class VersionNames {
     return above.flatMap((way) => {
       const [from, end] = [Math.max(way.from, firstSet), Math.min(way.to, to)];
       if (from > end) return [];
-      const path = joined(way.path, this.openedName(name));
+      const path = joinPath(way.path, this.openedName(name));
       return [{ path, root: way.root, from, to: end }];
     });
   }
@@ -173,10 +173,4 @@ export class VersionNames {
       throw error;
     }
   }
-}
-
-function joined(directory: Buffer, name: Buffer): Buffer {
-  return directory.equals(SLASH_BYTES)
-    ? Buffer.concat([directory, name])
-    : Buffer.concat([directory, SLASH_BYTES, name]);
 }

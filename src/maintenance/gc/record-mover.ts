@@ -4,7 +4,7 @@
  */
 import { damagedRecord, fetchHeader, fetchRecord, storedBytes } from '../../contents/index.js';
 import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged } from '../../errors/index.js';
 import { digestKey, type PackNumber, type RecordId } from '../../model/index.js';
 import {
   isRecordSound,
@@ -79,7 +79,7 @@ export class RecordMover {
       await options.breathe();
       const name = packName(location.pack);
       if (await isRecordSound(store.backend, name, location.position, header)) continue;
-      throw new TardisError('RECORD_DAMAGED', `what was just written to ${name} is wrong`);
+      throw recordDamaged(`what was just written to ${name} is wrong`);
     }
     for (const frame of frames) {
       await options.breathe();

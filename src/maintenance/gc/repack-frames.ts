@@ -4,7 +4,7 @@
  * not compressed together, and neither a record nor a digest shows the owner. Each old frame is decoded, and its needed contents are checked by their digests and encoded again.
  */
 import { damagedRecord, fetchHeader, hasContent, readWhole } from '../../contents/index.js';
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
 import type { IdSet, RecordUse } from '../../store/catalog/index.js';
 import {
   BytesBuilder,
@@ -170,7 +170,5 @@ export async function proveFrame(
   for (const content of readFrameIndex(header, index)) {
     if (hasContent(source, decoded, content)) left.delete(digestKey(Buffer.from(content.digest)));
   }
-  if (left.size > 0) {
-    throw new TardisError('RECORD_DAMAGED', `what was just written to ${packName(pack)} is wrong`);
-  }
+  if (left.size > 0) throw recordDamaged(`what was just written to ${packName(pack)} is wrong`);
 }

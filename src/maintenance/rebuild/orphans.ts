@@ -3,28 +3,23 @@
  * whose own entry is lost. Each orphan gets a place in `lost+found` below its own root, by listings like those of a
  * session. So it can be listed and restored. The next backup closes that place again.
  */
-import { Catalog, hasLog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
+import { Catalog, hasLog, ROOTS_DIRECTORY, soundOr } from '../../store/catalog/index.js';
 import {
   BytesBuilder,
   type DirectoryId,
   newDirectoryRow,
-  type PackNumber,
   type RootNumber,
   RowReader,
   type SetNumber,
 } from '../../model/index.js';
-import { asTardisError } from '../../errors/index.js';
 import {
-  type Backend,
   type ClientDirectory,
   isOfLog,
-  type ListingSection,
   listPacks,
   packName,
   readListing,
   readRecord,
   recordBytes,
-  type RecordHeader,
   RecordKind,
   type RootRecord,
   scanPack,
@@ -168,30 +163,17 @@ export async function rootsOf(
     if (hasLog(backend) && !isOfLog(pack)) continue; // a pack that is not part of the log has contents only
     for await (const { header, position } of scanPack(backend, pack, 0)) {
       if (header.kind !== RecordKind.listing) continue;
-      for (const { directory, root } of await sectionsAt(backend, pack, position, header)) {
+      // The rebuild has already counted the damage of a listing.
+      const sections = await soundOr([], async () =>
+        readListing(await readRecord(backend, packName(pack), position, recordBytes(header))),
+      );
+      for (const { directory, root } of sections) {
         if (unknown.delete(directory)) roots.set(directory, root);
       }
     }
     if (unknown.size === 0) break;
   }
   return roots;
-}
-
-/**
- * Returns the sections of a listing; none if its record is damaged, since the rebuild has already counted that damage.
- */
-async function sectionsAt(
-  backend: Backend,
-  pack: PackNumber,
-  position: number,
-  header: RecordHeader,
-): Promise<ListingSection[]> {
-  try {
-    return readListing(await readRecord(backend, packName(pack), position, recordBytes(header)));
-  } catch (error) {
-    if (asTardisError(error).code !== 'RECORD_DAMAGED') throw error;
-    return [];
-  }
 }
 
 /** Returns the roots of all listed sets, each with the number of the first set that contains it. */

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
 import { jsonFields, type SetNumber } from '../../model/index.js';
 import type { BackupSet, Catalog } from '../../store/catalog/index.js';
 import {
@@ -62,7 +62,7 @@ export async function readOrigin(
   if (isWhole && Number.isSafeInteger(upToSet)) {
     return { clientId, upToSet: upToSet as number, ...(isDone(done) ? { done } : {}) };
   }
-  throw new TardisError('RECORD_DAMAGED', `${file} is damaged: remove it, and copy again`);
+  throw recordDamaged(`${file} is damaged: remove it, and copy again`);
 }
 
 /** Writes the origin of a client. It is durable when the promise resolves. */

@@ -8,7 +8,7 @@
  */
 import path from 'node:path';
 import { parseKeyRecord } from '../../crypto/index.js';
-import { asTardisError, TardisError, usageError } from '../../errors/index.js';
+import { asTardisError, recordDamaged, TardisError, usageError } from '../../errors/index.js';
 import { jsonFields } from '../../model/index.js';
 import {
   addKeys,
@@ -357,7 +357,7 @@ function keysetIn(record: Buffer | undefined): string {
 }
 
 function badMarker(file: string): TardisError {
-  return new TardisError('RECORD_DAMAGED', `${file} makes no sense`);
+  return recordDamaged(`${file} makes no sense`);
 }
 
 /**

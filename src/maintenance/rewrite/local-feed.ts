@@ -1,5 +1,5 @@
 /** The feed of a client on this machine, by which a server copies it. */
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation, TardisError } from '../../errors/index.js';
 import {
   type ClientDirectory,
   isObjectName,
@@ -51,10 +51,7 @@ class LocalFeed {
     this.objects = {
       read: async (name, ...range) => {
         if (isObjectName(name)) return records.read(name, ...range);
-        throw new TardisError(
-          'PROTOCOL_VIOLATION',
-          'the server requests something that is not an object',
-        );
+        throw protocolViolation('the server requests something that is not an object');
       },
       close: () => records.close(),
     };

@@ -4,7 +4,12 @@
  */
 import { requireForeign } from '../../store/catalog/index.js';
 import { type KeyRecord, parseKeyRecord } from '../../crypto/index.js';
-import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
+import {
+  asTardisError,
+  protocolViolation,
+  TardisError,
+  throwIfAborted,
+} from '../../errors/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import { fetchPieces } from '../../store/writer/index.js';
 import { OpenFd, type PrivateFolder, type System, unlinkIfThere } from '../../system/index.js';
@@ -123,7 +128,7 @@ export class RemoteSource implements CopySource {
       const offer = this.offered ?? (await this.open());
       this.offered = undefined;
       if (offer.catalogBytes === 0) {
-        throw new TardisError('PROTOCOL_VIOLATION', 'a client is offered without its catalog');
+        throw protocolViolation('a client is offered without its catalog');
       }
       try {
         await this.fetch(offer, file);
@@ -146,7 +151,7 @@ export class RemoteSource implements CopySource {
     const { maxCatalogBytes = MAX_CATALOG_BYTES } = this.options;
     const isPoint = isPointText(point) || (catalogBytes === 0 && point === '');
     if (!CLIENT_ID.test(clientId) || catalogBytes > maxCatalogBytes || !isPoint) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a client is offered that cannot be copied');
+      throw protocolViolation('a client is offered that cannot be copied');
     }
     if (this.feed.keys !== undefined && !keysSumOf(this.feed.keys).equals(keysSum)) {
       throw new TardisError('LOGIN_FAILED', 'the keys were changed since the login');

@@ -8,7 +8,7 @@ import {
   ReusedBuffers,
   type RecordPlace,
 } from '../../contents/index.js';
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
 import { contentDigest, NO_CONTENT } from '../../model/index.js';
 import { type StoreWriter, IncomingStream } from '../../store/writer/index.js';
 import {
@@ -132,9 +132,7 @@ export class StreamMover {
       (header.flags & RECORD_CHUNKED) !== 0 &&
       header.indexBytes <= MAX_INDEX_BYTES &&
       (known === undefined ? isContent : known.basis === undefined ? isSignature : isDelta);
-    if (!isExpected) {
-      throw new TardisError('RECORD_DAMAGED', `a record in ${place.object} is of another kind`);
-    }
+    if (!isExpected) throw recordDamaged(`a record in ${place.object} is of another kind`);
     const bytes = Buffer.allocUnsafe(header.indexBytes);
     await fetchRecord(this.old.source.backend, place, RECORD_HEADER_BYTES, bytes);
     const index = isDelta ? readDeltaIndex(bytes) : readContentIndex(bytes);
@@ -168,7 +166,7 @@ export class StreamMover {
       rawBytes += decoded.length;
     }
     if (rawBytes !== header.rawBytes) {
-      throw new TardisError('RECORD_DAMAGED', `a record in ${place.object} has another length`);
+      throw recordDamaged(`a record in ${place.object} has another length`);
     }
   }
 

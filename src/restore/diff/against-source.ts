@@ -3,7 +3,7 @@
  * the times of the set has not changed since, so the set must contain it as it is on the disk.
  */
 import type { History, BackupSet } from '../../history/index.js';
-import { shownRoot } from '../../model/index.js';
+import { directoryOf, shownRoot } from '../../model/index.js';
 import { byteText, type System } from '../../system/index.js';
 import { Contents } from './contents.js';
 import {
@@ -13,7 +13,7 @@ import {
   isDifference,
   type NotCompared,
 } from './differences.js';
-import { directoryOf, DiskSide } from './disk-side.js';
+import { DiskSide } from './disk-side.js';
 import { SetSide } from './set-side.js';
 import type { Seen } from './side.js';
 

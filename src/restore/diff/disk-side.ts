@@ -4,6 +4,7 @@ import { errnoText, requireSystemCode, systemCode, TardisError } from '../../err
 import {
   decodeRow,
   deviceOf,
+  directoryOf,
   displayName,
   type Entry,
   EntryType,
@@ -168,12 +169,6 @@ export function attributesOnDisk(system: System, seen: Seen): Buffer | undefined
   } catch (error) {
     throw unreadable(seen.path, error);
   }
-}
-
-/** Returns the directory that contains a path. */
-export function directoryOf(path: Buffer): Buffer {
-  const end = path.lastIndexOf(0x2f);
-  return end <= 0 ? Buffer.from('/') : path.subarray(0, end);
 }
 
 /** Returns SOURCE_UNREADABLE for a system error. Throws any other error unchanged. */

@@ -1,6 +1,6 @@
 /** The two sides of a comparison: a set of a history, or the current files on the disk. */
 import type { History, HistoryEntry, OnWay } from '../../history/index.js';
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, type TardisError } from '../../errors/index.js';
 import type { Entry, SetNumber } from '../../model/index.js';
 import type { ListedFile } from '../../workers/index.js';
 
@@ -47,5 +47,5 @@ export interface ComparedSet {
 
 /** Returns the error for a name that no entry can have. */
 export function badName(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'the store has an entry with an invalid name');
+  return recordDamaged('the store has an entry with an invalid name');
 }

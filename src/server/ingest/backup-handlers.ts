@@ -1,5 +1,5 @@
 /** Handlers of the messages of a backup, one for each row of the message table. */
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import { readHeader, RECORD_HEADER_BYTES, recordBytes } from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { BackupMessage, Head } from '../../transport/index.js';
@@ -124,7 +124,7 @@ function recordBytesAt(attachment: Buffer, at: number): number | undefined {
     const header = readHeader(attachment, at);
     return header === undefined ? undefined : recordBytes(header);
   } catch (error) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is unknown here', {}, error);
+    throw protocolViolation('a record in a parcel is unknown here', {}, error);
   }
 }
 
@@ -134,13 +134,11 @@ function splitRecords(attachment: Buffer, lengths: readonly number[]): Buffer[] 
   let at = 0;
   for (const bytes of lengths) {
     if (bytes < RECORD_HEADER_BYTES || recordBytesAt(attachment, at) !== bytes) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a record in a parcel is broken');
+      throw protocolViolation('a record in a parcel is broken');
     }
     records.push(attachment.subarray(at, at + bytes));
     at += bytes;
   }
-  if (at !== attachment.length) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'bytes in a parcel belong to no record');
-  }
+  if (at !== attachment.length) throw protocolViolation('bytes in a parcel belong to no record');
   return records;
 }

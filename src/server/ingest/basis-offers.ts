@@ -15,7 +15,7 @@ import {
   SAMPLED_FROM_BYTES,
   signatureBytesFor,
 } from '../../delta/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import {
   type ContentId,
   DIGEST_BYTES,
@@ -200,7 +200,7 @@ export class BasisOffers {
    */
   takeWish({ basis, wish }: Head<'basisWish'>): void {
     if (!Object.values<number>(BasisWish).includes(wish)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'unknown wish for a basis');
+      throw protocolViolation('unknown wish for a basis');
     }
     const offer = this.open.get(basis);
     // The offer may have ended with its directory while the message was in flight.
@@ -214,7 +214,7 @@ export class BasisOffers {
     const offer = this.open.get(basis);
     if (offer === undefined) return;
     if (range === 0 || !isRangeOf(offer.sizeBytes, signed)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'an impossible range of a basis');
+      throw protocolViolation('an impossible range of a basis');
     }
     this.source.send(basis, offer.contentId, false, { ...signed, number: range });
   }
@@ -222,9 +222,7 @@ export class BasisOffers {
   /** Returns the content of an open offer. Throws PROTOCOL_VIOLATION. */
   contentOf(basis: number): ContentId {
     const offer = this.open.get(basis);
-    if (offer === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the basis of a delta was not offered');
-    }
+    if (offer === undefined) throw protocolViolation('the basis of a delta was not offered');
     return offer.contentId;
   }
 

@@ -3,7 +3,7 @@
  * For each other entry, the result is whether it differs. The client then sends the rows that differ in their final
  * form, with their contents and attributes.
  */
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import {
   attributesHash,
   attributesOf,
@@ -83,9 +83,7 @@ export function compareListing(set: ComparedSet, page: ListedPage): Compared {
     last = rows.name(at);
   });
   const upTo = isLast ? NAME_MAX : last;
-  if (Buffer.compare(after, upTo) > 0) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a listing went backwards');
-  }
+  if (Buffer.compare(after, upTo) > 0) throw protocolViolation('a listing went backwards');
   slot.listedUpTo = Buffer.from(upTo);
   const head = slot.isNew ? [] : catalog.entries.headRange(slot.directory, after, upTo);
   const gone: Buffer[] = [];

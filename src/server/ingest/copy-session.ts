@@ -3,7 +3,7 @@
  * from the peer, and writes as `sonic copy` does. Each set is durable before the next one. Everything from the peer is
  * checked, and no more is requested than is read at once.
  */
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, protocolViolation, TardisError } from '../../errors/index.js';
 import { encryptingKeyset, parseKeyRecord } from '../../crypto/index.js';
 import {
   copyInto,
@@ -183,7 +183,7 @@ export class CopySession implements StorageHandle {
     const [next] = this.waiting; // stays pending if this is no answer: the end of the session rejects it
     if (next !== undefined && name === next.answer) next.take(bytes);
     else if (next !== undefined && name === 'copyFailed') takeFailure(next, bytes);
-    else throw new TardisError('PROTOCOL_VIOLATION', `"${name}" has no place in a copy now`);
+    else throw protocolViolation(`"${name}" has no place in a copy now`);
     this.waiting.shift();
     if (this.waiting.length > 0) this.expectAnswer();
     else clearTimeout(this.timer);
@@ -223,9 +223,7 @@ export class CopySession implements StorageHandle {
 /** Rejects a question that the peer could not answer. The error is not passed on, since the peer reports it itself. */
 function takeFailure({ number, reject }: Waiting, bytes: Buffer): void {
   const { question, code } = decodeMessage('copyFailed', bytes).head;
-  if (question !== number) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'an answer to another question of the copy');
-  }
+  if (question !== number) throw protocolViolation('an answer to another question of the copy');
   // Only NO_SUCH_REQUEST changes what happens here.
   if (code === 'NO_SUCH_REQUEST') reject(new TardisError('NO_SUCH_REQUEST', 'gone'));
   else reject(new TardisError('INTERRUPTED', 'the peer cannot read the client that it offers'));

@@ -2,7 +2,7 @@
  * Writes rows in their final form, whose contents came with them or are stored. A row whose content is still in flight
  * waits until the record with that content has been appended.
  */
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import {
   checkAttributes,
   checkRows,
@@ -178,14 +178,11 @@ export class FinalRows {
     for (const [index, slotNumber] of head.slots.entries()) {
       const slot = this.slots.get(slotNumber);
       const end = from + (head.lengths[index] ?? 0);
-      if (end > rows.rows.length)
-        throw new TardisError('PROTOCOL_VIOLATION', 'a parcel is cut off');
+      if (end > rows.rows.length) throw protocolViolation('a parcel is cut off');
       this.putRows({ slot, from, end }, rows, known);
       from = end;
     }
-    if (from !== rows.rows.length) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'rows in a parcel belong to no slot');
-    }
+    if (from !== rows.rows.length) throw protocolViolation('rows in a parcel belong to no slot');
   }
 
   private putRows(
@@ -195,7 +192,7 @@ export class FinalRows {
   ): void {
     let at = from;
     for (; at < end; at += rows.rowBytes(at)) this.put(slot, rows, at, known);
-    if (at !== end) throw new TardisError('PROTOCOL_VIOLATION', 'a parcel cuts through a row');
+    if (at !== end) throw protocolViolation('a parcel cuts through a row');
   }
 
   /** Writes a row whose content is stored, or queues it until its content arrives. */
@@ -207,10 +204,10 @@ export class FinalRows {
   ): void {
     const needsContent = rows.type(at) === EntryType.file && rows.sizeBytes(at) > 0;
     if (needsContent !== rows.hasDigest(at)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a final row without its digest');
+      throw protocolViolation('a final row without its digest');
     }
     if ((rows.flags(at) & RowFlag.unreadable) !== 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a final row of an unreadable entry');
+      throw protocolViolation('a final row of an unreadable entry');
     }
     noteUnsettled(slot, rows, at);
     let contentId: ContentId | undefined;
@@ -314,7 +311,7 @@ class WaitingRows {
 
   add(key: string, row: WaitingRow): void {
     if (this.total >= MAX_WAITING_ROWS) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'too many rows wait for their contents');
+      throw protocolViolation('too many rows wait for their contents');
     }
     this.total += 1;
     row.slot.waitingRows += 1;
@@ -345,14 +342,14 @@ function storeContents(
   try {
     parsed = parseRecord(bytes);
   } catch (error) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a record arrived damaged', {}, error);
+    throw protocolViolation('a record arrived damaged', {}, error);
   }
   const { header, index } = parsed;
   if (header.kind !== RecordKind.frame && header.kind !== RecordKind.content) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a parcel may hold frames and contents only');
+    throw protocolViolation('a parcel may hold frames and contents only');
   }
   if (header.flags !== 0 || header.sequence !== 0) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a record has flags a client may not set');
+    throw protocolViolation('a record has flags a client may not set');
   }
   store.space?.take(bytes.length);
   if (!isOfClient) markOfAccount(bytes);

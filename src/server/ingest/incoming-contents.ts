@@ -1,6 +1,6 @@
 /** Large contents of one session: its open streams, and contents assembled from parts. */
 import { MAX_SIGNATURE_BYTES } from '../../delta/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import { decodeParts, DIGEST_BYTES, partsDigest } from '../../model/index.js';
 import {
   buildRecord,
@@ -45,7 +45,7 @@ export class IncomingContents {
   }
 
   open(head: Head<'streamOpen'>): void {
-    if (!isCodec(head.codec)) throw new TardisError('PROTOCOL_VIOLATION', 'an unknown codec');
+    if (!isCodec(head.codec)) throw protocolViolation('an unknown codec');
     const { isPart, fileSizeBytes } = head;
     const codec: CodecNumber = head.codec;
     const kind = isPart ? RecordKind.part : RecordKind.content;
@@ -63,10 +63,10 @@ export class IncomingContents {
   /** Opens the stream of a content, or of a part, that is sent as a delta on an offered basis. */
   openDelta(head: Head<'deltaOpen'>): void {
     const { isPart, fileSizeBytes, codec } = head;
-    if (!isCodec(codec)) throw new TardisError('PROTOCOL_VIOLATION', 'an unknown codec');
+    if (!isCodec(codec)) throw protocolViolation('an unknown codec');
     const basisId = this.offers.contentOf(head.basis);
     const digest = this.store.catalog.contents.stored(basisId)?.digest;
-    if (digest === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'a basis is gone');
+    if (digest === undefined) throw protocolViolation('a basis is gone');
     const basis = { digest: Buffer.from(digest), contentId: basisId };
     const cipher = cipherOf(head);
     this.begin(head.stream, {
@@ -81,7 +81,7 @@ export class IncomingContents {
 
   private begin(number: number, start: StreamStart): void {
     if (this.streams.size >= MAX_OPEN_STREAMS || this.streams.has(number)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'too many streams, or one opened twice');
+      throw protocolViolation('too many streams, or one opened twice');
     }
     this.streams.set(
       number,
@@ -98,7 +98,7 @@ export class IncomingContents {
   /** Stores a content whose last chunk has arrived; discards a duplicate. */
   async end(ingest: Ingest, head: Head<'streamEnd'>): Promise<void> {
     if (head.digest.length !== DIGEST_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends without a digest');
+      throw protocolViolation('a stream ends without a digest');
     }
     const stream = this.ending(head.stream, [RecordKind.content, RecordKind.part]);
     if (ingest.isStored(head.digest)) {
@@ -118,12 +118,10 @@ export class IncomingContents {
    */
   async endSignature(ingest: Ingest, head: Head<'signatureEnd'>): Promise<void> {
     if (head.digest.length !== DIGEST_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a signature lacks its digest');
+      throw protocolViolation('a signature lacks its digest');
     }
     const stream = this.ending(head.stream, [RecordKind.signature]);
-    if (head.rawBytes > MAX_SIGNATURE_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a signature is too long');
-    }
+    if (head.rawBytes > MAX_SIGNATURE_BYTES) throw protocolViolation('a signature is too long');
     if (!ingest.mayBeBasis(head.digest, head.sizeBytes)) {
       this.abort(head.stream);
       return;
@@ -135,7 +133,7 @@ export class IncomingContents {
   /** Stores a content that was sent as a delta; discards a duplicate. */
   async endDelta(ingest: Ingest, head: Head<'deltaEnd'>): Promise<void> {
     if (head.digest.length !== DIGEST_BYTES) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a delta ends without a digest');
+      throw protocolViolation('a delta ends without a digest');
     }
     const stream = this.ending(head.stream, [RecordKind.delta]);
     if (ingest.isStored(head.digest)) {
@@ -145,7 +143,7 @@ export class IncomingContents {
     const { bases, contents } = this.store.catalog;
     const itself = contents.find(head.digest)?.contentId;
     if (itself !== undefined && bases.needs(stream.basisId, itself)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a delta refers to a content that depends on it');
+      throw protocolViolation('a delta refers to a content that depends on it');
     }
     const finished = stream.finish(head);
     const ids = await this.store.placeContent(finished);
@@ -157,7 +155,7 @@ export class IncomingContents {
   private ending(number: number, kinds: readonly RecordKindNumber[]): IncomingStream {
     const stream = this.get(number);
     if (kinds.includes(stream.kind)) return stream;
-    throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends as another kind than it began');
+    throw protocolViolation('a stream ends as another kind than it began');
   }
 
   abort(stream: number): void {
@@ -177,7 +175,7 @@ export class IncomingContents {
       (head.isKeyed || partsDigest(parts).equals(head.digest)) &&
       head.digest.length === DIGEST_BYTES &&
       parts.every((part) => ingest.isStored(part.digest));
-    if (!isTrue) throw new TardisError('PROTOCOL_VIOLATION', 'invalid list of parts');
+    if (!isTrue) throw protocolViolation('invalid list of parts');
     if (ingest.isStored(head.digest)) return;
     const digest = Buffer.from(head.digest);
     const index = writeContentIndex({ digest, sizeBytes, fileSizeBytes: sizeBytes, chunkBytes: 0 });
@@ -200,7 +198,7 @@ export class IncomingContents {
 
   private get(number: number): IncomingStream {
     const stream = this.streams.get(number);
-    if (stream === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'no such stream');
+    if (stream === undefined) throw protocolViolation('no such stream');
     return stream;
   }
 }
@@ -208,6 +206,6 @@ export class IncomingContents {
 function cipherOf({ cipher }: { readonly cipher: Buffer }): CipherHead | undefined {
   if (cipher.length === 0) return undefined;
   const head = decodeCipherHead(cipher);
-  if (head === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'an unknown encryption');
+  if (head === undefined) throw protocolViolation('an unknown encryption');
   return head;
 }

@@ -5,7 +5,7 @@
  * A row never enters the catalog before its content (see `FinalRows`).
  */
 import { type Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import {
   checkRows,
   type ClientConfig,
@@ -89,9 +89,7 @@ export class Ingest {
   ): { ingest: Ingest; opened: OpenedSet } {
     const rows = checkRows(request.rows, false);
     const fault = setNameFault(request.name, MAX_SEALED_SET_NAME_BYTES);
-    if (fault !== undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', `the name of a set ${fault}`);
-    }
+    if (fault !== undefined) throw protocolViolation(`the name of a set ${fault}`);
     const { sets, directories, entries, contents } = store.catalog;
     const isEmpty = entries.isEmpty() && contents.isEmpty();
     store.counters.set += 1;
@@ -134,7 +132,7 @@ export class Ingest {
       head.parents.length === count &&
       head.hashes.length === count * DIGEST_BYTES &&
       countRows(rows) === count;
-    if (!isWhole) throw new TardisError('PROTOCOL_VIOLATION', 'lists of heads differ in length');
+    if (!isWhole) throw protocolViolation('lists of heads differ in length');
     const same = new Uint8Array(count);
     let at = 0;
     for (let index = 0; index < count; index += 1) {
@@ -187,7 +185,7 @@ export class Ingest {
     const state = this.slots.get(slot);
     const count = digests.length / DIGEST_BYTES;
     if (state.isDone || !Number.isInteger(count) || count > MAX_SOUGHT) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'invalid request for a basis');
+      throw protocolViolation('invalid request for a basis');
     }
     return this.isFull ? 0 : this.offers.seek(slot, name, digests);
   }
@@ -197,9 +195,7 @@ export class Ingest {
    * guarantees to send what is wanted, and later requests for these digests get the verdict coming.
    */
   verdicts(digests: Buffer, promise: boolean): Uint8Array {
-    if (digests.length % DIGEST_BYTES !== 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the last digest is cut off');
-    }
+    if (digests.length % DIGEST_BYTES !== 0) throw protocolViolation('the last digest is cut off');
     const verdicts = new Uint8Array(digests.length / DIGEST_BYTES);
     for (let index = 0; index < verdicts.length; index += 1) {
       const digest = digests.subarray(index * DIGEST_BYTES, (index + 1) * DIGEST_BYTES);
@@ -262,9 +258,7 @@ export class Ingest {
   /** Stores the name of a user or group that owns an entry. Throws PROTOCOL_VIOLATION if there are too many. */
   addOwner(owner: OwnerRecord): void {
     this.ownersReceived += 1;
-    if (this.ownersReceived > MAX_OWNERS) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a set has too many owners');
-    }
+    if (this.ownersReceived > MAX_OWNERS) throw protocolViolation('a set has too many owners');
     this.journal.addOwner(owner);
   }
 
@@ -280,7 +274,7 @@ export class Ingest {
     seal: Buffer,
   ): Promise<void> {
     if (this.rows.waitingCount > 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while contents are missing');
+      throw protocolViolation('a set ends while contents are missing');
     }
     this.isClosed = true;
     // An entry that was not met may still exist if a part of its root disappeared during the backup.

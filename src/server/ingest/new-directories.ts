@@ -5,7 +5,7 @@
  */
 import type { DirectoryId } from '../../model/index.js';
 import type { Catalog, DirectoryIdentity } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 
 /**
  * Maximum number of declared directories that wait for a row. Clients have fewer in flight, since their budget counts
@@ -36,7 +36,7 @@ export class NewDirectories {
   add(directory: DirectoryId, identity: DirectoryIdentity): void {
     if (this.waiting.size >= MAX_WAITING_DIRECTORIES) {
       const text = `more than ${MAX_WAITING_DIRECTORIES} directories are named and in no listing`;
-      throw new TardisError('PROTOCOL_VIOLATION', text);
+      throw protocolViolation(text);
     }
     const key = keyOf(identity);
     const name = Buffer.from(identity.name); // a copy, so that its whole message need not stay in memory

@@ -1,5 +1,5 @@
 /** Information that a client sends about a set, besides its entries. */
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import { configBytes, isClientConfig, MAX_REPORTED_CONFIG_BYTES } from '../../model/index.js';
 import { isOwner } from '../../store/index.js';
 import type { Head } from '../../transport/index.js';
@@ -8,7 +8,7 @@ import type { Ingest } from './ingest.js';
 /** Stores notes on files that could not be saved, or whose saved versions are unreliable. Throws PROTOCOL_VIOLATION. */
 export function takeNotes(ingest: Ingest, { slots, names, whats, reasons }: Head<'notes'>): void {
   if (names.length !== slots.length || whats.length !== slots.length) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'slots, names and whats of notes differ in length');
+    throw protocolViolation('slots, names and whats of notes differ in length');
   }
   for (const [index, slot] of slots.entries()) {
     ingest.note(slot, names[index]!, whats[index]!, reasons[index] ?? '');
@@ -18,11 +18,11 @@ export function takeNotes(ingest: Ingest, { slots, names, whats, reasons }: Head
 /** Stores names of users and groups that own entries. Throws PROTOCOL_VIOLATION. */
 export function takeOwners(ingest: Ingest, { groups, ids, names }: Head<'owners'>): void {
   if (groups.length !== ids.length || names.length !== ids.length) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'groups, ids and names of owners differ in length');
+    throw protocolViolation('groups, ids and names of owners differ in length');
   }
   for (const [index, id] of ids.entries()) {
     const owner = { isGroup: groups[index] === 1, id, name: Buffer.from(names[index]!) };
-    if (!isOwner(owner)) throw new TardisError('PROTOCOL_VIOLATION', 'invalid owner');
+    if (!isOwner(owner)) throw protocolViolation('invalid owner');
     ingest.addOwner(owner);
   }
 }
@@ -45,7 +45,7 @@ export function takeConfiguration(
   isStored = true,
 ): void {
   if (!isClientConfig(config) || configBytes(config) > MAX_REPORTED_CONFIG_BYTES) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a configuration is too large or has wrong names');
+    throw protocolViolation('a configuration is too large or has wrong names');
   }
   if (isStored) set.configure(config);
 }

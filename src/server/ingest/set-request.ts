@@ -1,7 +1,7 @@
 /** Opening of a set: the client's request, and the server's answer. */
 import type { BackupSet, Catalog } from '../../store/catalog/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import {
   changedMarks,
   machineText,
@@ -77,7 +77,7 @@ function hasRoots(roots: readonly RootRecord[], paths: readonly Buffer[]): boole
 function marksIn({ priority, expendable, tags, machine }: Head<'openSet'>): SetMarks {
   const change = { priority, isExpendable: expendable, addTags: tags };
   const marks = changedMarks(machine === undefined ? NO_MARKS : { ...NO_MARKS, machine }, change);
-  if (marks === undefined) throw new TardisError('PROTOCOL_VIOLATION', 'invalid marks');
+  if (marks === undefined) throw protocolViolation('invalid marks');
   return marks;
 }
 

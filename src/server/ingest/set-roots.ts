@@ -4,7 +4,7 @@
  * so that none of its entries are closed, unless the client trusts it.
  */
 import { type Catalog, identityOf, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import {
   countRows,
   type DirectoryId,
@@ -45,13 +45,10 @@ export class SetRoots {
     const { paths, devices, empties } = request;
     const count = paths.length;
     if (count === 0 || countRows(rows) !== count) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a set needs one row for each of its roots');
+      throw protocolViolation('a set needs one row for each of its roots');
     }
     if (devices.length !== count || empties.length !== count) {
-      throw new TardisError(
-        'PROTOCOL_VIOLATION',
-        'paths, devices and empties of roots differ in length',
-      );
+      throw protocolViolation('paths, devices and empties of roots differ in length');
     }
     let at = 0;
     const roots = paths.map((path, index) => {
@@ -75,9 +72,7 @@ export class SetRoots {
   /** Returns the root for a parent slot below 0; -1 is the first root. */
   at(parent: SlotNumber): RootRecord {
     const root = this.records[-1 - parent];
-    if (root === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the slot belongs to no root');
-    }
+    if (root === undefined) throw protocolViolation('the slot belongs to no root');
     return root;
   }
 
@@ -117,11 +112,9 @@ function addRoot(
 ): { record: RootRecord; protection: ProtectionReason } {
   const { path, rows, at, isTrusted } = given;
   if (path[0] !== 0x2f || path.includes(0)) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'the path of a root is not absolute');
+    throw protocolViolation('the path of a root is not absolute');
   }
-  if (rows.type(at) !== EntryType.directory) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a root is not a directory');
-  }
+  if (rows.type(at) !== EntryType.directory) throw protocolViolation('a root is not a directory');
   const { catalog } = store;
   const found = catalog.sets.findRoot(path);
   const { root, directory } = found ?? newRoot(store);

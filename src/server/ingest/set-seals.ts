@@ -3,7 +3,7 @@
  * server cannot interpret them. It stores them in order, so that any set can be verified later.
  */
 import type { Catalog } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import {
   DIRECTORY_SEAL_BYTES,
   type RootNumber,
@@ -64,7 +64,8 @@ export class SetSeals {
    */
   close(roots: readonly RootNumber[], seal: Buffer): void {
     if (seal.length === 0) return;
-    if (seal.length !== SET_SEAL_BYTES) throw invalid('the seal of a set has a wrong length');
+    if (seal.length !== SET_SEAL_BYTES)
+      throw protocolViolation('the seal of a set has a wrong length');
     const { seals } = this.catalog;
     const met = this.slots.met();
     for (const root of roots) {
@@ -90,7 +91,7 @@ export class SetSeals {
     visit: (slot: SlotNumber, seal: Buffer) => void,
   ): void {
     if (seals.length !== slots.length * SKIP_SEAL_BYTES) {
-      throw invalid('slots and seals differ in number');
+      throw protocolViolation('slots and seals differ in number');
     }
     for (const [index, slot] of slots.entries()) {
       visit(slot, seals.subarray(index * SKIP_SEAL_BYTES, (index + 1) * SKIP_SEAL_BYTES));
@@ -100,8 +101,4 @@ export class SetSeals {
 
 function placeAndListing(seal: Buffer): Buffer {
   return Buffer.from(seal.subarray(0, DIRECTORY_SEAL_BYTES));
-}
-
-function invalid(message: string): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', message);
 }

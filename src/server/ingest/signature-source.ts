@@ -17,7 +17,7 @@ import {
   SignatureMaker,
   type SignedRange,
 } from '../../delta/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation, recordDamaged, TardisError } from '../../errors/index.js';
 import { type ContentId, releaseMemory } from '../../model/index.js';
 import { type ObjectReader, packName, RecordKind } from '../../store/index.js';
 import type { System } from '../../system/index.js';
@@ -73,7 +73,7 @@ export class SignatureSource {
     const key = `${basis} ${isSample}`;
     if (this.isOver || (range === undefined && this.begun.has(key))) return;
     if (this.waiting.length >= MAX_WAITING) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'too many signatures are wanted');
+      throw protocolViolation('too many signatures are wanted');
     }
     if (range === undefined) this.begun.add(key);
     this.waiting.push({ basis, contentId, isSample, range });
@@ -135,7 +135,7 @@ export class SignatureSource {
       return this.sendAll(task, pieces);
     }
     const pieces = this.locator.locate(catalog.contents, task.contentId);
-    if (pieces === undefined) throw new TardisError('RECORD_DAMAGED', 'its bytes are missing');
+    if (pieces === undefined) throw recordDamaged('its bytes are missing');
     const sizeBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0);
     const sealed = await this.sealedRecord(task, pieces);
     if (sealed !== undefined) return this.sendAll(task, sealed);

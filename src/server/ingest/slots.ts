@@ -11,7 +11,7 @@ import {
   identityOf,
   IdSet,
 } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation } from '../../errors/index.js';
 import {
   type DirectoryId,
   EntryType,
@@ -99,10 +99,10 @@ export class Slots {
     { rows, at, hash }: { readonly rows: RowReader; readonly at: number; readonly hash: Buffer },
   ): number {
     if (number >= MAX_SLOTS || this.states.has(number)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
+      throw protocolViolation('a slot is opened twice', { slot: number });
     }
     if (rows.type(at) !== EntryType.directory) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the entry of a slot is not a directory', {
+      throw protocolViolation('the entry of a slot is not a directory', {
         slot: number,
       });
     }
@@ -178,7 +178,7 @@ export class Slots {
   /** Opens a slot for a protected directory; nothing is recorded about it. */
   openProtected(number: SlotNumber): void {
     if (number >= MAX_SLOTS || (this.directories[number] ?? 0) !== 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a slot is opened twice', { slot: number });
+      throw protocolViolation('a slot is opened twice', { slot: number });
     }
     this.remember(number, 0, PROTECTED_DIRECTORY);
   }
@@ -191,7 +191,7 @@ export class Slots {
   get(number: SlotNumber): SlotState {
     const state = this.states.get(number);
     if (state === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a message refers to no open slot', {
+      throw protocolViolation('a message refers to no open slot', {
         slot: number,
       });
     }
@@ -201,7 +201,7 @@ export class Slots {
   directoryOf(number: SlotNumber): DirectoryId {
     const directory = this.directories[number] ?? 0;
     if (directory === 0 || directory === PROTECTED_DIRECTORY) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a message refers to no slot', { slot: number });
+      throw protocolViolation('a message refers to no slot', { slot: number });
     }
     return directory;
   }

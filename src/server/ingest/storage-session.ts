@@ -3,7 +3,7 @@
  * checkpoint is due. It reports how many messages it has handled (the protocol calls them received), and how many of
  * them are durable. It runs in a storage thread, or in the caller's thread for deterministic tests.
  */
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, protocolViolation, TardisError } from '../../errors/index.js';
 import { writeImageIfRoom } from '../../maintenance/gc/index.js';
 import { releaseMemory } from '../../model/index.js';
 import { NO_LOSS } from '../../store/catalog/index.js';
@@ -305,20 +305,16 @@ export class StorageSession implements StorageHandle {
 
   private get currentSet(): Ingest {
     if (this.ingest === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a message came before its set was opened');
+      throw protocolViolation('a message came before its set was opened');
     }
-    if (this.ingest.isClosed) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a message came behind the end of its set');
-    }
+    if (this.ingest.isClosed) throw protocolViolation('a message came behind the end of its set');
     return this.ingest;
   }
 
   /** Handles one message. Returns a promise only if there is something to wait for. */
   private handle(name: MessageName, bytes: Buffer): Promise<void> | void {
     this.beginning.take(name);
-    if (!isBackupMessage(name)) {
-      throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no backup message`);
-    }
+    if (!isBackupMessage(name)) throw protocolViolation(`"${name}" is no backup message`);
     return this.take(name, bytes);
   }
 
@@ -330,9 +326,7 @@ export class StorageSession implements StorageHandle {
   }
 
   private onOpenSet(head: Head<'openSet'>): void {
-    if (this.ingest !== undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'the session has a set already');
-    }
+    if (this.ingest !== undefined) throw protocolViolation('the session has a set already');
     this.room.require();
     const nowMs = wallMs(this.system.clock);
     this.storedBytesBefore = this.store.packs.appendedBytes;
@@ -360,12 +354,10 @@ export class StorageSession implements StorageHandle {
     const { stats, seal, opened, purge, waits } = head;
     if (seal.length > 0 && !this.opened.equals(opened)) {
       const what = 'the answer to "openSet" was changed on its way, so the seal proves another set';
-      throw new TardisError('PROTOCOL_VIOLATION', what);
+      throw protocolViolation(what);
     }
     this.events.closing({ isPurgeRequested: purge, isAwaited: waits });
-    if (this.large.openCount > 0) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a set ends while streams are open');
-    }
+    if (this.large.openCount > 0) throw protocolViolation('a set ends while streams are open');
     const { currentSet } = this;
     const counts = countsIn(stats);
     const upTo = this.receipts.handled + 1;

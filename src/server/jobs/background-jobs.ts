@@ -2,7 +2,7 @@
  * Background jobs on a client's store that a reader requests, one at a time. One question starts a job; further
  * questions fetch its findings and its result. A job ends with the reader's session.
  */
-import { fromWire, TardisError, throwIfAborted } from '../../errors/index.js';
+import { fromWire, protocolViolation, TardisError, throwIfAborted } from '../../errors/index.js';
 import type { StoreLimits } from '../../store/writer/index.js';
 import type { ForgetReport } from '../../model/index.js';
 import type { ClientDirectory } from '../../store/index.js';
@@ -138,9 +138,7 @@ export class BackgroundJobs {
   }
 
   private begin(work: JobWork): Job {
-    if (this.job?.isOver === false) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a reader may run one job at a time');
-    }
+    if (this.job?.isOver === false) throw protocolViolation('a reader may run one job at a time');
     const { limits, umask } = this.limits;
     this.job = new Job({ directory: this.directory, limits, umask, work });
     return this.job;
@@ -165,7 +163,7 @@ function dataOf(kind: Request<'checkStore'>['data'], amount: number, of: number)
   // Percentages are sent in thousandths, since the fields are integers.
   if (kind === 'percent' && amount >= 1 && amount <= 100_000)
     return { kind, percent: amount / 1000 };
-  throw new TardisError('PROTOCOL_VIOLATION', 'invalid amount of data to check');
+  throw protocolViolation('invalid amount of data to check');
 }
 
 interface News {

@@ -14,7 +14,12 @@ import {
   parseKeyRecord,
   ServerLogin,
 } from '../../crypto/index.js';
-import { asTardisError, type ErrorCode, TardisError } from '../../errors/index.js';
+import {
+  asTardisError,
+  type ErrorCode,
+  protocolViolation,
+  TardisError,
+} from '../../errors/index.js';
 import { Catalog, holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
 import {
   accountDirectory,
@@ -166,7 +171,7 @@ export class LoginService {
     const loginName = { client, account };
     if (account !== '') accountDirectory(client, account); // throws for a bad name
     if (hello.create && account !== '') {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a client can be created, not an account');
+      throw protocolViolation('a client can be created, not an account');
     }
     this.requireStore(channel);
     await fetchForLogin(this.system, this.options, loginName);
@@ -232,7 +237,7 @@ export class LoginService {
       throw new TardisError('PASSWORD_NEEDED', `this server requires a password of ${peer}`);
     }
     if (keys.length > 0 && parseKeyRecord(keys).number !== 1) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a new client must send its first key record');
+      throw protocolViolation('a new client must send its first key record');
     }
     const place = { store: baseDir, client, catalogFile };
     const giveBack = hasCode
@@ -368,7 +373,7 @@ export class LoginService {
       challenge: { ...login.challenge },
       keys: found.kind === 'keys' ? found.bytes : Buffer.alloc(0),
       check: async (proof, context) => {
-        if (!close()) throw new TardisError('PROTOCOL_VIOLATION', 'a login is proven twice');
+        if (!close()) throw protocolViolation('a login is proven twice');
         const own = await login.check(proof, context).catch((error: unknown) => {
           if (asTardisError(error).code === 'LOGIN_FAILED') return undefined; // the client's value is degenerate
           attempt.dropped();
@@ -392,15 +397,8 @@ export class LoginService {
   }
 
   /** Modular exponentiation for all logins, a few at a time. */
-  private readonly modPow: ModPow = async (base, exponent, modulus) => {
-    const turn = this.powers.take(1);
-    if (turn !== undefined) await turn;
-    try {
-      return await this.system.native.modPow(base, exponent, modulus);
-    } finally {
-      this.powers.give(1);
-    }
-  };
+  private readonly modPow: ModPow = (base, exponent, modulus) =>
+    this.powers.run(() => this.system.native.modPow(base, exponent, modulus));
 
   /**
    * Returns the decoy. It lasts as long as the store, so that a name always has the same salt. If it cannot be

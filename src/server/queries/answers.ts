@@ -3,7 +3,7 @@
  * table; each question is decoded once, with the codec of its row.
  */
 import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
-import { asTardisError, Opened, TardisError } from '../../errors/index.js';
+import { asTardisError, Opened, protocolViolation } from '../../errors/index.js';
 import {
   catalogFileOf,
   type ClientDirectory,
@@ -85,9 +85,7 @@ export class Answers {
    * for a bug; both end the session.
    */
   async to(name: MessageName, bytes: Buffer): Promise<Buffer> {
-    if (!isQuestion(name)) {
-      throw new TardisError('PROTOCOL_VIOLATION', `"${name}" is no question of a reader`);
-    }
+    if (!isQuestion(name)) throw protocolViolation(`"${name}" is no question of a reader`);
     return wholeMessage(await answerWith(this.handlers, name, bytes));
   }
 }

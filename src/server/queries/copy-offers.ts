@@ -3,7 +3,7 @@
  * file, which is removed when its last piece was read.
  */
 import type { Handlers } from '../../history/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation, TardisError } from '../../errors/index.js';
 import {
   factsWithoutSnapshot,
   keysSumAt,
@@ -107,9 +107,7 @@ export class CopyOffers {
     if (offer?.number !== number || !offers.has(offer)) {
       throw new TardisError('NO_SUCH_REQUEST', 'the snapshot of the catalog was removed');
     }
-    if (index >= offer.catalog.pieces) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a catalog has no such piece');
-    }
+    if (index >= offer.catalog.pieces) throw protocolViolation('a catalog has no such piece');
     offer.isRead = true;
     try {
       return await offer.catalog.piece(index);

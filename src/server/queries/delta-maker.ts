@@ -6,7 +6,7 @@
 import { ReusedBuffers, RecordReader } from '../../contents/index.js';
 import type { History } from '../../history/index.js';
 import { DeltaMaker, LoadedSignature, MAX_SIGNATURE_BYTES } from '../../delta/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation, recordDamaged } from '../../errors/index.js';
 import { buildChunk, Codec, type ObjectReader, STREAM_CHUNK_BYTES } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { NO_BYTES } from '../../model/index.js';
@@ -51,16 +51,14 @@ export class ReaderDeltas {
     let signature = this.signatures.get(number);
     if (signature === undefined) {
       if (this.signatures.size >= MAX_SIGNATURES) {
-        throw new TardisError('PROTOCOL_VIOLATION', 'too many signatures are open');
+        throw protocolViolation('too many signatures are open');
       }
       const loaded = new LoadedSignature(this.system.native, basisBytes);
       signature = { loaded, bytes: 0, running: undefined };
       this.signatures.set(number, signature);
     }
     signature.bytes += bytes.length;
-    if (signature.bytes > MAX_SIGNATURE_BYTES) {
-      throw new TardisError('RECORD_DAMAGED', 'a signature has no end');
-    }
+    if (signature.bytes > MAX_SIGNATURE_BYTES) throw recordDamaged('a signature has no end');
     signature.loaded.push(bytes, isLast);
   }
 
@@ -71,7 +69,7 @@ export class ReaderDeltas {
   async next(number: number, digest: Buffer, isFirst: boolean): Promise<MadePart> {
     const signature = this.signatures.get(number);
     if (signature === undefined) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a delta needs the signature of its basis first');
+      throw protocolViolation('a delta needs the signature of its basis first');
     }
     if (isFirst) {
       await signature.running?.return(undefined);
@@ -98,7 +96,7 @@ export class ReaderDeltas {
     const found = await this.history.findContents(digest.subarray(0, PREFIX_BYTES), MOST_ALIKE);
     const content = found.find((each) => each.digest.equals(digest));
     const [pieces] = content === undefined ? [] : await this.history.locate([content]);
-    if (pieces === undefined) throw new TardisError('RECORD_DAMAGED', 'its bytes are missing');
+    if (pieces === undefined) throw recordDamaged('its bytes are missing');
     const { native } = this.system;
     const maker = new DeltaMaker(native, loaded.number, STREAM_CHUNK_BYTES);
     const reader = new RecordReader(this.objects, native, new ReusedBuffers());

@@ -12,7 +12,7 @@ import {
   PAGE_ITEMS,
   pieceOfObject,
 } from '../../history/index.js';
-import { asTardisError, TardisError, toWire } from '../../errors/index.js';
+import { asTardisError, protocolViolation, toWire } from '../../errors/index.js';
 import { contentIdOf, releaseMemory } from '../../model/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import { type EncodedMessage, encodeMessage, type QuestionName } from '../../transport/index.js';
@@ -130,8 +130,5 @@ export function wholeMessage({ head, attachment }: EncodedMessage): Buffer {
 /** Returns the name of a question that has an answer here. Throws PROTOCOL_VIOLATION for any other name. */
 export function readingQuestion(name: string): ReadingQuestion {
   if (isReadingQuestion(name)) return name;
-  throw new TardisError(
-    'PROTOCOL_VIOLATION',
-    `"${name}" is not a question that has an answer here`,
-  );
+  throw protocolViolation(`"${name}" is not a question that has an answer here`);
 }

@@ -3,7 +3,7 @@
  * read without the client's lock, so that a backup may run at the same time. It runs in the same threads as storage
  * sessions.
  */
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, protocolViolation } from '../../errors/index.js';
 import type { ClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import {
@@ -55,9 +55,7 @@ export class ReadingSession implements StorageHandle {
         this.creditBytes = Math.min(READING_CREDIT_BYTES, this.creditBytes + taken);
         this.events.answer(undefined, bytes.length);
       } else {
-        if (this.queue.length >= MAX_QUESTIONS) {
-          throw new TardisError('PROTOCOL_VIOLATION', 'too many questions wait');
-        }
+        if (this.queue.length >= MAX_QUESTIONS) throw protocolViolation('too many questions wait');
         this.queue.push({ name, bytes });
       }
       this.pump();

@@ -3,7 +3,7 @@
  * whole or not at all. If two machines create it at once, one succeeds.
  */
 import path from 'node:path';
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
 import { readStart, removeTree, replaceFile, type System } from '../../system/index.js';
 import type { BucketAccess } from '../client/bucket-access.js';
 import type { ClientDirectory } from '../client/client-directory.js';
@@ -131,7 +131,7 @@ export async function followMove(
   next: string,
 ): Promise<void> {
   if (access === undefined || !isNextGeneration(next, generation)) {
-    throw new TardisError('RECORD_DAMAGED', `the log of "${client}" ends with a wrong generation`);
+    throw recordDamaged(`the log of "${client}" ends with a wrong generation`);
   }
   const { store } = await sharedStore(system, access);
   await noteNext(store, client, { generation, next });

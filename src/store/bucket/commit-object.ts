@@ -2,7 +2,7 @@
  * Reads commit objects. Each begins with a label. Then come small records, the heads of the packs that it covers, its
  * commit record, and perhaps parity. An object is created by one PUT. It is untrusted, so all of it is checked.
  */
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, type TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import { type CommitBody, readCommit } from '../packs/events.js';
 import { type PackHeads, readHeads, type RecordHead, recordsOf } from '../packs/heads.js';
@@ -90,9 +90,9 @@ function recordAt(bytes: Buffer, at: number, commit: number): ParsedRecord {
 function packsIn(record: ParsedRecord, own: PackNumber): readonly PackHeads[] {
   const packs = readHeads(record);
   if (packs.every(({ pack }) => pack < own)) return packs;
-  throw new TardisError('RECORD_DAMAGED', 'a commit describes packs of a later session');
+  throw recordDamaged('a commit describes packs of a later session');
 }
 
 function damaged(commit: number, what: string): TardisError {
-  return new TardisError('RECORD_DAMAGED', `the object of commit ${commit} ${what}`, { commit });
+  return recordDamaged(`the object of commit ${commit} ${what}`, { commit });
 }

@@ -2,7 +2,7 @@
  * The backend over an object store. Its commits are numbered objects, and its packs are objects that are written once.
  * Contents are staged in the client's directory on this machine until they are sent.
  */
-import { noSuchObject, TardisError } from '../../errors/index.js';
+import { noSuchObject, recordDamaged, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import type { Backend, ExpectedRange, ObjectWriter } from '../backends/backend.js';
 import { packName, packNumber, PACKS_PREFIX } from '../layout/layout.js';
@@ -153,12 +153,7 @@ export class LogBackend implements Backend {
   async remove(name: string): Promise<void> {
     const pack = packNumber(name);
     if (pack === undefined) throw notHere(`removing ${name}`);
-    if (isOfLog(pack)) {
-      throw new TardisError(
-        'RECORD_DAMAGED',
-        `a commit in the bucket removes ${this.resolve(name)}`,
-      );
-    }
+    if (isOfLog(pack)) throw recordDamaged(`a commit in the bucket removes ${this.resolve(name)}`);
     await (await this.open()).remove([this.prefix + this.resolve(name)]);
   }
 

@@ -53,6 +53,6 @@ export { believePages, comparePages } from './soundness/catalog-pages.js';
 export { pagesDamaged, PageSums } from './soundness/page-sums.js';
 export { databaseBytes, fingerprintOf, removeDatabase, removeSideFiles } from './database-files.js';
 export { snapshotCatalog } from './snapshot.js';
-export { FoundContents, missingIn } from './recovery/found-contents.js';
+export { FoundContents, missingIn, soundOr } from './recovery/found-contents.js';
 export { requireFitting, requireForeign } from './soundness/fetched-catalog.js';
 export { findRemovals, isRemoved } from './recovery/removals.js';

@@ -1,6 +1,6 @@
 /** Compression codecs by number. Each thread loads a codec's library at its first use. */
 import zlib from 'node:zlib';
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged } from '../../errors/index.js';
 import { loadNative, loadSnappy, type NativeCalls } from '../../system/index.js';
 
 export const Codec = Object.freeze({ none: 0, zstd: 1, zlib: 2, snappy: 3 });
@@ -72,10 +72,10 @@ export function decode(codec: CodecNumber, source: Uint8Array, target: Buffer): 
   try {
     decodedBytes = decodeInto(codec, source, target);
   } catch (error) {
-    throw new TardisError('RECORD_DAMAGED', 'compressed bytes are broken', {}, error);
+    throw recordDamaged('compressed bytes are broken', {}, error);
   }
   if (decodedBytes !== target.length) {
-    throw new TardisError('RECORD_DAMAGED', 'compressed bytes decode to another length');
+    throw recordDamaged('compressed bytes decode to another length');
   }
 }
 
@@ -105,11 +105,9 @@ export function decodePart(
   try {
     isThere = loaded().zstdDecompressPart(source, target, from);
   } catch (error) {
-    throw new TardisError('RECORD_DAMAGED', 'compressed bytes are broken', {}, error);
+    throw recordDamaged('compressed bytes are broken', {}, error);
   }
-  if (!isThere) {
-    throw new TardisError('RECORD_DAMAGED', 'compressed bytes decode to another length');
-  }
+  if (!isThere) throw recordDamaged('compressed bytes decode to another length');
 }
 
 function decodeInto(codec: CodecNumber, source: Uint8Array, target: Buffer): number {

@@ -2,7 +2,7 @@
  * Bodies of listing, event and commit records. All are msgpack; listings are compressed with zstd. Decoding checks
  * shapes, since a store may be hostile.
  */
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
 import {
   checkRows,
   type ClientConfig,
@@ -219,7 +219,8 @@ export function buildCommit(sequence: number, commit: CommitBody): Buffer {
 /** Decodes the msgpack body of a metadata record. Throws RECORD_DAMAGED if it is too large or cannot be decoded. */
 export function decodeBody(record: ParsedRecord): unknown {
   const { header, body } = record;
-  if (header.rawBytes > MAX_LISTING_RAW_BYTES) throw damaged('a metadata record is too large');
+  if (header.rawBytes > MAX_LISTING_RAW_BYTES)
+    throw recordDamaged('a metadata record is too large');
   let raw: Buffer = body;
   if (header.codec !== Codec.none) {
     raw = Buffer.allocUnsafeSlow(header.rawBytes);
@@ -228,14 +229,14 @@ export function decodeBody(record: ParsedRecord): unknown {
   try {
     return packr.unpack(raw);
   } catch (error) {
-    throw new TardisError('RECORD_DAMAGED', 'a metadata record cannot be decoded', {}, error);
+    throw recordDamaged('a metadata record cannot be decoded', {}, error);
   }
 }
 
 /** Decodes and checks a listing. Throws RECORD_DAMAGED if it cannot be decoded, or has a wrong shape or row. */
 export function readListing(record: ParsedRecord): ListingSection[] {
   const sections = decodeBody(record);
-  if (!Array.isArray(sections)) throw damaged('a listing is no list');
+  if (!Array.isArray(sections)) throw recordDamaged('a listing is no list');
   for (const section of sections as (Partial<ListingSection> | null)[]) {
     const isWhole =
       isId(section?.set) &&
@@ -245,9 +246,9 @@ export function readListing(record: ParsedRecord): ListingSection[] {
       isListOf(section.children, isId) &&
       isListOf(section.removed, (name) => Buffer.isBuffer(name)) &&
       typeof section.closed === 'boolean';
-    if (!isWhole) throw damaged('a listing has a wrong shape');
+    if (!isWhole) throw recordDamaged('a listing has a wrong shape');
     if (countDirectories(section.rows) !== section.children.length) {
-      throw damaged('a listing has not one id for each directory');
+      throw recordDamaged('a listing has not one id for each directory');
     }
   }
   return sections as ListingSection[];
@@ -260,7 +261,7 @@ function countDirectories(bytes: Buffer): number {
   try {
     rows = checkRows(bytes, false);
   } catch (error) {
-    throw new TardisError('RECORD_DAMAGED', 'a listing has a wrong row', {}, error);
+    throw recordDamaged('a listing has a wrong row', {}, error);
   }
   forEachRow(rows, (at) => {
     if (rows.type(at) === EntryType.directory) count += 1;
@@ -354,12 +355,12 @@ export function isOwner(value: unknown): value is OwnerRecord {
 export function readEvent(record: ParsedRecord): StoreEvent {
   const event = decodeBody(record);
   const type = isShape(event) ? event['type'] : undefined;
-  if (!isShape(event) || typeof type !== 'string') throw damaged('an event has no type');
+  if (!isShape(event) || typeof type !== 'string') throw recordDamaged('an event has no type');
   if (!Object.hasOwn(EVENT_SHAPES, type)) {
     throw new TardisError('STORE_NEWER', `the store holds an event "${type.slice(0, 40)}"`);
   }
   const isWhole = EVENT_SHAPES[type as StoreEvent['type']];
-  if (!isWhole(event)) throw damaged('an event has a wrong shape');
+  if (!isWhole(event)) throw recordDamaged('an event has a wrong shape');
   return event as unknown as StoreEvent;
 }
 
@@ -376,7 +377,7 @@ export function readCommit(record: ParsedRecord): CommitBody {
     ['set', 'root', 'directory', 'sequence'].every((name) =>
       isId((commit['counters'] as Shape)[name]),
     );
-  if (!isWhole) throw damaged('a commit record has a wrong shape');
+  if (!isWhole) throw recordDamaged('a commit record has a wrong shape');
   return commit as unknown as CommitBody;
 }
 
@@ -386,8 +387,4 @@ function isRange(value: unknown): boolean {
 
 function isObject(value: unknown): boolean {
   return isShape(value) && isDigest(value['digest']) && isId(value['bytes']);
-}
-
-function damaged(what: string): TardisError {
-  return new TardisError('RECORD_DAMAGED', what);
 }

@@ -1,5 +1,5 @@
 /** Builds and reads the bodies of content records: frames, whole contents, chunked streams. */
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged } from '../../errors/index.js';
 import { type BytesBuilder, DIGEST_BYTES } from '../../model/index.js';
 import { crc32, BODY_TAG_BYTES } from '../../system/index.js';
 import {
@@ -289,7 +289,7 @@ export function readChunkHeader(buffer: Buffer, chunkBytes: number): ChunkHeader
   const word = buffer.readUInt32LE(0);
   const storedBytes = word & ~CHUNK_RAW_BIT;
   if (storedBytes > encodedBound(Codec.zstd, chunkBytes)) {
-    throw new TardisError('RECORD_DAMAGED', 'a chunk has an impossible length');
+    throw recordDamaged('a chunk has an impossible length');
   }
   return {
     storedBytes,
@@ -337,9 +337,7 @@ export function openChunk(chunk: ChunkHeader, stored: Buffer, place?: ChunkPlace
  * match its checksum, and in the cases of `sealedBody`.
  */
 export function sealedChunk(chunk: ChunkHeader, stored: Buffer, place?: ChunkPlace): SealedBody {
-  if (crc32(stored) !== chunk.checksum) {
-    throw new TardisError('RECORD_DAMAGED', 'a chunk does not match its checksum');
-  }
+  if (crc32(stored) !== chunk.checksum) throw recordDamaged('a chunk does not match its checksum');
   if (place === undefined) return { body: stored, opening: undefined };
   return place.cipher.sealedChunk(place.number, chunk.isRaw, stored);
 }

@@ -2,7 +2,7 @@
  * The heads record of a commit object. It names the writer, and has header and index of each record in the packs
  * written since the last commit. So a catalog can follow a log without reading packs. Format: docs/inside/formats.md.
  */
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import { LABEL_BYTES } from './pack-label.js';
 import { buildCompressed, decodeBody } from './events.js';
@@ -49,7 +49,7 @@ export function readHeads(record: ParsedRecord): readonly PackHeads[] {
       const { pack, heads } = (value ?? {}) as Partial<PackHeads>;
       return Number.isSafeInteger(pack) && pack! > 0 && Buffer.isBuffer(heads);
     });
-  if (!isWhole) throw new TardisError('RECORD_DAMAGED', 'the heads of a commit have a wrong shape');
+  if (!isWhole) throw recordDamaged('the heads of a commit have a wrong shape');
   return packs as readonly PackHeads[];
 }
 
@@ -63,7 +63,7 @@ export function* recordsOf({ heads }: PackHeads): Generator<RecordHead> {
     const header = heads.length - at < RECORD_HEADER_BYTES ? undefined : readHeader(heads, at);
     const indexAt = at + RECORD_HEADER_BYTES;
     if (header === undefined || indexAt + header.indexBytes > heads.length) {
-      throw new TardisError('RECORD_DAMAGED', 'the heads of a commit are cut off');
+      throw recordDamaged('the heads of a commit are cut off');
     }
     const headerBytes = heads.subarray(at, indexAt);
     const index = Buffer.from(heads.subarray(indexAt, indexAt + header.indexBytes));

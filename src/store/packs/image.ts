@@ -6,7 +6,7 @@
  * An image is a sequence of records in one commit; each has items of a few types. The records read here may be damaged
  * or hostile.
  */
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
 import {
   checkRows,
   type ClientSetting,
@@ -267,10 +267,10 @@ function isItem(isWhole: (item: Shape) => boolean, item: Shape): boolean {
   try {
     return isWhole(item);
   } catch (error) {
-    throw new TardisError('RECORD_DAMAGED', 'an image has a wrong row', {}, error);
+    throw recordDamaged('an image has a wrong row', {}, error);
   }
 }
 
 function damaged(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'an image has a wrong shape');
+  return recordDamaged('an image has a wrong shape');
 }

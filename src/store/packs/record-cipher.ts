@@ -4,7 +4,7 @@
  * data decrypted here is read from a store and is untrusted.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
 import { type ContentKeys, isScheme, Scheme, type SchemeNumber } from '../../model/index.js';
 import {
   BODY_NONCE_BYTES,
@@ -79,10 +79,7 @@ export class RecordCipher {
     readonly head: CipherHead,
   ) {
     if (head.scheme === Scheme.plain) {
-      throw new TardisError(
-        'RECORD_DAMAGED',
-        'a record is not encrypted, as those of this client are',
-      );
+      throw recordDamaged('a record is not encrypted, as those of this client are');
     }
     this.cipher =
       head.scheme === Scheme.chaCha ? BodyCipher.chaCha20Poly1305 : BodyCipher.aes256Gcm;
@@ -238,5 +235,5 @@ export function openSealed(
 
 /** Returns the error for a body that its key does not decrypt. */
 export function changed(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'an encrypted record is not what its owner wrote');
+  return recordDamaged('an encrypted record is not what its owner wrote');
 }

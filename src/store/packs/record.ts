@@ -3,7 +3,7 @@
  * the catalog can be rebuilt from records alone. Layout: docs/inside/formats.md, "Records". Everything read here may be
  * damaged or hostile.
  */
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
 import { bufferOf, DIGEST_BYTES, isScheme, Scheme, type SchemeNumber } from '../../model/index.js';
 import { isCodec, type CodecNumber } from './codec.js';
 import { crc32 } from '../../system/index.js';
@@ -257,12 +257,12 @@ export interface ParsedRecord {
 export function parseRecord(bytes: Uint8Array): ParsedRecord {
   const buffer = bufferOf(bytes);
   const header = readHeader(buffer, 0);
-  if (header === undefined) throw new TardisError('RECORD_DAMAGED', 'a record has no valid header');
+  if (header === undefined) throw recordDamaged('a record has no valid header');
   if (recordBytes(header) !== buffer.length) {
-    throw new TardisError('RECORD_DAMAGED', 'a record does not have the length in its header');
+    throw recordDamaged('a record does not have the length in its header');
   }
   if (crc32(buffer.subarray(RECORD_HEADER_BYTES)) !== header.bodyChecksum) {
-    throw new TardisError('RECORD_DAMAGED', 'a record does not match its checksum');
+    throw recordDamaged('a record does not match its checksum');
   }
   const bodyAt = RECORD_HEADER_BYTES + header.indexBytes;
   return {
@@ -288,14 +288,14 @@ export interface FrameEntry {
 export function checkFrameIndex(header: RecordHeader, index: Buffer): void {
   const count = index.length / FRAME_ENTRY_BYTES;
   if (!Number.isInteger(count) || count === 0 || count > MAX_FRAME_CONTENTS) {
-    throw new TardisError('RECORD_DAMAGED', 'a frame has an impossible index');
+    throw recordDamaged('a frame has an impossible index');
   }
   let bytes = 0;
   for (let at = DIGEST_BYTES; at < index.length; at += FRAME_ENTRY_BYTES) {
     bytes += index.readUInt32LE(at);
   }
   if (bytes !== header.rawBytes || bytes > MAX_FRAME_RAW_BYTES) {
-    throw new TardisError('RECORD_DAMAGED', 'the lengths in a frame do not add up');
+    throw recordDamaged('the lengths in a frame do not add up');
   }
 }
 
@@ -362,7 +362,7 @@ export function readDeltaIndex(index: Buffer): DeltaRecordIndex {
     ? index.readUInt32LE(DELTA_INDEX_BYTES - 8)
     : -1;
   if (flags !== 0 && flags !== DELTA_OF_PART) {
-    throw new TardisError('RECORD_DAMAGED', 'a delta has an impossible index');
+    throw recordDamaged('a delta has an impossible index');
   }
   const content = readContentIndex(index.subarray(0, CONTENT_INDEX_BYTES));
   const basis = Buffer.from(
@@ -382,7 +382,7 @@ function hasIndexLength(index: Buffer, bytes: number): boolean {
  */
 export function readContentIndex(index: Buffer): ContentIndex {
   if (!hasIndexLength(index, CONTENT_INDEX_BYTES)) {
-    throw new TardisError('RECORD_DAMAGED', 'a content record has an impossible index');
+    throw recordDamaged('a content record has an impossible index');
   }
   const content = {
     digest: Buffer.from(index.subarray(0, DIGEST_BYTES)),
@@ -391,7 +391,7 @@ export function readContentIndex(index: Buffer): ContentIndex {
     chunkBytes: index.readUInt32LE(DIGEST_BYTES + 16),
   };
   if (!Number.isSafeInteger(content.sizeBytes) || !Number.isSafeInteger(content.fileSizeBytes)) {
-    throw new TardisError('RECORD_DAMAGED', 'a content record has an impossible size');
+    throw recordDamaged('a content record has an impossible size');
   }
   return content;
 }

@@ -1,6 +1,6 @@
 /** Reads packs record by record, for recovery and rebuild. */
 import type { PackNumber } from '../../model/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { recordDamaged, systemCode, TardisError } from '../../errors/index.js';
 import type { Backend, ObjectReader } from '../backends/backend.js';
 import {
   CHUNK_HEADER_BYTES,
@@ -131,9 +131,9 @@ export async function readRecord(
     got = await backend.read(name, position, buffer, bytes);
   } catch (error) {
     if (systemCode(error) !== 'ENOENT') throw error;
-    throw new TardisError('RECORD_DAMAGED', `${name} is gone`, { position }, error);
+    throw recordDamaged(`${name} is gone`, { position }, error);
   }
-  if (got !== bytes) throw new TardisError('RECORD_DAMAGED', `${name} is cut off`, { position });
+  if (got !== bytes) throw recordDamaged(`${name} is cut off`, { position });
   return parseRecord(buffer);
 }
 

@@ -11,7 +11,7 @@ import {
   putRow,
   type RowTargets,
 } from '../catalog/index.js';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation, TardisError } from '../../errors/index.js';
 import {
   type ClientConfig,
   DIRECTORY_SEAL_BYTES,
@@ -140,8 +140,7 @@ export class SetJournal {
 
   /** Stores the configuration of the client as the client sent it. Throws PROTOCOL_VIOLATION the second time. */
   configure(config: ClientConfig): void {
-    if (this.isConfigured)
-      throw new TardisError('PROTOCOL_VIOLATION', 'the set has a configuration already');
+    if (this.isConfigured) throw protocolViolation('the set has a configuration already');
     this.isConfigured = true;
     this.store.catalog.settings.putConfig(this.set, config);
     this.appendEvent({ type: 'set-configured', set: this.set, config });
@@ -150,9 +149,7 @@ export class SetJournal {
   /** Adds a note. Throws PROTOCOL_VIOLATION if its kind or its name is invalid. */
   addNote(note: SetNote): void {
     const isNamed = note.name.length === 0 || isEntryName(note.name);
-    if (!isNoteKind(note.what) || !isNamed) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'invalid note');
-    }
+    if (!isNoteKind(note.what) || !isNamed) throw protocolViolation('invalid note');
     this.store.catalog.sets.addNote(this.set, note);
     this.notes.push(note);
     if (this.notes.length >= MAX_NOTES_PER_EVENT) this.flushNotes();

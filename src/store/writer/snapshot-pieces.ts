@@ -2,7 +2,7 @@
  * Pieces of a copy of the catalog in a bucket (docs/inside/formats.md, "Copies in a bucket"). Each piece is a sequence of
  * frames, so that neither writer nor reader compresses much at once.
  */
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
 import { Codec, decode, encode, encodedBound, SNAPSHOT_PIECE_BYTES } from '../index.js';
 import type { Files } from '../../system/index.js';
 
@@ -107,5 +107,5 @@ export function unpackPiece(
 }
 
 function notWhole(): TardisError {
-  return new TardisError('RECORD_DAMAGED', 'a piece of a copy of the catalog is not whole');
+  return recordDamaged('a piece of a copy of the catalog is not whole');
 }

@@ -4,7 +4,7 @@
  * its own.
  */
 import { crc32 } from 'node:zlib';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation, type TardisError } from '../../errors/index.js';
 import { type ContentId, NO_CONTENT, Scheme } from '../../model/index.js';
 import {
   type Backend,
@@ -131,7 +131,7 @@ export class IncomingStream {
       isOfAccount = false,
     } = this.start;
     if (end.seal.length !== (cipher === undefined ? 0 : RECORD_SEAL_BYTES)) {
-      throw new TardisError('PROTOCOL_VIOLATION', 'a stream ends with a wrong seal');
+      throw protocolViolation('a stream ends with a wrong seal');
     }
     const digest = Buffer.from(end.digest);
     const seal = cipher === undefined ? undefined : Buffer.from(end.seal);
@@ -178,5 +178,5 @@ function readArrived(chunk: Buffer): ChunkHeader {
 }
 
 function badChunk(cause?: unknown): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', 'a chunk of a stream is broken', {}, cause);
+  return protocolViolation('a chunk of a stream is broken', {}, cause);
 }

@@ -3,7 +3,7 @@
  * copy. So it is used only if the log names it and it fits the log; otherwise all commits are read.
  */
 import path from 'node:path';
-import { TardisError } from '../../errors/index.js';
+import { recordDamaged } from '../../errors/index.js';
 import {
   type Backend,
   type ClientDirectory,
@@ -86,7 +86,7 @@ async function fetch(
   target: string,
 ): Promise<void> {
   if (snapshotPieces(facts.sizeBytes) === undefined || facts.sizeBytes === 0) {
-    throw new TardisError('RECORD_DAMAGED', 'a copy of the catalog has no possible size');
+    throw recordDamaged('a copy of the catalog has no possible size');
   }
   using opened = new OpenFd(files, files.open(target, 'create'));
   const file = { fd: opened.fd, fileBytes: facts.sizeBytes, pieceBytes: SNAPSHOT_PIECE_BYTES };

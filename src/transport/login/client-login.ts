@@ -23,7 +23,7 @@ import {
   withNewKeys,
   withoutKeys,
 } from '../../crypto/index.js';
-import { TardisError, usageError } from '../../errors/index.js';
+import { protocolViolation, TardisError, usageError } from '../../errors/index.js';
 import type { KnownClient } from '../../crypto/identity/index.js';
 import { programVersion, type System } from '../../system/index.js';
 import {
@@ -356,5 +356,5 @@ function isOfSameKeys(one: KeyRecord, other: KeyRecord): boolean {
 }
 
 function unexpected(): TardisError {
-  return new TardisError('PROTOCOL_VIOLATION', 'the server requires a login twice');
+  return protocolViolation('the server requires a login twice');
 }

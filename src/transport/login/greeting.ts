@@ -10,7 +10,7 @@ import {
   PROTOCOL_VERSION,
 } from '../index.js';
 import type { Login, SessionPlace } from './client-login.js';
-import { fromWire, TardisError } from '../../errors/index.js';
+import { fromWire, protocolViolation, TardisError } from '../../errors/index.js';
 
 const MAX_SHOWN_CHARS = 255;
 
@@ -61,7 +61,7 @@ export function greet(
         reject(elsewhere(head));
       } else {
         const what = `the server sent "${name}" before its welcome`;
-        throw new TardisError('PROTOCOL_VIOLATION', what);
+        throw protocolViolation(what);
       }
     });
     connection.closed.then(over, (error: unknown) => over(fromWire(error)));
@@ -117,7 +117,7 @@ export function greetByToken(
         return;
       }
       if (name !== 'tokenTaken') {
-        throw new TardisError('PROTOCOL_VIOLATION', `the server answered a token by "${name}"`);
+        throw protocolViolation(`the server answered a token by "${name}"`);
       }
       const { head } = decodeMessage(name, bytes);
       if (head.protocol !== PROTOCOL_VERSION) {

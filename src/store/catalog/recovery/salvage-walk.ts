@@ -2,7 +2,7 @@
  * Reads the commits of a log in which some are damaged, lost, or do not follow the ones before them. It uses every
  * whole commit object in the order of the numbers, and records the numbers that have none.
  */
-import { asTardisError, TardisError } from '../../../errors/index.js';
+import { asTardisError, recordDamaged } from '../../../errors/index.js';
 import type { PackNumber } from '../../../model/index.js';
 import {
   type CommitObject,
@@ -81,7 +81,7 @@ export class SalvageWalk {
     for await (const { commit: listed } of this.log.commitsAfter(0)) {
       if (listed - this.lastCommit + this.lost.length > MAX_LOST_COMMITS) {
         const what = `more than ${MAX_LOST_COMMITS} commits are missing before commit ${listed}`;
-        throw new TardisError('RECORD_DAMAGED', `${what}: bring them back, or remove that object`);
+        throw recordDamaged(`${what}: bring them back, or remove that object`);
       }
       while (this.lastCommit < listed) yield (this.lastCommit += 1);
     }

@@ -57,19 +57,8 @@ export async function* listObjects(
 ): AsyncGenerator<ListedKey> {
   const what = `listing ${requests.shown}`;
   for (let last = after; ; ) {
-    const { body } = await requests.send({
-      method: 'GET',
-      key: '',
-      what,
-      query: {
-        'list-type': '2',
-        'encoding-type': 'url',
-        'max-keys': String(MAX_PAGE_KEYS),
-        prefix,
-        ...(last === '' ? {} : { 'start-after': last }),
-      },
-      expects: [],
-    });
+    const start: Record<string, string> = last === '' ? {} : { 'start-after': last };
+    const body = await pageOf(requests, prefix, what, { 'list-type': '2', ...start });
     const { keys, hasMore } = readKeys(body, what);
     for (const listed of keys) {
       const { key } = listed;
@@ -163,20 +152,20 @@ async function pageFrom(
     'key-marker': from.key,
     ...(from.id === '' ? {} : { 'version-id-marker': from.id }),
   };
-  const { body } = await requests.send({
-    method: 'GET',
-    key: '',
-    what,
-    query: {
-      versions: '',
-      'encoding-type': 'url',
-      'max-keys': String(MAX_PAGE_KEYS),
-      prefix,
-      ...marker,
-    },
-    expects: [],
-  });
-  return readVersions(body, what);
+  return readVersions(await pageOf(requests, prefix, what, { versions: '', ...marker }), what);
+}
+
+/** Requests a page of a list of keys with a prefix. `more` has the fields of the query that choose list and page. */
+async function pageOf(
+  requests: Requests,
+  prefix: string,
+  what: string,
+  more: Readonly<Record<string, string>>,
+): Promise<Buffer> {
+  const limits = { 'encoding-type': 'url', 'max-keys': String(MAX_PAGE_KEYS) };
+  const query = { ...more, ...limits, prefix };
+  const { body } = await requests.send({ method: 'GET', key: '', what, query, expects: [] });
+  return body;
 }
 
 function readVersions(body: Buffer, what: string): Page {
