@@ -9,7 +9,7 @@ import type {
   StageFigures,
 } from '../pipeline/index.js';
 import type { Address } from '../system/index.js';
-import type { Head, InnerDoor, Patience, Retry, TlsOptions } from '../transport/index.js';
+import type { Head, InnerListener, Patience, Retry, TlsOptions } from '../transport/index.js';
 import type { Credentials, Elsewhere } from '../transport/login/index.js';
 import type { JobRunner } from '../workers/index.js';
 import type { BasePath } from './roots.js';
@@ -112,7 +112,7 @@ export interface BackupResult {
 /** Input of a backup: the server's address, the job runner, the request and the hooks. */
 export interface BackupTask {
   /** Resolves with the server's address once the server listens. */
-  readonly reach: () => Promise<Address | InnerDoor>;
+  readonly reach: () => Promise<Address | InnerListener>;
   readonly openJobs: () => Promise<JobRunner>;
   /** Takes the runner of a backup that succeeded. It is closed otherwise. */
   readonly keepJobs?: ((jobs: JobRunner) => void) | undefined;

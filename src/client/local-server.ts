@@ -12,7 +12,7 @@ import {
   type ProgramEnd,
   textBytes,
 } from '../system/index.js';
-import { givenError, type InnerDoor, lastLines, strayOutput } from '../transport/index.js';
+import { givenError, type InnerListener, lastLines, strayOutput } from '../transport/index.js';
 
 /** Time for the work after a session. The child is killed then. */
 const END_TIMEOUT_MS = 60_000;
@@ -22,8 +22,8 @@ const NAME = 'the local server';
 export type ServerSettings = ReadonlyMap<string, readonly string[]>;
 
 export interface LocalServer {
-  /** The server; its door, if it is in this process. */
-  readonly address: Address | InnerDoor;
+  /** The server; its listener, if it is in this process. */
+  readonly address: Address | InnerListener;
   /** True for a client with few entries. Its backups take so little time that the start of a thread counts. */
   readonly isForLittle?: boolean;
   /** Resolves when the server in this process listens, or rejects with its error; undefined for a child. */

@@ -16,7 +16,7 @@ import {
   type Connection,
   connectAny,
   type Head,
-  type InnerDoor,
+  type InnerListener,
   type LinkOptions,
   type Patience,
   Reconnecting,
@@ -26,8 +26,8 @@ import {
 import type { SessionLine } from './session-line.js';
 
 export interface Reach {
-  /** Resolves with the server's address, or its door in this process, once the server listens. */
-  readonly address: () => Promise<Address | InnerDoor>;
+  /** Resolves with the server's address, or its listener if it is in this process, once the server listens. */
+  readonly address: () => Promise<Address | InnerListener>;
   readonly link: LinkOptions;
   /** TLS options; undefined if TLS is not used. */
   readonly tls: TlsOptions | undefined;

@@ -8,7 +8,7 @@ import { describeAddress, type SocketAddress, type System, within } from '../sys
 import {
   type Connection,
   DEFAULT_GATE,
-  type InnerDoor,
+  type InnerListener,
   linkWith,
   listen,
   type LinkOptions,
@@ -39,8 +39,8 @@ const LEAVING_MS = 1000;
 const MAX_CONNECTIONS = 1024;
 
 export interface DaemonOptions extends LoginOptions {
-  /** Where the server listens; a door, if its only client is in this process. */
-  readonly address: ListenPlace | InnerDoor;
+  /** Where the server listens: an address, or what a client in this process connects to. */
+  readonly address: ListenPlace | InnerListener;
   /** Certificate for TLS; without it, the server uses plain TCP. */
   readonly certificate?: ListenOptions['certificate'];
   /** Maximum number of milliseconds from the acceptance of a connection to the end of its login. */
@@ -79,9 +79,9 @@ export interface DaemonOptions extends LoginOptions {
 /** The options that a daemon that runs can change. */
 export type RenewableOptions = Omit<DaemonOptions, 'address' | 'certificate' | 'shared' | 'onLeft'>;
 
-/** The open address or door of a daemon. */
+/** The open address of a daemon, or what clients in its process connect to. */
 interface Opened {
-  readonly address: ListenPlace | InnerDoor;
+  readonly address: ListenPlace | InnerListener;
   /** Stops accepting; open connections stay open. */
   close(): Promise<void>;
 }
@@ -399,15 +399,15 @@ export class Daemon {
   }
 }
 
-function shownPlace(place: ListenPlace | InnerDoor): string {
+function shownPlace(place: ListenPlace | InnerListener): string {
   if (place.kind === 'piped') return 'standard input and output';
   return place.kind === 'inner' ? 'this process' : describeAddress(place);
 }
 
-/** Starts to listen on an address, or opens a door. Throws LISTEN_FAILED. */
+/** Starts to listen on an address, or for clients in this process. Throws LISTEN_FAILED. */
 async function open(
   system: System,
-  place: ListenPlace | InnerDoor,
+  place: ListenPlace | InnerListener,
   link: LinkOptions,
   options: ListenOptions,
 ): Promise<Opened> {

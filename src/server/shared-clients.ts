@@ -3,7 +3,7 @@ import os from 'node:os';
 import { BUCKET_ERRORS, TardisError } from '../errors/index.js';
 import {
   type Connection,
-  type InnerDoor,
+  type InnerListener,
   type ListenPlace,
   PROTOCOL_VERSION,
   Purpose,
@@ -51,7 +51,7 @@ export interface SharedClients {
 
 /** Returns the place at which clients reach this server; undefined for a socket of this machine, or a pipe. */
 export function placeOf(
-  address: ListenPlace | InnerDoor,
+  address: ListenPlace | InnerListener,
   given: Partial<TcpPlace> = {},
 ): TcpPlace | undefined {
   if (address.kind !== 'tcp') return undefined;

@@ -10,7 +10,7 @@ export { sentConfig } from './client-config.js';
 export * from './codec.js';
 export { type Channel, Connection } from './connection.js';
 export { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';
-export { InnerDoor } from './inner-door.js';
+export { InnerListener } from './inner-listener.js';
 export { innerSockets } from './inner-sockets.js';
 export { DEFAULT_LINK, type LinkOptions, linkWith } from './link-times.js';
 export type { FieldKind, Fields, MessageRow, PlainKind } from './message-row.js';

@@ -145,7 +145,7 @@ for (const signal of ofThisRun(SIGNALS)) {
     const running = new Running('tardis', [...place, ...SEPARATE_SERVER, ...slowly, source]);
     const catalog = path.join(top, 'store/me/tardis.db');
     await running.until('the session has begun', () => fs.existsSync(catalog));
-    for (const pid of running.childPids()) process.kill(pid, signal);
+    running.signalChildren(signal);
     const { status, stderr } = await running.ended;
     t.is(status, 1);
     requireMessage(stderr, 'in a session');

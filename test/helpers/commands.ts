@@ -157,6 +157,17 @@ export class Running {
       .map(Number);
   }
 
+  /** Sends a signal to each running child process of this command. */
+  signalChildren(name: NodeJS.Signals): void {
+    for (const pid of this.childPids()) {
+      try {
+        process.kill(pid, name);
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error; // it has just ended
+      }
+    }
+  }
+
   /** Waits until `holds` returns true. Throws if the command ends before, or if this takes too long. */
   until(what: string, holds: () => boolean, timeoutMs = TIMEOUT_MS): Promise<void> {
     return untilHolds(this, `${this.line}: no ${what}`, holds, timeoutMs);

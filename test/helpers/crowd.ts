@@ -405,7 +405,7 @@ class Member {
         running.signalGroup('SIGKILL');
         return;
       case 'server':
-        for (const pid of running.childPids()) process.kill(pid, 'SIGKILL');
+        running.signalChildren('SIGKILL');
         return;
       case 'remote server':
         await this.ground.killOne();

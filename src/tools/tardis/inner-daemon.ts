@@ -2,7 +2,7 @@
 import { isBucket, type Settings } from '../../config/index.js';
 import { Daemon } from '../../server/index.js';
 import { nodeSystem } from '../../system/index.js';
-import type { InnerDoor } from '../../transport/index.js';
+import type { InnerListener } from '../../transport/index.js';
 import { enterBucket } from '../opening/bucket.js';
 import { daemonOptions, openStorage } from '../tardisd/daemon-options.js';
 import { openLog } from '../tardisd/serving.js';
@@ -13,12 +13,12 @@ export interface InnerDaemon {
 }
 
 /**
- * Starts the daemon, which serves one session through the door. If a date is given, the set of the session gets it. Throws
+ * Starts the daemon, which serves one session through the listener. If a date is given, the set of the session gets it. Throws
  * as `tardisd` does.
  */
 export async function startInnerDaemon(
   settings: Settings<'tardisd'>,
-  door: InnerDoor,
+  listener: InnerListener,
   threads: number,
   dateMs: number | undefined,
 ): Promise<InnerDaemon> {
@@ -30,7 +30,7 @@ export async function startInnerDaemon(
     ? await enterBucket('tardisd', settings)
     : settings.database;
   const { umask } = settings;
-  const options = { ...daemonOptions({ ...settings, database }), address: door };
+  const options = { ...daemonOptions({ ...settings, database }), address: listener };
   const storage = openStorage(system, threads, { umask, profiles: options.profiles }, log);
   try {
     const daemon = await Daemon.start(system, storage, options, log);

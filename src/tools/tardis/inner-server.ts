@@ -8,7 +8,7 @@ import type { LocalServer, ServerSettings } from '../../client/index.js';
 import { resolveSettings, type Settings, storageThreadsOf } from '../../config/index.js';
 import { asTardisError, systemCode } from '../../errors/index.js';
 import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
-import { InnerDoor } from '../../transport/index.js';
+import { InnerListener } from '../../transport/index.js';
 
 /** Maximum size of a client's catalog for its backups to count as small: about 8,000 entries. */
 const SMALL_CATALOG_BYTES = 2 << 20;
@@ -26,15 +26,15 @@ export function startInnerServer(
   const isForLittle = isSmall(resolved, client);
   const isWithoutThread =
     dateMs !== undefined || (isForLittle && resolved.storageThreads === undefined);
-  const door = new InnerDoor();
+  const listener = new InnerListener();
   const threads = isWithoutThread ? 0 : storageThreadsOf(resolved);
   const daemon = import('./inner-daemon.js').then(({ startInnerDaemon }) =>
-    startInnerDaemon(resolved, door, threads, dateMs),
+    startInnerDaemon(resolved, listener, threads, dateMs),
   );
   const ready = daemon.then(() => undefined);
   ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
-    address: door,
+    address: listener,
     isForLittle,
     ready,
     death: () => undefined,

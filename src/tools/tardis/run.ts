@@ -17,7 +17,7 @@ import { asTardisError, errnoText, type ErrorCode, TardisError } from '../../err
 import { countErrors, displayName, displayText, jsonName } from '../../model/index.js';
 import { Codec } from '../../store/index.js';
 import { type Address, byteText, nodeSystem } from '../../system/index.js';
-import { type InnerDoor, NO_PATIENCE, type Patience } from '../../transport/index.js';
+import { type InnerListener, NO_PATIENCE, type Patience } from '../../transport/index.js';
 import type { KeptStretch } from '../../transport/login/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
 import { BackupEvents, hasToWait, printWait } from './backup-events.js';
@@ -236,7 +236,7 @@ async function run(
   };
   const mayBeFew = server?.isForLittle === true;
   const jobs = jobsFor(settings, mayBeFew, keptJobs);
-  const reach = async (): Promise<Address | InnerDoor> => {
+  const reach = async (): Promise<Address | InnerListener> => {
     await server?.ready;
     return server?.address ?? place!.address;
   };

@@ -1,4 +1,4 @@
-/** The door of a server within the process of its client. */
+/** A server within the process of its client. */
 import { spawnSync } from 'node:child_process';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
@@ -8,7 +8,7 @@ import {
   decodeMessage,
   DEFAULT_LINK,
   encodeMessage,
-  InnerDoor,
+  InnerListener,
 } from '../../src/transport/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { ManualClock } from '../support/manual-clock.js';
@@ -25,26 +25,26 @@ function connected(
   t: ExecutionContext,
   within: System = system,
 ): { server: Connection; client: Connection } {
-  const door = new InnerDoor();
+  const listener = new InnerListener();
   let server: Connection | undefined;
-  door.open(HURRIED, (connection) => (server = connection));
-  const client = door.connect(within, HURRIED);
+  listener.open(HURRIED, (connection) => (server = connection));
+  const client = listener.connect(within, HURRIED);
   t.teardown(() => [client, server!].forEach((connection) => connection.terminate()));
   return { server: server!, client };
 }
 
-test('a door takes connections only while it is open; those that it took stay', async (t) => {
-  const door = new InnerDoor();
+test('a listener takes connections only while it is open; those that it took stay', async (t) => {
+  const listener = new InnerListener();
   t.is(
-    thrownCode(() => door.connect(system, DEFAULT_LINK)),
+    thrownCode(() => listener.connect(system, DEFAULT_LINK)),
     'SERVER_UNREACHABLE',
   );
   const taken: Connection[] = [];
-  door.open(DEFAULT_LINK, (connection) => taken.push(connection));
-  const client = door.connect(system, DEFAULT_LINK);
-  door.close();
+  listener.open(DEFAULT_LINK, (connection) => taken.push(connection));
+  const client = listener.connect(system, DEFAULT_LINK);
+  listener.close();
   t.is(
-    thrownCode(() => door.connect(system, DEFAULT_LINK)),
+    thrownCode(() => listener.connect(system, DEFAULT_LINK)),
     'SERVER_UNREACHABLE',
   );
   client.close();
@@ -175,14 +175,14 @@ test('an open connection keeps the process alive, as a socket does, and one that
     [
       '--input-type=module',
       '-e',
-      `import { DEFAULT_LINK, InnerDoor } from ${urlOf('transport')};
+      `import { DEFAULT_LINK, InnerListener } from ${urlOf('transport')};
        import { nodeSystem } from ${urlOf('system')};
-       const door = new InnerDoor();
-       door.open(DEFAULT_LINK, (connection) => {
+       const listener = new InnerListener();
+       listener.open(DEFAULT_LINK, (connection) => {
          connection.onMessage(() => undefined);
          setTimeout(() => connection.close(), 300).unref();
        });
-       const client = door.connect(nodeSystem(), DEFAULT_LINK);
+       const client = listener.connect(nodeSystem(), DEFAULT_LINK);
        const reason = await client.closed;
        process.stdout.write(String(reason));`,
     ],

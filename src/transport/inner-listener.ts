@@ -1,6 +1,6 @@
 /**
- * The door of a server whose only clients are in the same process. It has no socket, so no other process can reach the
- * server, and nothing remains on the disk if the process is killed.
+ * Connects a server to clients in the same process. It has no socket, so no other process can reach the server, and
+ * nothing remains on the disk if the process is killed.
  */
 import { TardisError } from '../errors/index.js';
 import type { System } from '../system/index.js';
@@ -10,11 +10,11 @@ import type { LinkOptions } from './link-times.js';
 
 type Take = (connection: Connection) => void;
 
-export class InnerDoor {
+export class InnerListener {
   readonly kind = 'inner';
   private take: { readonly link: LinkOptions; readonly onConnection: Take } | undefined;
 
-  /** Opens the door: from now on, each new connection is passed to `onConnection`. */
+  /** Accepts connections from now on: each one is passed to `onConnection`. */
   open(link: LinkOptions, onConnection: Take): void {
     this.take = { link, onConnection };
   }
@@ -24,7 +24,7 @@ export class InnerDoor {
     this.take = undefined;
   }
 
-  /** Returns the client's end of a new connection. Throws SERVER_UNREACHABLE if the door is not open. */
+  /** Returns the client's end of a new connection. Throws SERVER_UNREACHABLE if none are accepted. */
   connect({ clock }: System, link: LinkOptions): Connection {
     if (this.take === undefined) {
       throw new TardisError('SERVER_UNREACHABLE', 'the server in this process has ended');
