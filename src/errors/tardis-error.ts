@@ -146,6 +146,16 @@ export function asTardisError(thrown: unknown, what = '', operation?: Operation)
   return new TardisError('INTERNAL', message, { stack }, error);
 }
 
+/** Returns the result of `work`; undefined if it fails. Throws the errors that are bugs of this program. */
+export function unlessBug<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (asTardisError(error).code === 'INTERNAL') throw error;
+    return undefined;
+  }
+}
+
 /**
  * Returns the error of a failed operation, `cannot read the filters in /x: permission denied (EACCES)`; `what` is the part after `cannot`.
  * Returns any other error than one of the system unchanged.
@@ -193,6 +203,11 @@ export function recordDamaged(
   cause?: unknown,
 ): TardisError {
   return new TardisError('RECORD_DAMAGED', message, context, cause);
+}
+
+/** Throws USAGE. */
+export function refuse(message: string): never {
+  throw usageError(message);
 }
 
 /** True if a stored content or its record is damaged. */

@@ -2,8 +2,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode } from '../errors/index.js';
-import { joinPath, SLASH } from '../model/index.js';
-import { textBytes } from '../system/index.js';
+import { directoryOf, joinPath } from '../model/index.js';
+import { removeClosedTree, textBytes } from '../system/index.js';
 import { type Program, runProgram } from './run-program.js';
 
 const OWNER_ALL = 0o700;
@@ -36,13 +36,13 @@ export class StatePlace implements Disposable {
 
   /** Removes what is in the directory. */
   empty(): void {
-    removeAll(this.directory);
+    removeClosedTree(this.directory);
     fs.mkdirSync(this.directory, { mode: OWNER_ALL });
   }
 
   /** Puts a directory that is beside it in its place. */
   replaceBy(beside: Buffer): void {
-    removeAll(this.directory);
+    removeClosedTree(this.directory);
     fs.renameSync(beside, this.directory);
   }
 
@@ -53,7 +53,9 @@ export class StatePlace implements Disposable {
   remove(paths: readonly Buffer[]): boolean {
     const distinct = new Map(paths.map((one) => [one.toString('latin1'), this.fullPath(one)]));
     const there = [...distinct.values()].filter(isThere);
-    const ways = new Map(there.map((one) => [parentOf(one).toString('latin1'), parentOf(one)]));
+    const ways = new Map(
+      there.map((one) => [directoryOf(one).toString('latin1'), directoryOf(one)]),
+    );
     if (![...ways.values()].every(hasNoLink)) return false;
     const otherNames = new Map<bigint, bigint>();
     for (const one of there) {
@@ -97,7 +99,7 @@ export class StatePlace implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    removeAll(textBytes(this.path));
+    removeClosedTree(textBytes(this.path));
   }
 
   /** Returns the absolute path of one below the directory; an empty one stands for the directory. */
@@ -132,24 +134,7 @@ function isThere(full: Buffer): boolean {
   return statusOf(full) !== undefined;
 }
 
-/** Returns the directory of an absolute path. */
-function parentOf(full: Buffer): Buffer {
-  return full.subarray(0, full.lastIndexOf(SLASH));
-}
-
 /** True if no part of the path of a directory is a symbolic link. */
 function hasNoLink(directory: Buffer): boolean {
   return fs.realpathSync.native(directory, { encoding: 'buffer' }).equals(directory);
-}
-
-/** Removes a directory and all below it. Users other than root may first have to open directories that came without rights. */
-function removeAll(top: Buffer): void {
-  const directories = process.getuid!() === 0 ? [] : [top];
-  for (let next = directories.pop(); next !== undefined; next = directories.pop()) {
-    fs.chmodSync(next, OWNER_ALL);
-    for (const entry of fs.readdirSync(next, { encoding: 'buffer', withFileTypes: true })) {
-      if (entry.isDirectory()) directories.push(joinPath(next, entry.name));
-    }
-  }
-  fs.rmSync(top, { recursive: true, force: true });
 }

@@ -145,6 +145,10 @@ async function json<T>(path: string, how: How = {}): Promise<T> {
   return (await (await request(path, how)).json()) as T;
 }
 
+function post<T>(path: string, body?: object): Promise<T> {
+  return json<T>(path, { method: 'POST', body });
+}
+
 function clientPath(client: string): string {
   return `/clients/${encodeURIComponent(client)}`;
 }
@@ -197,7 +201,7 @@ export type ActKind =
 
 export const api = {
   signInTo: (signal: AbortSignal) => json<{ program: string }>('/sign-in', { signal }),
-  signIn: (secret: string) => json('/sign-in', { method: 'POST', body: { secret } }),
+  signIn: (secret: string) => post('/sign-in', { secret }),
   signOut: () => json('/sign-in', { method: 'DELETE' }),
   /** Returns what the program offers for a client; without one, for the first. */
   session: (client: string | undefined, signal: AbortSignal) => {
@@ -205,8 +209,7 @@ export const api = {
     return json<Session>(`/session${query}`, { signal });
   },
   /** Opens a client by its password. */
-  unlock: (client: string, password: string) =>
-    json('/unlocks', { method: 'POST', body: { client, password } }),
+  unlock: (client: string, password: string) => post('/unlocks', { client, password }),
   clients: (before: News<Client[]> | undefined, signal: AbortSignal) =>
     news('/clients', before, signal),
   sets: (client: string, before: News<{ sets: BackupSet[] }> | undefined, signal: AbortSignal) =>
@@ -305,23 +308,16 @@ export const api = {
     const path = `${clientPath(client)}/purge${query === '' ? '' : `?${query}`}`;
     return json<PurgePreview>(path, { signal });
   },
-  restore: (requested: RestoreBody) =>
-    json<JobState>('/restores', { method: 'POST', body: requested }),
+  restore: (requested: RestoreBody) => post<JobState>('/restores', requested),
   /** Begins an act on a client: `backups`, `checks`, `locks`, `tags`, `deletions`, `forgets`, `purges` or `quota`. */
   act: (client: string, kind: ActKind, body?: object) =>
-    json<JobState>(`${clientPath(client)}/${kind}`, {
-      method: 'POST',
-      ...(body === undefined ? {} : { body }),
-    }),
+    post<JobState>(`${clientPath(client)}/${kind}`, body),
   /** Requests a backup of a client, or withdraws the request. */
   requestBackup: (client: string, isWithdrawn: boolean) =>
-    json('/backup-requests', { method: 'POST', body: { client, isWithdrawn } }),
+    post('/backup-requests', { client, isWithdrawn }),
   joinCode: (client: string, server: string) =>
-    json<{ code: string; untilMs: number }>('/join-codes', {
-      method: 'POST',
-      body: { client, server },
-    }),
-  undoJob: (id: string) => json<JobState>(`/jobs/${id}/undo`, { method: 'POST' }),
+    post<{ code: string; untilMs: number }>('/join-codes', { client, server }),
+  undoJob: (id: string) => post<JobState>(`/jobs/${id}/undo`),
   /** Stops a job, or forgets it if it has ended. */
   endJob: (id: string) => json<JobState>(`/jobs/${id}`, { method: 'DELETE' }),
 };
@@ -360,9 +356,8 @@ export async function keptArchiveHref(
   paths: readonly string[],
   format: 'zip' | 'tar',
 ): Promise<string> {
-  const { selection } = await json<{ selection: string }>(`${clientPath(client)}/selections`, {
-    method: 'POST',
-    body: { paths },
+  const { selection } = await post<{ selection: string }>(`${clientPath(client)}/selections`, {
+    paths,
   });
   return `${BASE}${setPath(client, set)}/archive?selection=${selection}&format=${format}&damage=list`;
 }

@@ -6,6 +6,7 @@ import fs from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { systemCode } from '../errors/index.js';
+import { joinPath } from '../model/index.js';
 import {
   type Access,
   meantAt,
@@ -390,6 +391,20 @@ export function removeTree(
     onRemoved();
   }
   files.removeDirectory(directory);
+}
+
+const OWNER_ALL = 0o700;
+
+/** Deletes a directory with all below it. Users other than root may first have to open directories that came without rights. */
+export function removeClosedTree(top: Buffer): void {
+  const directories = process.getuid!() === 0 ? [] : [top];
+  for (let next = directories.pop(); next !== undefined; next = directories.pop()) {
+    fs.chmodSync(next, OWNER_ALL);
+    for (const entry of fs.readdirSync(next, { encoding: 'buffer', withFileTypes: true })) {
+      if (entry.isDirectory()) directories.push(joinPath(next, entry.name));
+    }
+  }
+  fs.rmSync(top, { recursive: true, force: true });
 }
 
 /**

@@ -238,16 +238,10 @@ function requireSound({ set, isDoubtful }: BackupSet): void {
 }
 
 function warnAbout(set: BackupSet, line: ProgressLine): void {
-  if (set.state !== 'complete') {
-    line.interject(
-      messageLine('regenerate', `set ${set.set} is unfinished; restoring what it contains`),
-    );
-  }
-  if (set.isDoubtful) {
-    line.interject(
-      messageLine('regenerate', `set ${set.set} may lack entries that were lost to damage`),
-    );
-  }
+  const warn = (what: string): void =>
+    line.interject(messageLine('regenerate', `set ${set.set} ${what}`));
+  if (set.state !== 'complete') warn('is unfinished; restoring what it contains');
+  if (set.isDoubtful) warn('may lack entries that were lost to damage');
 }
 
 /** Groups the paths by the newest complete set that has each. Throws NO_SUCH_PATH. */

@@ -4,12 +4,12 @@ import { promisify } from 'node:util';
 import type { Logger } from 'pino';
 import { TardisError } from '../errors/index.js';
 import { isBucket, type Settings, storageThreadsOf } from '../config/index.js';
-import { Daemon, type DaemonOptions, type Visit } from '../server/index.js';
+import type { Daemon, DaemonOptions, Visit } from '../server/index.js';
 import { closeSharedStores, requireStore } from '../store/index.js';
 import type { ListenPlace } from '../transport/index.js';
 import { isLoopback, nodeSystem, type System, textBytes } from '../system/index.js';
-import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
-import { daemonOptions, listenAddress, openStorage, storePath } from './tardisd/daemon-options.js';
+import { isInBackground, reportToStarter, serveOrGo } from './shared/background.js';
+import { daemonOptions, listenAddress, startDaemon, storePath } from './tardisd/daemon-options.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { createStore, type ServedBucket } from './tardisd/served-store.js';
 import { printReady, printVisit } from './tardisd/server-ready.js';
@@ -37,21 +37,11 @@ interface Live {
 const command = toolCommand({
   tool: 'tardisd',
   isWork: true,
-  run: start,
+  run: (settings) => {
+    const daemon = settings.daemon && !settings.stdio;
+    return serveOrGo({ ...settings, daemon }, () => serve(settings));
+  },
 });
-
-async function start(settings: Settings<'tardisd'>): Promise<void> {
-  if (settings.daemon && !settings.stdio && !isInBackground()) {
-    await goToBackground(settings);
-    return;
-  }
-  try {
-    await serve(settings);
-  } catch (error) {
-    reportToStarter(error);
-    throw error;
-  }
-}
 
 async function serve(given: Settings<'tardisd'>): Promise<void> {
   let settings = given.stdio ? pipedSettings(given) : withOwnTls(given);
@@ -114,14 +104,12 @@ async function serveUntilStopped(
 ): Promise<void> {
   const { baseDir } = options;
   if (!settings.single) requireStore(system.files, baseDir); // of one session, the client gets the error
-  const { profiles } = options;
-  const threads = storageThreadsOf(settings);
-  const storage = openStorage(system, threads, { umask: settings.umask, profiles }, log);
   let isShown = false;
   const onLeft = (visit: Visit): void => {
     if (isShown && process.stdout.isTTY) printVisit(system, visit);
   };
-  const starting = Daemon.start(system, storage, { ...options, onLeft }, log);
+  const how = { threads: storageThreadsOf(settings), umask: settings.umask };
+  const starting = startDaemon(system, how, { ...options, onLeft }, log);
   const stop = (): void => {
     starting
       .then((daemon) => daemon.stop())
@@ -131,13 +119,7 @@ async function serveUntilStopped(
       });
   };
   process.on('SIGTERM', stop); // it may come at once
-  let daemon: Daemon;
-  try {
-    daemon = await starting;
-  } catch (error) {
-    await storage.close();
-    throw error;
-  }
+  const daemon = await starting;
   const remote = await serveBeside(system, settings, { ...options, daemon }, log).catch(
     async (error: unknown) => {
       await daemon.stop();

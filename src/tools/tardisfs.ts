@@ -1,5 +1,5 @@
 /** Implements `tardisfs`: mounts the backup sets of a client as a read-only file system. */
-import type { Found, Settings } from '../config/index.js';
+import type { Settings } from '../config/index.js';
 import { asTardisError, usageError } from '../errors/index.js';
 import {
   isInBackground,
@@ -7,7 +7,7 @@ import {
   startInBackground,
   reportToStarter,
 } from './shared/background.js';
-import { askPassword } from './opening/password.js';
+import { askPassword, withTyped } from './opening/password.js';
 import { print } from './output/output.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
 import { promptFor } from './opening/keys.js';
@@ -42,7 +42,7 @@ async function start(given: MountSettings): Promise<number> {
   try {
     const secret = secretOfStarter();
     const placed = withAbsolutePaths(settings);
-    await serveMount(secret.length === 0 ? placed : withPassword(placed, secret), {
+    await serveMount(secret.length === 0 ? placed : withTyped(placed, secret.toString('utf8')), {
       mountPoint,
       onReady: () => {
         loadNative().newSession();
@@ -88,14 +88,6 @@ async function goToBackground(settings: MountSettings): Promise<void> {
     const secret = await askPassword(promptFor(client, account));
     await startInBackground({ ...options, secret });
   }
-}
-
-/** Returns the settings with a typed password, which takes the place of any other. */
-function withPassword(settings: MountSettings, secret: Buffer): MountSettings {
-  const password = secret.toString('utf8');
-  const source = 'command line';
-  const typed: Found = { value: password, source, where: 'the terminal' };
-  return { ...settings, password, sources: new Map(settings.sources).set('password', typed) };
 }
 
 export default runTool(command, mountWords);

@@ -1,52 +1,33 @@
 /** Implements `tardisremote`, which serves the clients of a store over HTTP, for reading. */
-import net from 'node:net';
-import { configInvalid, isBucket, type Settings } from '../config/index.js';
-import { TardisError } from '../errors/index.js';
+import type { Settings } from '../config/index.js';
 import { closeSharedStores, requireStore, shownStore } from '../store/index.js';
 import type { Following } from '../store/writer/index.js';
-import {
-  absolutePath,
-  byteText,
-  hostInUrl,
-  isLoopback,
-  nodeSystem,
-  type System,
-} from '../system/index.js';
-import { goToBackground, isInBackground, reportToStarter } from './shared/background.js';
+import { absolutePath, byteText, hostInUrl, nodeSystem, type System } from '../system/index.js';
+import { isInBackground, reportToStarter, serveOrGo } from './shared/background.js';
 import { followBucket } from './opening/follow-bucket.js';
 import { print, printJson } from './output/output.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
+import { inBucket } from './shared/tool-store.js';
 import { atHangup } from './shared/signals.js';
 import { becomeUser, writePidFile } from './tardisd/server-process.js';
 import { LiveCertificate } from './tardisd/live-certificate.js';
-import { openLog, withOwnTls } from './tardisd/serving.js';
+import { listenHost, openLog, withOwnTls } from './tardisd/serving.js';
 import { serverSource } from './tardisremote/server-source.js';
 import { type RemoteOptions, startRemote } from './tardisremote/start-remote.js';
 
-const LOOPBACK = '127.0.0.1';
-
-const command = toolCommand({ tool: 'tardisremote', isWork: true, run: start });
+const command = toolCommand({
+  tool: 'tardisremote',
+  isWork: true,
+  run: (settings) =>
+    serveOrGo({ ...settings, pidFile: settings.remotePidFile }, () => serve(settings)),
+});
 
 type RemoteSettings = Settings<'tardisremote'>;
-
-async function start(settings: RemoteSettings): Promise<void> {
-  const { remotePidFile: pidFile, logFile } = settings;
-  if (settings.daemon && !isInBackground()) {
-    await goToBackground({ pidFile, logFile });
-    return;
-  }
-  try {
-    await serve(settings);
-  } catch (error) {
-    reportToStarter(error);
-    throw error;
-  }
-}
 
 async function serve(given: RemoteSettings): Promise<void> {
   let settings = withOwnTls(given);
   let following: Following | undefined;
-  const host = listenHost(settings);
+  const host = listenHost(settings, { any: '::', what: 'serve plain HTTP' });
   const log = await openLog(settings);
   const { remotePidFile, compress, allowCache: allowsCache, trustedProxies } = settings;
   const { logExceptions } = settings;
@@ -57,7 +38,8 @@ async function serve(given: RemoteSettings): Promise<void> {
     atHangup(() => certificate?.look());
     becomeUser(settings);
     const system = nodeSystem();
-    settings = await entered(settings); // the cache belongs to the user of the server
+    // The cache belongs to the user of the server.
+    if (settings.readServer === undefined) settings = await inBucket('tardisremote', settings);
     const note = (line: string): void => log.error(line);
     following = await followBucket(settings, note);
     await following?.requireBucket();
@@ -81,14 +63,6 @@ async function serve(given: RemoteSettings): Promise<void> {
   }
 }
 
-/** If the store is a bucket, replaces `database` by its local cache directory. Throws STORE_NOT_WRITABLE. */
-async function entered(settings: RemoteSettings): Promise<RemoteSettings> {
-  if (settings.readServer !== undefined || !isBucket(settings.sources.get('database')))
-    return settings;
-  const { enterBucket } = await import('./opening/bucket.js'); // most stores are directories
-  return { ...settings, database: await enterBucket('tardisremote', settings) };
-}
-
 /**
  * Returns the source to serve, and the fields that name it in the JSON output. Throws NO_SUCH_STORE, CONFIG_INVALID.
  */
@@ -104,24 +78,6 @@ function sourceOf(
   const store = byteText(absolutePath(database));
   requireStore(system.files, store);
   return { source: { store, catalogFile, following }, shown: { store: shownStore(store) } };
-}
-
-/** Returns the address to listen on. Throws CONFIG_INVALID, INSECURE_TCP_REFUSED. */
-function listenHost({
-  ssl,
-  listenAddress: given,
-  insecureTcp,
-  insecureNetwork,
-}: RemoteSettings): string {
-  if (given !== undefined && net.isIP(given) === 0) {
-    throw configInvalid('Address must be an IP address of this machine');
-  }
-  if (ssl === true) return given ?? '::';
-  const host = given ?? LOOPBACK;
-  if (!(insecureTcp || insecureNetwork) || !(isLoopback(host) || insecureNetwork)) {
-    throw new TardisError('INSECURE_TCP_REFUSED', `refusing to serve plain HTTP (${host})`);
-  }
-  return host;
 }
 
 function printReady(

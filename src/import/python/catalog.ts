@@ -161,10 +161,10 @@ export class OriginalCatalog {
     const chain: StoredContent[] = [];
     const seen = new Set<string>();
     for (let next: string | undefined = checksum; next !== undefined; ) {
-      if (seen.has(next) || seen.size === MAX_CHAIN) throw brokenChain(checksum, 'needs itself');
+      if (seen.has(next) || seen.size === MAX_CHAIN) throw damagedContent(checksum, 'needs itself');
       seen.add(next);
       const content = this.content(next);
-      if (content === undefined) throw brokenChain(checksum, `needs ${next}, which is missing`);
+      if (content === undefined) throw damagedContent(checksum, `needs ${next}, which is missing`);
       chain.push(content);
       next = content.basis;
     }
@@ -290,8 +290,8 @@ function otherSchema(schema: number): TardisError {
   return new TardisError('IMPORT_SOURCE_UNKNOWN', what, { schema });
 }
 
-function brokenChain(checksum: string, why: string): TardisError {
-  return new TardisError('IMPORT_SOURCE_DAMAGED', `the stored content ${checksum} ${why}`, {
-    checksum,
-  });
+/** Returns the error of a stored content that is damaged. */
+export function damagedContent(checksum: string, why: string, cause?: unknown): TardisError {
+  const what = `the stored content ${checksum} ${why}`;
+  return new TardisError('IMPORT_SOURCE_DAMAGED', what, { checksum }, cause);
 }

@@ -1,6 +1,7 @@
 /** Contents of a store of Tardis (Python): stored bytes are decrypted, decompressed, and deltas are applied to their bases. */
 import { spawn } from 'node:child_process';
 import type { Hash, Hmac } from 'node:crypto';
+import { once } from 'node:events';
 import fs from 'node:fs';
 import path from 'node:path';
 import { Readable } from 'node:stream';
@@ -8,7 +9,7 @@ import zlib from 'node:zlib';
 import { type Basis, patched } from '../../delta/index.js';
 import { TardisError } from '../../errors/index.js';
 import { environmentOfOthers, type System, textBytes } from '../../system/index.js';
-import type { StoredContent } from './catalog.js';
+import { damagedContent, type StoredContent } from './catalog.js';
 import type { OriginalStore } from './store.js';
 
 const CHUNK_BYTES = 256 << 10;
@@ -60,7 +61,7 @@ export class OriginalContents {
   async read(checksum: string): Promise<Buffer> {
     const chain = this.store.catalog.chain(checksum);
     if (chain.some(({ sizeBytes }) => sizeBytes > MAX_SMALL_BYTES)) {
-      throw damaged(checksum, 'is too large');
+      throw damagedContent(checksum, 'is too large');
     }
     try {
       return await this.readChain(chain, true);
@@ -130,7 +131,7 @@ export class OriginalContents {
       else yield* patched(native, whole, basisOf(basis!, checksum), sizeBytes);
     } catch (error) {
       if (error instanceof TardisError && error.code !== 'RECORD_DAMAGED') throw error;
-      throw damaged(checksum, 'cannot be decoded', error);
+      throw damagedContent(checksum, 'cannot be decoded', error);
     } finally {
       files.close(fd);
     }
@@ -140,7 +141,7 @@ export class OriginalContents {
     try {
       return this.system.files.open(this.store.contentPath(checksum), 'read');
     } catch (error) {
-      throw damaged(checksum, 'cannot be read', error);
+      throw damagedContent(checksum, 'cannot be read', error);
     }
   }
 
@@ -171,16 +172,16 @@ async function writeBytes(
 ): Promise<void> {
   let at = 0;
   for await (const chunk of bytes) {
-    if (at + chunk.length > sizeBytes) throw damaged(checksum, 'is longer than its size');
+    if (at + chunk.length > sizeBytes) throw damagedContent(checksum, 'is longer than its size');
     digest?.update(chunk);
     for (let from = 0; from < chunk.length; ) {
       from += fs.writeSync(target, chunk, from, chunk.length - from, at + from);
     }
     at += chunk.length;
   }
-  if (at !== sizeBytes) throw damaged(checksum, `has ${at} bytes of ${sizeBytes}`);
+  if (at !== sizeBytes) throw damagedContent(checksum, `has ${at} bytes of ${sizeBytes}`);
   const isRight = digest === undefined || digest.digest('hex') === checksum;
-  if (!isRight) throw damaged(checksum, 'has another digest');
+  if (!isRight) throw damagedContent(checksum, 'has another digest');
 }
 
 function basisOf(fd: number, checksum: string): Basis {
@@ -189,7 +190,7 @@ function basisOf(fd: number, checksum: string): Basis {
     read: async (position, target, at, bytes) => {
       for (let done = 0; done < bytes; ) {
         const read = fs.readSync(fd, target, at + done, bytes - done, position + done);
-        if (read === 0) throw damaged(checksum, 'has a basis that is cut off');
+        if (read === 0) throw damagedContent(checksum, 'has a basis that is cut off');
         done += read;
       }
     },
@@ -204,7 +205,7 @@ async function* limited(
   let count = 0;
   for await (const chunk of bytes) {
     count += chunk.length;
-    if (count > limitBytes) throw damaged(checksum, 'is longer than its size');
+    if (count > limitBytes) throw damagedContent(checksum, 'is longer than its size');
     yield chunk;
   }
 }
@@ -220,7 +221,10 @@ function decompressed(content: StoredContent, bytes: AsyncIterable<Buffer>): Asy
     default: {
       const program = PROGRAMS[content.compression];
       if (program === undefined) {
-        throw damaged(content.checksum, `has an unknown compression, ${content.compression}`);
+        throw damagedContent(
+          content.checksum,
+          `has an unknown compression, ${content.compression}`,
+        );
       }
       return throughProgram(program, bytes);
     }
@@ -248,10 +252,7 @@ async function* throughProgram(
   });
   const source = Readable.from(bytes, { objectMode: false });
   let inputError: Error | undefined;
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
+  const ended = once(child, 'close');
   ended.catch(() => undefined); // awaited below; the output may end first
   source.once('error', (error) => {
     inputError = error;
@@ -261,7 +262,7 @@ async function* throughProgram(
   source.pipe(child.stdin);
   try {
     yield* child.stdout as AsyncIterable<Buffer>;
-    const status = await ended.catch((error: unknown) => {
+    const [status] = await ended.catch((error: unknown) => {
       const what = `the program ${program}, which the compression of the store needs, cannot be run`;
       throw new TardisError('IMPORT_PROGRAM_MISSING', what, {}, error);
     });
@@ -272,13 +273,4 @@ async function* throughProgram(
     source.destroy();
     child.kill();
   }
-}
-
-function damaged(checksum: string, why: string, cause?: unknown): TardisError {
-  return new TardisError(
-    'IMPORT_SOURCE_DAMAGED',
-    `the stored content ${checksum} ${why}`,
-    { checksum },
-    cause,
-  );
 }

@@ -9,6 +9,7 @@ import {
   EntryType,
   isEntryName,
   joinPath,
+  lastComponent,
   SECOND_NS,
   unseenRow,
 } from '../../model/index.js';
@@ -17,6 +18,7 @@ import {
   MetadataOption,
   OpenFd,
   OpenKind,
+  removeClosedTree,
   type System,
   textBytes,
 } from '../../system/index.js';
@@ -352,7 +354,7 @@ export class Staging implements Disposable {
     this.changedEntries += 1;
     const fd = native.openBeneath(this.rootFd, parentOf(first), OpenKind.passing);
     try {
-      native.linkAt(fd, lastOf(first), this.scratchFd, NEW_NAME);
+      native.linkAt(fd, lastComponent(first), this.scratchFd, NEW_NAME);
     } finally {
       native.close(fd);
     }
@@ -475,7 +477,7 @@ export class Staging implements Disposable {
     this.changedEntries += 1;
     if (!status.isDirectory()) return this.system.native.unlinkAt(level.fd, name);
     const at = Buffer.concat([Buffer.from(`/proc/self/fd/${level.fd}/`), name]);
-    removeTree(at);
+    removeClosedTree(at);
   }
 
   private note(path: Buffer, refused: Buffer | undefined): void {
@@ -548,16 +550,6 @@ function withStrayBytes(name: Buffer): Buffer {
   return Buffer.from(whole, 'latin1');
 }
 
-function removeTree(directory: Buffer): void {
-  fs.chmodSync(directory, OWNER_ALL);
-  for (const entry of fs.readdirSync(directory, { encoding: 'buffer', withFileTypes: true })) {
-    const at = joinPath(directory, entry.name);
-    if (entry.isDirectory()) removeTree(at);
-    else fs.unlinkSync(at);
-  }
-  fs.rmdirSync(directory);
-}
-
 function keyOf(name: Buffer): string {
   return name.toString('latin1');
 }
@@ -572,8 +564,4 @@ function nodeKey({ inode, device }: NodeId): string {
 
 function parentOf(path: Buffer): Buffer {
   return path.subarray(0, Math.max(path.lastIndexOf(0x2f), 0));
-}
-
-function lastOf(path: Buffer): Buffer {
-  return path.subarray(path.lastIndexOf(0x2f) + 1);
 }

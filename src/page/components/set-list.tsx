@@ -93,12 +93,9 @@ function noteReason(reason: string): ComponentChildren {
 
 /** Returns the changes of a set in words. */
 function changesOf({ changed }: BackupSet): string {
-  const { new: fresh, changed: altered, deleted, filesRead, sentBytes } = changed;
+  const { filesRead, sentBytes } = changed;
   const words: string[] = [];
-  if (fresh !== undefined) words.push(t('changedNew', { n: fresh }));
-  if (altered !== undefined) words.push(t('changedChanged', { n: altered }));
-  if (deleted !== undefined) words.push(t('changedDeleted', { n: deleted }));
-  if (words.length === 0 && filesRead !== undefined) words.push(t('filesRead', { n: filesRead }));
+  if (filesRead !== undefined) words.push(t('filesRead', { n: filesRead }));
   if (sentBytes !== undefined) words.push(t('sentBytes', { bytes: shownBytes(sentBytes, LOCALE) }));
   return words.join(' · ');
 }

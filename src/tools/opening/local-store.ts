@@ -4,7 +4,7 @@
  */
 import type { History } from '../../history/index.js';
 import { defaultOf, type SettingsNamed } from '../../config/index.js';
-import { asTardisError } from '../../errors/index.js';
+import { asTardisError, unlessBug } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import type { RestoreFailure } from '../../restore/index.js';
 import { listClients, shownStore } from '../../store/index.js';
@@ -31,23 +31,18 @@ export function clientPlace(settings: PlaceSettings): {
  * name, has several, or cannot be read. The command itself reports the latter.
  */
 export function onlyClient(settings: PlaceSettings): string | undefined {
-  const clients = clientsHere(settings);
+  const clients = clientsHere(nodeSystem(), clientPlace(settings).store);
   return clients.length === 1 && clients[0] !== settings.client ? clients[0] : undefined;
 }
 
 /** Returns the clients of a store; none if it cannot be read. */
-function clientsHere(settings: PlaceSettings): readonly string[] {
-  try {
-    return listClients(nodeSystem(), clientPlace(settings).store);
-  } catch (error) {
-    if (asTardisError(error).code === 'INTERNAL') throw error;
-    return [];
-  }
+export function clientsHere(system: System, store: string): readonly string[] {
+  return unlessBug(() => listClients(system, store)) ?? [];
 }
 
 /** Returns ` (its clients: …)` with the names of the clients of a store; an empty text if there are none. */
 export function itsClients(settings: PlaceSettings): string {
-  const clients = clientsHere(settings);
+  const clients = clientsHere(nodeSystem(), clientPlace(settings).store);
   const more = clients.length > MOST_CLIENTS_NAMED ? ', …' : '';
   const names = clients.slice(0, MOST_CLIENTS_NAMED).join(', ');
   return names === '' ? '' : ` (its clients: ${names}${more})`;

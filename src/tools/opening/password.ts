@@ -3,6 +3,7 @@
  * calls that need it.
  */
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import type { IncomingMessage } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import type { Readable } from 'node:stream';
@@ -102,6 +103,17 @@ export async function requireNewPassword(
   ...[settings, ask]: Parameters<typeof givenNewPassword>
 ): Promise<Buffer> {
   return (await givenNewPassword(settings, ask)) ?? (await askPassword(ask));
+}
+
+/** Returns settings with a password that was typed, in place of any other. */
+export function withTyped<S extends Sourced & Partial<SettingsNamed<'password'>>>(
+  settings: S,
+  password: string,
+): S {
+  const sources = new Map(settings.sources);
+  for (const name of PASSWORD) sources.delete(name);
+  sources.set('password', { value: password, source: 'command line', where: 'the terminal' });
+  return { ...settings, password, sources };
 }
 
 type Kind = 'text' | 'file' | 'prog';
@@ -259,12 +271,8 @@ async function runProgram([command, ...words]: readonly string[]): Promise<Buffe
   });
   // A timeout of `spawn` would keep this process alive even if the program could not be started.
   const timer = setTimeout(() => child.kill(), PROGRAM_TIMEOUT_MS).unref();
-  const ended = new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', resolve);
-  });
   const output = readAll(child.stdout, command);
-  const [status] = await Promise.all([ended, output]).catch((error: unknown) => {
+  const [[status]] = await Promise.all([once(child, 'close'), output]).catch((error: unknown) => {
     child.kill();
     if (error instanceof TardisError) throw error;
     throw configInvalid(`cannot run ${command} for the password: ${systemReason(error)}`);

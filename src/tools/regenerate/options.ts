@@ -1,7 +1,7 @@
 /** Checks the options of `regenerate` for conflicts, and converts them for a restore. */
 import type { PolicyOptions } from '../../restore/index.js';
 import type { SettingName, Settings } from '../../config/index.js';
-import { TardisError, usageError } from '../../errors/index.js';
+import { refuse, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import { absolutePath } from '../../system/index.js';
 
@@ -42,27 +42,24 @@ const WRITTEN: Readonly<Partial<Record<SettingName, string>>> = {
 
 /** Throws USAGE for options that exclude each other, or if an option is missing. */
 export function checkUsage(settings: RegenerateSettings): void {
-  const wrong = (text: string): never => {
-    throw usageError(text);
-  };
   const isGiven = (name: SettingName): boolean =>
     settings.sources.get(name)?.source === 'command line';
   for (const [one, written, others] of CONFLICTS) {
     const other = isGiven(one) ? others.find(isGiven) : undefined;
     if (other !== undefined)
-      wrong(`${written} cannot be used with ${WRITTEN[other] ?? `--${other}`}`);
+      refuse(`${written} cannot be used with ${WRITTEN[other] ?? `--${other}`}`);
   }
   const { all, paths, toStdout, toDevice, overwrite } = settings;
-  if (!all && paths.length === 0) wrong('no path to restore was given; --all restores everything');
-  if (toStdout && paths.length !== 1) wrong('--stdout writes one file: give one path');
+  if (!all && paths.length === 0) refuse('no path to restore was given; --all restores everything');
+  if (toStdout && paths.length !== 1) refuse('--stdout writes one file: give one path');
   if (toDevice !== undefined && paths.length !== 1)
-    wrong('--to-device writes one file: give one path');
+    refuse('--to-device writes one file: give one path');
   if (toDevice !== undefined && overwrite !== 'always') {
     const what = `${displayName(toDevice)} would lose what it contains`;
     throw new TardisError('TARGET_EXISTS', `${what}: give --overwrite to write it`);
   }
   if ((toStdout || isStdout(archiveOf(settings)?.file)) && process.stdout.isTTY) {
-    wrong('the output is a terminal: redirect it');
+    refuse('the output is a terminal: redirect it');
   }
 }
 

@@ -119,10 +119,25 @@ export function reportToStarter(error?: unknown): void {
   fs.closeSync(READY_FD);
 }
 
-/** Starts this command in the background. Throws the error that prevents it from serving. */
-export async function goToBackground(
-  settings: SettingsNamed<'pidFile' | 'logFile'>,
+/**
+ * Runs a server: in this process, or, if the settings request that, by this command in the background. Throws the error that
+ * prevents it from serving, which the starting process gets too.
+ */
+export async function serveOrGo(
+  settings: SettingsNamed<'daemon' | 'pidFile' | 'logFile'>,
+  serve: () => Promise<void>,
 ): Promise<void> {
+  if (settings.daemon && !isInBackground()) return goToBackground(settings);
+  try {
+    await serve();
+  } catch (error) {
+    reportToStarter(error);
+    throw error;
+  }
+}
+
+/** Starts this command in the background. Throws the error that prevents it from serving. */
+async function goToBackground(settings: SettingsNamed<'pidFile' | 'logFile'>): Promise<void> {
   if (settings.pidFile === undefined) throw configInvalid('Daemon needs a PidFile');
   if (settings.logFile === undefined)
     throw configInvalid('Daemon needs a LogFile, since its other output is discarded');

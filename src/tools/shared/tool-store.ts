@@ -22,7 +22,7 @@ export async function inToolStore<T extends Tool>(
   run: (entered: Settings<T>) => Promise<number | void>,
 ): Promise<number | void> {
   try {
-    const entered = await withStore(tool, settings);
+    const entered = ENTERING.includes(tool) ? settings : await inBucket(tool, settings);
     try {
       return await run(await withOnlyClient(tool, entered));
     } finally {
@@ -63,10 +63,10 @@ function isPlaceNamed(tool: Tool, { sources }: Sourced): boolean {
 
 /**
  * Returns the settings. If the store is a bucket, prepares the bucket, and replaces it in the settings by its local
- * directory.
+ * directory. Throws the errors of `enterBucket`.
  */
-async function withStore<T extends Tool>(tool: T, settings: Settings<T>): Promise<Settings<T>> {
-  if (ENTERING.includes(tool) || !isBucket(settings.sources.get('database'))) return settings;
+export async function inBucket<S extends Sourced>(tool: Tool, settings: S): Promise<S> {
+  if (!isBucket(settings.sources.get('database'))) return settings;
   const { enterBucket } = await import('../opening/bucket.js'); // most stores are directories
   const chosen = settings as unknown as Parameters<typeof enterBucket>[1];
   return { ...settings, database: await enterBucket(tool, chosen) };

@@ -4,7 +4,7 @@
  */
 import { resolveSettings, rowsOf, type Settings, splitWords } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { type History, restBelow } from '../../history/index.js';
+import { type History, listedPages, restBelow } from '../../history/index.js';
 import { EntryType, joinPath, listAt, type SetNumber } from '../../model/index.js';
 import { listClients } from '../../store/index.js';
 import { absolutePath, byteText, type System, textBytes } from '../../system/index.js';
@@ -203,22 +203,15 @@ async function listed(
   if (entry?.childId === undefined) return undefined;
   if (!history.access.mayRead(entry)) return [];
   const found: Named[] = [];
-  let after: Buffer = Buffer.alloc(0);
-  for (let seen = 0; seen < MOST_ENTRIES && found.length < MOST_VALUES; seen += PAGE_ENTRIES) {
-    const question = {
-      directory: entry.childId,
-      set,
-      after,
-      limit: PAGE_ENTRIES,
-      withDigests: false,
-    };
-    const page = await history.list(question);
+  let seen = 0;
+  const listing = { directory: entry.childId, set, limit: PAGE_ENTRIES, withDigests: false };
+  for await (const page of listedPages(history, listing)) {
     for (const { name, type } of page) {
       if (!name.subarray(0, begun.length).equals(begun)) continue;
       found.push({ name, isDirectory: type === EntryType.directory });
     }
-    if (page.length < PAGE_ENTRIES) break;
-    after = page.at(-1)!.name;
+    seen += page.length;
+    if (seen >= MOST_ENTRIES || found.length >= MOST_VALUES) break;
   }
   return found;
 }

@@ -1,6 +1,6 @@
 /** Implements `sonic copy`: copies clients of a store or of a server to another store, and brings earlier copies up to date. */
 import { isBucketText, type Settings } from '../../config/index.js';
-import { asTardisError, toWire, usageError } from '../../errors/index.js';
+import { asTardisError, refuse, toWire } from '../../errors/index.js';
 import type { CopyFeed, Creation } from '../../maintenance/rewrite/index.js';
 import { displayText } from '../../model/index.js';
 import { closeSharedStores, listClients } from '../../store/index.js';
@@ -94,9 +94,6 @@ async function creationOf({ system, options }: Work, target: Buffer): Promise<Cr
 /** Throws USAGE for options that exclude each other. */
 function requireWords(options: Options): void {
   const { copyTo: to, copyToServer: toServer, copyAs, allClients, throughServer } = options;
-  const refuse = (what: string): never => {
-    throw usageError(what);
-  };
   if (to === undefined && toServer === undefined) {
     refuse('give the store to copy to: --to DIR, or --to-server HOST');
   }

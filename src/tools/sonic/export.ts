@@ -1,6 +1,6 @@
 /** Implements `sonic export`: writes sets as trees with shared files, as tar archives, or into a repository of restic. */
 import type { Settings } from '../../config/index.js';
-import { usageError } from '../../errors/index.js';
+import { refuse, usageError } from '../../errors/index.js';
 import type { BackupSet, History } from '../../history/index.js';
 import { displayText } from '../../model/index.js';
 import {
@@ -85,16 +85,13 @@ export async function exportSets(options: Options): Promise<number> {
 
 /** Throws USAGE unless one target is given. */
 function requireFitting({ exportTo, exportTar, exportRestic }: Options): void {
-  const wrong = (why: string): never => {
-    throw usageError(why);
-  };
   if (exportTo === undefined && exportRestic === undefined) {
-    wrong('give the target: --to DIR, or --restic REPOSITORY');
+    refuse('give the target: --to DIR, or --restic REPOSITORY');
   }
   if (exportTo !== undefined && exportRestic !== undefined)
-    wrong('give --to or --restic, not both');
+    refuse('give --to or --restic, not both');
   if (exportTar && exportTo === undefined)
-    wrong('--tar needs the directory of the archives: --to DIR');
+    refuse('--tar needs the directory of the archives: --to DIR');
 }
 
 /** Returns the sets to write, oldest first: those that are named, or all complete ones. Throws NO_SUCH_SET, USAGE. */

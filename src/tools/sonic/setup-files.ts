@@ -1,5 +1,4 @@
 /** The files of `tardis setup`: the configuration, the units of systemd and the password. Writes and removes them. */
-import { accessSync, constants } from 'node:fs';
 import path from 'node:path';
 import {
   allRows,
@@ -356,15 +355,5 @@ export function remove({ files }: System, file: string): void {
     files.unlink(file);
   } catch (error) {
     throw failedTo(`remove ${file}`, error, 'useNamedFile');
-  }
-}
-
-/** True if this user may write a new file to a directory. */
-export function isWritable(directory: string): boolean {
-  try {
-    accessSync(textBytes(directory), constants.W_OK);
-    return true;
-  } catch {
-    return false; // the reason does not matter to a list of places
   }
 }

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { configInvalid } from '../../config/index.js';
-import { asTardisError, systemCode } from '../../errors/index.js';
+import { systemCode, unlessBug } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import {
   diskOf,
@@ -15,7 +15,6 @@ import {
   textBytes,
 } from '../../system/index.js';
 import { newPlace } from '../opening/local-store.js';
-import { isWritable } from './setup-files.js';
 import type { Plan } from './setup-plan.js';
 
 /** A disk that can have a store. */
@@ -40,7 +39,7 @@ export function freeDisks({ sources }: Pick<Plan, 'sources'>): FreeDisk[] {
   return mountedDisks()
     .filter(({ type, mountPoint }) => ON_DISKS.test(type) && !OF_SYSTEM.test(mountPoint))
     .filter((disk) => !used.some((one) => shareHardware(one, disk)))
-    .filter(({ mountPoint }) => isWritable(mountPoint))
+    .filter(({ mountPoint }) => files.isWritable(mountPoint))
     .map(({ device, mountPoint }) => ({
       place: path.join(mountPoint, NAME),
       device,
@@ -145,10 +144,5 @@ function measured(top: string): Found {
 }
 
 function sizeOf(file: string): number {
-  try {
-    return fs.lstatSync(file).size;
-  } catch (error) {
-    if (asTardisError(error).code === 'INTERNAL') throw error;
-    return 0; // it has vanished
-  }
+  return unlessBug(() => fs.lstatSync(file).size) ?? 0; // it may have vanished
 }

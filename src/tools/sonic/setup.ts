@@ -3,6 +3,7 @@
  * timer, makes the first backup, and prints what comes next. Run again, it shows the plan and changes it.
  */
 import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import path from 'node:path';
 import { defaultOf, isBucketText, type Settings, usualClientFile } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
@@ -218,7 +219,7 @@ function otherScope({ scope }: Plan): Plan['scope'] {
 }
 
 /** Runs a command with the configuration, if there is one, and an input, its output on this terminal; returns its exit status. */
-function runWith(
+async function runWith(
   tool: string,
   words: readonly string[],
   { json, trustStore }: Options,
@@ -231,10 +232,8 @@ function runWith(
   });
   child.stdin?.on('error', () => undefined); // a command that ends early need not read it
   child.stdin?.end(input);
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => resolve(status ?? 1));
-  });
+  const [status] = (await once(child, 'close')) as [number | null];
+  return status ?? 1;
 }
 
 /** Makes the first backup, or the next one. A client that is not there, or cannot be read, is created. */

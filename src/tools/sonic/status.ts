@@ -37,6 +37,7 @@ import { withReports } from '../opening/history.js';
 import { backupMemoryOf, type Remembered } from '../opening/backup-memory.js';
 import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
+import { inBucket } from '../shared/tool-store.js';
 import { jsonText, print, printJson } from '../output/output.js';
 import { type BackupTimer, backupTimer } from './backup-timer.js';
 
@@ -196,10 +197,8 @@ async function lookIfThere(
 /** Reads a store on this machine, or in a bucket. Throws the errors of opening it. */
 async function lookNear(system: System, options: Options): Promise<Look> {
   if (!isBucket(options.sources.get('database'))) return lookHere(system, options);
-  const { enterBucket } = await import('../opening/bucket.js'); // most stores are directories
   try {
-    const database = await enterBucket('sonic status', options);
-    return await lookHere(system, { ...options, database });
+    return await lookHere(system, await inBucket('sonic status', options));
   } finally {
     await closeSharedStores();
   }

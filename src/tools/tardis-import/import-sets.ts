@@ -3,13 +3,13 @@
  * the sets of the store are read first.
  */
 import { resolveSettings, type Settings } from '../../config/index.js';
-import { asTardisError, usageError } from '../../errors/index.js';
+import { asTardisError, refuse, usageError } from '../../errors/index.js';
 import type { BackupSet } from '../../history/index.js';
 import { displayText, setNameFault } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
 import { keysOf, promptFor } from '../opening/keys.js';
 import { clientPlace } from '../opening/local-store.js';
-import { givenPassword, requirePassword } from '../opening/password.js';
+import { givenPassword, requirePassword, withTyped } from '../opening/password.js';
 import { formatTable, formatTime } from '../output/units.js';
 import { complain } from '../output/command-names.js';
 import { PARTLY } from '../output/exit-status.js';
@@ -92,17 +92,14 @@ async function importState(
 /** Throws USAGE unless one source is given, with the path of dated directories. */
 function requireFitting(options: Options): void {
   const { importedSource, importedSets, keptAs, verifySets, dryRun } = options;
-  const wrong = (why: string): never => {
-    throw usageError(why);
-  };
   if (importedSource === undefined && importedSets === undefined) {
-    wrong('give a source: a directory, restic:REPOSITORY, borg:REPOSITORY, or --sets');
+    refuse('give a source: a directory, restic:REPOSITORY, borg:REPOSITORY, or --sets');
   }
-  if (dryRun && verifySets) wrong('a dry run compares nothing: omit --verify or --dry-run');
-  if (importedSource !== undefined && importedSets !== undefined) wrong('give one source');
+  if (dryRun && verifySets) refuse('a dry run compares nothing: omit --verify or --dry-run');
+  if (importedSource !== undefined && importedSets !== undefined) refuse('give one source');
   if (importedSets === undefined) {
-    if (keptAs.length > 0) wrong('the source has the paths: omit --kept-as');
-  } else if (keptAs.length > 1) wrong('give the path that the directory had, by one --kept-as');
+    if (keptAs.length > 0) refuse('the source has the paths: omit --kept-as');
+  } else if (keptAs.length > 1) refuse('give the path that the directory had, by one --kept-as');
 }
 
 /**
@@ -124,16 +121,12 @@ function withUsual(settings: Options): Settings<'tardis'> {
  * reading the keys of the client.
  */
 async function withPassword(settings: Settings<'tardis'>): Promise<Settings<'tardis'>> {
-  const { client, sources } = settings;
+  const { client } = settings;
   const has = hasPasswordThere(settings);
   const password = has
     ? await requirePassword(settings, promptFor(client, undefined))
     : await givenPassword(settings, { prompt: `New password of ${client}`, isNew: true });
-  if (password === undefined) return settings;
-  const value = byteText(password);
-  const own = [...sources].filter(([name]) => !name.startsWith('password'));
-  const found = { value, source: 'command line', where: '' } as const;
-  return { ...settings, password: value, sources: new Map([...own, ['password', found]]) };
+  return password === undefined ? settings : withTyped(settings, byteText(password));
 }
 
 /** True if the client is there and has a password. */

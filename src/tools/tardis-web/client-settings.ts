@@ -47,14 +47,6 @@ export function atPlace(settings: WebSettings, place: Buffer): WebSettings {
   return { ...moved, trustStore: false, [used]: value, sources };
 }
 
-/** Returns settings with the password that was typed for their client, in place of a configured one. */
-export function withPassword(settings: WebSettings, password: string): WebSettings {
-  const sources = new Map(settings.sources);
-  for (const name of ['passwordFile', 'passwordProg']) sources.delete(name);
-  sources.set('password', { value: password, source: 'command line', where: '' });
-  return { ...settings, password, sources };
-}
-
 /** Returns the settings of the other sections of the configuration; none if one section was chosen. Throws CONFIG_INVALID. */
 export function otherJobs({ configFiles, job, sources }: WebSettings): WebSettings[] {
   const isChosen = sources.get('job')?.source !== 'built-in';

@@ -3,7 +3,7 @@
  * mount by `tardisfs`.
  */
 import { spawn } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { once } from 'node:events';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import {
@@ -13,7 +13,7 @@ import {
   type Tool,
   usualClientFile,
 } from '../../config/index.js';
-import { asTardisError } from '../../errors/index.js';
+import { unlessBug } from '../../errors/index.js';
 import { type ClientSetting, displayText } from '../../model/index.js';
 import { processEnvironment, type System, textBytes } from '../../system/index.js';
 import {
@@ -47,7 +47,7 @@ export function commandsOf(system: System, settings: WebSettings, name: string):
 }
 
 function offersOf(system: System, settings: WebSettings): Offer[] {
-  const isChangeable = mayChange(settings);
+  const isChangeable = mayChange(system, settings);
   return [
     'mount',
     ...(isOfSetup(system, settings) ? (['backup'] as const) : []),
@@ -58,18 +58,16 @@ function offersOf(system: System, settings: WebSettings): Offer[] {
 
 /** True if `tardis setup` has configured the backups of the client that the page shows. */
 function isOfSetup(system: System, settings: WebSettings): boolean {
-  if (!isSetUp(system)) return false;
-  try {
+  const isPlanned = (): boolean => {
     const commandLine = new Map([['configFiles', [usualClientFile()]]]);
     const planned = resolveSettings('tardis', { commandLine, environment: processEnvironment() });
     if (planned.client !== settings.client) return false;
     const hasServer = planned.sources.get('server')?.source === 'configuration file';
     if (usesServer(settings)) return hasServer && planned.server === settings.server;
     return !hasServer && planned.database.equals(settings.database);
-  } catch (error) {
-    if (asTardisError(error).code === 'INTERNAL') throw error;
-    return false; // a configuration that cannot be read starts no backup either
-  }
+  };
+  // A configuration that cannot be read starts no backup either.
+  return isSetUp(system) && (unlessBug(isPlanned) ?? false);
 }
 
 /**
@@ -92,15 +90,10 @@ function setupAnswers(
 }
 
 /** True if the store is one that this user may write to. A server decides by the rights of the account; a web address only reads. */
-function mayChange(settings: WebSettings): boolean {
+function mayChange(system: System, settings: WebSettings): boolean {
   if (usesServer(settings)) return !/^https?:/i.test(settings.server);
   const { store, client } = clientPlace(settings);
-  try {
-    accessSync(textBytes(path.join(store, client)), constants.W_OK);
-    return true;
-  } catch {
-    return false; // the reason does not matter to what is offered
-  }
+  return system.files.isWritable(path.join(store, client));
 }
 
 type RunningCommands = ReturnType<Commands['start']>;
@@ -257,10 +250,7 @@ function started(
   });
   child.stdin.on('error', () => undefined); // a command that ends early need not read it
   child.stdin.end(textBytes(input));
-  const ended = new Promise<number | undefined>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (status) => resolve(status ?? undefined));
-  });
+  const ended = once(child, 'close').then(([status]) => (status as number | null) ?? undefined);
   return {
     follow: (onLine) => {
       for (const from of ['output', 'messages'] as const) {

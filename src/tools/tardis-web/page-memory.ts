@@ -1,15 +1,16 @@
 /** Remembers the page of a client on this machine: its name and port, its password, and a code for one more browser. */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { rmSync } from 'node:fs';
 import { normalPassword, SALT_BYTES, stretchOf, stretchPassword } from '../../crypto/index.js';
 import { jsonFields } from '../../model/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { TardisError } from '../../errors/index.js';
 import {
+  Credit,
   readState,
   stateName,
   statePath,
   type System,
   textBytes,
+  unlinkIfThere,
   writeState,
 } from '../../system/index.js';
 
@@ -46,8 +47,8 @@ export class PageMemory {
   private readonly name: string;
   /** Limits guesses. It is loaded at the first one, since the server's rooms are large. */
   private attempts: Promise<{ begin: Begin }> | undefined;
-  /** The end of the check before, since each takes much memory. */
-  private last: Promise<unknown> = Promise.resolve();
+  /** Admits one check at a time, since each takes much memory. */
+  private readonly checks = new Credit(1);
 
   /** `store` names the store or the server. */
   constructor(
@@ -96,10 +97,8 @@ export class PageMemory {
       ({ Attempts, DEFAULT_ATTEMPTS }) => new Attempts(this.system.clock, DEFAULT_ATTEMPTS),
     );
     const attempt = await (await this.attempts).begin(NOBODY, address);
-    const check = this.last.then(() => this.isRight(secret));
-    this.last = check.catch(() => undefined); // the caller gets the error
     try {
-      const isRight = await check;
+      const isRight = await this.checks.run(() => this.isRight(secret));
       if (isRight) attempt.succeeded();
       else attempt.failed();
       return isRight;
@@ -112,18 +111,7 @@ export class PageMemory {
     if (await this.is('password', normalPassword(textBytes(secret)))) return true;
     const typed = secret.toUpperCase().replaceAll(/[^A-Z0-9]/g, '');
     if (typed.length !== CODE_LENGTH || !(await this.is('code', textBytes(typed)))) return false;
-    return this.takeCode();
-  }
-
-  /** Removes the code. Returns false if it is gone already. */
-  private takeCode(): boolean {
-    try {
-      rmSync(this.file('code'));
-      return true;
-    } catch (error) {
-      if (systemCode(error) === 'ENOENT') return false;
-      throw error;
-    }
+    return unlinkIfThere(this.system.files, this.file('code')); // false if it is gone already
   }
 
   private async is(what: 'password' | 'code', secret: Buffer): Promise<boolean> {

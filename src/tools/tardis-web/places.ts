@@ -5,12 +5,7 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import type { ClientOverview, History } from '../../history/index.js';
 import { displayName, displayText } from '../../model/index.js';
 import type { OverviewMemory } from '../../server/index.js';
-import {
-  closeSharedStores,
-  listClients,
-  openClientDirectory,
-  shownStore,
-} from '../../store/index.js';
+import { closeSharedStores, openClientDirectory, shownStore } from '../../store/index.js';
 import type { Following } from '../../store/writer/index.js';
 import {
   absolutePath,
@@ -24,15 +19,11 @@ import type { OtherClients, ShownClient } from '../../web/local/index.js';
 import { noteRestore } from '../opening/backup-memory.js';
 import { followBucket } from '../opening/follow-bucket.js';
 import { openHistory, usesServer } from '../opening/history.js';
-import { clientPlace, noteDamage } from '../opening/local-store.js';
+import { clientPlace, clientsHere, noteDamage } from '../opening/local-store.js';
+import { withTyped } from '../opening/password.js';
 import { shellWord } from '../output/shell-word.js';
-import {
-  atPlace,
-  forClient,
-  otherJobs,
-  type WebSettings,
-  withPassword,
-} from './client-settings.js';
+import { inBucket } from '../shared/tool-store.js';
+import { atPlace, forClient, otherJobs, type WebSettings } from './client-settings.js';
 import { commandsOf } from './commands.js';
 
 const ID_DIGITS = 8;
@@ -86,7 +77,7 @@ export class Places implements OtherClients {
     const isRemote = usesServer(settings);
     const from = { ...settings, server: isRemote ? settings.server : undefined };
     const typed = [...this.typed.values()].find((one) => one.name === name);
-    const keyed = typed === undefined ? settings : withPassword(settings, typed.password);
+    const keyed = typed === undefined ? settings : withTyped(settings, typed.password);
     return {
       name,
       commands: commandsOf(system, { ...keyed, webListen }, nameIn(place, settings.client)),
@@ -105,7 +96,7 @@ export class Places implements OtherClients {
     const { client, allowUnproven } = settings;
     await place.following?.refresh(client);
     place.followed.add(client);
-    const given = password === undefined ? settings : withPassword(settings, password);
+    const given = password === undefined ? settings : withTyped(settings, password);
     const how = { warn, triesFirst: false };
     const history = await openHistory(system, { ...given, neverPrompts: true }, how);
     try {
@@ -187,11 +178,11 @@ export class Places implements OtherClients {
   private async entered(place: Place, settings: WebSettings): Promise<WebSettings> {
     if (usesServer(settings) || !isBucket(settings.sources.get('database'))) return settings;
     if (place.id === '') return { ...settings, database: mainOf(place).database };
-    const { enterBucket } = await import('../opening/bucket.js'); // most stores are directories
-    const database = await enterBucket('tardis-web', settings);
-    const used = { ...settings, database };
+    const used = await inBucket('tardis-web', settings);
     place.following ??= await followBucket(used, this.options.warn);
-    for (const [client, one] of place.named) place.named.set(client, { ...one, database });
+    for (const [client, one] of place.named) {
+      place.named.set(client, { ...one, database: used.database });
+    }
     return used;
   }
 
@@ -206,7 +197,8 @@ export class Places implements OtherClients {
     const { catalogFile } = mainOf(place);
     const { overviewOf, OverviewMemory: Memory } = await import('../../server/index.js'); // only for the overview
     place.memory ??= new Memory();
-    const clients = new Set([...place.named.keys(), ...clientsIn(system, store)]);
+    // If the store cannot be read, the rows of the named ones show it.
+    const clients = new Set([...place.named.keys(), ...clientsHere(system, store)]);
     return overviewOf(system, { store, catalogFile, memory: place.memory }, [...clients].sort());
   }
 }
@@ -240,16 +232,6 @@ function storeOf(place: Place): string | undefined {
   if (usesServer(main)) return undefined;
   const isAway = isBucket(main.sources.get('database')) && place.following === undefined;
   return isAway ? undefined : clientPlace(main).store;
-}
-
-/** Returns the clients of a store; none if it cannot be read, which the rows of the named ones show. */
-function clientsIn(system: System, store: string): string[] {
-  try {
-    return listClients(system, store);
-  } catch (error) {
-    if (asTardisError(error).code === 'INTERNAL') throw error;
-    return [];
-  }
 }
 
 /** Returns rows with an error for the clients that are named in a place, so that the other places are shown. Throws bugs. */

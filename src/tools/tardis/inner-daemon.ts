@@ -1,10 +1,9 @@
 /** The daemon of a server that runs in the process of its client. This module is loaded only for such a server. */
-import { isBucket, type Settings } from '../../config/index.js';
-import { Daemon } from '../../server/index.js';
+import type { Settings } from '../../config/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { InnerListener } from '../../transport/index.js';
-import { enterBucket } from '../opening/bucket.js';
-import { daemonOptions, openStorage } from '../tardisd/daemon-options.js';
+import { inBucket } from '../shared/tool-store.js';
+import { daemonOptions, startDaemon } from '../tardisd/daemon-options.js';
 import { openLog } from '../tardisd/serving.js';
 
 export interface InnerDaemon {
@@ -26,17 +25,7 @@ export async function startInnerDaemon(
   const now = nodeSystem(settings.umask);
   const system =
     dateMs === undefined ? now : { ...now, clock: { ...now.clock, nowMs: () => dateMs } };
-  const database = isBucket(settings.sources.get('database'))
-    ? await enterBucket('tardisd', settings)
-    : settings.database;
-  const { umask } = settings;
-  const options = { ...daemonOptions({ ...settings, database }), address: listener };
-  const storage = openStorage(system, threads, { umask, profiles: options.profiles }, log);
-  try {
-    const daemon = await Daemon.start(system, storage, options, log);
-    return { close: () => daemon.stop() };
-  } catch (error) {
-    await storage.close();
-    throw error;
-  }
+  const options = { ...daemonOptions(await inBucket('tardisd', settings)), address: listener };
+  const daemon = await startDaemon(system, { threads, umask: settings.umask }, options, log);
+  return { close: () => daemon.stop() };
 }

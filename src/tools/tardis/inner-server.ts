@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import type { LocalServer, ServerSettings } from '../../client/index.js';
 import { resolveSettings, type Settings, storageThreadsOf } from '../../config/index.js';
-import { asTardisError, systemCode } from '../../errors/index.js';
+import { systemCode, unlessBug } from '../../errors/index.js';
 import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
 import { InnerListener } from '../../transport/index.js';
 
@@ -50,12 +50,9 @@ export function startInnerServer(
  */
 export function innerSettings(given: ServerSettings): Settings<'tardisd'> | undefined {
   const commandLine = new Map([['single', ['true']], ['stdio', ['true']], ...given]);
-  try {
-    return resolveSettings('tardisd', { commandLine, environment: processEnvironment() });
-  } catch (error) {
-    if (asTardisError(error).code === 'INTERNAL') throw error;
-    return undefined;
-  }
+  return unlessBug(() =>
+    resolveSettings('tardisd', { commandLine, environment: processEnvironment() }),
+  );
 }
 
 /** True if the settings of the server let it share a process with its client. */

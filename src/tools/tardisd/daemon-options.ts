@@ -1,30 +1,29 @@
 /** Converts the settings of a server to the options of its daemon. */
-import net from 'node:net';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { configInvalid, type Settings } from '../../config/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError } from '../../errors/index.js';
 import type { Right } from '../../model/index.js';
 import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../../retention/index.js';
 import { bucketAt, parseRights } from '../../store/index.js';
 import {
+  Daemon,
   type DaemonOptions,
   InlineStorageHost,
   PROFILES_DIRECTORY,
   type SideWorkFailed,
-  type StorageHost,
   ThreadStorageHost,
 } from '../../server/index.js';
 import {
   absolutePath,
   byteText,
   checkSocketPath,
-  isLoopback,
   type SocketAddress,
   type System,
 } from '../../system/index.js';
 import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
 import { watchPlan } from './monitor-settings.js';
+import { listenHost } from './serving.js';
 
 /**
  * Factors by which checkpoints of a store in a bucket are further apart, in bytes, entries and seconds, unless the user has
@@ -186,35 +185,34 @@ function leastAgeMs(settings: Settings<'tardisd'>): number {
 
 /** Returns the address to listen on. Throws CONFIG_INVALID, and INSECURE_TCP_REFUSED. */
 export function listenAddress(settings: Settings<'tardisd'>): SocketAddress {
-  const { localSocket, port, ssl, insecureTcp, insecureNetwork, listenAddress: given } = settings;
+  const { localSocket, port } = settings;
   if (localSocket !== undefined) {
     const socket = path.resolve(localSocket);
     checkSocketPath(socket);
     return { kind: 'unix', path: socket };
   }
-  if (given !== undefined && net.isIP(given) === 0) {
-    throw configInvalid('Address must be an IP address of this machine');
-  }
-  if (ssl === true) return { kind: 'tcp', host: given ?? '', port };
-  const host = given ?? LOOPBACK;
-  if (!(insecureTcp || insecureNetwork) || !(isLoopback(host) || insecureNetwork)) {
-    throw new TardisError('INSECURE_TCP_REFUSED', `refusing to listen on plain TCP (${host})`);
-  }
+  const host = listenHost(settings, { any: '', what: 'listen on plain TCP' });
   return { kind: 'tcp', host, port };
 }
 
-const LOOPBACK = '127.0.0.1';
-
-/** Returns the storage of a server, in so many threads; 0: in this thread. */
-export function openStorage(
+/** Starts the daemon, with its storage in so many threads; 0: in this thread. Throws as `Daemon.start` does. */
+export async function startDaemon(
   system: System,
-  threads: number,
-  { umask, profiles }: { readonly umask: number } & Pick<DaemonOptions, 'profiles'>,
+  { threads, umask }: { readonly threads: number; readonly umask: number },
+  options: DaemonOptions,
   log: Logger,
-): StorageHost {
+): Promise<Daemon> {
   const onSideWorkFailed: SideWorkFailed = (client, { code, message }, what) =>
     log.warn({ client, code, reason: message }, `no ${what} was made`);
-  return threads === 0
-    ? new InlineStorageHost(system, onSideWorkFailed)
-    : new ThreadStorageHost(threads, { umask, profiles }, onSideWorkFailed);
+  const { profiles } = options;
+  const storage =
+    threads === 0
+      ? new InlineStorageHost(system, onSideWorkFailed)
+      : new ThreadStorageHost(threads, { umask, profiles }, onSideWorkFailed);
+  try {
+    return await Daemon.start(system, storage, options, log);
+  } catch (error) {
+    await storage.close();
+    throw error;
+  }
 }

@@ -1,14 +1,16 @@
 /** The log and the certificate of a program that serves. */
 import fs from 'node:fs';
+import net from 'node:net';
 import path from 'node:path';
 import { destination, type Logger, pino } from 'pino';
 import { configInvalid, type SettingsNamed } from '../../config/index.js';
-import { failedTo } from '../../errors/index.js';
+import { failedTo, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { CertificateFiles } from '../../server/index.js';
-import { configPath, makeDirectories, textBytes } from '../../system/index.js';
+import { configPath, isLoopback, makeDirectories, textBytes } from '../../system/index.js';
 import { makeFor, type RunAs } from './server-process.js';
 
+const LOOPBACK = '127.0.0.1';
 const LEVELS = ['error', 'info', 'debug', 'trace'];
 /** Maximum number of characters of log text that are buffered if the log cannot be written. */
 const MAX_UNWRITTEN_LOG_CHARS = 1 << 20;
@@ -61,6 +63,27 @@ export function withOwnTls<S extends TlsSettings>(settings: S): S {
   makeDirectories(path.dirname(ownCert!));
   const own = { certFile: textBytes(ownCert!), keyFile: textBytes(ownKey!) };
   return { ...settings, ssl, ...own, makeCertificate: true };
+}
+
+type ListenSettings = SettingsNamed<'ssl' | 'listenAddress' | 'insecureTcp' | 'insecureNetwork'>;
+
+/**
+ * Returns the host to listen on: that of the settings; if they name none, `any` with TLS, and only this machine without.
+ * Throws CONFIG_INVALID, and INSECURE_TCP_REFUSED with `what` is refused.
+ */
+export function listenHost(
+  { ssl, listenAddress: given, insecureTcp, insecureNetwork }: ListenSettings,
+  { any, what }: { readonly any: string; readonly what: string },
+): string {
+  if (given !== undefined && net.isIP(given) === 0) {
+    throw configInvalid('Address must be an IP address of this machine');
+  }
+  if (ssl === true) return given ?? any;
+  const host = given ?? LOOPBACK;
+  if (!(insecureTcp || insecureNetwork) || !(isLoopback(host) || insecureNetwork)) {
+    throw new TardisError('INSECURE_TCP_REFUSED', `refusing to ${what} (${host})`);
+  }
+  return host;
 }
 
 /** Returns the files with certificate and key for TLS; undefined without TLS. Throws CONFIG_INVALID. */

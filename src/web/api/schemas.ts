@@ -84,9 +84,6 @@ export const BackupSet = Type.Object({
   isDoubtful: Type.Boolean({ description: 'True if damage may have taken entries of the set.' }),
   changed: Type.Object(
     {
-      new: Type.Optional(Type.Number()),
-      changed: Type.Optional(Type.Number()),
-      deleted: Type.Optional(Type.Number()),
       filesRead: Type.Optional(Type.Number()),
       sentBytes: Type.Optional(Type.Number()),
     },

@@ -73,7 +73,8 @@ function newestMs(sets: readonly ShownSet[]): number {
   return sets.at(-1)?.set.openedAtMs ?? 0;
 }
 
-function folder(
+/** Returns a collection that has only collections, each with its time. */
+export function folder(
   name: Buffer,
   names: readonly (readonly [name: string, timeMs: number])[],
   timeMs: number,

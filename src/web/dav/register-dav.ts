@@ -1,6 +1,5 @@
 /** Read-only WebDAV, class 1: it shows the clients of a program as trees of collections. */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { virtualDirectory } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { EntryType, isEntryName } from '../../model/index.js';
 import {
@@ -20,7 +19,7 @@ import {
   type WebApp,
   withLease,
 } from '../api/index.js';
-import { davNodeAt, type DavNode } from './dav-tree.js';
+import { davNodeAt, type DavNode, folder } from './dav-tree.js';
 import {
   type DavResource,
   httpDate,
@@ -151,15 +150,12 @@ async function answerTop(
   reply: FastifyReply,
 ): Promise<unknown> {
   const clients = await door.clients(visitor);
-  const entries = clients.map(({ client, newestAtMs }) =>
-    virtualDirectory(Buffer.from(client), newestAtMs),
-  );
-  const entry = virtualDirectory(TOP, 0);
-  const pages = async function* () {
-    yield entries;
-  };
-  const node: DavNode = { entry, set: undefined, pages };
   if (request.method !== 'PROPFIND') return answerCollection(reply);
+  const node = folder(
+    TOP,
+    clients.map(({ client, newestAtMs }) => [client, newestAtMs]),
+    0,
+  );
   const base = `${request.removedPrefix}${DAV_BASE}`;
   return answerPropfind(request, reply, node, { base, path: [] });
 }

@@ -11,7 +11,7 @@ import {
   makeJoinCode,
   requestBackup,
 } from '../../store/index.js';
-import { placeIn } from '../../system/index.js';
+import { Credit, placeIn } from '../../system/index.js';
 import {
   type AddedRoute,
   addedRoute,
@@ -84,12 +84,12 @@ function administered(
   visitor: Visitor,
   right: RightName,
 ): { ownServer: OwnServer; store: string } {
-  if (!(door instanceof StoreDoor) || door.ownServer === undefined) {
+  if (!(door instanceof StoreDoor) || door.options.ownServer === undefined) {
     const where = 'use the page of the tardisd itself (Remote = yes), or `sonic` on its machine';
     throw new TardisError('NOT_PERMITTED', `this program only reads: ${where}`);
   }
   requireRight(visitor, right);
-  return { ownServer: door.ownServer, store: door.store };
+  return { ownServer: door.options.ownServer, store: door.options.store };
 }
 
 /** Returns a server as HOST:PORT. Throws REQUEST_INVALID; an IPv6 address needs brackets, since its end may be a port. */
@@ -115,12 +115,12 @@ const OLD_CODES_MS = 60_000;
  * in time.
  */
 class AccountFiles {
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly turn = new Credit(1);
   private readonly timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly door: StoreDoor | ServerDoor) {
-    if (!(door instanceof StoreDoor) || door.ownServer === undefined) return;
-    const { store, log } = door;
+    if (!(door instanceof StoreDoor) || door.options.ownServer === undefined) return;
+    const { store, log } = door.options;
     const look = (): void => {
       this.inTurn(() => endOldJoinCodes(door.system, store)).catch((error: unknown) => {
         log.error({ err: error }, 'clients of old codes stay in their accounts');
@@ -132,14 +132,12 @@ class AccountFiles {
 
   async close(): Promise<void> {
     clearInterval(this.timer);
-    await this.last;
+    await this.turn.run(async () => undefined);
   }
 
   /** Runs a change after all earlier ones. Throws the errors of the change. */
   inTurn<T>(change: () => Promise<T>): Promise<T> {
-    const done = this.last.then(change);
-    this.last = done.catch(() => undefined); // the caller gets the error
-    return done;
+    return this.turn.run(change);
   }
 
   makeCode(store: string, joining: Joining): ReturnType<typeof makeJoinCode> {

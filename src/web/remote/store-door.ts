@@ -110,7 +110,7 @@ export class StoreDoor implements Door {
   private readonly attempts: TokenAttempts;
   private readonly service: LoginService;
 
-  constructor(private readonly options: StoreDoorOptions) {
+  constructor(readonly options: StoreDoorOptions) {
     const { system, decoder, store, catalogFile, onlyClient, allowsCache, log, following } =
       options;
     this.system = system;
@@ -273,20 +273,8 @@ export class StoreDoor implements Door {
     }));
   }
 
-  get ownServer(): OwnServer | undefined {
-    return this.options.ownServer;
-  }
-
   about(): AboutClient {
-    return { offers: this.ownServer === undefined ? [] : ['administer'] };
-  }
-
-  get store(): string {
-    return this.options.store;
-  }
-
-  get log(): Logger {
-    return this.options.log;
+    return { offers: this.options.ownServer === undefined ? [] : ['administer'] };
   }
 
   /** Number of clients that are open. */
