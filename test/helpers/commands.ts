@@ -53,6 +53,8 @@ export interface CommandOptions {
 }
 
 const TIMEOUT_MS = 120_000;
+/** Time after that to learn of an end that has already come. */
+const GRACE_MS = 1000;
 const POLL_MS = 10;
 /** The folder bin of the checkout; this file is compiled to dist/test/helpers. */
 export const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
@@ -104,10 +106,14 @@ export class Running {
 
   private watch(timeoutMs: number): Promise<Outcome> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
+      const giveUp = (): void => {
         this.signalGroup('SIGKILL');
         const printed = `${this.stdout.slice(-2000)}\n${this.stderr.slice(-2000)}`;
         reject(new Error(`after ${timeoutMs} ms still running: ${this.line}\n${printed}`));
+      };
+      // A thread that another test has held up for so long learns of the time before it learns of the command's end.
+      let timer = setTimeout(() => {
+        timer = setTimeout(giveUp, GRACE_MS);
       }, timeoutMs);
       this.child.once('error', (error) => {
         clearTimeout(timer);
