@@ -12,7 +12,7 @@ import { seededRandom } from '../support/seeded-random.js';
 import { backupInline, backupTo, inlineSystem, withDaemon } from '../helpers/inline.js';
 import { type Lie, lyingPort } from '../helpers/lying-server.js';
 import { mutated } from '../helpers/mutate.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, ownState } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { shareOf } from '../helpers/share.js';
 
@@ -21,9 +21,7 @@ const ROUNDS = shareOf(2000);
 const SEALED_SHARE = 3;
 const PATIENCE_MS = 5000;
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 /** Returns a lie that mutates one of the first eight answers of a server's storage. */
 function lying(random: ReturnType<typeof seededRandom>): Lie {

@@ -27,13 +27,11 @@ import {
 } from '../../src/crypto/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { ownState } from '../helpers/scratch.js';
 import { LIGHT } from '../helpers/light.js';
 
 const { modPow } = nodeSystem().native;
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+const state = ownState(test);
 const PASSWORD = Buffer.from('correct horse');
 
 test('a record gives its keys to the right password only', async (t) => {

@@ -7,8 +7,8 @@ import path from 'node:path';
 import test from 'ava';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { backup, backupsRunHere, run, type Tool, poolsStayAway } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree } from '../helpers/tree.js';
+import { dir, file } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -16,10 +16,7 @@ poolsStayAway();
 const PATIENCE_MS = 60_000;
 
 test('a directory within itself is refused by all that reads a set', async (t) => {
-  const top = scratchInMemory(t);
-  const [store, source] = [path.join(top, 'store'), path.join(top, 'source')];
-  const place = ['-D', store, '-C', 'me'];
-  makeTree(source, [
+  const { at, place, source, store } = lab(t, [
     dir('outer', [dir('inner', [dir('circle', [file('lost', 'lost')]), file('kept', 'kept')])]),
     file('beside', 'beside'),
   ]);
@@ -35,8 +32,8 @@ test('a directory within itself is refused by all that reads a set', async (t) =
       .run();
     t.is(changes, 1);
   });
-  const out = path.join(top, 'out');
-  const tar = path.join(top, 'all.tar');
+  const out = at('out');
+  const tar = at('all.tar');
   const commands: readonly (readonly [Tool, string[], number | undefined])[] = [
     ['regenerate', [...place, '-o', out, source], 3],
     ['regenerate', [...place, '--tar', tar, source], 3],
@@ -55,7 +52,7 @@ test('a directory within itself is refused by all that reads a set', async (t) =
     t.is(reported.status, status, shown);
     if (tool !== 'sonic') t.regex(reported.stderr, /CATALOG_DAMAGED/, shown);
   }
-  t.is(fs.readFileSync(path.join(out, 'source/outer/inner/kept'), 'utf8'), 'kept');
-  t.is(fs.readFileSync(path.join(out, 'source/beside'), 'utf8'), 'beside, and changed');
-  t.false(fs.existsSync(path.join(out, 'source/outer/inner/circle/inner')));
+  t.is(fs.readFileSync(path.join(out, 'tree/outer/inner/kept'), 'utf8'), 'kept');
+  t.is(fs.readFileSync(path.join(out, 'tree/beside'), 'utf8'), 'beside, and changed');
+  t.false(fs.existsSync(path.join(out, 'tree/outer/inner/circle/inner')));
 });

@@ -16,6 +16,7 @@ import { lab } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 import { until } from '../helpers/until.js';
+import { spoilContent } from '../helpers/rot.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -80,13 +81,7 @@ test('each state is shown equal by every reader', async (t) => {
   }
   await succeed('sonic', ['create', ...place('empty')]);
   t.is((await run('tardis', [...local('unread'), source, at('nothing')])).status, 3);
-  for (const name of fs.readdirSync(path.join(store, 'damaged', 'packs'), { recursive: true })) {
-    const pack = path.join(store, 'damaged', 'packs', String(name));
-    if (!fs.statSync(pack).isFile()) continue;
-    const bytes = fs.readFileSync(pack);
-    const from = bytes.indexOf(noise(1, 5000).subarray(0, 100));
-    if (from >= 0) fs.writeFileSync(pack, bytes.fill(0, from, from + 5000));
-  }
+  spoilContent(path.join(store, 'damaged', 'packs'), noise(1, 5000));
   fs.rmSync(path.join(store, 'damaged', 'parity'), { recursive: true, force: true });
   await run('sonic', ['check', ...place('damaged'), '--read-data']);
   const slow = (client: string): Running =>

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import { codeIn, exited } from '../helpers/codes.js';
 import { commandsRunHere, jsonLines, run, Running, Server, succeed } from '../helpers/commands.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
+import { type HistoryLab, historyLabFor } from '../helpers/history-lab.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -12,13 +12,7 @@ import { file, noise } from '../helpers/tree.js';
 
 commandsRunHere();
 
-const labs: HistoryLab[] = [];
-test.before(async () => {
-  labs.push(await makeHistoryLab(false), await makeHistoryLab(true));
-});
-test.after.always(async () => {
-  for (const lab of labs) await removeHistoryLab(lab);
-});
+const labs = [historyLabFor(test, false), historyLabFor(test, true)];
 
 /** Returns the words that name the client at the server of a lab. */
 function at({ daemon: { address } }: HistoryLab): string[] {

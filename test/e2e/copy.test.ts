@@ -34,6 +34,7 @@ import {
   type TreeNode,
 } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
+import { spoilContent } from '../helpers/rot.js';
 
 backupsRunHere();
 
@@ -272,25 +273,13 @@ test('damaged contents of the source are left out and named, and come when they 
   const home = lab(t);
   const { from, source, store, copy } = home;
   await lived(home);
-  const packs = path.join(store, 'me', 'packs');
-  const mark = noise('large', 3 * MIB).subarray(0, 64);
-  const struck = fs
-    .readdirSync(path.join(store, 'me'), { recursive: true, withFileTypes: true })
-    .filter((entry) => entry.isFile())
-    .map((entry) => path.join(entry.parentPath, entry.name))
-    .find((name) => fs.readFileSync(name).includes(mark));
-  t.truthy(struck, `a file of ${packs} has the content`);
-  const bytes = fs.readFileSync(struck!);
-  fs.writeFileSync(
-    struck!,
-    Buffer.from(bytes).fill(0, bytes.indexOf(mark), bytes.indexOf(mark) + 9),
-  );
+  const mend = spoilContent(path.join(store, 'me'), noise('large', 3 * MIB).subarray(0, 64));
   const partly = await run('sonic', ['copy', ...from, '--to', copy, '--json', '--create']);
   t.is(partly.status, 3, partly.stderr);
   const [reported] = jsonLines<{ clients: Copied[] }>(partly.stdout);
   t.deepEqual(reported!.clients[0]!.sets, [1, 2, 3]);
   t.is(reported!.clients[0]!.lostVersions, 1);
-  fs.writeFileSync(struck!, bytes);
+  mend();
   t.is((await copyOf(home)).lostVersions, 0);
   await requireAlike(t, home, [1, 2, 3]);
   await readAlike(t, home);

@@ -3,8 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, rest, run, succeed } from '../helpers/commands.js';
-import { restoredBy } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { restoredBy, lab } from '../helpers/lab.js';
 import { differences, dir, file, look, makeTree, noise, sizeOf } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -12,9 +11,8 @@ backupsRunHere();
 const SECRET_BYTES = 600_000;
 
 function twoRoots(t: ExecutionContext, more: readonly string[] = []) {
-  const home = scratchInMemory(t);
-  const at = (...names: string[]): string => path.join(home, ...names);
-  const place = ['-D', at('store'), '-C', 'me', ...more];
+  const { at, place: client } = lab(t, []);
+  const place = [...client, ...more];
   makeTree(at('one'), [file('stays', 'what stays')]);
   makeTree(at('two'), [
     file('secret', noise(1, SECRET_BYTES)),

@@ -5,13 +5,11 @@ import test from 'ava';
 import { exited } from '../helpers/codes.js';
 import { backupsRunHere, listedSets, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { ownState } from '../helpers/scratch.js';
 
 backupsRunHere();
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 const SETS = 4;
 const FOUND = 3;

@@ -22,6 +22,7 @@ import {
   symlink,
 } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
+import { spoilContent } from '../helpers/rot.js';
 
 backupsRunHere();
 
@@ -245,14 +246,7 @@ test('a content that is damaged is named, and the tree has all else', async (t) 
     make: (source) => makeTree(source, [file('lost', noise('lost', 9000)), file('changes', '0')]),
     sets: 2,
   });
-  const [object] = fs
-    .readdirSync(lab.at('store/me/packs'), { recursive: true, encoding: 'utf8' })
-    .filter((name) => name.endsWith('.pack'));
-  const pack = lab.at(`store/me/packs/${object!}`);
-  const bytes = fs.readFileSync(pack);
-  const at = bytes.indexOf(noise('lost', 9000).subarray(100, 120));
-  bytes.fill(0, at, at + 20);
-  fs.writeFileSync(pack, bytes);
+  spoilContent(lab.at('store/me/packs'), noise('lost', 9000).subarray(100, 120));
   const out = lab.at('out');
   const { stderr } = exited(t, 3, await run('sonic', ['export', ...lab.client, '--to', out]));
   t.regex(stderr, /tree\/lost: .*\[CONTENT_DAMAGED\]/);

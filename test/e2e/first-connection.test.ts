@@ -12,24 +12,13 @@ import {
 import { codeIn, exited } from '../helpers/codes.js';
 import { lab } from '../helpers/lab.js';
 import { look } from '../helpers/tree.js';
+import { freePort } from '../support/free-port.js';
 
 backupsRunHere();
 poolsStayAway();
 
 const PASSWORD = '--password=of this test';
 const TRIED_AGAIN = /trying again/;
-
-/** Returns a port on which no process listens: it was closed a moment ago. */
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = net.createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
-}
 
 test('a backup and a restore wait for a server that is not there yet', async (t) => {
   const { store, source, at } = lab(t);

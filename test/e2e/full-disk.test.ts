@@ -194,6 +194,32 @@ async function atWrites(
   t.log(`seed ${seed}: ${points} times full, of ${writes.length} writes`);
 }
 
+interface FullDisk<P> {
+  /** Returns what the operation works on: a fresh one, or a copy of what is known. */
+  readonly fresh: () => P;
+  readonly work: (on: P) => (system: System) => Promise<void>;
+  /** Checks what the operation left. */
+  readonly check: (on: P, what: string, isDone: boolean) => Promise<void>;
+  /** Returns the folder that is not needed any more after the check. */
+  readonly folder: (on: P) => string;
+}
+
+/** Runs an operation on a disk that is full at a share of its writes, each time on something fresh. */
+async function onFullDisk<P>(
+  t: ExecutionContext,
+  { fresh, work, check, folder }: FullDisk<P>,
+): Promise<void> {
+  const writes = await writesOf(work(fresh()));
+  await atWrites(t, writes, async (at, mode) => {
+    const on = fresh();
+    const { isDone, what } = await troubled(t, at, mode, work(on));
+    await check(on, what, isDone);
+    removeScratch(folder(on));
+  });
+}
+
+const storeOf = ({ store }: Place): string => store;
+
 /** Opens the catalog, as a user would do first, and returns the names of the sets in a state. */
 async function setNames(place: Place, state: string): Promise<string[]> {
   const sets = await withHistory(place, (history) => history.sets());
@@ -215,37 +241,33 @@ async function nextRun(t: ExecutionContext, place: Place, wanted: Snapshot, what
 
 test.serial('a first backup', async (t) => {
   const wanted = setTree(false);
-  const first =
-    (place: Place) =>
-    async (system: System): Promise<void> => {
+  await onFullDisk(t, {
+    fresh: () => ({ store: freshPath('store'), client: 'me' }),
+    work: (place) => async (system) => {
       await run(system, place, 'full', { create: true });
-    };
-  const writes = await writesOf(first({ store: freshPath('watched'), client: 'me' }));
-  await atWrites(t, writes, async (at, mode) => {
-    const place = { store: freshPath('store'), client: 'me' };
-    const { isDone, what } = await troubled(t, at, mode, first(place));
-    if (isDone) await requireSet(t, place, 'full', wanted, what);
-    await nextRun(t, place, wanted, what);
-    removeScratch(place.store);
+    },
+    check: async (place, what, isDone) => {
+      if (isDone) await requireSet(t, place, 'full', wanted, what);
+      await nextRun(t, place, wanted, what);
+    },
+    folder: storeOf,
   });
 });
 
 test.serial('a backup with deltas', async (t) => {
   const known = await finished();
   const wanted = setTree(true);
-  const again =
-    (place: Place) =>
-    async (system: System): Promise<void> => {
+  await onFullDisk(t, {
+    fresh: () => copyAt(known.place, freshPath('store')),
+    work: (place) => async (system) => {
       await run(system, place, 'full');
-    };
-  const writes = await writesOf(again(copyAt(known.place, freshPath('store'))));
-  await atWrites(t, writes, async (at, mode) => {
-    const place = copyAt(known.place, freshPath('store'));
-    const { isDone, what } = await troubled(t, at, mode, again(place));
-    await requireSet(t, place, 'before', known.wanted, what);
-    if (isDone) await requireSet(t, place, 'full', wanted, what);
-    await nextRun(t, place, wanted, what);
-    removeScratch(place.store);
+    },
+    check: async (place, what, isDone) => {
+      await requireSet(t, place, 'before', known.wanted, what);
+      if (isDone) await requireSet(t, place, 'full', wanted, what);
+      await nextRun(t, place, wanted, what);
+    },
+    folder: storeOf,
   });
 });
 
@@ -261,17 +283,21 @@ test.serial('a restore: the store needs no byte, the target is reported as full'
       const [first] = failures;
       if (first !== undefined) throw fromWire(first.error);
     };
-  const writes = await writesOf(restore(freshPath('watched')));
-  await atWrites(t, writes, async (at, mode) => {
-    const output = freshPath('full');
-    const { isDone, what } = await troubled(t, at, mode, restore(output));
-    if (isDone) t.deepEqual(differences(wanted, look(path.join(output, 'tree'))), [], what);
-    // The same command again, with free space.
-    await restore(output)(inlineSystem()).catch((error: unknown) =>
-      t.fail(`${what}: ${String(error)}`),
-    );
-    t.deepEqual(differences(wanted, look(path.join(output, 'tree'))), [], `${what}, then again`);
-    removeScratch(output);
+  const isWhole = (output: string, what: string): void => {
+    t.deepEqual(differences(wanted, look(path.join(output, 'tree'))), [], what);
+  };
+  await onFullDisk(t, {
+    fresh: () => freshPath('full'),
+    work: restore,
+    check: async (output, what, isDone) => {
+      if (isDone) isWhole(output, what);
+      // The same command again, with free space.
+      await restore(output)(inlineSystem()).catch((error: unknown) =>
+        t.fail(`${what}: ${String(error)}`),
+      );
+      isWhole(output, `${what}, then again`);
+    },
+    folder: (output) => output,
   });
 });
 
@@ -291,33 +317,32 @@ test.serial('a change of keys', async (t) => {
     };
   const newest = (place: Place): number =>
     parseKeyRecord(newestKeys(inlineSystem(), keysOf(place).path)!.bytes).number;
-  const writes = await writesOf(change(copyAt(known.place, freshPath('store'))));
-  await atWrites(t, writes, async (at, mode) => {
-    const place = copyAt(known.place, freshPath('store'));
-    const { isDone, what } = await troubled(t, at, mode, change(place));
-    t.true(isDone ? newest(place) === 2 : newest(place) <= 2, what);
-    if (newest(place) === 1) await change(place)(inlineSystem());
-    t.is(newest(place), 2, what);
-    await requireSet(t, place, 'before', known.wanted, what);
-    removeScratch(place.store);
+  await onFullDisk(t, {
+    fresh: () => copyAt(known.place, freshPath('store')),
+    work: change,
+    check: async (place, what, isDone) => {
+      t.true(isDone ? newest(place) === 2 : newest(place) <= 2, what);
+      if (newest(place) === 1) await change(place)(inlineSystem());
+      t.is(newest(place), 2, what);
+      await requireSet(t, place, 'before', known.wanted, what);
+    },
+    folder: storeOf,
   });
 });
 
 test.serial('a rebuild leaves the catalog that it was to replace', async (t) => {
   const known = await finished();
   const wanted = setTree(true);
-  const rebuild =
-    (place: Place) =>
-    async (system: System): Promise<void> => {
+  await onFullDisk(t, {
+    fresh: () => copyAt(known.place, freshPath('store')),
+    work: (place) => async (system) => {
       await rebuildCatalog(system, openClientDirectory(system, place));
-    };
-  const writes = await writesOf(rebuild(copyAt(known.place, freshPath('store'))));
-  await atWrites(t, writes, async (at, mode) => {
-    const place = copyAt(known.place, freshPath('store'));
-    const { what } = await troubled(t, at, mode, rebuild(place));
-    await requireSet(t, place, 'before', known.wanted, what);
-    await nextRun(t, place, wanted, what);
-    removeScratch(place.store);
+    },
+    check: async (place, what) => {
+      await requireSet(t, place, 'before', known.wanted, what);
+      await nextRun(t, place, wanted, what);
+    },
+    folder: storeOf,
   });
 });
 
@@ -325,17 +350,13 @@ test.serial('an event between sessions', async (t) => {
   const known = await finished();
   const wanted = setTree(true);
   const digest = createHash('sha256').update(LARGE).digest();
-  const mark =
-    (place: Place) =>
-    async (system: System): Promise<void> => {
+  await onFullDisk(t, {
+    fresh: () => copyAt(known.place, freshPath('store')),
+    work: (place) => async (system) => {
       await markDamaged(system, openClientDirectory(system, place), STORAGE.store, [digest]);
-    };
-  const writes = await writesOf(mark(copyAt(known.place, freshPath('store'))));
-  await atWrites(t, writes, async (at, mode) => {
-    const place = copyAt(known.place, freshPath('store'));
-    const { what } = await troubled(t, at, mode, mark(place));
-    await nextRun(t, place, wanted, what);
-    removeScratch(place.store);
+    },
+    check: (place, what) => nextRun(t, place, wanted, what),
+    folder: storeOf,
   });
 });
 

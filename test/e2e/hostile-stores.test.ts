@@ -23,15 +23,13 @@ import {
 } from '../helpers/hostile-strings.js';
 import { backupInline, inlineSystem, restoreInline, withHistory } from '../helpers/inline.js';
 import { share } from '../helpers/share.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { ownState } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, symlink } from '../helpers/tree.js';
 
 backupsRunHere();
 
 // The state that clients remember is not needed after the test.
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 const system = inlineSystem();
 

@@ -44,15 +44,13 @@ import {
 } from '../helpers/hostile-strings.js';
 import { backupInline, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { rowOf } from '../helpers/rows.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { ownState } from '../helpers/scratch.js';
 import { differences, file, look, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
 
 // The state that clients remember is not needed after the test.
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 const system = inlineSystem();
 /** Only every n-th string is tried as a purpose and an account, to save time. */

@@ -5,22 +5,19 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, symlink } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 
-/** Returns places in a scratch directory, and the words of an import of all tar files in it. */
-function lab(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const at = (...names: string[]): string => path.join(home, ...names);
-  const client = ['-D', at('store'), '-C', 'me'];
-  const words = [...client, '--create', '--sets', at('of-%Y-%m-%d.tar*')];
-  return { at, client, words };
+/** Makes a lab, and the words of an import of all tar files in it. */
+function tarLab(t: ExecutionContext) {
+  const { at, place } = lab(t, []);
+  return { at, client: place, words: [...place, '--create', '--sets', at('of-%Y-%m-%d.tar*')] };
 }
 
 test('each dated tar file becomes a set, compressed or not, and equals it', async (t) => {
-  const { at, client, words } = lab(t);
+  const { at, client, words } = tarLab(t);
   const kinds = [
     ['2024-03-01', '.tar'],
     ['2024-03-02', '.tar.gz'],
@@ -49,7 +46,7 @@ test('each dated tar file becomes a set, compressed or not, and equals it', asyn
 });
 
 test('a tar file that names another place is refused, and nothing is written there', async (t) => {
-  const { at, words } = lab(t);
+  const { at, words } = tarLab(t);
   fs.mkdirSync(at('work/deep'), { recursive: true });
   fs.mkdirSync(at('target'));
   fs.writeFileSync(at('work/stolen'), 'x');

@@ -11,7 +11,6 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, noise, sparse } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -22,8 +21,7 @@ const FOLDERS = ['/proc/sys/kernel/keys', '/sys/kernel/mm/transparent_hugepage/k
 test('a file that gives other bytes than its size is saved with what it gives, and is an error', async (t) => {
   const folders = FOLDERS.filter((folder) => fs.existsSync(folder));
   t.true(folders.length > 0);
-  const home = scratchInMemory(t);
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
+  const { at, place } = lab(t);
   const saved = await run('tardis', [...place, '--local', '--create', '--json', ...folders]);
   t.is(saved.status, 3, saved.stderr);
   const { progress, failed } = JSON.parse(saved.stdout) as BackupReport & {
@@ -45,7 +43,7 @@ test('a file that gives other bytes than its size is saved with what it gives, a
   }
   const sum = (numbers: number[]): number => numbers.reduce((all, one) => all + one, 0);
   t.is(progress.readBytes + progress.missingBytes, sum(sizes));
-  const out = path.join(home, 'out');
+  const out = at('out');
   const outcome = await run('regenerate', [...place, '-o', out, ...folders]);
   t.is(outcome.status, 3, outcome.stderr);
   t.regex(outcome.stderr, /read other bytes than its size promised: gave \d+ bytes/);

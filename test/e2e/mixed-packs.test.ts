@@ -8,13 +8,11 @@ import test, { type ExecutionContext } from 'ava';
 import { exited } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, ownState } from '../helpers/scratch.js';
 
 backupsRunHere();
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 const FOUND = 3;
 const MOST_MS = 240_000;

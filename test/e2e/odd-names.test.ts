@@ -11,114 +11,21 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { systemCode } from '../../src/errors/index.js';
 import { nodeSystem, OpenKind } from '../../src/system/index.js';
-import { seededRandom } from '../support/seeded-random.js';
 import { backup, backupsRunHere, rest, succeed } from '../helpers/commands.js';
-import { everyKind, here, leftOut } from '../helpers/kinds.js';
+import { everyKind, leftOut } from '../helpers/kinds.js';
 import { lab } from '../helpers/lab.js';
 import { scratchInMemory } from '../helpers/scratch.js';
-import {
-  dir,
-  file,
-  isRoot,
-  type Metadata,
-  node,
-  noise,
-  sparse,
-  symlink,
-  type TreeNode,
-} from '../helpers/tree.js';
+import { chooser, randomTree } from '../helpers/random-tree.js';
+import { noise } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 
 backupsRunHere();
 
 const ENTRIES = share < 1 ? 2500 : 10_000;
-const MAX_DEPTH = 12;
 const PRINTED = '%T@ %m %U %G %y %n %l';
 const MOST_OUTPUT_BYTES = 256 << 20;
 const RSYNC_TIMEOUT_MS = 240_000;
-
-/** Returns a random integer from 0 to `bound` - 1. */
-type Below = (bound: number) => number;
-
-function oddName(below: Below, taken: Set<string>): Buffer {
-  for (;;) {
-    const bytes = [1, 2, 3, 8, 20, 100, 255][below(7)]!;
-    const name = Buffer.alloc(bytes);
-    const kind = below(3);
-    for (let at = 0; at < bytes; at += 1) {
-      // Three kinds of names: any bytes, letters only, or control characters and blanks, which trouble shells and
-      // terminals.
-      name[at] = kind === 0 ? 1 + below(255) : kind === 1 ? 97 + below(26) : below(32) + 1;
-      if (name[at] === 0x2f) name[at] = 0x5c;
-    }
-    const text = name.toString('latin1');
-    if (text === '.' || text === '..' || taken.has(text)) continue;
-    taken.add(text);
-    return name;
-  }
-}
-
-function oddMetadata(below: Below): Metadata {
-  const seconds = [0, -1, 1, 2 ** 31, -(2 ** 31), 4e9, 1.6e9][below(7)]!;
-  const mtimeNs = BigInt(seconds) * 10n ** 9n + BigInt(below(1e9));
-  const mode = 0o400 | below(0o10000);
-  const owner = isRoot ? { uid: below(70_000), gid: below(70_000) } : {};
-  const mayHave = here.attributes && below(10) === 0;
-  const attributes = mayHave ? { 'user.odd': noise(below(1000), below(200)) } : undefined;
-  return { mtimeNs, mode, ...owner, ...(attributes === undefined ? {} : { attributes }) };
-}
-
-function oddEntry(name: Buffer, below: Below, children: () => TreeNode[]): TreeNode {
-  const meta = oddMetadata(below);
-  switch (below(12)) {
-    case 0:
-    case 1: {
-      // The user who runs the test must be able to enter the directory and delete it.
-      return dir(name, children(), { ...meta, mode: (meta.mode! & 0o7777) | 0o700 });
-    }
-    case 2: {
-      const { attributes: _, mode: __, ...rest } = meta;
-      return symlink(name, oddName(below, new Set()), rest);
-    }
-    case 3: {
-      const { attributes: _, ...rest } = meta;
-      const type = (['fifo', 'socket', 'characterDevice', 'blockDevice'] as const)[
-        below(isRoot ? 4 : 2)
-      ]!;
-      return node(name, type, rest, type.endsWith('Device') ? BigInt(below(255) * 256) : 0n);
-    }
-    case 4:
-      return sparse(
-        name,
-        5000 + below(300_000),
-        [[below(5000), noise(below(100), 1 + below(50))]],
-        meta,
-      );
-    default:
-      return file(name, noise(below(50), below(3) === 0 ? 0 : below(6000)), meta);
-  }
-}
-
-/** Makes directories of odd entries until there are `ENTRIES` entries. */
-function oddTree(random: ReturnType<typeof seededRandom>): TreeNode[] {
-  const below: Below = (bound) => Math.floor(random.next() * bound);
-  const wanted = { left: ENTRIES };
-  const fill = (depth: number): TreeNode[] => {
-    const taken = new Set<string>();
-    const count = Math.min(
-      wanted.left,
-      depth === MAX_DEPTH ? 3 : 1 + below(depth === 0 ? 900 : 60),
-    );
-    wanted.left -= count;
-    return Array.from({ length: count }, () =>
-      oddEntry(oddName(below, taken), below, () => (depth < MAX_DEPTH ? fill(depth + 1) : [])),
-    );
-  };
-  const tops: TreeNode[] = [];
-  while (wanted.left > 0) tops.push(dir(`top ${tops.length}`, fill(0)));
-  return tops;
-}
 
 /** Returns what `find` prints about each entry below a directory, sorted by path. */
 function found(directory: string): string[] {
@@ -167,7 +74,10 @@ function differencesByRsync(t: ExecutionContext, from: string, to: string): stri
 test('thousands of odd names and every kind of entry come back to the last digit', async (t) => {
   t.log(`seed ${seed}`);
   for (const what of leftOut()) t.log(`left out: ${what}`);
-  const { store, source, at } = lab(t, [...oddTree(seededRandom(seed)), ...everyKind(false)]);
+  const { store, source, at } = lab(t, [
+    ...randomTree(chooser(seed), ENTRIES),
+    ...everyKind(false),
+  ]);
   const before = found(source);
   t.true(before.length > ENTRIES);
   await rest();

@@ -3,21 +3,16 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, listedSets, run, succeed } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, file, look, makeTree } from '../helpers/tree.js';
+import { differences, file, look } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 
 test('sets of a client that encrypts are listed, counted, kept, locked, purged and deleted without its password', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  const password = path.join(home, 'password');
-  fs.writeFileSync(password, 'nine loud herons paint fences');
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
-  const key = ['--password-file', password];
+  const { at, place, source, store, written } = lab(t, [file('changing')]);
+  const key = ['--password-file', written('password', 'nine loud herons paint fences')];
   const names = [['--create', '--name', 'my secret', '--tag', 'blue'], [], [], []];
   for (const [index, more] of names.entries()) {
-    if (index === 0) makeTree(source, [file('changing')]);
     fs.writeFileSync(path.join(source, 'changing'), `version ${index}`);
     await backup([...place, ...key, '--local', ...more, source]);
   }
@@ -43,7 +38,7 @@ test('sets of a client that encrypts are listed, counted, kept, locked, purged a
   t.regex(preview, /^ +1 +~\S+ .*delete$/m);
   t.regex(preview, /^ +2 .*locked$/m);
   await shown(['orphans']);
-  const sets = await listedSets(path.join(home, 'store'), 'me', key);
+  const sets = await listedSets(store, 'me', key);
   t.deepEqual(
     sets.map(({ set, name, priority }) => [set, set === 1 ? name : '', priority]),
     [
@@ -53,7 +48,7 @@ test('sets of a client that encrypts are listed, counted, kept, locked, purged a
     ],
   );
   await succeed('sonic', ['purge', ...place, '--keep-last', '1', '--yes']);
-  const out = path.join(home, 'out');
+  const out = at('out');
   await succeed('regenerate', [...place, ...key, '-o', out, source]);
   t.deepEqual(differences(before, look(path.join(out, 'tree'))), []);
   await succeed('sonic', ['check', '--read-data', ...place, ...key]);

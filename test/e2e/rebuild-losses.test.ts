@@ -14,7 +14,7 @@ import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
 import { copyOf, lived, type Lived } from '../helpers/lived-store.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { lab } from '../helpers/lab.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { ownState } from '../helpers/scratch.js';
 import { flipAt } from '../helpers/rot.js';
 import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
@@ -23,9 +23,7 @@ import { seededRandom } from '../support/seeded-random.js';
 
 backupsRunHere();
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 const KINDS = ['plain', 'encrypting'] as const;
 const PARTLY = 3;

@@ -7,6 +7,7 @@ import { backup, backupsRunHere, type CommandOptions, run, succeed } from '../he
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { addTo, file, makeTree, noise } from '../helpers/tree.js';
+import { spoilContent } from '../helpers/rot.js';
 
 backupsRunHere();
 
@@ -54,12 +55,7 @@ test('an unfinished second generation is named where it holds up what frees spac
   const [source, store] = [path.join(home, 'tree'), path.join(home, 'store')];
   const place = await twoSets(source, store, 2 * MIB);
   await succeed('sonic', ['setconfig', ...place, 'KeepLast', '1']);
-  const packs = path.join(store, 'two', 'packs');
-  for (const name of fs.readdirSync(packs).filter((one) => one.endsWith('.pack'))) {
-    const bytes = fs.readFileSync(path.join(packs, name));
-    const at = bytes.indexOf(noise(1, 2 * MIB).subarray(0, 64));
-    if (at >= 0) fs.writeFileSync(path.join(packs, name), bytes.fill(0, at, at + 64));
-  }
+  spoilContent(path.join(store, 'two', 'packs'), noise(1, 2 * MIB).subarray(0, 64));
   const requested = ['encrypt', ...place, `--password=${SECRET}`, '--yes'];
   t.is(codeIn(await run('sonic', requested)), 'CONTENT_DAMAGED');
   t.deepEqual(fs.readdirSync(store).toSorted(), ['.two.next', 'two'], 'the next run goes on');

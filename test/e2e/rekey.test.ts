@@ -34,6 +34,7 @@ import {
   type Snapshot,
   symlink,
 } from '../helpers/tree.js';
+import { spoilContent } from '../helpers/rot.js';
 
 backupsRunHere();
 
@@ -293,12 +294,7 @@ test.serial(
 test('damaged contents stop a re-key until an option gives them up', async (t) => {
   const lab = await small(t);
   const { place, store, source } = lab;
-  const packs = path.join(store, 'me', 'packs');
-  for (const name of fs.readdirSync(packs)) {
-    const bytes = fs.readFileSync(path.join(packs, name));
-    const at = bytes.indexOf(noise(1, 2 * MIB).subarray(0, 64));
-    if (at >= 0) fs.writeFileSync(path.join(packs, name), bytes.fill(0, at, at + 64));
-  }
+  spoilContent(path.join(store, 'me', 'packs'), noise(1, 2 * MIB).subarray(0, 64));
   const requested = ['encrypt', ...place, `--password=${SECRET}`, '--yes', '--json'];
   const refused = await run('sonic', requested);
   t.is(codeIn(refused), 'CONTENT_DAMAGED');

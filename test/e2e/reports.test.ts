@@ -95,15 +95,12 @@ test('sonic files lists what one set has and another lacks, and the reverse', as
 });
 
 test('sonic files lists sealed names in the order of their plain text', async (t) => {
-  const home = scratchInMemory(t);
-  const [secret, source] = [path.join(home, 'secret'), path.join(home, 'tree')];
-  fs.writeFileSync(secret, 'the words of the owner');
   const names = Array.from({ length: 20 }, (_, index) => `f${index + 10}`);
-  makeTree(
-    source,
+  const { source, written, ...made } = lab(
+    t,
     names.map((name) => file(name)),
   );
-  const place = ['-D', path.join(home, 'store'), '-C', 'me', '-F', secret];
+  const place = [...made.place, '-F', written('secret', 'the words of the owner')];
   await backup([...place, '--local', '--create', source]);
   const reported = jsonLines(await succeed('sonic', ['files', ...place, '--json'])).slice(0, -1);
   t.deepEqual(

@@ -9,8 +9,8 @@ import test, { type ExecutionContext } from 'ava';
 import { exited } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, isRoot, look, makeTree, noise } from '../helpers/tree.js';
+import { dir, file, isRoot, look, noise, type TreeNode } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 
@@ -18,12 +18,11 @@ const LARGE_BYTES = 9 << 20;
 const NOBODY = 65_534;
 const OLD = new Date('2020-02-03T04:05:06.789Z');
 
-function lab(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  fs.chmodSync(home, 0o755);
-  const at = (...names: string[]): string => path.join(home, ...names);
-  const place = ['-D', at('store'), '-C', 'me'];
-  return { at, place, source: at('tree'), save: ['tardis', [...place, '--local']] as const };
+/** Makes a lab into which other users may go. */
+function openLab(t: ExecutionContext, tree: readonly TreeNode[]) {
+  const made = lab(t, tree);
+  fs.chmodSync(made.home, 0o755);
+  return { ...made, save: ['tardis', [...made.place, '--local']] as const };
 }
 
 /** Returns the paths of the contents that are stored as objects. */
@@ -35,8 +34,7 @@ function objectsOf(client: string): string[] {
 }
 
 test('a directory has its time when what was damaged is healed and restored by the same command', async (t) => {
-  const { at, place, source, save } = lab(t);
-  makeTree(source, [
+  const { at, place, source, save } = openLab(t, [
     dir('above', [dir('deep', [file('large', noise(1, LARGE_BYTES)), file('small', 'small')])]),
   ]);
   for (const name of ['above/deep', 'above', '.']) fs.utimesSync(path.join(source, name), OLD, OLD);
@@ -56,8 +54,9 @@ test('a directory has its time when what was damaged is healed and restored by t
 
 test('what lacks an attribute is named again until it has it', async (t) => {
   if (!isRoot) return leaveOut(t, 'left out: only root sets attributes that nobody else may');
-  const { at, place, source, save } = lab(t);
-  makeTree(source, [dir('d', [file('f', 'content'), file('other', 'other')])]);
+  const { at, place, source, save } = openLab(t, [
+    dir('d', [file('f', 'content'), file('other', 'other')]),
+  ]);
   const link = path.join(source, 'd', 'second');
   fs.linkSync(path.join(source, 'd', 'f'), link);
   const set = (name: string): void => {
@@ -96,10 +95,9 @@ test('what lacks an attribute is named again until it has it', async (t) => {
 });
 
 test('what a file system has kept with coarser times is the same when it is restored again', async (t) => {
-  const { at, place, source, save } = lab(t);
   const units = [100n, 1000n, 1_000_000n, 1_000_000_000n];
-  makeTree(
-    source,
+  const { at, place, source, save } = openLab(
+    t,
     units.flatMap((unit) => [file(`same${unit}`, `text ${unit}`), file(`other${unit}`, 'text')]),
   );
   const setTime = (name: string, timeNs: bigint): void => {

@@ -59,14 +59,10 @@ function amongOwnMounts(
 }
 
 test('a root that is suddenly empty keeps its entries unless --trust-roots is given', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, source, other] = ['store', 'mounted', 'other'].map((name) =>
-    path.join(home, name),
-  ) as [string, string, string];
-  makeTree(source, [file('a', 'a'), dir('b', [file('c', 'c')])]);
+  const { at, place, source, store } = lab(t, [file('a', 'a'), dir('b', [file('c', 'c')])]);
+  const other = at('other');
   makeTree(other, [file('x', 'x')]);
   const before = look(source);
-  const place = ['-D', store, '-C', 'me'];
   const local = [...place, '--local', source, other];
   await backup([...local, '--create']);
   for (const name of fs.readdirSync(source))
@@ -77,13 +73,13 @@ test('a root that is suddenly empty keeps its entries unless --trust-roots is gi
   t.is(progress.protected, 1);
   t.deepEqual(failed, [{ name: source, what: 'protected', reason: 'it is empty now' }]);
   const { stderr, stdout } = exited(t, 3, await run('tardis', local));
-  t.regex(stderr, /mounted: protected \(it is empty now\)/);
+  t.regex(stderr, /tree: protected \(it is empty now\)/);
   t.regex(stdout, /--trust-roots/);
   const restored = async (into: string): Promise<string[]> => {
-    const out = path.join(home, into);
+    const out = at(into);
     const { stderr } = exited(t, 3, await run('regenerate', [...place, '-o', out, source]));
-    t.regex(stderr, /^regenerate: mounted: the backup took nothing from it: it is empty now;/m);
-    return differences(before, look(path.join(out, 'mounted')));
+    t.regex(stderr, /^regenerate: tree: the backup took nothing from it: it is empty now;/m);
+    return differences(before, look(path.join(out, 'tree')));
   };
   t.deepEqual(await restored('out'), []);
   t.deepEqual(await names(place, other), ['x', 'y'], 'the other root goes on');
@@ -238,14 +234,11 @@ test('directories are stored under full, shortened or no paths', async (t) => {
 });
 
 test('of several directories those that are there are saved, and the others are held', async (t) => {
-  const home = scratchInMemory(t);
-  const [store, one, two] = ['store', 'tree one', 'tree two'].map((name) =>
-    path.join(home, name),
-  ) as [string, string, string];
+  const { at, place } = lab(t, []);
+  const [one, two] = [at('tree one'), at('tree two')];
   makeTree(one, [file('a', 'a')]);
   makeTree(two, [file('b', 'b')]);
   const before = look(two);
-  const place = ['-D', store, '-C', 'me'];
   const args = [...place, '--local', '--basepath', 'common', one, two];
   await backup([...args, '--create']);
   fs.renameSync(two, `${two} elsewhere`);
@@ -265,27 +258,25 @@ test('of several directories those that are there are saved, and the others are 
 
   fs.renameSync(`${two} elsewhere`, two);
   await backup(args);
-  const out = path.join(home, 'out');
+  const out = at('out');
   await succeed('regenerate', [...place, '-o', out, '/tree two']);
   t.deepEqual(differences(before, look(path.join(out, 'tree two'))), []);
   t.is((await run('tardis', [...place, '--local', `${one} no`, `${two} no`])).status, 1);
 });
 
 test('directories are stored under the paths given for them', async (t) => {
-  const home = scratchInMemory(t);
-  const [one, two] = ['one', 'two'].map((name) => path.join(home, name)) as [string, string];
+  const { at, place, written } = lab(t, []);
+  const [one, two] = [at('one'), at('two')];
   for (const source of [one, two]) makeTree(source, [file(path.basename(source), source)]);
-  const place = ['-D', path.join(home, 'store'), '-C', 'me'];
   const to = ['--local', ...place];
   await backup(['--create', ...to, '--kept-as', 'peach', '--kept-as', '/fruit/plum', one, two]);
   t.is(await succeed('lstardis', [...place, '/peach']), 'one\n');
   t.is(await succeed('lstardis', [...place, '/fruit/plum']), 'two\n');
   // Paths saved by separate runs: each set contains one of them, and `--last` finds the newest version of each.
-  const config = path.join(home, 'cfg');
-  fs.writeFileSync(config, `[Tardis]\nDirectories = "${one}"\nKeptAs = /pear\n`);
+  const config = written('cfg', `[Tardis]\nDirectories = "${one}"\nKeptAs = /pear\n`);
   await backup(['--config', config, ...to]);
   await backup([...to, '--kept-as', '/peach', two]); // this path had another directory in the last run
-  const out = path.join(home, 'out');
+  const out = at('out');
   await succeed('regenerate', [...place, '--last', '-o', out, '/peach', '/pear', '/fruit/plum']);
   t.deepEqual(
     ['peach', 'pear', 'plum'].map((name) => fs.readdirSync(path.join(out, name))),

@@ -12,12 +12,10 @@ backupsRunHere();
 
 /** Makes two sets of one client: set 1 has the root `home`, set 2 has two other roots. */
 async function twoJobs(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const at = (...names: string[]): string => path.join(home, ...names);
+  const { at, place } = lab(t, []);
   makeTree(at('home'), [file('letter', 'a')]);
   makeTree(at('etc'), [dir('ssh', [file('config', 'b')])]);
   makeTree(at('usr'), [file('c', 'c')]);
-  const place = ['-D', at('store'), '-C', 'me'];
   await backup([...place, '--local', '--create', at('home')]);
   await backup([...place, '--local', at('etc'), at('usr')]);
   return { at, place };

@@ -10,13 +10,11 @@ import { exited } from '../helpers/codes.js';
 import { backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { lab } from '../helpers/lab.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, ownState } from '../helpers/scratch.js';
 
 backupsRunHere();
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 const SETS = 4;
 const FOUND = 3;

@@ -6,13 +6,11 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { ownState } from '../helpers/scratch.js';
 
 backupsRunHere();
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 const FOUND = 3;
 const WORD = '--password=long enough for this';

@@ -4,8 +4,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { Browser, Locator, Page } from 'playwright-core';
-import { openBrowser, withPage } from '../helpers/browser.js';
+import type { Locator, Page } from 'playwright-core';
+import { withPage, browserOf } from '../helpers/browser.js';
 import { commandsAreProcesses, succeed } from '../helpers/commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -15,13 +15,7 @@ commandsAreProcesses(); // the page starts other commands
 
 const MARK = '# Written by `tardis setup`, for a test';
 
-let browser: Browser | undefined;
-
-test.before(async () => {
-  browser = await openBrowser();
-});
-
-test.after.always(() => browser?.close());
+const browser = browserOf(test);
 
 /** A client with a backup, and a configuration that is as `tardis setup` writes it. */
 async function makeLab(t: ExecutionContext) {
@@ -59,7 +53,7 @@ test.serial('a backup runs from the page, is stopped, and runs again to its end'
   const pipe = path.join(base, 'pipe');
   execFileSync('mkfifo', [pipe]);
   configure('[Sources]', `slow = cat ${pipe}`);
-  await withPage(t, { browser, store, options: { env } }, async (page) => {
+  await withPage(t, { browser: browser(), store, options: { env } }, async (page) => {
     await page.getByRole('button', { name: 'Overview' }).click();
     await act(page, 'Back up now');
     const running = jobOf(page, 'backup').and(page.locator('[data-state=running]'));
@@ -101,7 +95,7 @@ test.serial(
     const { store, source, env, place } = await makeLab(t);
     fs.writeFileSync(path.join(source, 'new'), 'new');
     await succeed('tardis', [...place, '--local', source], { env });
-    await withPage(t, { browser, store, options: { env } }, async (page) => {
+    await withPage(t, { browser: browser(), store, options: { env } }, async (page) => {
       const shown = page.locator('.set[aria-current=true]');
       const done = (kind: string): Locator =>
         jobOf(page, kind).and(page.locator('[data-state=done]'));
@@ -150,7 +144,7 @@ test.serial('a purge is weighed in bytes, and carried out by rules that stay', a
   fs.rmSync(path.join(source, 'film'));
   await succeed('tardis', [...place, '--local', source], { env });
   const expected = /400 \(Bad Request\)/; // a rule that is no time
-  await withPage(t, { browser, store, expected, options: { env } }, async (page) => {
+  await withPage(t, { browser: browser(), store, expected, options: { env } }, async (page) => {
     await page.getByRole('button', { name: 'Overview' }).click();
     await page.getByLabel('All younger than').fill('');
     for (const [label, count] of [
@@ -199,7 +193,7 @@ test.serial('the set-up is changed from the page, and the change is taken back',
   fs.mkdirSync(bin);
   fs.writeFileSync(path.join(bin, 'systemctl'), '#!/bin/sh\n', { mode: 0o755 });
   const options = { env: { ...env, PATH: `${bin}:${process.env['PATH']}` } };
-  await withPage(t, { browser, store, options }, async (page) => {
+  await withPage(t, { browser: browser(), store, options }, async (page) => {
     await page.getByRole('button', { name: 'Overview' }).click();
     const card = page.locator('.setup');
     await card.getByText('daily').waitFor();
@@ -239,7 +233,7 @@ test.serial('the client is mounted by one click, until it is unmounted or the pa
       fs.readFileSync(mounts.view(path.join(point, 'Current', source, 'letter')), 'utf8');
     const options = { env: { ...env, XDG_RUNTIME_DIR: run }, mountsOf: mounts.mountsOf };
     const expected = /status of 503/; // of a directory that is not empty
-    await withPage(t, { browser, store, expected, options }, async (page) => {
+    await withPage(t, { browser: browser(), store, expected, options }, async (page) => {
       const mount = page.getByRole('button', { name: 'Mount', exact: true });
       const where = page.getByLabel('Directory of this machine to mount at');
       const item = (state: string): Locator =>

@@ -3,8 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import type { Browser, Page } from 'playwright-core';
-import { openBrowser, withPage } from '../helpers/browser.js';
+import type { Page } from 'playwright-core';
+import { withPage, browserOf } from '../helpers/browser.js';
 import { commandsAreProcesses, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree } from '../helpers/tree.js';
@@ -13,13 +13,7 @@ commandsAreProcesses(); // the page starts other commands
 
 const PHONE = { width: 390, height: 844 };
 
-let browser: Browser | undefined;
-
-test.before(async () => {
-  browser = await openBrowser();
-});
-
-test.after.always(() => browser?.close());
+const browser = browserOf(test);
 
 /** Names of the test and of the program; every other word that is seen must be one of the language. */
 const NAMES = /\/dev\/shm\S*|Tardis|letter\.txt|draft\.txt|papers|me\b/g;
@@ -67,24 +61,28 @@ for (const language of ['de', 'fr'] as const) {
       config,
       `# Written by \`tardis setup\`, for a test\n[Tardis]\nDirectories = ${source}\nDatabase = ${store}\nLocal = yes\nClient = me\nSchedule = daily\n`,
     );
-    await withPage(t, { browser, store, size: PHONE, options: { env } }, async (page) => {
-      await page.getByLabel('Language').selectOption(language);
-      await page.locator(`html[lang=${language}]`).waitFor();
-      const faults: string[] = [];
-      const look = async (where: string): Promise<void> => {
-        const found = [
-          ...(await page.evaluate<string[]>(CUT_OFF)).map((text) => `cut off: ${text}`),
-          ...(await englishIn(page)).map((text) => `English: ${text}`),
-        ];
-        const isWide = await page.evaluate('document.documentElement.scrollWidth > innerWidth');
-        if (isWide === true) found.push('scrolls sideways');
-        faults.push(...found.map((text) => `${where}: ${text}`));
-      };
-      await walk(page, SHOWN[language], look);
-      t.deepEqual([...new Set(faults)], []);
-      await page.reload(); // the choice stays
-      await page.locator(`html[lang=${language}]`).waitFor();
-    });
+    await withPage(
+      t,
+      { browser: browser(), store, size: PHONE, options: { env } },
+      async (page) => {
+        await page.getByLabel('Language').selectOption(language);
+        await page.locator(`html[lang=${language}]`).waitFor();
+        const faults: string[] = [];
+        const look = async (where: string): Promise<void> => {
+          const found = [
+            ...(await page.evaluate<string[]>(CUT_OFF)).map((text) => `cut off: ${text}`),
+            ...(await englishIn(page)).map((text) => `English: ${text}`),
+          ];
+          const isWide = await page.evaluate('document.documentElement.scrollWidth > innerWidth');
+          if (isWide === true) found.push('scrolls sideways');
+          faults.push(...found.map((text) => `${where}: ${text}`));
+        };
+        await walk(page, SHOWN[language], look);
+        t.deepEqual([...new Set(faults)], []);
+        await page.reload(); // the choice stays
+        await page.locator(`html[lang=${language}]`).waitFor();
+      },
+    );
   });
 }
 

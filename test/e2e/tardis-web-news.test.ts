@@ -3,15 +3,15 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import type { Browser, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { requestBackup } from '../../src/store/index.js';
 import { nodeSystem } from '../../src/system/index.js';
-import { openBrowser, withPage } from '../helpers/browser.js';
+import { withPage, browserOf } from '../helpers/browser.js';
 import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { dataFiles } from '../helpers/damage.js';
-import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -20,29 +20,20 @@ poolsStayAway();
 const MANY = 10_500;
 const LARGE_BYTES = 3 << 20;
 
-let browser: Browser | undefined;
-
-test.before(async () => {
-  browser = await openBrowser();
-});
-
-test.after.always(() => browser?.close());
+const browser = browserOf(test);
 
 async function makeLab(t: ExecutionContext) {
-  const base = scratchInMemory(t);
-  const [store, source] = [path.join(base, 'store'), path.join(base, 'home')];
-  makeTree(source, [
+  const made = lab(t, [
     dir('archive', [file('Budget-Final.PDF', 'x')]),
     dir('clips', [file('clip-1', '1'), file('clip-2', '2'), file('clip-10', '3')]),
     dir('Taxes', [file('letter 2025.txt', 'old\n'), file(' blank ', '')]),
     file('Alpha', 'x'),
   ]);
-  const place = ['-D', store, '-C', 'me', '--local'];
+  const { source } = made;
+  const place = [...made.place, '--local'];
   await succeed('tardis', [...place, '--create', source]);
   return {
-    base,
-    store,
-    source,
+    ...made,
     backup: async (...more: string[]) => (await run('tardis', [...place, source, ...more])).stdout,
   };
 }
@@ -64,12 +55,12 @@ async function showsNames(t: ExecutionContext, page: Page, wanted: string[]): Pr
 test.serial(
   'a new backup, its troubles and the state of the client are shown without a reload',
   async (t) => {
-    const { store, source, backup, base } = await makeLab(t);
-    await withPage(t, { browser, store }, async (page) => {
+    const { at, store, source, backup } = await makeLab(t);
+    await withPage(t, { browser: browser(), store }, async (page) => {
       t.is(await page.locator('.set').count(), 1);
       fs.writeFileSync(path.join(source, 'Beta'), 'new');
       await requestBackup(nodeSystem(), store, { client: 'me', by: 'desk/admin' });
-      await backup(path.join(base, 'is not there'));
+      await backup(at('is not there'));
       await page.getByRole('button', { name: 'Beta', exact: true }).waitFor();
       await page.locator('.set', { hasText: '1 entry not read' }).waitFor();
       await page.locator('.set', { hasText: 'requested by desk/admin' }).waitFor();
@@ -106,7 +97,7 @@ test.serial(
 test.serial('a lost connection is reported, and the page goes on when it is back', async (t) => {
   const { store } = await makeLab(t);
   const expected = /ERR_INTERNET_DISCONNECTED/;
-  await withPage(t, { browser, store, expected }, async (page) => {
+  await withPage(t, { browser: browser(), store, expected }, async (page) => {
     await page.getByRole('button', { name: 'Alpha', exact: true }).waitFor();
     await page.context().setOffline(true);
     await page.getByText('There is no answer from the program').waitFor();
@@ -123,7 +114,7 @@ test.serial('names are sorted as people do, and all of a directory is selected',
     Array.from({ length: MANY }, (_, n) => file(`f${n}`, '')),
   );
   await backup();
-  await withPage(t, { browser, store }, async (page) => {
+  await withPage(t, { browser: browser(), store }, async (page) => {
     await showsNames(t, page, ['archive', 'clips', 'many', 'Taxes', 'Alpha']);
     await page.getByRole('button', { name: 'clips', exact: true }).click();
     await page.getByText('clip-10').waitFor();
@@ -139,7 +130,7 @@ test.serial('names are sorted as people do, and all of a directory is selected',
     await page.keyboard.press('Control+A'); // as with Caps Lock
     await page.getByText('All of the directory is selected').waitFor();
     await page.getByText('10,500 entries').waitFor();
-    await page.getByRole('navigation', { name: 'Path' }).getByText('home').click();
+    await page.getByRole('navigation', { name: 'Path' }).getByText('tree').click();
     await page.getByRole('button', { name: 'Taxes', exact: true }).click();
     await page.getByText('‹U+0020›blank‹U+0020›').waitFor();
   });
@@ -149,7 +140,7 @@ test.serial(
   'a search takes words in any order and letters of any size, and has limits',
   async (t) => {
     const { store, source } = await makeLab(t);
-    await withPage(t, { browser, store }, async (page) => {
+    await withPage(t, { browser: browser(), store }, async (page) => {
       await page.getByRole('button', { name: 'Taxes', exact: true }).click();
       const search = page.getByRole('searchbox');
       for (const [text, found] of [
@@ -203,7 +194,7 @@ test.serial(
     fs.rmSync(path.join(source, 'Alpha'));
     await backup();
     const expected = /status of 404|ERR_FAILED/;
-    await withPage(t, { browser, store, expected }, async (page) => {
+    await withPage(t, { browser: browser(), store, expected }, async (page) => {
       await page.locator('.set', { hasText: 'set 1' }).click();
       await page.getByRole('button', { name: 'Alpha', exact: true }).waitFor();
       await page.getByRole('button', { name: 'Restore …' }).click();
@@ -233,12 +224,12 @@ test.serial(
 test.serial(
   'a restore goes on without its dialog, is seen after a reload, and is dismissed',
   async (t) => {
-    const { store, source, backup, base } = await makeLab(t);
+    const { at, store, source, backup } = await makeLab(t);
     const whole = noise('restored', 40 << 20);
     fs.writeFileSync(path.join(source, 'clips', 'film'), whole);
     await backup();
-    const out = path.join(base, 'out');
-    await withPage(t, { browser, store }, async (page) => {
+    const out = at('out');
+    await withPage(t, { browser: browser(), store }, async (page) => {
       await page.getByRole('button', { name: 'clips', exact: true }).click();
       await page.getByText('clip-10').waitFor();
       const dialog = page.getByRole('dialog');
@@ -281,7 +272,7 @@ test.serial('damage that a download or a restore meets stays in sight', async (t
   const spoilt = fs.openSync(object, 'r+');
   fs.writeSync(spoilt, 'spoilt', LARGE_BYTES / 2);
   fs.closeSync(spoilt);
-  await withPage(t, { browser, store, expected: /status of 500|ERR_/ }, async (page) => {
+  await withPage(t, { browser: browser(), store, expected: /status of 500|ERR_/ }, async (page) => {
     await page.getByRole('button', { name: 'clips', exact: true }).click();
     await page.getByRole('button', { name: 'film', exact: true }).click();
     await page.locator('.details').getByRole('link', { name: 'Download' }).click();

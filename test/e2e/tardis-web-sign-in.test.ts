@@ -7,9 +7,9 @@ import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
 import { leaveOut } from '../helpers/left-out.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { file } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -21,16 +21,14 @@ const PHONE = { width: 390, height: 844 };
 
 /** Makes a store, and a state directory of its own. */
 async function makeLab(t: ExecutionContext) {
-  const base = scratchInMemory(t);
-  const [store, source, secret] = ['store', 'tree', 'secret'].map((name) => path.join(base, name));
-  fs.mkdirSync(store!);
-  makeTree(source!, [file('letter.txt', 'one\n')]);
-  fs.writeFileSync(secret!, `${PASSWORD}\n`, { mode: 0o600 });
-  const place = ['-D', store!, '-C', 'me'];
-  await succeed('tardis', [...place, '--local', '--create', source!]);
-  const env = { XDG_STATE_HOME: path.join(base, 'state'), XDG_CONFIG_HOME: path.join(base, 'own') };
-  await succeed('tardis-web', [...place, '--newpassword-file', secret!], { env });
-  return { store: store!, place, env };
+  const { at, place, source, store } = lab(t, [file('letter.txt', 'one\n')]);
+  const secret = at('secret');
+  fs.mkdirSync(store);
+  fs.writeFileSync(secret, `${PASSWORD}\n`, { mode: 0o600 });
+  await succeed('tardis', [...place, '--local', '--create', source]);
+  const env = { XDG_STATE_HOME: at('state'), XDG_CONFIG_HOME: at('own') };
+  await succeed('tardis-web', [...place, '--newpassword-file', secret], { env });
+  return { store, place, env };
 }
 
 interface Given {

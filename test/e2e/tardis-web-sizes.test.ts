@@ -5,8 +5,8 @@ import path from 'node:path';
 import test from 'ava';
 import { openBrowser, withPage } from '../helpers/browser.js';
 import { backupsRunHere, poolsStayAway, succeed } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree, noise } from '../helpers/tree.js';
+import { dir, file, noise } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -14,15 +14,13 @@ poolsStayAway();
 test('which folder grows takes four clicks, and any two backups are compared', async (t) => {
   const browser = await openBrowser();
   t.teardown(() => browser?.close());
-  const base = scratchInMemory(t);
-  const [store, source] = [path.join(base, 'store'), path.join(base, 'home')];
-  makeTree(source, [
+  const { place, source, store } = lab(t, [
     dir('films', [file('old', noise(1, 300_000))]),
     dir('mail', [dir('box', [file('letters', noise(2, 10_000))])]),
     file('note', 'first'),
   ]);
   const run = (...more: string[]): Promise<unknown> =>
-    succeed('tardis', ['-D', store, '-C', 'me', '--local', ...more, source]);
+    succeed('tardis', [...place, '--local', ...more, source]);
   await run('--create');
   fs.writeFileSync(path.join(source, 'note'), 'second');
   await run();

@@ -3,8 +3,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import type { Browser, Locator, Page } from 'playwright-core';
-import { openBrowser, withPage } from '../helpers/browser.js';
+import type { Locator, Page } from 'playwright-core';
+import { withPage, browserOf } from '../helpers/browser.js';
 import { commandsAreProcesses, succeed } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
@@ -15,13 +15,7 @@ const MOST_CLICKS = 4;
 /** The timer of the machine, which a change of the set-up would change. */
 const TIMER = '/etc/systemd/system/tardis-backup.timer';
 
-let browser: Browser | undefined;
-
-test.before(async () => {
-  browser = await openBrowser();
-});
-
-test.after.always(() => browser?.close());
+const browser = browserOf(test);
 
 /** Hands of a user: clicks, and choices from a list, are counted; typed text is not. */
 class Hands {
@@ -311,7 +305,7 @@ test('everyday tasks take four clicks at most', async (t) => {
       t.log(`left out, since this machine is backed up by a timer of setup: ${name}`);
       continue;
     }
-    await withPage(t, { browser, store, options }, async (page) => {
+    await withPage(t, { browser: browser(), store, options }, async (page) => {
       const hands = new Hands(page);
       await page.getByRole('button', { name: 'docs', exact: true }).waitFor();
       const beganMs = performance.now();

@@ -9,6 +9,7 @@ import { run, Running, succeed, backupsRunHere, poolsStayAway } from '../helpers
 import { lab, restoredBy } from '../helpers/lab.js';
 import { noise } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
+import { spoilContent } from '../helpers/rot.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -64,10 +65,7 @@ test('a request that fails is logged, with its call stack if LogExceptions is se
   const { store, source } = lab(t);
   fs.writeFileSync(path.join(source, 'letter.txt'), noise(1, 5000));
   await succeed('tardis', ['-D', store, '-C', 'me', '--local', '--create', source]);
-  const pack = path.join(store, 'me/packs', fs.readdirSync(path.join(store, 'me/packs'))[0]!);
-  const bytes = fs.readFileSync(pack);
-  bytes.fill(0, bytes.indexOf(noise(1, 5000).subarray(0, 100)), bytes.length);
-  fs.writeFileSync(pack, bytes);
+  spoilContent(path.join(store, 'me/packs'), noise(1, 5000));
   const bearer = bearerOf(await tokenOf(store, 'me', 'list,read'));
   const file = encodeURIComponent(path.join(source, 'letter.txt'));
   for (const [words, hasStack] of [

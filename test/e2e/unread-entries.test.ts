@@ -7,8 +7,8 @@ import { nodeSystem } from '../../src/system/index.js';
 import { exited } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { withHistory } from '../helpers/inline.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, isRoot, makeTree } from '../helpers/tree.js';
+import { dir, file, isRoot } from '../helpers/tree.js';
+import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 
@@ -28,10 +28,12 @@ async function ordinary(t: ExecutionContext): Promise<{ readonly uid?: number } 
 async function made(t: ExecutionContext, password?: string) {
   const user = await ordinary(t);
   if (user === undefined) return undefined;
-  const top = scratchInMemory(t);
-  const at = (name: string): string => path.join(top, name);
-  const tree = at('tree');
-  makeTree(tree, [
+  const {
+    at,
+    home,
+    place,
+    source: tree,
+  } = lab(t, [
     file('sound', 'sound'),
     file('old', 'first'),
     dir('closed', [file('inside', 'inside')]),
@@ -39,13 +41,13 @@ async function made(t: ExecutionContext, password?: string) {
   ]);
   const secret = at('secret');
   if (password !== undefined) fs.writeFileSync(secret, password);
-  const own = ['-D', at('store'), '-C', 'me', ...(password === undefined ? [] : ['-F', secret])];
+  const own = [...place, ...(password === undefined ? [] : ['-F', secret])];
   if (isRoot) {
     for (const name of ['', 'tree/old', 'tree/closed', 'tree', ...(password ? ['secret'] : [])]) {
       fs.chownSync(at(name), NOBODY, NOBODY);
     }
   }
-  const env = { HOME: top };
+  const env = { HOME: home };
   await succeed('tardis', [...own, '--local', '--create', tree], { ...user, env });
   fs.writeFileSync(path.join(tree, 'old'), 'second');
   fs.writeFileSync(path.join(tree, 'new'), 'new', { mode: 0 });
@@ -169,18 +171,17 @@ for (const [what, password] of [
   test(`to its owner, a closed directory that no backup of ${what} client could list is named once, and nothing earlier is promised`, async (t) => {
     const user = await ordinary(t);
     if (user === undefined) return;
-    const top = scratchInMemory(t);
-    const [tree, env] = [path.join(top, 'tree'), { HOME: top }];
-    makeTree(tree, [file('sound', 'sound'), dir('closed', [file('inside', 'inside')])]);
+    const made = lab(t, [file('sound', 'sound'), dir('closed', [file('inside', 'inside')])]);
+    const { at, source: tree } = made;
+    const env = { HOME: made.home };
     fs.chmodSync(path.join(tree, 'closed'), 0);
     if (isRoot)
-      for (const name of ['', 'tree', 'tree/closed'])
-        fs.chownSync(path.join(top, name), NOBODY, NOBODY);
-    const own = ['-D', path.join(top, 'store'), '-C', 'me', ...password];
+      for (const name of ['', 'tree', 'tree/closed']) fs.chownSync(at(name), NOBODY, NOBODY);
+    const own = [...made.place, ...password];
     const cases: readonly (readonly ['tardis' | 'regenerate' | 'lstardis', ...string[]])[] = [
       ['tardis', '--local', '--create', tree],
-      ['regenerate', '-o', path.join(top, 'out'), tree],
-      ['regenerate', '--tar', path.join(top, 'tar'), tree],
+      ['regenerate', '-o', at('out'), tree],
+      ['regenerate', '--tar', at('tar'), tree],
       ['lstardis', tree],
       ['lstardis', '--recurse', tree],
       ['lstardis', path.join(tree, 'closed')],

@@ -17,15 +17,13 @@ import {
 } from '../helpers/commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { ownState } from '../helpers/scratch.js';
 import { isRoot } from '../helpers/tree.js';
 
 backupsRunHere();
 poolsStayAway();
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 const SETS = 4;
 const FOUND = 3;

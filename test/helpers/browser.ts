@@ -4,6 +4,7 @@ import type { ExecutionContext } from 'ava';
 import { type Browser, chromium, type Page } from 'playwright-core';
 import type { CommandOptions } from './commands.js';
 import { leaveOut } from './left-out.js';
+import type { FileHooks } from './scratch.js';
 import { WebDoor } from './web-door.js';
 
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -16,6 +17,16 @@ export async function openBrowser(): Promise<Browser | undefined> {
   if (executablePath === undefined) return undefined;
   // Root cannot use Chromium's own sandbox; all that it opens is the page of the test.
   return chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-dev-shm-usage'] });
+}
+
+/** Opens one browser for all tests of a file. Returns a function that returns it; undefined if this machine has none. */
+export function browserOf(test: FileHooks): () => Browser | undefined {
+  let browser: Browser | undefined;
+  test.before(async () => {
+    browser = await openBrowser();
+  });
+  test.after.always(async () => browser?.close());
+  return () => browser;
 }
 
 /** A page, and everything that went wrong in it: errors of scripts, and requests to other hosts. */

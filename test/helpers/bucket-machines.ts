@@ -98,7 +98,7 @@ export class BucketMachine {
 }
 
 /** Faults of requests: of one, or of all from that one on; `applied` ones take effect before they fail. */
-export const REQUEST_FAULTS = ['refused', 'applied', 'once', 'end', 'end, applied'] as const;
+export const REQUEST_FAULTS = ['once', 'once, applied', 'end', 'end, applied'] as const;
 
 /** Returns a function that lets requests fail with a fault at the request `number`, and the count of all requests. */
 export function failingAt(
@@ -106,7 +106,7 @@ export function failingAt(
   number: number,
 ): { readonly before: BeforeRequest; count(): number } {
   let count = 0;
-  const isEnd = fault.startsWith('end') || fault === 'applied';
+  const isEnd = fault.startsWith('end');
   return {
     before: (_kind, _name, apply) => {
       count += 1;

@@ -2,12 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { crc32 } from 'node:zlib';
-import {
-  Access,
-  type History,
-  openLocalHistory,
-  unsealedHistory,
-} from '../../src/history/index.js';
+import { Access, openLocalHistory, unsealedHistory } from '../../src/history/index.js';
 import type { Keyring } from '../../src/crypto/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import { ContentReader } from '../../src/restore/index.js';
@@ -25,7 +20,7 @@ import {
   type CheckResult,
   type Finding,
 } from '../../src/maintenance/check/index.js';
-import { type Place, SMALL_STORE } from './inline.js';
+import { entriesOf, type Place, SMALL_STORE } from './inline.js';
 import { keysIn, ringOf } from './rewrites.js';
 
 type Random = ReturnType<typeof seededRandom>;
@@ -84,37 +79,16 @@ export async function contentsOf(
   const found = new Map<string, string>();
   try {
     for (const { set } of await history.sets()) {
-      for (const root of await history.roots(set)) {
-        const top = await history.find(root.path, set);
-        if (top?.childId !== undefined) {
-          await below(history, reader, set, root.path.toString('latin1'), top.childId, found);
-        }
+      for await (const [name, entry] of entriesOf(history, set)) {
+        if (entry.childId !== undefined || entry.contentId === undefined) continue;
+        const [pieces] = await history.locate([entry]);
+        found.set(`${set} ${name}`, pieces === undefined ? 'lost' : await hashOf(reader, pieces));
       }
     }
     return found;
   } finally {
     reader.close();
     history.close();
-  }
-}
-
-async function below(
-  history: History,
-  reader: ContentReader,
-  set: number,
-  at: string,
-  directory: number,
-  found: Map<string, string>,
-): Promise<void> {
-  const page = { directory, set, after: Buffer.alloc(0), limit: 1e5, withDigests: true };
-  for (const entry of await history.list(page)) {
-    const name = `${at}/${entry.name.toString('latin1')}`;
-    if (entry.childId !== undefined) {
-      await below(history, reader, set, name, entry.childId, found);
-    } else if (entry.contentId !== undefined) {
-      const [pieces] = await history.locate([entry]);
-      found.set(`${set} ${name}`, pieces === undefined ? 'lost' : await hashOf(reader, pieces));
-    }
   }
 }
 

@@ -34,7 +34,7 @@ import {
 } from './inline.js';
 import { here } from './kinds.js';
 import { giveKeys, PASSWORD } from './rewrites.js';
-import { makeScratch, removeScratch } from './scratch.js';
+import { type FileHooks, makeScratch, removeScratch } from './scratch.js';
 import { pipedAddress } from './ssh.js';
 import { dir, file, hardlink, makeTree, noise, sparse, symlink, text } from './tree.js';
 import { deleteInline } from './garbage.js';
@@ -203,6 +203,28 @@ async function markAndSet(place: Place, keyring: Keyring | undefined): Promise<v
 export async function removeHistoryLab(lab: HistoryLab): Promise<void> {
   await lab.daemon.stop();
   removeScratch(lab.home);
+}
+
+/**
+ * Makes a lab before the tests of a file, and removes it after them: what it returns has no properties until then.
+ * `serve` starts what serves the lab, and returns what stops it.
+ */
+export function historyLabFor(
+  test: FileHooks,
+  isEncrypting: boolean,
+  serve: (lab: HistoryLab) => Promise<() => Promise<void>> = async () => async () => undefined,
+): HistoryLab {
+  const lab = {} as HistoryLab;
+  let stop: (() => Promise<void>) | undefined;
+  test.before(async () => {
+    Object.assign(lab, await makeHistoryLab(isEncrypting));
+    stop = await serve(lab);
+  });
+  test.after.always(async () => {
+    await stop?.();
+    await removeHistoryLab(lab);
+  });
+  return lab;
 }
 
 /** Opens the store itself, with the client's keys if it encrypts. */

@@ -356,39 +356,46 @@ export async function historyOf(history: History, contentOf: Described): Promise
     for (const { isGroup, id, name } of await history.owners(set.set)) {
       lines.push(`owner ${isGroup} ${id} ${name.toString('latin1')}`);
     }
-    for (const root of await history.roots(set.set)) {
-      const top = await history.find(root.path, set.set);
-      if (top === undefined) continue;
-      const path = root.path.toString('latin1');
-      lines.push(...(await report(history, set.set, path, top, contentOf)));
+    for await (const [name, entry] of entriesOf(history, set.set)) {
+      const { firstSet, lastSet, linkTarget, attributes } = entry;
+      // Left out: numbers of rows in this catalog, and flags, which no record contains.
+      const { type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode } = entry;
+      const shown = [
+        [type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode, entry.device],
+        [await contentOf(entry), linkTarget?.toString('latin1'), attributes?.toString('hex')],
+        [firstSet, lastSet],
+      ].join();
+      lines.push(`${set.set} ${name} ${shown}`);
     }
   }
   return lines;
 }
 
-async function report(
+/** Yields the path (bytes as latin1) of each root of a set, and of all that is below it, with its entry. */
+export async function* entriesOf(
+  history: History,
+  set: number,
+): AsyncGenerator<[path: string, entry: HistoryEntry]> {
+  for (const { path } of await history.roots(set)) {
+    const top = await history.find(path, set);
+    if (top !== undefined) yield* entriesFrom(history, set, path.toString('latin1'), top);
+  }
+}
+
+/** Yields an entry and all that is below it, each directory before what is in it. */
+export async function* entriesFrom(
   history: History,
   set: number,
   at: string,
   entry: HistoryEntry,
-  contentOf: Described,
-): Promise<string[]> {
-  // Left out: numbers of rows in this catalog, and flags, which no record contains.
-  const { type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode } = entry;
-  const { device, linkTarget, attributes, firstSet, lastSet, childId } = entry;
-  const shown = [
-    [type, permissions, uid, gid, linkCount, sizeBytes, mtimeNs, ctimeNs, inode, device],
-    [await contentOf(entry), linkTarget?.toString('latin1'), attributes?.toString('hex')],
-    [firstSet, lastSet],
-  ].join();
-  const lines = [`${set} ${at} ${shown}`];
-  if (childId === undefined) return lines;
-  const page = { directory: childId, set, after: Buffer.alloc(0), limit: 1e5, withDigests: true };
-  for (const child of await history.list(page)) {
+): AsyncGenerator<[path: string, entry: HistoryEntry]> {
+  yield [at, entry];
+  if (entry.childId === undefined) return;
+  const page = { directory: entry.childId, set, after: Buffer.alloc(0), limit: 1e5 };
+  for (const child of await history.list({ ...page, withDigests: true })) {
     const below = `${at}/${child.name.toString('latin1')}`;
-    lines.push(...(await report(history, set, below, child, contentOf)));
+    yield* entriesFrom(history, set, below, child);
   }
-  return lines;
 }
 
 async function within<T>(work: Promise<T>, what: string): Promise<T> {

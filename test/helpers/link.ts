@@ -1,8 +1,9 @@
 /**
  * A link between a client and a server in this process. It can delay, cut after a number of bytes in either
- * direction, stall, and replay recorded bytes to a server. All of it follows from a seed; TEST_SEED replays one.
+ * direction or at the next bytes of a client, stall, and replay recorded bytes to a server. All of it follows from a seed; TEST_SEED replays one.
  */
 import net from 'node:net';
+import type { ExecutionContext } from 'ava';
 import { seededRandom } from '../support/seeded-random.js';
 import { resetSocket } from '../../bench/proxy.js';
 
@@ -64,6 +65,7 @@ export class Link {
   connections = 0;
   /** Number of connections that were cut. */
   cuts = 0;
+  private cutsToCome = 0;
   private readonly pairs: Pair[] = [];
   private readonly open = new Set<net.Socket>();
   private readonly options: LinkOptions;
@@ -85,6 +87,13 @@ export class Link {
     return link;
   }
 
+  /** Starts a link to a port of this machine; it is closed when the test is over. */
+  static async during(t: Pick<ExecutionContext, 'teardown'>, port: number): Promise<Link> {
+    const link = await Link.start({ port: () => port });
+    t.teardown(() => link.close());
+    return link;
+  }
+
   get port(): number {
     return (this.listener.address() as net.AddressInfo).port;
   }
@@ -93,6 +102,11 @@ export class Link {
   cut(): void {
     for (const socket of this.open) resetSocket(socket);
     this.cuts += 1;
+  }
+
+  /** Ends a connection at the next bytes of its client, before the server gets them; so many times. */
+  cutNext(times = 1): void {
+    this.cutsToCome = times;
   }
 
   /** Stops forwarding on all connections without closing them; new ones are accepted. */
@@ -155,6 +169,13 @@ export class Link {
     let isMet = false;
     from.on('data', (bytes: Buffer) => {
       if (isMet) return;
+      if (way === 'to-server' && this.cutsToCome > 0) {
+        isMet = true;
+        this.cutsToCome -= 1;
+        this.cuts += 1;
+        this.end(pair, 'end');
+        return;
+      }
       const mine = fate?.way === way ? fate : undefined;
       const fits = mine === undefined ? bytes : bytes.subarray(0, mine.afterBytes - passed);
       passed += fits.length;

@@ -1,22 +1,16 @@
 /** Helpers that the tests of the native addon and of its reference share. */
 import { spawnSync } from 'node:child_process';
-import { createHash, randomBytes } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
-import {
-  decodeRow,
-  EntryType,
-  type Entry,
-  encodeRow,
-  forEachRow,
-  RowReader,
-} from '../../src/model/index.js';
+import { EntryType, type Entry } from '../../src/model/index.js';
 import { createFallback } from './native-reference.js';
 import { loadNative, type NativeCalls } from '../../src/system/native.js';
 import type { NativeForms } from '../support/native-forms.js';
+import { rowOf } from './rows.js';
 
 export const native = loadNative() as NativeCalls & NativeForms;
 export const fallback = createFallback();
@@ -29,37 +23,9 @@ export function openFolder(t: ExecutionContext, folder: string): number {
   return fd;
 }
 
-export function entriesOf(rows: Buffer): Entry[] {
-  const reader = new RowReader(rows);
-  const entries: Entry[] = [];
-  forEachRow(reader, (at) => entries.push(decodeRow(reader, at)));
-  return entries;
-}
-
-export function sha256(data: Uint8Array): Buffer {
-  return createHash('sha256').update(data).digest();
-}
-
 export function rowLike(changes: Partial<Entry> = {}): Buffer {
-  return encodeRow({
-    name: Buffer.from('row'),
-    type: EntryType.file,
-    flags: 0,
-    permissions: 0o640,
-    uid: process.getuid!(),
-    gid: process.getgid!(),
-    linkCount: 1,
-    sizeBytes: 0,
-    mtimeNs: 1_700_000_000_123_456_789n,
-    ctimeNs: 0n,
-    birthTimeNs: 0n,
-    inode: 0n,
-    device: 0n,
-    digest: undefined,
-    linkTarget: undefined,
-    attributes: undefined,
-    ...changes,
-  });
+  const owners = { uid: process.getuid!(), gid: process.getgid!() };
+  return rowOf('row', { permissions: 0o640, ...owners, ...changes });
 }
 
 /** Returns the properties of an error that callers use. */

@@ -1,9 +1,11 @@
 /** Trees of generated names, of every kind of entry, for tests that compare two readers of one tree. */
 import { seededRandom } from '../support/seeded-random.js';
+import { here } from './kinds.js';
 import {
   dir,
   file,
   hardlink,
+  isRoot,
   type Metadata,
   type Name,
   node,
@@ -14,11 +16,14 @@ import {
   type TreeNode,
 } from './tree.js';
 
-const MAX_DEPTH = 6;
+const MAX_DEPTH = 12;
 const MAX_IN_DIRECTORY = 400;
 const LARGE_BYTES = 300_000;
 const NAME_MAX = 255;
 const SLASH = 0x2f;
+/** Seconds at which a clock or a format may turn over. */
+const EXTREME_SECONDS = [0, -1, 1, 2 ** 31, -(2 ** 31), 4e9] as const;
+const MAX_OWNERS = 70_000;
 
 export type Choose = (limit: number) => number;
 
@@ -84,8 +89,9 @@ class Maker {
 
   private bytesOfName(): Buffer {
     const { choose } = this;
-    const length = 1 + choose(choose(30) === 0 ? NAME_MAX : 20);
-    switch (choose(4)) {
+    const isLong = choose(30) === 0;
+    const length = isLong && choose(3) === 0 ? NAME_MAX : 1 + choose(isLong ? NAME_MAX : 20);
+    switch (choose(5)) {
       case 0:
         return Buffer.from(
           Array.from({ length }, () => 'aAzZ09 ._-#~\n\\"\'*'[choose(16)]!).join(''),
@@ -94,6 +100,8 @@ class Maker {
         return Buffer.from('äöß€語🙂é'.repeat(NAME_MAX).slice(0, Math.ceil(length / 5)));
       case 2:
         return Buffer.from(`file ${choose(1 << 30)}.txt`);
+      case 3: // control characters and blanks, which trouble shells and terminals
+        return Buffer.from(Array.from({ length }, () => 1 + choose(32)));
       default:
         return Buffer.from(Array.from({ length }, () => 1 + choose(255))).map((byte) =>
           byte === SLASH ? 0xff : byte,
@@ -103,10 +111,24 @@ class Maker {
 
   private metadata(): Metadata {
     const { choose } = this;
-    const secondsOnly = choose(1 << 30) - (choose(4) === 0 ? 1 << 30 : 0);
-    const mtimeNs = BigInt(secondsOnly) * 1_000_000_000n + BigInt(choose(1_000_000_000));
-    const metadata = { mtimeNs, uid: choose(3), gid: choose(3), mode: choose(0o7777) | 0o100 };
-    return choose(6) === 0 ? { ...metadata, attributes: this.attributes() } : metadata;
+    const mtimeNs = BigInt(this.seconds()) * 1_000_000_000n + BigInt(choose(1_000_000_000));
+    const owners = isRoot ? { uid: this.owner(), gid: this.owner() } : {};
+    // The user who runs the test must be able to read a file, and to enter a directory and delete it.
+    const mode = choose(0o10000) | (isRoot ? 0o100 : 0o700);
+    const metadata = { mtimeNs, ...owners, mode };
+    return here.attributes && choose(6) === 0
+      ? { ...metadata, attributes: this.attributes() }
+      : metadata;
+  }
+
+  private seconds(): number {
+    const { choose } = this;
+    if (choose(3) === 0) return EXTREME_SECONDS[choose(EXTREME_SECONDS.length)]!;
+    return choose(1 << 30) - (choose(4) === 0 ? 1 << 30 : 0);
+  }
+
+  private owner(): number {
+    return this.choose(this.choose(2) === 0 ? 3 : MAX_OWNERS);
   }
 
   private attributes(): Record<string, Buffer> {
@@ -115,7 +137,7 @@ class Maker {
     return {
       'user.a': value,
       'user.with a long name': value,
-      ...(this.choose(3) === 0 ? acl : {}),
+      ...(here.acls && this.choose(3) === 0 ? acl : {}),
     };
   }
 
@@ -129,6 +151,7 @@ class Maker {
       case 1:
         return node(name, choose(2) === 0 ? 'fifo' : 'socket', plain);
       case 2:
+        if (!isRoot) return node(name, 'fifo', plain);
         return node(
           name,
           choose(2) === 0 ? 'characterDevice' : 'blockDevice',
@@ -137,8 +160,10 @@ class Maker {
         );
       case 3: {
         const bytes = noise(choose(1000), 1 + choose(5000));
-        const sizeBytes = (2 + choose(20)) << 20;
-        return sparse(name, sizeBytes, [[choose(1 << 20), bytes]], metadata);
+        // Few are large: they are read, too, with their holes.
+        const isLarge = choose(4) === 0;
+        const sizeBytes = isLarge ? (2 + choose(20)) << 20 : 10_000 + choose(LARGE_BYTES);
+        return sparse(name, sizeBytes, [[choose(isLarge ? 1 << 20 : 5000), bytes]], metadata);
       }
       case 4: {
         const to = this.files[choose(Math.max(1, this.files.length))];

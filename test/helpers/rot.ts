@@ -1,4 +1,4 @@
-/** Flips bits as a failing disk would: in a row of a catalog, or at a position of a file. */
+/** Damages data as a failing disk would: in a row of a catalog, at a position of a file, or in a stored content. */
 import fs from 'node:fs';
 import path from 'node:path';
 import { nodeSystem } from '../../src/system/index.js';
@@ -8,6 +8,24 @@ export function flipAt(file: string, at: number, bit = 0): void {
   const bytes = fs.readFileSync(file);
   bytes[at]! ^= 1 << bit;
   fs.writeFileSync(file, bytes);
+}
+
+/** Overwrites part of a content wherever it is stored below a directory. Returns a function that puts it back. */
+export function spoilContent(directory: string, part: Buffer): () => void {
+  const sound = new Map<string, Buffer>();
+  for (const name of fs.readdirSync(directory, { recursive: true, encoding: 'utf8' })) {
+    const file = path.join(directory, name);
+    if (!fs.statSync(file).isFile()) continue;
+    const bytes = fs.readFileSync(file);
+    const at = bytes.indexOf(part);
+    if (at < 0) continue;
+    sound.set(file, Buffer.from(bytes));
+    fs.writeFileSync(file, bytes.fill(0, at, at + part.length));
+  }
+  if (sound.size === 0) throw new Error(`no file of ${directory} has the content`);
+  return () => {
+    for (const [file, bytes] of sound) fs.writeFileSync(file, bytes);
+  };
 }
 
 /** Returns blobs of the catalog of the client "me", selected by a query for one column. */

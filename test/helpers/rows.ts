@@ -1,12 +1,14 @@
 /** Entries and rows for tests. */
 import { createHash } from 'node:crypto';
 import * as fc from 'fast-check';
+import type { HistoryEntry } from '../../src/history/index.js';
 import {
   decodeRow,
   type Entry,
   EntryType,
   encodeRow,
   forEachRow,
+  metadataOf,
   packAttributes,
   RowReader,
 } from '../../src/model/index.js';
@@ -36,6 +38,20 @@ export function entryOf(name: string | Buffer, changes: Partial<Entry> = {}): En
     attributes: undefined,
     ...changes,
   };
+}
+
+/** Returns an entry as a history gives it: one of directory 1, unless the changes override that. */
+export function historyEntryOf(name: string, changes: Partial<HistoryEntry> = {}): HistoryEntry {
+  const entry = {
+    ...entryOf(name),
+    directory: 1,
+    firstSet: 1,
+    lastSet: undefined,
+    contentId: undefined,
+    childId: undefined,
+    ...changes,
+  };
+  return { ...entry, metadata: Buffer.from(metadataOf(new RowReader(encodeRow(entry)), 0)) };
 }
 
 export function rowOf(name: string | Buffer, changes: Partial<Entry> = {}): Buffer {

@@ -37,6 +37,20 @@ export function makeScratch(): string {
   return makeIn(memoryFolder());
 }
 
+/** The hooks of a file of tests: its `test`. */
+export interface FileHooks {
+  readonly before: (hook: () => Promise<void>) => void;
+  readonly after: { readonly always: (hook: () => void | Promise<void>) => void };
+}
+
+/** Gives this process a state directory of its own until all tests of the file are over, and returns its path. */
+export function ownState(test: Pick<FileHooks, 'after'>): string {
+  const state = makeScratch();
+  process.env['XDG_STATE_HOME'] = state;
+  test.after.always(() => removeScratch(state));
+  return state;
+}
+
 /**
  * Deletes a folder and all that is in it. `rm` deletes what Node.js cannot: names that are not UTF-8, paths longer than the
  * system accepts at once. To start it for each folder would take a fifth of the time of a run of small tests, because the

@@ -9,11 +9,9 @@ import {
 } from '../../src/history/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { lived } from '../helpers/lived-store.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { ownState } from '../helpers/scratch.js';
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 test('a backup that ends while a reader compares the store with the memory rolls nothing back', async (t) => {
   const { place, keyring } = await lived(t, true);

@@ -21,7 +21,7 @@ import {
 import { greet, Login } from '../../src/transport/login/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { copyOut, spoilt } from '../helpers/copied-history.js';
-import { cutRelay } from '../helpers/cut-relay.js';
+import { Link } from '../helpers/link.js';
 import { checkInline } from '../helpers/damage.js';
 import { type Look, lookAt } from '../helpers/damage-look.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
@@ -97,7 +97,7 @@ for (const isEncrypting of [false, true]) {
     async (t) => {
       const { lab, look } = labs.get(isEncrypting)!;
       const { place, port } = await target(t);
-      const relay = await cutRelay(t, port);
+      const relay = await Link.during(t, port);
       let [requested, cuts] = [0, 0];
       const step = (): void => {
         requested += 1;
@@ -126,7 +126,10 @@ for (const isEncrypting of [false, true]) {
       const to = { kind: 'tcp', host: '127.0.0.1', port: relay.port } as const;
       const patience = { forMs: 600_000, firstWaitMs: 1 };
       await copyOut({ place: lab.place, to }, { create: true, wrap, patience });
-      t.true(cuts > 2 && relay.made > cuts, `${cuts} cuts, ${relay.made} connections`);
+      t.true(
+        cuts > 2 && relay.connections > cuts,
+        `${cuts} cuts, ${relay.connections} connections`,
+      );
       t.deepEqual(await lookAt(place, lab.keyring), look);
     },
   );

@@ -7,7 +7,7 @@ import type { Daemon } from '../../src/server/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { copyFromServer, type CopyOptions, copyOut } from '../helpers/copied-history.js';
 import { lookAt } from '../helpers/damage-look.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
+import { historyLabFor } from '../helpers/history-lab.js';
 import { machine } from '../helpers/history-in-bucket.js';
 import { backupInline, inlineSystem, type Place, startInline } from '../helpers/inline.js';
 import { PASSWORD } from '../helpers/rewrites.js';
@@ -16,13 +16,7 @@ import { file, makeTree, text } from '../helpers/tree.js';
 import { deleteInline } from '../helpers/garbage.js';
 import type { Objects } from '../support/memory-object-store.js';
 
-const labs: HistoryLab[] = [];
-test.before(async () => {
-  labs.push(await makeHistoryLab(false));
-});
-test.after.always(async () => {
-  for (const lab of labs) await removeHistoryLab(lab);
-});
+const lab = historyLabFor(test, false);
 
 interface Lab {
   readonly home: string;
@@ -41,7 +35,7 @@ async function start(t: ExecutionContext): Promise<Lab> {
     store: path.join(home, name),
     client: 'me',
   })) as [Place, Place];
-  fs.cpSync(labs[0]!.place.store, source.store, { recursive: true });
+  fs.cpSync(lab.place.store, source.store, { recursive: true });
   const daemon = await startInline(inlineSystem(), source.store);
   t.teardown(() => daemon.stop());
   const offered: number[] = [];
@@ -121,7 +115,7 @@ test('an offer without a catalog counts only in the state that is known', async 
   t.is(await code({ point: 'x'.repeat(8) }), 'PROTOCOL_VIOLATION');
   t.is(await code({ clientId: 'f'.repeat(32) }), 'PROTOCOL_VIOLATION');
   t.is(await code({}), undefined);
-  t.deepEqual(await lookAt(copy, undefined), await lookAt(labs[0]!.place, undefined));
+  t.deepEqual(await lookAt(copy, undefined), await lookAt(lab.place, undefined));
 });
 
 test('a copy to a bucket with nothing new writes nothing there', async (t) => {

@@ -8,7 +8,7 @@ import { TardisError } from '../../src/errors/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { copyFromServer, type CopyOptions, spoilt } from '../helpers/copied-history.js';
-import { cutRelay } from '../helpers/cut-relay.js';
+import { Link } from '../helpers/link.js';
 import { checkInline, keyringOfPlace } from '../helpers/damage.js';
 import { type Look, lookAt } from '../helpers/damage-look.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
@@ -112,7 +112,7 @@ for (const isEncrypting of [false, true]) {
       const place = { store: path.join(scratchInMemory(t), 'copy'), client: 'me' };
       if (lab.daemon.address.kind !== 'tcp')
         throw new Error('the server of the lab listens on TCP');
-      const relay = await cutRelay(t, lab.daemon.address.port);
+      const relay = await Link.during(t, lab.daemon.address.port);
       let [pieces, reads] = [0, 0];
       const wrap = (feed: CopyFeed): CopyFeed => ({
         ...feed,
@@ -134,7 +134,7 @@ for (const isEncrypting of [false, true]) {
       const patience = { forMs: 600_000, firstWaitMs: 1 };
       const { sets } = await copyFromServer(address, place, { wrap, patience });
       t.deepEqual(sets, SETS);
-      t.is(relay.made, 3);
+      t.is(relay.connections, 3);
       t.true(pieces > 1, 'the piece was requested again');
       t.deepEqual(await lookAt(place, lab.keyring), look);
     },

@@ -1,39 +1,15 @@
 /** Node ids, attributes and the table of directories: the numbers that the kernel gets. */
 import test from 'ava';
 import type { HistoryEntry } from '../../src/history/index.js';
-import { encodeRow, EntryType, metadataOf, RowReader } from '../../src/model/index.js';
+import { EntryType } from '../../src/model/index.js';
 import { DirectoryTable, nodeHigh, nodeLow, packPage, placeOfNode } from '../../src/mount/index.js';
+import { historyEntryOf } from '../helpers/rows.js';
 
 /** Offset of the attributes in a struct fuse_entry_out. */
 const ATTRIBUTES_AT = 40;
 
-function entryWith(over: Partial<HistoryEntry>): HistoryEntry {
-  const entry = {
-    name: Buffer.from('a'),
-    type: EntryType.file,
-    flags: 0,
-    permissions: 0o644,
-    uid: 1,
-    gid: 2,
-    linkCount: 1,
-    sizeBytes: 5,
-    mtimeNs: 0n,
-    ctimeNs: 0n,
-    birthTimeNs: 0n,
-    inode: 7n,
-    device: 0n,
-    digest: undefined,
-    linkTarget: undefined,
-    attributes: undefined,
-    directory: 1,
-    firstSet: 1,
-    lastSet: undefined,
-    contentId: undefined,
-    childId: undefined,
-    ...over,
-  };
-  return { ...entry, metadata: metadataOf(new RowReader(encodeRow(entry)), 0) };
-}
+const entryWith = (changes: Partial<HistoryEntry>): HistoryEntry =>
+  historyEntryOf('a', { uid: 1, gid: 2, ...changes });
 
 /** Returns the attributes of an entry as a page shows them. */
 function attributeBytes(entry: HistoryEntry): Buffer {

@@ -7,14 +7,7 @@ import {
   type History,
   type HistoryEntry,
 } from '../../src/history/index.js';
-import {
-  encodeRow,
-  EntryType,
-  type EntryTypeNumber,
-  metadataOf,
-  packAttributes,
-  RowReader,
-} from '../../src/model/index.js';
+import { EntryType, type EntryTypeNumber, packAttributes } from '../../src/model/index.js';
 import {
   AttributeUse,
   Errno,
@@ -26,6 +19,7 @@ import {
 } from '../../src/mount/index.js';
 import { nodeSystem, READY_LINKS_BYTES } from '../../src/system/index.js';
 import { RecordDecoder } from '../../src/contents/index.js';
+import { historyEntryOf } from '../helpers/rows.js';
 
 const ROOT = { low: 1, high: 0 };
 const FILES = 5000;
@@ -37,31 +31,8 @@ function entryOf(
   type: EntryTypeNumber,
   more: Partial<HistoryEntry> = {},
 ): HistoryEntry {
-  const entry = {
-    name: Buffer.from(name),
-    type,
-    flags: 0,
-    permissions: 0o755,
-    uid: 0,
-    gid: 0,
-    linkCount: 1,
-    sizeBytes: 0,
-    mtimeNs: 5n,
-    ctimeNs: 6n,
-    birthTimeNs: 0n,
-    inode: 9n,
-    device: 0n,
-    digest: undefined,
-    linkTarget: undefined,
-    attributes: undefined,
-    directory,
-    firstSet: 1,
-    lastSet: undefined,
-    contentId: undefined,
-    childId: undefined,
-    ...more,
-  };
-  return { ...entry, metadata: metadataOf(new RowReader(encodeRow(entry)), 0) };
+  const ofRoot = { permissions: 0o755, uid: 0, gid: 0 };
+  return historyEntryOf(name, { directory, type, ...ofRoot, ...more });
 }
 
 function setOf(set: number, name: string): BackupSet {

@@ -2,42 +2,21 @@
 import test from 'ava';
 import type { History, HistoryEntry } from '../../src/history/index.js';
 import {
-  encodeRow,
   type Entry,
   EntryType,
   METADATA_FLAGS_AT,
-  metadataOf,
   packAttributes,
   RowFlag,
-  RowReader,
 } from '../../src/model/index.js';
 import { deviceIn, Devices, keyOf } from '../../src/restore/index.js';
+import { historyEntryOf } from '../helpers/rows.js';
 
-const BASE: Entry = {
-  name: Buffer.from('name'),
-  type: EntryType.file,
-  flags: 0,
-  permissions: 0o644,
-  uid: 1,
-  gid: 2,
-  linkCount: 2,
-  sizeBytes: 5,
-  mtimeNs: 3n,
-  ctimeNs: 4n,
-  birthTimeNs: 5n,
-  inode: 6n,
-  device: 0n,
-  digest: undefined,
-  linkTarget: undefined,
-  attributes: undefined,
-};
 const LINK = { type: EntryType.symlink, sizeBytes: 0, linkTarget: Buffer.from('to') };
 const NODE = { type: EntryType.blockDevice, sizeBytes: 0, device: 7n };
 
 function entry(more: Partial<Entry & { contentId: number; childId: number }> = {}): HistoryEntry {
-  const { contentId = 9, childId, ...plain } = { ...BASE, ...more };
-  const metadata = Buffer.from(metadataOf(new RowReader(encodeRow(plain)), 0));
-  return { ...plain, metadata, contentId, childId } as unknown as HistoryEntry;
+  const changes = { contentId: 9, linkCount: 2, sizeBytes: 5, ...more };
+  return historyEntryOf('name', changes as Partial<HistoryEntry>);
 }
 
 const key = (more?: Parameters<typeof entry>[0], device = 'device 1'): string =>

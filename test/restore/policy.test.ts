@@ -3,30 +3,22 @@ import test from 'ava';
 import type { HistoryEntry } from '../../src/history/index.js';
 import { FailedBefore, type PolicyOptions, RestorePolicy } from '../../src/restore/index.js';
 import { encodeRow, type Entry, EntryType, RowFlag } from '../../src/model/index.js';
+import { entryOf } from '../helpers/rows.js';
 
 const SECOND = 1_000_000_000n;
 const TIME = 1_500_000_000n * SECOND + 123_456_789n;
 const SINCE = 1_600_000_000n * SECOND;
 const OWN = process.getuid!();
 
-const BASE: Entry = {
-  name: Buffer.from('x'),
-  type: EntryType.file,
-  flags: 0,
-  permissions: 0o644,
+const BASE = entryOf('x', {
   uid: OWN,
   gid: process.getgid!(),
-  linkCount: 1,
   sizeBytes: 1000,
   mtimeNs: TIME,
   ctimeNs: SINCE + 5n,
   birthTimeNs: 1_400_000_000n * SECOND,
   inode: 7n,
-  device: 0n,
-  digest: undefined,
-  linkTarget: undefined,
-  attributes: undefined,
-};
+});
 const LINK: Partial<Entry> = { type: EntryType.symlink, linkTarget: Buffer.from('to') };
 const RESUME = {
   sinceNs: SINCE,

@@ -8,9 +8,10 @@ import type { History } from '../../src/history/index.js';
 import { openRemoteHistory } from '../../src/remote/index.js';
 import type { RightName } from '../../src/model/index.js';
 import { putAccount, removeAccount } from '../../src/store/index.js';
+import type { Address } from '../../src/system/index.js';
 import type { KeptStretch } from '../../src/transport/login/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { backupInline, inlineSystem, startInline } from '../helpers/inline.js';
+import { backupInline, inlineSystem, startInline, type InlineServer } from '../helpers/inline.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree } from '../helpers/tree.js';
@@ -29,56 +30,59 @@ const NOTHING_SHARED: SharedClients = {
   isBehind: async () => false,
 };
 
-test('a login counts for the key record that it began with only', async (t) => {
+/** Makes a client with one set and the account bob, and starts its server when `serve` is called. */
+async function clientOfBob(t: ExecutionContext, rights: RightName[] = ['list', 'read']) {
   const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(path.join(home, 'tree'), [file('one', 'first')]);
+  const tree = path.join(home, 'tree');
+  makeTree(tree, [file('one', 'first')]);
   const system = inlineSystem();
-  const password = { password: PASSWORD };
-  await backupInline(system, place, [path.join(home, 'tree')], { create: true, ...password });
-  await giveAccount(place, 'bob', ['list', 'read']);
-  const daemon = await startInline(system, place.store);
-  t.teardown(() => daemon.stop());
-  const open = (meanwhile: () => Promise<void>) =>
-    openRemoteHistory(system, {
-      address: daemon.address,
-      client: 'me',
-      credentials: {
-        password: undefined,
-        account: 'bob',
-        // Called when the challenge has come.
-        ask: async () => {
-          await meanwhile();
-          return Buffer.from(PASSWORD);
-        },
-      },
-    });
-  (await open(async () => undefined)).close();
-  const changed = open(async () => {
-    await removeAccount(system, path.join(place.store, 'me'), 'bob');
-    await giveAccount(place, 'bob', ['list', 'read']);
-  });
+  await backupInline(system, place, [tree], { create: true, password: PASSWORD });
+  await giveAccount(place, 'bob', rights);
+  const serve = async (options: InlineServer = {}): Promise<Address> => {
+    const daemon = await startInline(system, place.store, options);
+    t.teardown(() => daemon.stop());
+    return daemon.address;
+  };
+  const directory = path.join(place.store, 'me');
+  const exchange = async (): Promise<void> => {
+    await removeAccount(system, directory, 'bob');
+    await giveAccount(place, 'bob', rights);
+  };
+  return { system, place, tree, directory, serve, exchange };
+}
+
+/** Logs in as bob. Calls `meanwhile` when the challenge has come. */
+function openAsBob(
+  address: Address,
+  meanwhile: () => Promise<void> = async () => undefined,
+): Promise<History> {
+  const ask = async (): Promise<Buffer> => {
+    await meanwhile();
+    return Buffer.from(PASSWORD);
+  };
+  const credentials = { password: undefined, account: 'bob', ask };
+  return openRemoteHistory(inlineSystem(), { address, client: 'me', credentials });
+}
+
+test('a login counts for the key record that it began with only', async (t) => {
+  const { serve, exchange } = await clientOfBob(t);
+  const address = await serve();
+  (await openAsBob(address)).close();
+  const changed = openAsBob(address, exchange);
   // The client would refuse the new keys with the same code, but in other words.
   const refused = await t.throwsAsync(changed, { message: /the password was changed/ });
   t.is(asTardisError(refused).code, 'LOGIN_FAILED');
 });
 
 test('a stretched password is kept from login to login, and made again for another salt', async (t) => {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(path.join(home, 'tree'), [file('one', 'first')]);
-  const system = inlineSystem();
-  const password = { password: PASSWORD };
-  await backupInline(system, place, [path.join(home, 'tree')], { create: true, ...password });
-  await giveAccount(place, 'bob', ['list', 'read']);
-  const daemon = await startInline(system, place.store);
-  t.teardown(() => daemon.stop());
+  const { system, serve } = await clientOfBob(t);
+  const address = await serve();
   const keptStretch: KeptStretch = {};
   const secretsAfter = async (account?: string) => {
     const ask = async (): Promise<Buffer> => Buffer.from(PASSWORD);
     const credentials = { password: undefined, account, ask, keptStretch };
-    const opened = { address: daemon.address, client: 'me', credentials };
-    (await openRemoteHistory(system, opened)).close();
+    (await openRemoteHistory(system, { address, client: 'me', credentials })).close();
     return keptStretch.secrets;
   };
   const first = await secretsAfter();
@@ -88,61 +92,31 @@ test('a stretched password is kept from login to login, and made again for anoth
 });
 
 test('a password that was changed at another server counts from the next login on', async (t) => {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const tree = path.join(home, 'tree');
-  makeTree(tree, [file('one', 'first')]);
-  const system = inlineSystem();
-  const password = { password: PASSWORD };
-  await backupInline(system, place, [tree], { create: true, ...password });
-  await giveAccount(place, 'bob', ['list', 'read']);
+  const { system, place, tree, serve, exchange } = await clientOfBob(t);
   const requested: string[] = [];
   const shared: SharedClients = {
     ...NOTHING_SHARED,
     fetchNow: async () => void requested.push('fetch'),
     refresh: async () => {
       requested.push('refresh');
-      await removeAccount(system, path.join(place.store, 'me'), 'bob');
-      await giveAccount(place, 'bob', ['list', 'read']);
+      await exchange();
     },
   };
-  await backupInline(system, place, [tree], { ...password, shared });
+  await backupInline(system, place, [tree], { password: PASSWORD, shared });
   t.deepEqual(requested.splice(0), ['fetch']);
-  const daemon = await startInline(system, place.store, { shared });
-  t.teardown(() => daemon.stop());
-  const ask = async (): Promise<Buffer> => Buffer.from(PASSWORD);
-  const opening = openRemoteHistory(system, {
-    address: daemon.address,
-    client: 'me',
-    credentials: { password: undefined, account: 'bob', ask },
-  });
+  const opening = openAsBob(await serve({ shared }));
   const refused = await t.throwsAsync(opening, { message: /the password was changed/ });
   t.is(asTardisError(refused).code, 'LOGIN_FAILED');
   t.deepEqual(requested, ['refresh']);
 });
 
-/** A client with the account bob, and a session of it at a server whose looks for accounts do something. */
+/** Opens a session of bob at a server whose looks for accounts do something. */
 async function sessionOfBob(t: ExecutionContext, rights: RightName[], atLook: () => Promise<void>) {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(path.join(home, 'tree'), [file('one', 'first')]);
-  const system = inlineSystem();
-  await backupInline(system, place, [path.join(home, 'tree')], {
-    create: true,
-    password: PASSWORD,
-  });
-  await giveAccount(place, 'bob', rights);
+  const made = await clientOfBob(t, rights);
   const shared: SharedClients = { ...NOTHING_SHARED, fetchAccounts: atLook };
-  const daemon = await startInline(system, place.store, { shared });
-  t.teardown(() => daemon.stop());
-  const ask = async (): Promise<Buffer> => Buffer.from(PASSWORD);
-  const history = await openRemoteHistory(system, {
-    address: daemon.address,
-    client: 'me',
-    credentials: { password: undefined, account: 'bob', ask },
-  });
+  const history = await openAsBob(await made.serve({ shared }));
   t.teardown(() => history.close());
-  return { system, place, directory: path.join(place.store, 'me'), history };
+  return { ...made, history };
 }
 
 async function codeAtEnd(history: Pick<History, 'sets'>): Promise<string | undefined> {
@@ -156,7 +130,7 @@ async function codeAtEnd(history: Pick<History, 'sets'>): Promise<string | undef
 
 test('a session ends when its account was taken and given again between two looks', async (t) => {
   const state = { looks: 0, atLook: async (): Promise<void> => undefined };
-  const { system, place, directory, history } = await sessionOfBob(t, ['list', 'read'], () => {
+  const { exchange, history } = await sessionOfBob(t, ['list', 'read'], () => {
     state.looks += 1;
     return state.atLook();
   });
@@ -165,8 +139,7 @@ test('a session ends when its account was taken and given again between two look
   t.true((await history.sets()).length > 0, 'looks alone end nothing');
   state.atLook = async () => {
     state.atLook = async () => undefined;
-    await removeAccount(system, directory, 'bob');
-    await giveAccount(place, 'bob', ['list', 'read']);
+    await exchange();
   };
   t.is(await codeAtEnd(history), 'LOGIN_FAILED');
 });

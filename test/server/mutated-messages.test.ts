@@ -25,7 +25,7 @@ import {
 } from '../helpers/inline.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { mutated } from '../helpers/mutate.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, ownState } from '../helpers/scratch.js';
 import { addTo, dir, file, makeTree, noise, symlink, text } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { sweepShare } from '../helpers/share.js';
@@ -33,9 +33,7 @@ import { sweepShare } from '../helpers/share.js';
 const KIB = 1 << 10;
 /** Mutated messages for each kind of client. */
 const FRAMES = Math.round(4000 * sweepShare);
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 /** One of this many messages is mutated, so that most of the mutated ones meet a session in progress. */
 const EVERY = 4;

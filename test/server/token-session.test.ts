@@ -15,7 +15,7 @@ import {
   PROTOCOL_VERSION,
   Purpose,
 } from '../../src/transport/index.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
+import { historyLabFor } from '../helpers/history-lab.js';
 import { giveToken, startOverTls, type TlsServer } from '../helpers/web-gateway.js';
 
 const test = anyTest as TestFn<undefined>;
@@ -32,18 +32,13 @@ const HELLO = {
   code: '',
 };
 
-let lab: HistoryLab;
 let server: TlsServer;
 let token: string;
 
-test.before(async () => {
-  lab = await makeHistoryLab(false);
-  server = await startOverTls(lab.home, lab.place.store);
-  token = await giveToken(lab.place, 'everything', RIGHTS);
-});
-test.after.always(async () => {
-  await server.stop();
-  await removeHistoryLab(lab);
+const lab = historyLabFor(test, false, async ({ home, place }) => {
+  server = await startOverTls(home, place.store);
+  token = await giveToken(place, 'everything', RIGHTS);
+  return () => server.stop();
 });
 
 function loginBy(text: string, protocol = PROTOCOL_VERSION): EncodedMessage {

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { Worker } from 'node:worker_threads';
 import test from 'ava';
 import { OpenKind } from '../../src/system/native.js';
-import { entriesOf, failing, native, openFolder, rowLike } from '../helpers/native.js';
+import { failing, native, openFolder, rowLike } from '../helpers/native.js';
+import { entriesOf } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 
 for (const call of ['openBeneath', 'walkBeneath'] as const) {

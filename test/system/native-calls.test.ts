@@ -16,8 +16,8 @@ import {
   NATIVE_URL,
   openFolder,
   rowLike,
-  sha256,
 } from '../helpers/native.js';
+import { sha256 } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 
 test('no call takes a name that is no single name', (t) => {

@@ -16,15 +16,14 @@ import { failedAttributes, MetadataOption } from '../../src/system/index.js';
 import { leaveOut } from '../helpers/left-out.js';
 import {
   assertRowMatches,
-  entriesOf,
   failing,
   inChild,
   isRoot,
   native,
   openFolder,
   rowLike,
-  sha256,
 } from '../helpers/native.js';
+import { entriesOf, sha256 } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 
 const LIMIT = 128 << 10;

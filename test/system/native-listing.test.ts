@@ -6,7 +6,6 @@ import { DIGEST_BYTES, EntryType, type Entry, RowFlag } from '../../src/model/in
 import { createFallback } from '../helpers/native-reference.js';
 import {
   assertRowMatches,
-  entriesOf,
   failing,
   fallback,
   inChild,
@@ -15,8 +14,8 @@ import {
   native,
   openFolder,
   rowLike,
-  sha256,
 } from '../helpers/native.js';
+import { entriesOf, sha256 } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 import { identityAt } from '../helpers/identities.js';
 

@@ -3,7 +3,8 @@ import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { entriesOf, failing, inChild, isRoot, makeAllKinds, native } from '../helpers/native.js';
+import { failing, inChild, isRoot, makeAllKinds, native } from '../helpers/native.js';
+import { entriesOf } from '../helpers/rows.js';
 import { scratch, scratchInMemory } from '../helpers/scratch.js';
 
 /** Returns the names of the marked rows. */

@@ -8,15 +8,14 @@ import { RowFlag, RowOffset } from '../../src/model/index.js';
 import { createFallback } from '../helpers/native-reference.js';
 import {
   assertRowMatches,
-  entriesOf,
   failing,
   fallback,
   makeAllKinds,
   native,
   openFolder,
   rowLike,
-  sha256,
 } from '../helpers/native.js';
+import { entriesOf, sha256 } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 
 const PROCESS = `/proc/${process.pid}`;

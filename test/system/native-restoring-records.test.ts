@@ -12,7 +12,8 @@ import {
   NO_BODY_CIPHER,
   RestoreCount,
 } from '../../src/system/index.js';
-import { native, openFolder, rowLike, sha256 } from '../helpers/native.js';
+import { native, openFolder, rowLike } from '../helpers/native.js';
+import { sha256 } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 
 const NONE = Buffer.alloc(0);

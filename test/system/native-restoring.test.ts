@@ -16,7 +16,8 @@ import {
   RestoreCount,
 } from '../../src/system/index.js';
 import { NO_RECORD, PLACE_NUMBERS, RestoreHow } from '../../src/workers/index.js';
-import { failing, inChild, native, openFolder, rowLike, sha256 } from '../helpers/native.js';
+import { failing, inChild, native, openFolder, rowLike } from '../helpers/native.js';
+import { sha256 } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 
 interface TestFile {

@@ -10,25 +10,9 @@ import {
   kindOf,
   sizeOf,
 } from '../../src/tools/index.js';
+import { entryOf } from '../helpers/rows.js';
 
-const ENTRY: Entry = {
-  name: Buffer.from('name'),
-  type: EntryType.file,
-  flags: 0,
-  permissions: 0o644,
-  uid: 1,
-  gid: 2,
-  linkCount: 1,
-  sizeBytes: 5,
-  mtimeNs: 1_700_000_000_123_456_789n,
-  ctimeNs: 4n,
-  birthTimeNs: 5n,
-  inode: 6n,
-  device: 0n,
-  digest: undefined,
-  linkTarget: undefined,
-  attributes: undefined,
-};
+const ENTRY = entryOf('name', { uid: 1, gid: 2, sizeBytes: 5 });
 
 function seen(changes: Partial<Entry> = {}, path: Buffer = Buffer.from('/a')): Seen {
   return { path, entry: { ...ENTRY, ...changes }, stored: undefined };

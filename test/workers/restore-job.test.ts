@@ -5,6 +5,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { type History, openLocalHistory, unsealedHistory } from '../../src/history/index.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
+import { type NativeCalls, RestoreCount } from '../../src/system/index.js';
 import { InlineJobs, type JobRunner, LibuvJobs, openJobs } from '../../src/workers/index.js';
 import {
   backupInline,
@@ -21,7 +22,17 @@ import { PASSWORD } from '../helpers/rewrites.js';
 import { flipAt } from '../helpers/rot.js';
 import { scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
-import { differences, dir, file, look, makeTree, noise, sparse, text } from '../helpers/tree.js';
+import {
+  differences,
+  dir,
+  file,
+  look,
+  makeTree,
+  noise,
+  sparse,
+  symlink,
+  text,
+} from '../helpers/tree.js';
 import { withoutMoments } from '../helpers/without-moments.js';
 
 interface Backup {
@@ -35,7 +46,12 @@ interface Outcome {
   readonly failures: readonly string[];
   /** Number of jobs that were left to the other runner. */
   readonly here: number;
+  /** Number of files that the addon wrote by its call for many in this thread. */
+  readonly inOneCall: number;
 }
+
+/** Calls of the addon that do something else. */
+type World = (native: NativeCalls) => Partial<NativeCalls>;
 
 /** Runs jobs in the calling thread, and counts them. */
 class CountedJobs extends InlineJobs {
@@ -91,10 +107,18 @@ async function restored(
   { place, source, open }: Backup,
   output: string,
   way: Way,
+  world: World = () => ({}),
 ): Promise<Outcome> {
   const base = inlineSystem();
-  const system =
-    way === 'each' ? { ...base, native: { ...base.native, restoreFiles: leavesFiles } } : base;
+  const native = { ...base.native, ...world(base.native) };
+  let inOneCall = 0;
+  const counted: NativeCalls['restoreFiles'] = (...values) => {
+    const refused = base.native.restoreFiles(...values);
+    inOneCall += new Float64Array(values[12].buffer)[RestoreCount.files]!;
+    return refused;
+  };
+  const many = { each: leavesFiles, here: counted, aside: base.native.restoreFiles };
+  const system = { ...base, native: { ...native, restoreFiles: many[way] } };
   const here = new CountedJobs(system);
   const jobs = way === 'aside' ? new LibuvJobs(system, 2, here) : here;
   const failures = await restoreInline(system, place, { paths: [source], output, open, jobs });
@@ -102,35 +126,49 @@ async function restored(
     (one) =>
       `${one.path.toString('latin1')}: ${JSON.stringify(one.error)} ${one.digest?.toString('hex')}`,
   );
-  return { tree: withoutMoments(look(output)), failures: reported.sort(), here: here.count };
+  const tree = withoutMoments(look(output));
+  return { tree, failures: reported.sort(), here: here.count, inOneCall };
 }
 
-/** Restores in all ways into directories that `prepare` makes. Returns the outcome of jobs aside. */
+/**
+ * Restores in all ways into directories that `prepare` makes. Returns the outcome of the last way, with the number of
+ * files that were written in one call here.
+ */
 async function compareWays(
   t: ExecutionContext,
   backup: Backup,
-  prepare: (output: string) => void = () => undefined,
+  prepare: (output: string) => World | undefined = () => undefined,
+  ways: readonly Way[] = ['here', 'aside'],
 ): Promise<Outcome> {
   const home = scratch(t);
-  const outcomes: Outcome[] = [];
-  for (const way of ['each', 'here', 'aside'] as const) {
+  const restoredIn = async (way: Way): Promise<Outcome> => {
     const output = path.join(home, way);
-    prepare(output);
-    outcomes.push(await restored(backup, output, way));
-  }
-  const [each, here, aside] = outcomes as [Outcome, Outcome, Outcome];
-  for (const [way, { tree, failures }] of Object.entries({ here, aside })) {
-    t.deepEqual(differences(each.tree, tree), []);
+    return restored(backup, output, way, prepare(output));
+  };
+  const each = await restoredIn('each');
+  let last = each;
+  let inOneCall = 0;
+  for (const way of ways) {
+    last = await restoredIn(way);
+    t.deepEqual(differences(each.tree, last.tree), []);
     t.deepEqual(
-      failures.map((one) => one.replaceAll(`/${way}`, '/each')),
+      last.failures.map((one) => one.replaceAll(`/${way}`, '/each')),
       each.failures,
     );
+    inOneCall += last.inOneCall;
   }
-  return aside;
+  return { ...last, inOneCall };
 }
 
 const files = (from: number, count: number) =>
   Array.from({ length: count }, (_, index) => file(`f${from + index}`, text(from + index, 700)));
+
+/** Makes what has the names of files: another content, a link, and a directory. */
+const HOSTILE = [
+  (at: string) => fs.writeFileSync(path.join(at, 'f95'), 'mine'),
+  (at: string) => fs.symlinkSync('../../b', path.join(at, 'f96')),
+  (at: string) => fs.mkdirSync(path.join(at, 'f97')),
+] as const;
 
 const KINDS = [
   { isEncrypting: false, isRemote: false },
@@ -144,22 +182,25 @@ for (const { isEncrypting, isRemote } of KINDS) {
   const compareBoth = (
     t: ExecutionContext,
     backup: Backup,
-    prepare?: (output: string) => void,
+    prepare?: (output: string) => World | undefined,
   ): Promise<Outcome> => compareWays(t, isRemote ? far(backup) : backup, prepare);
 
   test(`new files of a tree need no other jobs${what}`, async (t) => {
     const backup = await backedUp(t, isEncrypting, (at) =>
       makeTree(at, [dir('a', [...files(0, 40), file('empty')]), dir('b', files(20, 80))]),
     );
-    const { failures, here, tree } = await compareBoth(t, backup);
+    const { failures, here, tree, inOneCall } = await compareBoth(t, backup);
     t.deepEqual([failures, here], [[], 0]);
+    t.true(inOneCall > 40);
     t.true(tree.size > 120);
   });
 
   test(`files of large frames need no other jobs${what}`, async (t) => {
     const make = (at: string): void => makeTree(at, [dir('a', files(0, 700))]);
-    const { failures, here } = await compareBoth(t, await backedUp(t, isEncrypting, make, USUAL));
+    const backup = await backedUp(t, isEncrypting, make, USUAL);
+    const { failures, here, inOneCall } = await compareBoth(t, backup);
     t.deepEqual([failures, here], [[], 0]);
+    t.true(inOneCall > 40);
   });
 
   test(`files with attributes need no other jobs${what}`, async (t) => {
@@ -176,8 +217,10 @@ for (const { isEncrypting, isRemote } of KINDS) {
           ...files(1220, 200),
         ]),
       ]);
-    const { failures, here } = await compareBoth(t, await backedUp(t, isEncrypting, make, USUAL));
+    const backup = await backedUp(t, isEncrypting, make, USUAL);
+    const { failures, here, inOneCall } = await compareBoth(t, backup);
     t.deepEqual([failures, here], [[], 0]);
+    t.true(inOneCall > 40);
   });
 
   test(`random trees, large and sparse files${what}`, async (t) => {
@@ -190,23 +233,31 @@ for (const { isEncrypting, isRemote } of KINDS) {
         sparse('holes', 1 << 20, [[4096, Buffer.from('data')]]),
       ]),
     );
-    const { failures, here } = await compareBoth(t, backup);
+    const { failures, here, inOneCall } = await compareBoth(t, backup);
     t.deepEqual(failures, []);
     t.true(here >= 2);
+    // From another machine, the job reads its records as it goes, and makes each file by itself.
+    t.true(isRemote || inOneCall > 20, `${inOneCall}`);
   });
 
   test(`names that are taken${what}`, async (t) => {
     const backup = await backedUp(t, isEncrypting, (at) =>
-      makeTree(at, [dir('a', files(0, 100)), dir('b', files(200, 20))]),
+      makeTree(at, [
+        dir('a', [...files(0, 100), file('empty'), symlink('link', 'f1')]),
+        dir('b', [...files(200, 20), dir('deep', files(300, 20))]),
+      ]),
     );
-    const { failures, here } = await compareBoth(t, backup, (output) => {
+    const { failures, here, inOneCall } = await compareBoth(t, backup, (output) => {
       const at = path.join(output, 'tree', 'a');
       fs.mkdirSync(at, { recursive: true });
       for (let index = 0; index < 90; index += 2) {
         fs.writeFileSync(path.join(at, `f${index}`), 'mine');
       }
+      for (const make of HOSTILE) make(at);
+      return undefined;
     });
-    t.is(failures.length, 45);
+    t.is(failures.length, 45 + HOSTILE.length);
+    t.true(inOneCall > 40);
     t.true(here <= 2, `${here}`); // they share jobs
   });
 
@@ -228,6 +279,38 @@ for (const { isEncrypting, isRemote } of KINDS) {
     t.true((await compareBoth(t, backup)).failures.length > 0);
   });
 }
+
+test('others put things in the way after everything was looked at', async (t) => {
+  const backup = await backedUp(t, false, (at) =>
+    makeTree(at, [
+      dir('a', [...files(90, 20), file('empty'), symlink('link', 'f91')]),
+      dir('b', [...files(200, 20), dir('deep', files(300, 20))]),
+    ]),
+  );
+  const outside = scratch(t);
+  const meanwhile = (output: string): World => {
+    const tree = path.join(output, 'tree');
+    let isFirst = true;
+    return (native) => ({
+      // Each job opens the target when it begins to write.
+      openListed: (given, identity) => {
+        const fd = native.openListed(given, identity);
+        if (isFirst && fs.existsSync(path.join(tree, 'b', 'deep'))) {
+          isFirst = false;
+          for (const make of HOSTILE) make(path.join(tree, 'a'));
+          fs.rmdirSync(path.join(tree, 'b', 'deep'));
+          fs.symlinkSync(outside, path.join(tree, 'b', 'deep'));
+        }
+        return fd;
+      },
+    });
+  };
+  // Aside, several jobs begin at once.
+  const { failures, inOneCall } = await compareWays(t, backup, meanwhile, ['here']);
+  t.deepEqual(fs.readdirSync(outside), []);
+  t.true(failures.length >= HOSTILE.length + 20);
+  t.true(inOneCall > 30);
+});
 
 test('a job whose records lie in many packs is left to the other runner, which opens few', async (t) => {
   const backup = await backedUp(t, false, (at) => makeTree(at, [dir('a', [])]));
@@ -268,17 +351,4 @@ test('a large file is restored by another thread, so that this one goes on', asy
     ['not so large'],
   );
   t.is(fs.statSync(path.join(output, 'tree', 'large')).size, 20 << 20);
-});
-
-test('jobs that wait when the runner is closed are rejected', async (t) => {
-  const system = inlineSystem();
-  const jobs = new LibuvJobs(system, 1, new InlineJobs(system));
-  await jobs.close();
-  const input = {
-    source: { directory: { path: '/nowhere' } },
-    records: [],
-    rows: new Uint8Array(0),
-    places: new Uint32Array(0),
-  } as unknown as Parameters<typeof jobs.run<'restore'>>[1];
-  await t.throwsAsync(jobs.run('restore', input), { code: 'INTERRUPTED' });
 });

@@ -10,7 +10,7 @@ import { checkInline, contentsOf, lostOf } from '../../helpers/damage.js';
 import { type Place, rebuildInline } from '../../helpers/inline.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';
 import { dumpCatalog } from '../../helpers/packed-store.js';
-import { makeScratch, removeScratch } from '../../helpers/scratch.js';
+import { removeScratch, ownState } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { shareOf } from '../../helpers/share.js';
 
@@ -20,14 +20,12 @@ const CASES = shareOf(ALL_CASES);
 const LEAST_FOUND = CASES * 0.01;
 /** Milliseconds, enough for a busy machine. */
 const TIMEOUT_MS = 1_200_000;
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
+ownState(test);
 // Each check makes temporary catalogs, a thousand in all, so they are kept in memory.
 if (fs.existsSync('/dev/shm')) {
   process.env['TMPDIR'] = fs.mkdtempSync('/dev/shm/tardis-test-tmp-');
   test.after.always(() => removeScratch(process.env['TMPDIR']!));
 }
-test.after.always(() => removeScratch(state));
 
 test('damage in the catalog is found, and a rebuild undoes it', async (t) => {
   t.timeout(TIMEOUT_MS);

@@ -13,12 +13,10 @@ import { BIN } from '../../helpers/commands.js';
 import { type Checked, checkInline, contentsOf, lostOf, namedBy } from '../../helpers/damage.js';
 import { backupInline, inlineSystem, type Place, SMALL_STORE } from '../../helpers/inline.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
+import { scratchInMemory, ownState } from '../../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../../helpers/tree.js';
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 const DAY_MS = 86_400_000;
 

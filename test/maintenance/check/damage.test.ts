@@ -17,21 +17,19 @@ import {
   namedBy,
 } from '../../helpers/damage.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';
-import { makeScratch, removeScratch } from '../../helpers/scratch.js';
+import { removeScratch, ownState } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { sweepShare } from '../../helpers/share.js';
 
 const CASES = Math.round(2000 * sweepShare);
 /** Milliseconds, enough for a busy machine. */
 const TIMEOUT_MS = 1_200_000;
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
+ownState(test);
 // Each check makes temporary catalogs, a thousand in all, so they are kept in memory.
 if (fs.existsSync('/dev/shm')) {
   process.env['TMPDIR'] = fs.mkdtempSync('/dev/shm/tardis-test-tmp-');
   test.after.always(() => removeScratch(process.env['TMPDIR']!));
 }
-test.after.always(() => removeScratch(state));
 
 test('a store that is whole is found so', async (t) => {
   for (const isEncrypting of [false, true]) {

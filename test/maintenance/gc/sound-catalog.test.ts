@@ -15,7 +15,7 @@ import {
 } from '../../helpers/inline.js';
 import { freshKeys, rewriteInline } from '../../helpers/rewrites.js';
 import { flipAt } from '../../helpers/rot.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
+import { scratchInMemory, ownState } from '../../helpers/scratch.js';
 import { dir, file, makeTree, text } from '../../helpers/tree.js';
 import { deleteInline, collectInline } from '../../helpers/garbage.js';
 
@@ -24,9 +24,7 @@ const COMPARED_AT_ONCE_BYTES: number = 16 << 20;
 /** The catalog is opened for reading its head first, and then to compare its pages. */
 const CHANGES_AT = 3;
 const NAME = 'a name that is found';
-const state = fs.mkdtempSync('/tmp/tardis-test-state-');
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => fs.rmSync(state, { recursive: true, force: true }));
+ownState(test);
 
 /** Makes a client with three sets, drops the first one, and flips a bit in a name in its catalog. */
 async function damaged(t: ExecutionContext): Promise<{ place: Place; packs: () => string[] }> {

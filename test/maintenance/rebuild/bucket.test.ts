@@ -397,7 +397,7 @@ const MOST_REQUESTS = 600;
 const STRIDE = Math.min(50, Math.max(1, Math.round(3 / share)));
 
 for (const [at, trouble] of REQUEST_FAULTS.entries()) {
-  test(`a rebuild whose requests are ${trouble} at any point loses nothing, and is completed`, async (t) => {
+  test(`a rebuild whose requests fail at any point (${trouble}) loses nothing, and is completed`, async (t) => {
     const start = await starting;
     const hole = commitsIn(start.objects)[2]!;
     for (let number = 1 + ((seed + at) % STRIDE); number < MOST_REQUESTS; number += STRIDE) {

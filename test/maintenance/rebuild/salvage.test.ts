@@ -28,12 +28,10 @@ import {
   SMALL_STORE,
 } from '../../helpers/inline.js';
 import { copyOf, lived } from '../../helpers/lived-store.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
+import { scratchInMemory, ownState } from '../../helpers/scratch.js';
 import { dir, file, makeTree, text } from '../../helpers/tree.js';
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 /** Rebuilds the catalog. Returns the number of directories that got a new place, and whether listings are lost. */
 async function salvage(

@@ -296,7 +296,7 @@ const MOST_REQUESTS = 400;
 const STRIDE = Math.min(30, Math.max(1, Math.round(3 / share)));
 
 for (const [at, trouble] of REQUEST_FAULTS.entries()) {
-  test(`a rewrite whose requests are ${trouble} at any point loses nothing, and is completed`, async (t) => {
+  test(`a rewrite whose requests fail at any point (${trouble}) loses nothing, and is completed`, async (t) => {
     const start = await starting;
     for (let number = 1 + ((seed + at) % STRIDE); number < MOST_REQUESTS; number += STRIDE) {
       const objects: Objects = new Map(start.objects);

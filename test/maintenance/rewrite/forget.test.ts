@@ -45,7 +45,7 @@ import {
   ringOf,
   dumpedHistory,
 } from '../../helpers/rewrites.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
+import { removeScratch, scratchInMemory, ownState } from '../../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../../helpers/tree.js';
 import { seed } from '../../helpers/seed.js';
 import { sweepShare } from '../../helpers/share.js';
@@ -60,9 +60,7 @@ const RAW = { settings: { compression: { codec: Codec.none, level: 0 } } } as co
 
 type Source = ReturnType<typeof seededRandom>;
 
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 /** Makes one random change: writes a file, or creates, deletes or moves a directory. */
 function change(source: string, random: Source, number: number): void {

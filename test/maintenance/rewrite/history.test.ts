@@ -16,7 +16,7 @@ import {
   rewriteInline,
   dumpedHistory,
 } from '../../helpers/rewrites.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../../helpers/scratch.js';
+import { scratchInMemory, ownState } from '../../helpers/scratch.js';
 import {
   addTo,
   dir,
@@ -31,9 +31,7 @@ import {
 } from '../../helpers/tree.js';
 
 const MIB = 1 << 20;
-const state = makeScratch();
-process.env['XDG_STATE_HOME'] = state;
-test.after.always(() => removeScratch(state));
+ownState(test);
 
 type Lived = Awaited<ReturnType<typeof lived>>;
 

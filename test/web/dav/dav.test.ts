@@ -4,17 +4,11 @@ import type { ExecutionContext } from 'ava';
 import anyTest, { type TestFn } from 'ava';
 import { assert, asyncProperty, uint8Array } from 'fast-check';
 import { propertiesIn } from '../../../src/web/dav/index.js';
-import {
-  type HistoryLab,
-  makeHistoryLab,
-  MANY,
-  ODD_NAMES,
-  removeHistoryLab,
-} from '../../helpers/history-lab.js';
+import { MANY, ODD_NAMES, historyLabFor } from '../../helpers/history-lab.js';
 import { openDoors, quotedPath, type WebDoors } from '../../helpers/web-doors.js';
 
 const plain = anyTest as TestFn<WebDoors>;
-let lab: HistoryLab;
+const lab = historyLabFor(plain, false);
 
 function test(title: string, body: (t: ExecutionContext<WebDoors>) => Promise<void>): void {
   for (const isRemote of [false, true]) {
@@ -24,11 +18,6 @@ function test(title: string, body: (t: ExecutionContext<WebDoors>) => Promise<vo
     });
   }
 }
-
-plain.before(async () => {
-  lab = await makeHistoryLab(false);
-});
-plain.after.always(() => removeHistoryLab(lab));
 
 interface Found {
   readonly href: string;

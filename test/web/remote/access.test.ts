@@ -2,19 +2,13 @@
 import anyTest, { type TestFn } from 'ava';
 import fs from 'node:fs';
 import path from 'node:path';
-import type { RightName } from '../../../src/model/index.js';
-import {
-  createClientDirectory,
-  putAccount,
-  putToken,
-  removeAccount,
-  tokenHash,
-} from '../../../src/store/index.js';
+import { createClientDirectory, removeAccount } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
+import { historyLabFor } from '../../helpers/history-lab.js';
 import { giveAccount } from '../../helpers/rewrites.js';
 import { openThroughWeb, startWeb, type WebServer } from '../../helpers/web-server.js';
+import { giveToken } from '../../helpers/web-gateway.js';
 
 const test = anyTest as TestFn<undefined>;
 const system = nodeSystem();
@@ -23,24 +17,8 @@ const RIGHTS_HOLD_MS = 2100;
 /** As many wrong tokens as one address may send in a minute. */
 const FAILURES = 60;
 const WRONG = 'B'.repeat(43);
-const SECRET = 'A'.repeat(43);
 
-let lab: HistoryLab;
-
-test.before(async () => {
-  lab = await makeHistoryLab(true);
-});
-test.after.always(async () => {
-  await removeHistoryLab(lab);
-});
-
-/** Gives a client of the store an account with a token, and returns the token. */
-async function giveToken(client: string, rights: readonly RightName[]): Promise<string> {
-  const directory = path.join(lab.place.store, client);
-  await putToken(system, directory, 'script', tokenHash(SECRET));
-  await putAccount(system, directory, { name: 'script', rights }, undefined);
-  return `${client}/script/${SECRET}`;
-}
+const lab = historyLabFor(test, true);
 
 /** Requests a route with a token. Returns the status and the body. */
 async function get(
@@ -56,7 +34,7 @@ async function get(
 test.serial('a server of one client refuses all others', async (t) => {
   const { store } = lab.place;
   await createClientDirectory(system, { store, client: 'other', catalogFile: 'tardis.db' });
-  const token = await giveToken('me', ['list', 'read', 'admin']);
+  const token = await giveToken(lab.place, 'script', ['list', 'read', 'admin']);
   fs.mkdirSync(path.join(store, '.accounts'));
   fs.writeFileSync(path.join(store, '.accounts/family'), 'Targets: me other\n');
   const [own, others, all] = [
@@ -131,7 +109,7 @@ test.serial('the session of a removed account does not come back with its name',
 });
 
 test.serial('after too many wrong tokens no other one is looked at', async (t) => {
-  const token = await giveToken('me', ['list']);
+  const token = await giveToken(lab.place, 'script', ['list']);
   const server = await startWeb(lab.home, lab.place.store);
   const used = await startWeb(lab.home, lab.place.store);
   t.teardown(async () => {

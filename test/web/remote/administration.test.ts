@@ -8,10 +8,7 @@ import {
   changeQuota,
   createClientDirectory,
   parseJoinCode,
-  putAccount,
-  putToken,
   takeJoinCode,
-  tokenHash,
 } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { commandsAreProcesses, succeed } from '../../helpers/commands.js';
@@ -20,11 +17,11 @@ import { certificateIn } from '../../helpers/certificates.js';
 import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
 import { leaveOut } from '../../helpers/left-out.js';
 import { startWeb, type WebServer } from '../../helpers/web-server.js';
+import { giveToken } from '../../helpers/web-gateway.js';
 
 commandsAreProcesses(); // a change within this process would wait for its readers
 
 const system = nodeSystem();
-const SECRET = 'A'.repeat(43);
 const PORT = 7420;
 
 let lab: HistoryLab;
@@ -60,13 +57,8 @@ test.beforeEach(() => {
 
 const accountFile = (): string => path.join(store, '.accounts', 'office');
 
-async function tokenOf(rights: readonly RightName[]): Promise<string> {
-  const name = rights.join('-');
-  const directory = path.join(store, 'me');
-  await putToken(system, directory, name, tokenHash(SECRET));
-  await putAccount(system, directory, { name, rights }, undefined);
-  return `me/${name}/${SECRET}`;
-}
+const tokenOf = (rights: readonly RightName[]): Promise<string> =>
+  giveToken(lab.place, rights.join('-'), rights);
 
 /** Sends a change with a token; returns the code of the error, or the answer. */
 async function change(token: string, url: string, payload: object, one = server) {
@@ -136,7 +128,7 @@ test.serial(
       const { status, answer } = await change(token, url, bodyOf('late'), reader);
       t.is(status, 403);
       t.regex(String(answer['detail']), /only reads/);
-      t.is((await change(`me/none/${SECRET}`, url, bodyOf('none'))).status, 401);
+      t.is((await change(`me/none/${token.split('/')[2]}`, url, bodyOf('none'))).status, 401);
     }
     t.is((await change(token, '/clients/stranger/quota', { quotaBytes: 1 }, one)).status, 403);
   },

@@ -6,8 +6,8 @@ import { archiveRoute } from '../../../src/web/archive/index.js';
 import { registerDav } from '../../../src/web/dav/index.js';
 import { removeAccount } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
-import { cutRelay, type CutRelay } from '../../helpers/cut-relay.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
+import { Link } from '../../helpers/link.js';
+import { historyLabFor } from '../../helpers/history-lab.js';
 import { quotedPath } from '../../helpers/web-doors.js';
 import {
   type Gateway,
@@ -20,21 +20,16 @@ import {
 const test = anyTest as TestFn<undefined>;
 const SETS = '/api/v1/clients/me/sets';
 
-let lab: HistoryLab;
 let server: TlsServer;
 
-test.before(async () => {
-  lab = await makeHistoryLab(false);
-  server = await startOverTls(lab.home, lab.place.store);
-});
-test.after.always(async () => {
-  await server.stop();
-  await removeHistoryLab(lab);
+const lab = historyLabFor(test, false, async ({ home, place }) => {
+  server = await startOverTls(home, place.store);
+  return () => server.stop();
 });
 
-async function behindRelay(t: ExecutionContext): Promise<{ gateway: Gateway; relay: CutRelay }> {
+async function behindRelay(t: ExecutionContext): Promise<{ gateway: Gateway; relay: Link }> {
   const { address, tls } = server;
-  const relay = await cutRelay(t, address.kind === 'tcp' ? address.port : 0);
+  const relay = await Link.during(t, address.kind === 'tcp' ? address.port : 0);
   const near = { kind: 'tcp', host: '127.0.0.1', port: relay.port } as const;
   const added = [archiveRoute({ onError: () => undefined })];
   const gateway = await openGateway({ address: near, tls }, { added, more: registerDav });
@@ -65,12 +60,12 @@ for (const [what, url, method] of routes) {
     const token = await giveToken(lab.place, `once-${what.replaceAll(' ', '-')}`, ['list', 'read']);
     const whole = await ask(gateway, token, url(), method);
     t.true(whole.status < 300, whole.body);
-    const before = relay.made;
+    const before = relay.connections;
     relay.cutNext();
     const again = await ask(gateway, token, url(), method);
     t.is(again.status, whole.status, again.body);
     t.true(withoutNumbers(again.body) === withoutNumbers(whole.body)); // free space changes meanwhile
-    t.is(relay.made, before + 1);
+    t.is(relay.connections, before + 1);
     t.is(gateway.door.openCount, 1);
   });
 }
@@ -79,10 +74,10 @@ test('a server that ends each connection gives 503, and is not tried for ever', 
   const { gateway, relay } = await behindRelay(t);
   const token = await giveToken(lab.place, 'always', ['list', 'read']);
   t.is((await ask(gateway, token, SETS)).status, 200);
-  const before = relay.made;
+  const before = relay.connections;
   relay.cutNext(100);
   t.is((await ask(gateway, token, SETS)).status, 503);
-  t.true(relay.made - before <= 4, `${relay.made - before} connections`);
+  t.true(relay.connections - before <= 4, `${relay.connections - before} connections`);
 });
 
 test('what was removed meanwhile is refused when the request is answered again', async (t) => {

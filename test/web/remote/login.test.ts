@@ -12,27 +12,23 @@ import {
 } from 'fast-check';
 import path from 'node:path';
 import { type RightName, RIGHTS } from '../../../src/model/index.js';
-import { putAccount, putToken, removeAccount, tokenHash } from '../../../src/store/index.js';
+import { removeAccount } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { isQuestion, type MessageName, MESSAGES } from '../../../src/transport/index.js';
 import { Sessions, SESSION_LIMITS } from '../../../src/web/remote/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
+import { historyLabFor } from '../../helpers/history-lab.js';
 import { openThroughWeb, startWeb, type WebServer } from '../../helpers/web-server.js';
+import { giveToken } from '../../helpers/web-gateway.js';
 
 const test = anyTest as TestFn<undefined>;
 
-let lab: HistoryLab;
 let web: WebServer;
 
-test.before(async () => {
-  lab = await makeHistoryLab(true);
-  web = await startWeb(lab.home, lab.place.store);
-});
-test.after.always(async () => {
-  await web.close();
-  await removeHistoryLab(lab);
+const lab = historyLabFor(test, true, async ({ home, place }) => {
+  web = await startWeb(home, place.store);
+  return () => web.close();
 });
 
 test('a session ends when it is idle, old, or ended, and is forgotten beyond a number', (t) => {
@@ -152,14 +148,12 @@ test.serial('a proof holds for its own connection', async (t) => {
 test.serial('a question is answered only with its right, and only if it reads', async (t) => {
   const system = nodeSystem();
   const directory = path.join(lab.place.store, 'me');
-  const secret = 'A'.repeat(43);
   const ask = async (name: MessageName, rights: readonly RightName[]) => {
-    await putToken(system, directory, 'script', tokenHash(secret));
-    await putAccount(system, directory, { name: 'script', rights }, undefined);
+    const token = await giveToken(lab.place, 'script', rights);
     // An empty head: the question is recognized, and cannot be decoded.
     const payload = Buffer.from([MESSAGES[name].number, 0, 0, 0, 0, 0, 0, 0]);
     const headers = {
-      authorization: `Bearer me/script/${secret}`,
+      authorization: `Bearer ${token}`,
       'content-type': 'application/vnd.tardis',
     };
     const url = '/api/v1/clients/me/questions';
@@ -192,16 +186,14 @@ test.serial('a question is answered only with its right, and only if it reads', 
 test.serial('a session ends by request; the token of an account does not', async (t) => {
   const system = nodeSystem();
   const directory = path.join(lab.place.store, 'me');
-  const secret = 'B'.repeat(43);
-  await putToken(system, directory, 'lasting', tokenHash(secret));
-  await putAccount(system, directory, { name: 'lasting', rights: ['list'] }, undefined);
+  const lasting = await giveToken(lab.place, 'lasting', ['list']);
   const end = async (token: string): Promise<number> => {
     const headers = { authorization: `Bearer ${token}` };
     const answer = await web.app.inject({ method: 'DELETE', url: '/api/v1/login', headers });
     return answer.statusCode;
   };
-  t.is(await end(`me/lasting/${secret}`), 403);
-  t.is(await end(`me/lasting/${secret}`), 403, 'it still logs in');
+  t.is(await end(lasting), 403);
+  t.is(await end(lasting), 403, 'it still logs in');
   await removeAccount(system, directory, 'lasting');
-  t.is(await end(`me/lasting/${secret}`), 401);
+  t.is(await end(lasting), 401);
 });

@@ -4,18 +4,18 @@ import anyTest, { type TestFn } from 'ava';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { RightName } from '../../../src/model/index.js';
-import { putAccount, putToken, removeAccount, tokenHash } from '../../../src/store/index.js';
+import { removeAccount } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
+import { historyLabFor } from '../../helpers/history-lab.js';
 import { NO_BROWSER, openBrowser, watchedPage } from '../../helpers/browser.js';
 import { leaveOut } from '../../helpers/left-out.js';
 import { startWeb, type WebServer } from '../../helpers/web-server.js';
+import { giveToken } from '../../helpers/web-gateway.js';
 
 const test = anyTest as TestFn<undefined>;
 const system = nodeSystem();
 /** Longer than a server holds an overview. */
 const HOLD_MS = 2100;
-const SECRET = 'A'.repeat(43);
 const PAGE = { 'x-tardis-page': '1' };
 const FOREIGN: readonly Readonly<Record<string, string>>[] = [
   { ...PAGE, origin: 'https://evil.example' },
@@ -30,31 +30,13 @@ const ROLES: readonly (readonly RightName[])[] = [
   ['admin'],
 ];
 
-let lab: HistoryLab;
-let sealed: HistoryLab;
 let server: WebServer;
 
-test.before(async () => {
-  lab = await makeHistoryLab(false);
-  sealed = await makeHistoryLab(true);
-  server = await startWeb(lab.home, lab.place.store);
+const sealed = historyLabFor(test, true);
+const lab = historyLabFor(test, false, async ({ home, place }) => {
+  server = await startWeb(home, place.store);
+  return () => server.close();
 });
-test.after.always(async () => {
-  await server.close();
-  await removeHistoryLab(lab);
-  await removeHistoryLab(sealed);
-});
-
-async function giveToken(
-  { place }: HistoryLab,
-  name: string,
-  rights: readonly RightName[],
-): Promise<string> {
-  const directory = path.join(place.store, 'me');
-  await putToken(system, directory, name, tokenHash(SECRET));
-  await putAccount(system, directory, { name, rights }, undefined);
-  return `me/${name}/${SECRET}`;
-}
 
 test.serial(
   'unchanged clients are shown without opening their catalogs, changed ones as they are',
@@ -123,8 +105,9 @@ async function signIn(one: WebServer, token: string): Promise<{ cookie: string }
 }
 
 test.serial('a token begins the session of a browser, which ends with it', async (t) => {
-  const token = await giveToken(lab, 'eve', ['list']);
-  const wrong = [`me/eve/${'B'.repeat(43)}`, 'password', `other/eve/${SECRET}`, 'me//x'];
+  const token = await giveToken(lab.place, 'eve', ['list']);
+  const own = token.split('/')[2]!;
+  const wrong = [`me/eve/${'B'.repeat(43)}`, 'password', `other/eve/${own}`, 'me//x'];
   for (const secret of wrong) {
     const { status, cookie } = await send(server, {
       method: 'POST',
@@ -147,7 +130,7 @@ test.serial('a token begins the session of a browser, which ends with it', async
     secret: ` ${token}\n`,
   });
   t.regex(begun.cookie!, /^__Host-tardis=[\w-]{43}; Path=\/; HttpOnly; Secure; SameSite=Strict$/);
-  t.false(begun.cookie!.includes(SECRET));
+  t.false(begun.cookie!.includes(own));
   const headers = { cookie: begun.cookie!.split(';')[0]! };
   const at = '/api/v1/session';
   t.is((await send(server, { url: at, headers })).status, 200);
@@ -175,7 +158,7 @@ test.serial(
     );
     t.true(routes.length >= 20);
     for (const [index, rights] of ROLES.entries()) {
-      const token = await giveToken(lab, `role${index}`, rights);
+      const token = await giveToken(lab.place, `role${index}`, rights);
       const bearer = { ...PAGE, authorization: `Bearer ${token}` };
       const browser = { ...PAGE, ...(await signIn(server, token)) };
       for (const { url, method, isOpen } of routes) {
@@ -219,7 +202,7 @@ test.serial(
         [server, lab],
         [other, sealed],
       ] as const) {
-        const token = await giveToken(from, 'web', ['list', 'read']);
+        const token = await giveToken(from.place, 'web', ['list', 'read']);
         const { page, faults } = await watchedPage(browser, `localhost:${one.port}`);
         await page.goto(`https://localhost:${one.port}/`);
         await page.getByLabel('Token').fill(token);

@@ -10,7 +10,7 @@ import { putAccount, removeAccount } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { MESSAGES } from '../../../src/transport/index.js';
 import { certificateIn } from '../../helpers/certificates.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../../helpers/history-lab.js';
+import { historyLabFor } from '../../helpers/history-lab.js';
 import { tapped } from '../../helpers/inline.js';
 import {
   type Gateway,
@@ -30,16 +30,11 @@ const RIGHTS_HOLD_MS = 2600;
 const FAILURES = 60;
 const SETS = '/clients/me/sets';
 
-let lab: HistoryLab;
 let server: TlsServer;
 
-test.before(async () => {
-  lab = await makeHistoryLab(false);
-  server = await startOverTls(lab.home, lab.place.store);
-});
-test.after.always(async () => {
-  await server.stop();
-  await removeHistoryLab(lab);
+const lab = historyLabFor(test, false, async ({ home, place }) => {
+  server = await startOverTls(home, place.store);
+  return () => server.stop();
 });
 
 async function inFront(
