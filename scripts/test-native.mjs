@@ -24,7 +24,7 @@ const FILES = [
   'crypto/opened-listing',
   'history/opened-pages',
   'mount/{packed-listings,ready-files,ready-pages,set-listings}',
-  'restore/{copies,many-files}',
+  'restore/copies',
   'server/whole-parcels',
   'store/{chunks,frames,parity/parity}',
   '{contents,delta}/*',

@@ -2,7 +2,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { seededRandom } from '../support/seeded-random.js';
-import type { History } from './damage-history.js';
 import {
   type Damage,
   fileDamages,
@@ -11,11 +10,295 @@ import {
   rowDamages,
 } from './damage-kinds.js';
 import { isLost, type Look, lookAt } from './damage-look.js';
-import { KEPT, missing, type Over, RULES } from './damage-rules.js';
-import { checkOf, type Outcome, STEPS, type Stepping } from './damage-steps.js';
+import { checkOf, type Outcome, type Stepping, STEPS } from './damage-steps.js';
 import type { Place } from './inline.js';
 import { keyringOfPlace } from './damage.js';
 import { ofThisRun, partOf, share, sweepShare } from './share.js';
+import { type History, UNFINISHED } from './damage-history.js';
+
+/** The results of a case. */
+export interface Over {
+  readonly history: History;
+  readonly copy: Place;
+  readonly step: string;
+  /** The bytes of the catalog before the step; undefined if there was no such file. */
+  readonly catalog: Buffer | undefined;
+  /** True if SQLite's log was beside the catalog. */
+  readonly hadLog: boolean;
+  /** True if the client's undamaged key record existed before the step, and after it. */
+  readonly hadKeys: boolean;
+  readonly hasKeys: boolean;
+  readonly before: Look;
+  readonly checked: Outcome;
+  readonly outcome: Outcome;
+  readonly after: Look;
+  /** A check after the step; undefined if nothing is missing, so that none was made. */
+  readonly checkedAfter: Outcome | undefined;
+  /** After a rebuild: everything that the catalogs it kept show. */
+  readonly kept: Look | undefined;
+  /** The second rebuild. */
+  readonly again: { readonly outcome: Outcome; readonly after: Look } | undefined;
+}
+
+type Rule = (over: Over) => string[];
+
+const MOST_SHOWN = 3;
+
+function some(what: string, keys: readonly string[]): string[] {
+  if (keys.length === 0) return [];
+  return [`${what}: ${keys.length}: ${keys.slice(0, MOST_SHOWN).join(' | ')}`];
+}
+
+/** Returns the entries of the truth that are missing or different, except in the sets `without`. */
+export function missing(truth: Look, found: Look, without: readonly number[] = []): string[] {
+  return [...truth.entries]
+    .filter(([key, words]) => !without.includes(setOf(key)) && found.entries.get(key) !== words)
+    .map(([key]) => key);
+}
+
+/**
+ * Returns the unfinished set if only the lost log of the catalog had it. The next command that writes recovers
+ * the set from the packs, as after a kill, so that it does not count as missing.
+ */
+function notReplayed({ keepsLog, truth }: History, found: Look): readonly number[] {
+  const isReplayed = keepsLog && found.entries.size > 0 && !found.sets.has(UNFINISHED);
+  return isReplayed && truth.sets.has(UNFINISHED) ? [UNFINISHED] : [];
+}
+
+/** Returns missing entries, except contents that were lost before. */
+function missingBut(truth: Look, found: Look, before: Look): string[] {
+  return missing(truth, found).filter((key) => {
+    const words = found.entries.get(key);
+    return words === undefined || !isLost(words) || !isLost(before.entries.get(key));
+  });
+}
+
+function setOf(key: string): number {
+  return Number.parseInt(key, 10);
+}
+
+interface ReportedBy {
+  readonly named: ReadonlySet<string>;
+  /** True if it reports damage of the catalog, the history or the keys: then it cannot name every loss. */
+  readonly isCatalogDamaged: boolean;
+  readonly areKeysUnusable: boolean;
+}
+
+/** States of key records with which everything may be unreadable. */
+const UNUSABLE_KEYS = new Set(['lost', 'other']);
+
+function reportedBy({ status, code, output }: Outcome): ReportedBy {
+  const named = new Set<string>();
+  let isCatalogDamaged = code !== undefined;
+  let areKeysUnusable = false;
+  for (const line of output.split('\n')) {
+    if (!line.startsWith('{')) continue;
+    const printed = JSON.parse(line) as Record<string, unknown>;
+    if (printed['finding'] === 'catalog' || printed['finding'] === 'history')
+      isCatalogDamaged = true;
+    areKeysUnusable ||=
+      printed['finding'] === 'keys' && UNUSABLE_KEYS.has(String(printed['state']));
+    if (printed['finding'] !== 'version') continue;
+    for (const set of printed['sets'] as number[]) named.add(`${set} ${String(printed['name'])}`);
+  }
+  const isAnything = status !== 0 && (isCatalogDamaged || areKeysUnusable);
+  return { named, isCatalogDamaged: isAnything, areKeysUnusable };
+}
+
+/** Returns the losses that a check did not report. */
+function unnamed(truth: Look, found: Look, checked: Outcome, without: readonly number[]): string[] {
+  const { named, isCatalogDamaged } = reportedBy(checked);
+  if (isCatalogDamaged) return [];
+  return missing(truth, found, without).filter(
+    (key) => !named.has(key) && found.sets.get(setOf(key))?.isDoubtful !== true,
+  );
+}
+
+const namedBefore: Rule = ({ history, before, checked }) =>
+  some('no check names', unnamed(history.truth, before, checked, notReplayed(history, before)));
+
+/**
+ * A check after the step reports every loss. Exceptions: a re-key that skipped lost contents leaves no record of
+ * them, and a rebuild keeps the old catalog, which has it.
+ */
+const namedAfter: Rule = ({ history, after, checkedAfter, outcome, step, kept }) => {
+  if (checkedAfter === undefined || step === 're-key') return [];
+  const { truth } = history;
+  return some(
+    'no check names afterwards',
+    unnamed(truth, after, checkedAfter, [
+      ...(outcome.deleted ?? []),
+      ...notReplayed(history, after),
+    ]).filter((key) => kept?.entries.has(key) !== true),
+  );
+};
+
+const noFalseAlarm: Rule = ({ before, checked }) => {
+  const { named, isCatalogDamaged } = reportedBy(checked);
+  if (isCatalogDamaged) return [];
+  return some(
+    'named though it can be restored',
+    [...named].filter((key) => !isLost(before.entries.get(key))),
+  );
+};
+
+/** An internal error is never acceptable. */
+const noBug: Rule = ({ checked, outcome, checkedAfter, before, after }) => {
+  const reported = [checked, outcome, checkedAfter].flatMap((one) =>
+    one?.code === 'INTERNAL' ? [`INTERNAL: ${one.output.slice(0, 700)}`] : [],
+  );
+  const met = [before, after].flatMap(({ codes }) =>
+    [...codes].filter((code) => code.startsWith('INTERNAL')),
+  );
+  return [...reported, ...met];
+};
+
+/** Everything restorable before is restorable afterwards; after a rebuild, with the catalogs that it kept. */
+const nothingLost: Rule = ({ history, before, after, kept, outcome }) =>
+  some(
+    'could be restored before, and cannot now',
+    [...history.truth.entries]
+      .filter(
+        ([key, words]) =>
+          before.entries.get(key) === words &&
+          outcome.deleted?.includes(setOf(key)) !== true &&
+          after.entries.get(key) !== words &&
+          kept?.entries.get(key) !== words,
+      )
+      .map(([key]) => key),
+  );
+
+/** Nothing new is shown unless it is marked lost or doubtful. A failed backup may leave an unfinished set. */
+const nothingMade: Rule = ({ history, step, before, after, outcome }) =>
+  some(
+    'is shown, and never was so',
+    [...after.entries]
+      .filter(([key, words]) => {
+        const isBegun = step === 'backup' && setOf(key) > UNFINISHED;
+        if (isBegun || setOf(key) === outcome.made || words === before.entries.get(key))
+          return false;
+        if (after.sets.get(setOf(key))?.isDoubtful === true) return false;
+        const right = history.truth.entries.get(key);
+        return right === undefined || (right !== words && !isLost(words));
+      })
+      .map(([key, words]) => `${key}: ${words} is not ${history.truth.entries.get(key)}`),
+  );
+
+/** A command with exit status 0 has done its work. */
+const zeroIsRight: Rule = ({ history, step, outcome, before, after, checked }) => {
+  if (outcome.status !== 0) return [];
+  const { truth } = history;
+  switch (step) {
+    case 'restore':
+      // A restore takes a plain client's metadata from the catalog; a check compares it with the packs.
+      return reportedBy(checked).isCatalogDamaged && !history.isEncrypting
+        ? []
+        : some('restored with status 0, but', outcome.wrong ?? []);
+    case 'check':
+      return some('a check ends with 0, but', missing(truth, before, notReplayed(history, before)));
+    case 'rebuild':
+    case 'rebuild --quick':
+      // A rebuild does not need the keys; a check reports that they are unusable.
+      if (reportedBy(checked).areKeysUnusable) return [];
+      if (step === 'rebuild') return some(`${step} ends with 0, but`, missing(truth, after));
+      // This rebuild does not read the bytes of contents.
+      return some(`${step} ends with 0, but`, missingBut(truth, after, before));
+    case 're-key':
+      return some(`${step} ends with 0, but`, missing(truth, after));
+    case 'delete':
+      return some(
+        'deleted, but still there',
+        [...after.sets.keys()].filter((set) => outcome.deleted?.includes(set)).map(String),
+      );
+    default:
+      return newSetIsRight(history, outcome, after, checked);
+  }
+};
+
+/** The set that a backup just made equals the source, and every loss in it was reported before. */
+function newSetIsRight(
+  { source, truth, trees }: History,
+  { made }: Outcome,
+  after: Look,
+  checked: Outcome,
+): string[] {
+  if (made === undefined) return ['no set was made'];
+  const { named, isCatalogDamaged } = reportedBy(checked);
+  const shown = after.sets.get(made);
+  if (shown?.state !== 'complete') return [`set ${made} is ${shown?.state ?? 'not there'}`];
+  const found = [...after.entries].filter(([key]) => setOf(key) === made);
+  // Entries that did not change since are compared with the newest earlier set.
+  const newest = Math.max(...trees.keys());
+  const wrong = found.flatMap(([key, words]) => {
+    const before = key.replace(/^\d+/, String(newest));
+    const right = truth.entries.get(before);
+    if (isLost(words)) return isNamed(named, key) ? [] : [`${key} is lost`];
+    return right === undefined || right === words || isChanged(key, source)
+      ? []
+      : [`${key}: ${words} is not ${right}`];
+  });
+  if (found.length < trees.get(newest)!.size) wrong.push(`it has ${found.length} entries`);
+  return isCatalogDamaged ? [] : some(`backed up with status 0, but set ${made}`, wrong);
+}
+
+function isNamed(named: ReadonlySet<string>, key: string): boolean {
+  const file = key.replace(/^\d+ /, '');
+  return [...named].some((one) => one.replace(/^\d+ /, '') === file);
+}
+
+/** True for directories in which something was added after the newest complete set. */
+function isChanged(key: string, source: string): boolean {
+  return key.endsWith(` ${source}`);
+}
+
+/** A correct key record is never replaced by a wrong one. */
+const keysStay: Rule = ({ hadKeys, hasKeys, step, outcome }) => {
+  if (step === 're-key' && outcome.code === undefined) return [];
+  return hadKeys && !hasKeys ? ['no key record is right any more'] : [];
+};
+
+/** Matches the names of catalogs that rebuilds have kept. */
+export const KEPT = /^tardis\.db\.before-rebuild-\d+$/;
+
+/** A rebuild keeps the old catalog: byte for byte or, if a log was beside it, with the content of the log. */
+const oldIsKept: Rule = ({ copy, step, outcome, catalog, hadLog, before, kept }) => {
+  if (!step.startsWith('rebuild') || outcome.failure !== undefined) return [];
+  if (catalog === undefined || catalog.length === 0) return []; // nothing to keep
+  const home = path.join(copy.store, copy.client);
+  const names = fs.readdirSync(home).filter((name) => KEPT.test(name));
+  if (names.some((name) => fs.readFileSync(path.join(home, name)).equals(catalog))) return [];
+  const isShown = [...before.entries].every(
+    ([key, words]) => isLost(words) || kept?.entries.get(key) === words,
+  );
+  const isThere = names.length > 0 && hadLog && isShown;
+  return isThere ? [] : [`the old catalog is not kept: ${names.join()}`];
+};
+
+/** A second rebuild has the same result as the first. */
+const rebuildIsStable: Rule = ({ after, again }) => {
+  if (again === undefined) return [];
+  const changed = [
+    ...[...after.entries].filter(([key, words]) => again.after.entries.get(key) !== words),
+    ...[...again.after.entries].filter(([key]) => !after.entries.has(key)),
+  ];
+  return some(
+    'a second rebuild gives something else',
+    changed.map(([key]) => key),
+  );
+};
+
+export const RULES: Readonly<Record<string, Rule>> = {
+  'what cannot be restored is named by a check before': namedBefore,
+  'and by one after': namedAfter,
+  'a check names nothing that can be restored': noFalseAlarm,
+  'no command meets a bug': noBug,
+  'nothing that could be restored is lost': nothingLost,
+  'nothing is shown that never was': nothingMade,
+  'what ends with 0 is right': zeroIsRight,
+  'no key record is replaced by a wrong one': keysStay,
+  'a rebuild keeps the old catalog': oldIsKept,
+  'a second rebuild gives what the first gave': rebuildIsStable,
+};
 
 /** Suffix of SQLite's log beside a catalog. */
 const LOG = '-wal';

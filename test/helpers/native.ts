@@ -8,9 +8,15 @@ import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { EntryType, type Entry } from '../../src/model/index.js';
 import { createFallback } from './native-reference.js';
-import { loadNative, type NativeCalls } from '../../src/system/native.js';
-import type { NativeForms } from '../support/native-forms.js';
+import { loadNative, type NativeCalls, type OpenKindNumber } from '../../src/system/native.js';
 import { rowOf } from './rows.js';
+
+export interface NativeForms {
+  /** Opens a path component by component. `openBeneath` does so on systems without openat2. */
+  walkBeneath(rootFd: number, path: Buffer, kind: OpenKindNumber): number;
+  /** Reads attributes through /proc, which `attributesAt` does before Linux 6.13. */
+  attributesByPath(dirFd: number, name: Buffer, withTime: boolean, limitBytes: number): Buffer;
+}
 
 export const native = loadNative() as NativeCalls & NativeForms;
 export const fallback = createFallback();
