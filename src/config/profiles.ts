@@ -78,8 +78,8 @@ const FEW_PROCESSORS = 2;
 
 /**
  * Returns the number of storage threads of a server. A separate thread prevents a slow disk from stalling other sessions,
- * and writes while the next messages arrive. With only one session and no idle processor, a thread would only cost 45 MB
- * of memory.
+ * and writes while the next messages arrive. With only one session and no idle processor, a thread only costs: a first
+ * backup takes 1.06 of the time and of the CPU (measured on two processors).
  */
 export function storageThreadsOf({
   single,
