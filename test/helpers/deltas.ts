@@ -36,7 +36,7 @@ export function makePair(seed: number, n: number): Pair {
   const kind = KINDS[n % KINDS.length]!;
   const before = kind === 'from-empty' ? Buffer.alloc(0) : random.bytes(1 + upTo(60_000));
   // The content of every third pair repeats itself, as zeros and tables do.
-  if (n % 3 === 0) before.fill(before.subarray(0, 1 + upTo(40)), upTo(before.length));
+  if (n % 3 === 0) before.fill(Buffer.from(before.subarray(0, 1 + upTo(40))), upTo(before.length));
   const at = upTo(before.length);
   const [head, tail] = [before.subarray(0, at), before.subarray(at)];
   const cut = upTo(tail.length);
