@@ -11,10 +11,12 @@ import {
   localFeed,
 } from '../../src/maintenance/rewrite/index.js';
 import type { System } from '../../src/system/index.js';
-import { type HistoryLab, openHere } from './history-lab.js';
+import { type Look, lookAt } from './damage-look.js';
+import { type HistoryLab, makeHistoryLab, openHere, removeHistoryLab } from './history-lab.js';
 import { inlineSystem, type Place, SMALL_STORE } from './inline.js';
 import { LIGHT } from './light.js';
 import { PASSWORD } from './rewrites.js';
+import type { FileHooks } from './scratch.js';
 
 export interface CopyOptions {
   readonly system?: System;
@@ -25,6 +27,30 @@ export interface CopyOptions {
   /** Changes the feed. */
   readonly wrap?: (feed: CopyFeed) => CopyFeed;
   readonly patience?: RemotePlace['patience'];
+}
+
+/** A lab, and what its store shows. */
+interface SeenLab {
+  readonly lab: HistoryLab;
+  readonly look: Look;
+}
+
+/**
+ * Makes a lab that encrypts (`true`) and one that does not, before the tests of a file, and removes them after them. The map
+ * is empty until then.
+ */
+export function seenLabs(test: FileHooks): ReadonlyMap<boolean, SeenLab> {
+  const labs = new Map<boolean, SeenLab>();
+  test.before(async () => {
+    for (const isEncrypting of [false, true]) {
+      const lab = await makeHistoryLab(isEncrypting);
+      labs.set(isEncrypting, { lab, look: await lookAt(lab.place, lab.keyring) });
+    }
+  });
+  test.after.always(async () => {
+    for (const { lab } of labs.values()) await removeHistoryLab(lab);
+  });
+  return labs;
 }
 
 /** Copies the client at an address to a store. Throws the errors of `openRemoteCopy` and `copyClient`. */

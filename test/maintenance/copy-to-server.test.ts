@@ -20,11 +20,10 @@ import {
 } from '../../src/transport/index.js';
 import { greet, Login } from '../../src/transport/login/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { copyOut, spoilt } from '../helpers/copied-history.js';
+import { copyOut, seenLabs, spoilt } from '../helpers/copied-history.js';
 import { Link } from '../helpers/link.js';
 import { checkInline } from '../helpers/damage.js';
-import { type Look, lookAt } from '../helpers/damage-look.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
+import { lookAt } from '../helpers/damage-look.js';
 import { type InlineServer, inlineSystem, startInline, withHistory } from '../helpers/inline.js';
 import { changed, LIES, lying } from '../helpers/lied-catalogs.js';
 import { PLAIN_SET } from '../helpers/hand-made-peer.js';
@@ -34,16 +33,7 @@ import { threadsOf } from '../helpers/threads.js';
 
 const SETS = [1, 2, 3, 5, 6, 7];
 
-const labs = new Map<boolean, { lab: HistoryLab; look: Look }>();
-test.before(async () => {
-  for (const isEncrypting of [false, true]) {
-    const lab = await makeHistoryLab(isEncrypting);
-    labs.set(isEncrypting, { lab, look: await lookAt(lab.place, lab.keyring) });
-  }
-});
-test.after.always(async () => {
-  for (const { lab } of labs.values()) await removeHistoryLab(lab);
-});
+const labs = seenLabs(test);
 
 type Target = Awaited<ReturnType<typeof target>>;
 

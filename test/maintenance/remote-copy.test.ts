@@ -7,11 +7,11 @@ import type { CopyFeed } from '../../src/maintenance/rewrite/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { copyFromServer, type CopyOptions, spoilt } from '../helpers/copied-history.js';
+import { copyFromServer, type CopyOptions, seenLabs, spoilt } from '../helpers/copied-history.js';
 import { Link } from '../helpers/link.js';
 import { checkInline, keyringOfPlace } from '../helpers/damage.js';
-import { type Look, lookAt } from '../helpers/damage-look.js';
-import { type HistoryLab, makeHistoryLab, removeHistoryLab } from '../helpers/history-lab.js';
+import { lookAt } from '../helpers/damage-look.js';
+import type { HistoryLab } from '../helpers/history-lab.js';
 import { machine } from '../helpers/history-in-bucket.js';
 import { inlineSystem, type Place, startInline } from '../helpers/inline.js';
 import { changed, LIES, lying } from '../helpers/lied-catalogs.js';
@@ -27,18 +27,8 @@ const SETS = [1, 2, 3, 5, 6, 7];
 const system = nodeSystem();
 const random = seededRandom(seed);
 
-const labs = new Map<boolean, { lab: HistoryLab; look: Look }>();
+const labs = seenLabs(test);
 const labOf = (isEncrypting: boolean): HistoryLab => labs.get(isEncrypting)!.lab;
-
-test.before(async () => {
-  for (const isEncrypting of [false, true]) {
-    const lab = await makeHistoryLab(isEncrypting);
-    labs.set(isEncrypting, { lab, look: await lookAt(lab.place, lab.keyring) });
-  }
-});
-test.after.always(async () => {
-  for (const { lab } of labs.values()) await removeHistoryLab(lab);
-});
 
 const copied = (lab: HistoryLab, to: Place, options?: CopyOptions) =>
   copyFromServer(lab.daemon.address, to, options);

@@ -14,82 +14,76 @@ import {
 import type { EntryOpener } from './opened-entries.js';
 import type { ChangesFound, ChangesPage, NamedPage, NamesFound, Reports } from '../reports.js';
 
-/** Returns the reports of a client whose results are opened. Those without names or keys pass on as they are. */
+/** Reports without sealed names or texts, which are passed on as they are. Each one that is not named here must be opened. */
+type PassedOn =
+  | 'ownState'
+  | 'noteRestored'
+  | 'attributeUse'
+  | 'freedBy'
+  | 'sizes'
+  | 'settings'
+  | 'figures'
+  | 'store';
+
+/** Returns the reports of a client, whose results are opened where they are sealed. */
 export function unsealedReports(sealed: Reports, keyring: Keyring, opener: EntryOpener): Reports {
-  const opening = new OpeningReports(sealed, keyring, opener);
-  return Object.assign(Object.create(sealed) as Reports, {
-    rootsOfSets: () => opening.rootsOfSets(),
-    changes: (page: ChangesPage) => opening.changes(page),
-    named: (page: NamedPage) => opening.named(page),
-    directoryPaths: (set: SetNumber, directories: readonly DirectoryId[]) =>
-      opening.directoryPaths(set, directories),
-    clientConfig: (set: SetNumber) => opening.clientConfig(set),
-  });
-}
+  const { names } = keyring;
+  const opening: Required<Omit<Reports, PassedOn>> = {
+    async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
+      const opened = new Map<string, Buffer>(); // most roots are the same in every set
+      const open = (path: Buffer): Buffer => {
+        const key = path.toString('latin1');
+        const known = opened.get(key) ?? names.openPath(path);
+        opened.set(key, known);
+        return known;
+      };
+      const roots = await sealed.rootsOfSets();
+      return new Map([...roots].map(([set, paths]) => [set, paths.map(open)]));
+    },
 
-class OpeningReports {
-  constructor(
-    private readonly sealed: Reports,
-    private readonly keyring: Keyring,
-    private readonly opener: EntryOpener,
-  ) {}
+    /**
+     * Returns a page of changes sorted by opened name. The place after which the next page begins is in the order of the
+     * store.
+     */
+    async changes(page: ChangesPage): Promise<ChangesFound> {
+      const { entries, next } = await sealed.changes(page);
+      opener.open(entries, new SealSum());
+      const inOrder = entries.toSorted(
+        (one, other) => one.directory - other.directory || Buffer.compare(one.name, other.name),
+      );
+      return { entries: inOrder, next };
+    },
 
-  async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
-    const { names } = this.keyring;
-    const opened = new Map<string, Buffer>(); // most roots are the same in every set
-    const open = (path: Buffer): Buffer => {
-      const key = path.toString('latin1');
-      const known = opened.get(key) ?? names.openPath(path);
-      opened.set(key, known);
-      return known;
-    };
-    const roots = await this.sealed.rootsOfSets();
-    return new Map([...roots].map(([set, paths]) => [set, paths.map(open)]));
-  }
+    /** Requests all names and filters them here, since a store cannot match sealed names. Leaves out roots. */
+    async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
+      const all = { after, literal: NO_BYTES, isMatch: () => true };
+      const wanted = lowerAscii(literal);
+      const { versions, next } = await sealed.named(all);
+      const found: NamedVersion[] = [];
+      for (const version of versions) {
+        if (version.directory === ROOTS_DIRECTORY) continue;
+        const name = names.openName(version.name);
+        if (lowerAscii(name).includes(wanted) && isMatch(name)) found.push({ ...version, name });
+      }
+      return { versions: found, next };
+    },
 
-  /**
-   * Returns a page of changes sorted by opened name. The place after which the next page begins is in the order of the
-   * store.
-   */
-  async changes(page: ChangesPage): Promise<ChangesFound> {
-    const { entries, next } = await this.sealed.changes(page);
-    this.opener.open(entries, new SealSum());
-    const inOrder = entries.toSorted(
-      (one, other) => one.directory - other.directory || Buffer.compare(one.name, other.name),
-    );
-    return { entries: inOrder, next };
-  }
+    async directoryPaths(
+      set: SetNumber,
+      directories: readonly DirectoryId[],
+    ): Promise<(Buffer | undefined)[]> {
+      const paths = await sealed.directoryPaths(set, directories);
+      return paths.map((path) => path && names.openPath(path));
+    },
 
-  /** Requests all names and filters them here, since a store cannot match sealed names. Leaves out roots. */
-  async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
-    const { names } = this.keyring;
-    const all = { after, literal: NO_BYTES, isMatch: () => true };
-    const wanted = lowerAscii(literal);
-    const { versions, next } = await this.sealed.named(all);
-    const found: NamedVersion[] = [];
-    for (const version of versions) {
-      if (version.directory === ROOTS_DIRECTORY) continue;
-      const name = names.openName(version.name);
-      if (lowerAscii(name).includes(wanted) && isMatch(name)) found.push({ ...version, name });
-    }
-    return { versions: found, next };
-  }
-
-  async directoryPaths(
-    set: SetNumber,
-    directories: readonly DirectoryId[],
-  ): Promise<(Buffer | undefined)[]> {
-    const { names } = this.keyring;
-    const paths = await this.sealed.directoryPaths(set, directories);
-    return paths.map((path) => path && names.openPath(path));
-  }
-
-  /**
-   * Returns the opened configuration; undefined if there is none. Throws NOT_AUTHENTIC if it is not sealed, and
-   * therefore invented by the store.
-   */
-  async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
-    const config = await this.sealed.clientConfig(set);
-    return config && openConfig(this.keyring.names, config);
-  }
+    /**
+     * Returns the opened configuration; undefined if there is none. Throws NOT_AUTHENTIC if it is not sealed, and
+     * therefore invented by the store.
+     */
+    async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
+      const config = await sealed.clientConfig(set);
+      return config && openConfig(names, config);
+    },
+  };
+  return Object.assign(Object.create(sealed) as Reports, opening);
 }

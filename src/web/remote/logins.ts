@@ -3,7 +3,7 @@
  * material of that TLS connection.
  */
 import { randomUUID } from 'node:crypto';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation, TardisError } from '../../errors/index.js';
 import type { LoginService, PendingLogin } from '../../server/index.js';
 import { addressGroup, CountsByKey } from '../../system/index.js';
 import {
@@ -132,12 +132,12 @@ function helloIn(greeting: Buffer): Head<'hello'> {
     );
   }
   if (head.create || head.code !== '' || head.purpose !== Purpose.read || head.ticket.length > 0) {
-    throw new TardisError('PROTOCOL_VIOLATION', 'a login over HTTP is for reading only');
+    throw protocolViolation('a login over HTTP is for reading only');
   }
   return head;
 }
 
 function requireName(message: Buffer, name: 'hello' | 'loginProof'): void {
   if (peekMessage(message, 'to-server') === name) return;
-  throw new TardisError('PROTOCOL_VIOLATION', `the message is no "${name}"`);
+  throw protocolViolation(`the message is no "${name}"`);
 }

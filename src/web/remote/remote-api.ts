@@ -1,6 +1,6 @@
 /** Adds the API of a server to an app: the common routes, logins, questions of the tools, and metrics. */
 import type { FastifyRequest } from 'fastify';
-import { TardisError } from '../../errors/index.js';
+import { protocolViolation, TardisError } from '../../errors/index.js';
 import { stateOf } from '../../history/index.js';
 import { NO_BYTES, type RightName } from '../../model/index.js';
 import {
@@ -116,7 +116,7 @@ function askRoute(door: StoreDoor | ServerDoor): AddedRoute {
   return addedRoute(REMOTE_ROUTES.questions, async ({ lease, visitor, request, reply }) => {
     const { body } = request;
     if (!Buffer.isBuffer(body)) {
-      throw new TardisError('PROTOCOL_VIOLATION', `a question is sent as ${QUESTION_TYPE}`);
+      throw protocolViolation(`a question is sent as ${QUESTION_TYPE}`);
     }
     const name = readingQuestion(peekMessage(body, 'to-server'));
     requireRight(visitor, MESSAGES[name].right as RightName);
