@@ -20,7 +20,7 @@ export {
   damagedRecord,
   type RecordSource,
 } from './record-head.js';
-export { encryptedBytes, fetchHeader, storedBytes } from './stored-record.js';
+export * from './stored-record.js';
 export { provenBytes } from './proven-bytes.js';
 export { MAX_PIECE_BYTES, type RecordPiece, RecordReader } from './record-reader.js';
 export * from './sparse.js';

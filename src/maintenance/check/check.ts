@@ -228,7 +228,9 @@ class Check {
       if (record === undefined || content === undefined) return false;
       const object = locationName(record, content.digest);
       const fault = await prover.headFault(object, record, [content]);
-      return fault === undefined && (await prover.checksumFault(object, record)) === undefined;
+      return (
+        fault === undefined && (await prover.checksumFault({ object, ...record })) === undefined
+      );
     });
     await casualties.spread();
   }

@@ -5,13 +5,16 @@
  */
 import {
   fetchHeader,
-  fetchRecord,
+  fetchIndex,
+  fetchParts,
   hasContent,
   MAX_WHOLE_BYTES,
   ReusedBuffers,
   readWhole,
+  type RecordPlace,
   RecordReader,
   type RecordSource,
+  requireSound,
 } from '../../contents/index.js';
 import {
   type AuditedContent,
@@ -25,7 +28,6 @@ import {
   contentDigest,
   type ContentId,
   type ContentKeys,
-  decodeParts,
   DIGEST_BYTES,
   digestKey,
   encodeParts,
@@ -34,15 +36,12 @@ import {
 } from '../../model/index.js';
 import {
   type Backend,
-  isRecordSound,
   type Location,
   locationName,
-  parseRecord,
   readContentIndex,
   readDeltaIndex,
   readFrameIndex,
   RECORD_CHUNKED,
-  RECORD_HEADER_BYTES,
   type RecordHeader,
   RecordKind,
   unreadableObject,
@@ -97,8 +96,7 @@ export class ContentProver {
   ): Promise<Fault> {
     return faultOf(async () => {
       const header = await this.headerAt(object, record);
-      const index = Buffer.allocUnsafe(header.indexBytes);
-      await fetchRecord(this.options.backend, { object, ...record }, RECORD_HEADER_BYTES, index);
+      const index = await fetchIndex(this.options.backend, { object, ...record }, header);
       if ((header.flags & RECORD_CHUNKED) !== 0 && crc32(index) !== header.bodyChecksum) {
         throw recordDamaged('its index does not match its checksum');
       }
@@ -127,7 +125,7 @@ export class ContentProver {
     record: AuditedRecord,
     contents: readonly AuditedContent[],
   ): Promise<Fault> {
-    const { backend, canOpen } = this.options;
+    const { canOpen } = this.options;
     return faultOf(async () => {
       const header = await this.headerAt(object, record);
       const isChunked = (header.flags & RECORD_CHUNKED) !== 0;
@@ -137,8 +135,8 @@ export class ContentProver {
         return;
       }
       if (isChunked || !canOpen || record.recordBytes > MAX_WHOLE_BYTES) {
-        if (await isRecordSound(backend, object, record.position, header)) return;
-        throw recordDamaged('it does not match its checksum');
+        await requireSound(this.options.backend, { object, ...record }, header);
+        return;
       }
       await this.readWhole(object, record, contents);
     });
@@ -152,9 +150,8 @@ export class ContentProver {
   ): Promise<void> {
     const place = { object, ...record };
     if (record.kind === RecordKind.assembly) {
-      const bytes = Buffer.allocUnsafe(record.recordBytes);
-      const { body } = parseRecord(await fetchRecord(this.options.backend, place, 0, bytes));
-      for (const content of contents) this.requireParts(content, decodeParts(body));
+      const parts = await fetchParts(this.options.backend, place);
+      for (const content of contents) this.requireParts(content, parts);
       return;
     }
     const { decoded } = await readWhole(this.source, place, this.memory);
@@ -216,7 +213,7 @@ export class ContentProver {
     const pieces = this.locator.locate(catalog.contents, contentId);
     if (pieces === undefined) throw recordDamaged('its bytes are not there');
     if (!this.options.canOpen) {
-      for (const piece of pieces) await this.requireChecksums(piece.object, piece);
+      for (const piece of pieces) await requireSound(this.options.backend, piece);
       return;
     }
     const stored = catalog.contents.stored(contentId);
@@ -232,21 +229,8 @@ export class ContentProver {
   }
 
   /** Compares a record with its checksums, whatever the record contains. */
-  checksumFault(
-    object: string,
-    place: { readonly position: number; readonly recordBytes: number },
-  ): Promise<Fault> {
-    return faultOf(() => this.requireChecksums(object, place));
-  }
-
-  private async requireChecksums(
-    object: string,
-    place: { readonly position: number; readonly recordBytes: number },
-  ): Promise<void> {
-    const { backend } = this.options;
-    const header = await fetchHeader(backend, { object, ...place });
-    const isSound = await isRecordSound(backend, object, place.position, header);
-    if (!isSound) throw recordDamaged('it does not match its checksum');
+  checksumFault(record: RecordPlace): Promise<Fault> {
+    return faultOf(() => requireSound(this.options.backend, record));
   }
 
   close(): void {

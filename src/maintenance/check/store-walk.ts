@@ -150,7 +150,7 @@ export class StoreWalk {
   ): Promise<boolean> {
     const [content] = contents;
     if (record.kind !== RecordKind.delta || content === undefined) return false;
-    if ((await this.parts.prover.checksumFault(object, record)) !== undefined) return false;
+    if ((await this.parts.prover.checksumFault({ object, ...record })) !== undefined) return false;
     this.noteRead(object, record.position, record.recordBytes, undefined);
     await this.parts.casualties.suspectBasis(content);
     return true;
@@ -178,7 +178,7 @@ export class StoreWalk {
       return;
     }
     if (!plan.includes(object, position)) return;
-    const fault = await prover.checksumFault(object, place);
+    const fault = await prover.checksumFault({ object, ...place });
     this.noteRead(object, position, place.recordBytes, fault);
     if (fault !== undefined && !(await this.hasVanished(object))) {
       this.report(object, place, 'unneeded', fault);
@@ -190,7 +190,7 @@ export class StoreWalk {
     const { plan, prover } = this.parts;
     if (!plan.includes(object, position)) return;
     const place = { position, recordBytes: recordBytes(header) };
-    const fault = await prover.checksumFault(object, place);
+    const fault = await prover.checksumFault({ object, ...place });
     if (fault !== undefined && !(await this.hasVanished(object))) {
       this.report(object, place, 'parity', fault);
     }

@@ -2,7 +2,13 @@
  * Copies needed records to the end of the newest pack. Frames of which little is needed are repacked. All copies are
  * synced and read back before they replace the old records.
  */
-import { damagedRecord, fetchHeader, fetchRecord, storedBytes } from '../../contents/index.js';
+import {
+  fetchHeader,
+  fetchIndex,
+  fetchRecord,
+  requireSound,
+  storedBytes,
+} from '../../contents/index.js';
 import { applyContentRecord, type IdSet, type RecordUse } from '../../store/catalog/index.js';
 import { recordDamaged } from '../../errors/index.js';
 import { digestKey, type PackNumber, type RecordId } from '../../model/index.js';
@@ -19,9 +25,6 @@ import type { StoreWriter } from '../../store/writer/index.js';
 import { isWorthRepacking } from './pack-uses.js';
 import { FrameRepacker, type FrameTools, proveFrame, type RepackedFrame } from './repack-frames.js';
 import type { Breathe } from './survey.js';
-
-/** Number of bytes written between two checkpoints. An interruption loses at most this much work. */
-const CHECKPOINT_BYTES = 64 << 20;
 
 export interface MoverOptions {
   /** Tools to open frames; undefined if no keys were given. Frames are then copied as they are. */
@@ -41,7 +44,8 @@ interface Moved {
 
 export class RecordMover {
   private moved: Moved = { copies: [], frames: [] };
-  private sinceCheckpoint = 0;
+  /** True once a record was moved since the last checkpoint. */
+  private isBegun = false;
   private readonly repacker: FrameRepacker | undefined;
 
   /** Creates a mover for records of the packs `packs`. */
@@ -56,8 +60,6 @@ export class RecordMover {
 
   /** Moves records of one pack. Throws RECORD_DAMAGED if a record that must be copied is damaged. */
   async move(records: readonly RecordUse[]): Promise<void> {
-    if (records.length === 0) return;
-    if (this.sinceCheckpoint === 0) this.begin();
     for (const record of records.toSorted((one, other) => one[3] - other[3])) {
       await this.options.breathe();
       await this.moveOne(record);
@@ -74,7 +76,7 @@ export class RecordMover {
     await store.checkpoint();
     const { copies, frames } = this.moved;
     this.moved = { copies: [], frames: [] };
-    this.sinceCheckpoint = 0;
+    this.isBegun = false;
     for (const { location, header } of copies) {
       await options.breathe();
       const name = packName(location.pack);
@@ -91,34 +93,32 @@ export class RecordMover {
    * Appends an event with the packs whose contents this commit replaces. A recovery that replays the commit needs it.
    */
   private begin(): void {
+    if (this.isBegun) return;
+    this.isBegun = true;
     this.store.appendEvent({ type: 'moved', packs: [...this.packs] });
   }
 
   private async moveOne(record: RecordUse): Promise<void> {
-    const [recordId, kind, , , bytes, rawBytes] = record;
+    const [recordId, kind, , , , rawBytes] = record;
     const usedBytes = this.options.used.get(recordId);
     if (usedBytes === undefined) return;
+    this.begin();
     const { repacker } = this;
     const isRepacked =
       kind === RecordKind.frame && repacker !== undefined && isWorthRepacking(usedBytes, rawBytes);
     const frames = isRepacked ? await repacker.take(record) : undefined;
     if (frames === undefined) await this.copy(record);
     else this.moved.frames.push(...frames);
-    this.sinceCheckpoint += bytes;
-    if (this.sinceCheckpoint < CHECKPOINT_BYTES) return;
-    await this.settle();
-    this.begin();
+    if (this.store.isCheckpointDue) await this.settle();
   }
 
-  private async copy([, , pack, position, bytes]: Readonly<RecordUse>): Promise<void> {
+  private async copy([, , pack, position, recordBytes]: Readonly<RecordUse>): Promise<void> {
     const { backend, catalog, packs } = this.store;
-    const name = packName(pack);
-    const place = { object: name, position, recordBytes: bytes };
+    const place = { object: packName(pack), position, recordBytes };
     const header = await fetchHeader(backend, place);
-    if (!(await isRecordSound(backend, name, position, header))) throw damagedRecord(place);
+    await requireSound(backend, place, header);
     const location = await packs.appendStaged(storedBytes(backend, place));
-    const index = Buffer.alloc(header.indexBytes);
-    await fetchRecord(backend, place, RECORD_HEADER_BYTES, index);
+    const index = await fetchIndex(backend, place, header);
     const body = Buffer.alloc(header.kind === RecordKind.assembly ? header.bodyBytes : 0);
     await fetchRecord(backend, place, RECORD_HEADER_BYTES + index.length, body);
     const { contents, gc } = catalog;

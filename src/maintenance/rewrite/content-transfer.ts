@@ -1,6 +1,6 @@
 /**
- * Copies contents to another generation or store, each one after the contents that it is based on. After every
- * CHECKPOINT_BYTES the copied contents are made durable. A subclass copies a single record.
+ * Copies contents to another generation or store, each one after the contents that it is based on. Now and then the
+ * copied contents are made durable. A subclass copies a single record.
  */
 import { ReusedBuffers, type RecordPlace, RecordReader, MAX_CHAIN } from '../../contents/index.js';
 import {
@@ -15,16 +15,12 @@ import type { StoreWriter } from '../../store/writer/index.js';
 import { locationName } from '../../store/index.js';
 import type { OldStore } from './old-generation.js';
 
-/** Number of bytes copied between two checkpoints. */
-const CHECKPOINT_BYTES = 64 << 20;
-
 export abstract class ContentTransfer<Old extends OldStore = OldStore> {
   /** True if a content could not be read, or did not match its checksums or digests. */
   hasLost = false;
   /** Contents that cannot be copied, and those that are being copied, since a content cannot depend on itself. */
   private readonly lost = new Set<ContentId>();
   private lastContent: ContentId = NO_CONTENT;
-  private sinceCheckpoint = 0;
   protected readonly locator = new Locator();
   protected readonly reader: RecordReader;
 
@@ -81,7 +77,6 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
 
   /** Makes the copied contents durable. */
   protected async checkpoint(): Promise<void> {
-    this.sinceCheckpoint = 0;
     await this.store.checkpoint();
   }
 
@@ -105,8 +100,7 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
     if (known !== undefined) return known;
     this.lost.add(contentId); // removed after the copy
     await orLost(this.move(contentId, stored, depth));
-    this.sinceCheckpoint += stored.recordBytes;
-    if (this.sinceCheckpoint >= CHECKPOINT_BYTES) await this.checkpoint();
+    if (this.store.isCheckpointDue) await this.checkpoint();
     const digest = this.storedAs(stored.digest);
     if (digest === undefined) this.hasLost = true;
     else this.lost.delete(contentId);
@@ -120,7 +114,6 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
     const contentId = digest && contents.find(digest)?.contentId;
     if (contentId === undefined || signatures.find(contentId) !== undefined) return;
     await orLost(this.moveSignature(signature, digest!));
-    this.sinceCheckpoint += signature.recordBytes;
   }
 }
 

@@ -8,7 +8,7 @@ import {
   contentsIn,
   damagedRecord,
   fetchHead,
-  fetchRecord,
+  fetchParts,
   hashIn,
   readWhole,
   type RecordPlace,
@@ -18,7 +18,6 @@ import {
   BytesBuilder,
   contentDigest,
   type ContentId,
-  decodeParts,
   DIGEST_BYTES,
   encodeParts,
   partsDigest,
@@ -31,7 +30,6 @@ import {
   Codec,
   FRAME_ENTRY_BYTES,
   MAX_FRAME_RAW_BYTES,
-  parseRecord,
   RECORD_CHUNKED,
   RecordKind,
   type Slice,
@@ -203,9 +201,7 @@ export class ContentMover extends ContentTransfer<OldGeneration> {
 
   private async moveAssembly(place: RecordPlace, digest: Buffer, depth: number): Promise<void> {
     const { old, native, keys, store } = this;
-    const bytes = Buffer.allocUnsafe(place.recordBytes);
-    await fetchRecord(old.source.backend, place, 0, bytes);
-    const parts = decodeParts(parseRecord(bytes).body);
+    const parts = await fetchParts(old.backend, place);
     const whole = contentDigest(native, old.keyring?.contents, partsDigest(parts));
     if (!whole.equals(digest)) throw damagedRecord(place);
     const moved: { digest: Buffer; sizeBytes: number }[] = [];

@@ -8,11 +8,13 @@ import {
   damagedRecord,
   decodeWhole,
   fetchHeader,
+  fetchIndex,
   fetchRecord,
   hasContent,
   MAX_WHOLE_BYTES,
   ReusedBuffers,
   type RecordPlace,
+  requireSound,
   storedBytes,
   tooLarge,
 } from '../../contents/index.js';
@@ -26,13 +28,10 @@ import {
 import { type ContentId, decodeParts, partsDigest, Scheme } from '../../model/index.js';
 import {
   type FrameEntry,
-  isRecordSound,
-  MAX_INDEX_BYTES,
   type ParsedRecord,
   parseRecord,
   readContentIndex,
   RECORD_CHUNKED,
-  RECORD_HEADER_BYTES,
   type RecordHeader,
   RecordKind,
 } from '../../store/index.js';
@@ -83,7 +82,7 @@ export class RecordCopier extends ContentTransfer {
       return;
     }
     await this.hold(place);
-    if (this.isEncrypting) await this.requireSound(place, header);
+    if (this.isEncrypting) await requireSound(this.old.backend, place, header);
     else await this.prove(contentId, place);
     await this.copyChunked(place, header, stored.digest);
   }
@@ -96,12 +95,6 @@ export class RecordCopier extends ContentTransfer {
 
   private async hold({ object, position, recordBytes: bytes }: RecordPlace): Promise<void> {
     await this.old.backend.hold?.({ object, position, bytes });
-  }
-
-  private async requireSound(place: RecordPlace, header: RecordHeader): Promise<void> {
-    const { object, position } = place;
-    if (!(await isRecordSound(this.old.backend, object, position, header)))
-      throw damagedRecord(place);
   }
 
   /** Reads a content that is not encrypted. Throws CONTENT_DAMAGED if its digest differs. */
@@ -152,9 +145,7 @@ export class RecordCopier extends ContentTransfer {
   ): Promise<void> {
     const { store } = this;
     const { backend } = this.old;
-    if (header.indexBytes > MAX_INDEX_BYTES) throw damagedRecord(place);
-    const index = Buffer.allocUnsafe(header.indexBytes);
-    await fetchRecord(backend, place, RECORD_HEADER_BYTES, index);
+    const index = await fetchIndex(backend, place, header);
     if (digestsOf(header, index).some((one) => !one.equals(digest))) throw damagedRecord(place);
     store.space?.take(place.recordBytes);
     if (place.recordBytes > store.limits.packContentBytes) {
@@ -184,7 +175,7 @@ export class RecordCopier extends ContentTransfer {
     const isSignature = header.kind === RecordKind.signature;
     if (!isSignature || (header.flags & RECORD_CHUNKED) === 0) return;
     await this.hold(place);
-    await this.requireSound(place, header);
+    await requireSound(this.old.backend, place, header);
     await this.copyChunked(place, header, signature.digest);
   }
 }

@@ -2,7 +2,7 @@
 import { createHash, type Hash } from 'node:crypto';
 import {
   fetchHead,
-  fetchRecord,
+  fetchIndex,
   type BodyDecoder,
   recordChunks,
   ReusedBuffers,
@@ -18,11 +18,9 @@ import {
   Codec,
   type ContentIndex,
   decode,
-  MAX_INDEX_BYTES,
   readContentIndex,
   readDeltaIndex,
   RECORD_CHUNKED,
-  RECORD_HEADER_BYTES,
   type RecordCipher,
   type RecordHeader,
   RecordKind,
@@ -130,11 +128,9 @@ export class StreamMover {
     const isContent = header.kind === RecordKind.content || header.kind === RecordKind.part;
     const isExpected =
       (header.flags & RECORD_CHUNKED) !== 0 &&
-      header.indexBytes <= MAX_INDEX_BYTES &&
       (known === undefined ? isContent : known.basis === undefined ? isSignature : isDelta);
     if (!isExpected) throw recordDamaged(`a record in ${place.object} is of another kind`);
-    const bytes = Buffer.allocUnsafe(header.indexBytes);
-    await fetchRecord(this.old.source.backend, place, RECORD_HEADER_BYTES, bytes);
+    const bytes = await fetchIndex(this.old.backend, place, header);
     const index = isDelta ? readDeltaIndex(bytes) : readContentIndex(bytes);
     return { place, header, index, cipher };
   }

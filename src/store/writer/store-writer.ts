@@ -72,6 +72,9 @@ const USUAL_CACHE_BYTES = 6 << 20;
 /** Space that a checkpoint needs for the records that precede the transaction. */
 const RECORDS_BYTES = 2 << 20;
 
+/** Number of bytes that a long job writes between two checkpoints. An interruption loses at most this much work. */
+const CHECKPOINT_BYTES = 64 << 20;
+
 /**
  * Returns the limits for a client. A client in a bucket has no reserve, since this machine's disk has only a copy of
  * its catalog and data not yet sent. It has no parity files, since the writer of its objects adds parity to them.
@@ -228,6 +231,11 @@ export class StoreWriter {
    */
   get isShared(): boolean {
     return hasLog(this.backend);
+  }
+
+  /** True if a job that copies records should make them durable now. */
+  get isCheckpointDue(): boolean {
+    return this.packs.uncommittedBytes >= CHECKPOINT_BYTES;
   }
 
   nextSequence(): number {
