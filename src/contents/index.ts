@@ -1,3 +1,4 @@
+export { ArrivingRecord } from './arriving-record.js';
 export { ContentsAhead } from './contents-ahead.js';
 export { ContentRanges } from './content-ranges.js';
 export { KeptFiles } from './kept-files.js';
@@ -18,6 +19,7 @@ export {
   fetchHead,
   fetchRecord,
   damagedRecord,
+  mayHaveMoved,
   type RecordSource,
 } from './record-head.js';
 export * from './stored-record.js';

@@ -10,14 +10,19 @@ import {
   RecordCipher,
   type RecordHeader,
 } from '../store/index.js';
-import type { NativeCalls } from '../system/index.js';
+import type { NativeCalls, SealingCalls } from '../system/index.js';
 import type { RecordPlace } from './stored-piece.js';
 
-/** The calls and keys with which records are decoded. */
-export interface RecordOpener {
-  readonly native: NativeCalls;
+/** The calls and keys with which heads of records are opened. */
+export interface HeadOpener {
+  readonly native: SealingCalls;
   /** Keys of a client that encrypts. */
   readonly keys: ContentKeys | undefined;
+}
+
+/** The calls and keys with which records are decoded. */
+export interface RecordOpener extends HeadOpener {
+  readonly native: NativeCalls;
 }
 
 /** The store that holds records, and what decodes them. */
@@ -65,6 +70,11 @@ export function unreadRecord(error: unknown, object: string): TardisError {
   return recordDamaged(`${object} is missing`, { isGone: true }, error);
 }
 
+/** True if a record was not where it had been located, since it may have been moved: it is then located once more. */
+export function mayHaveMoved(error: unknown): boolean {
+  return error instanceof TardisError && error.context['isGone'] === true;
+}
+
 /** Returns the error for a record whose bytes are wrong. */
 export function damagedRecord({ object, position }: RecordPlace): TardisError {
   return recordDamaged(`a record in ${object} is damaged`, { position });
@@ -99,7 +109,7 @@ export async function fetchHead(source: RecordSource, record: RecordPlace): Prom
 }
 
 /** Returns the head of a record whose beginning is already in memory. Checks it and throws as `fetchHead` does. */
-export function headIn(source: RecordOpener, record: RecordPlace, bytes: Buffer): RecordHead {
+export function headIn(source: HeadOpener, record: RecordPlace, bytes: Buffer): RecordHead {
   const header = headerOf(record, bytes);
   if (header.scheme === Scheme.plain) {
     if (source.keys === undefined) return { header, cipher: undefined };

@@ -2,6 +2,7 @@
 import {
   after,
   loneAmong,
+  mayHaveMoved,
   OpenContent,
   rangeOf,
   type RecordDecoder,
@@ -168,7 +169,7 @@ export class Contents {
     const soon = after(this.opened(page, index), use);
     if (!(soon instanceof Promise)) return soon;
     return soon.catch((error: unknown) => {
-      if (!(error instanceof TardisError) || error.context['isGone'] !== true) throw error;
+      if (!mayHaveMoved(error)) throw error;
       page.contents.length = 0;
       return after(this.opened(page, index), use);
     });

@@ -3,7 +3,7 @@
  * data.
  */
 import { createHash } from 'node:crypto';
-import { type RecordDecoder, OpenContent, Units } from '../../../contents/index.js';
+import { mayHaveMoved, OpenContent, type RecordDecoder, Units } from '../../../contents/index.js';
 import {
   type ContentPiece,
   type History,
@@ -70,8 +70,7 @@ export class OpenContents {
         part = await readPart(content, at, Math.min(PART_BYTES, from + bytes - at));
       } catch (error) {
         // The records of the content may have been moved since they were located, so it is opened once more.
-        const isGone = error instanceof TardisError && error.context['isGone'] === true;
-        if (!isGone || !mayReopen) throw error;
+        if (!mayHaveMoved(error) || !mayReopen) throw error;
         mayReopen = false;
         ({ content } = await this.open(entry));
         continue;
