@@ -7,7 +7,7 @@
  *
  * Each stage is an operator in a file of its name, whose comment has its items and the bound of its queue. All are made
  * by `stage`, with counters that have their names and concurrencies: counters.ts has these, and context.ts what the
- * stages share. Items are batches of directories, parcels of files, large files and their parts. No small file is an
+ * stages share. A large file passes its four steps in one function (large-files.ts). Items are batches of directories, parcels of files, large files and their parts. No small file is an
  * item of its own.
  *
  * The budget is the backpressure that RxJS lacks. The walk takes entries from it before it emits them, the cut stage
@@ -19,15 +19,11 @@ import { build } from './build.js';
 import { compare } from './compare.js';
 import type { Context } from './context.js';
 import { cut } from './cut.js';
-import { eachLargeFile } from './each-large-file.js';
-import { findBasis } from './find-basis.js';
+import { largeFiles } from './large-files.js';
 import { need } from './need.js';
-import { openLarge } from './open-large.js';
 import type { LargeFile, Parcel, Work } from './parcel.js';
 import { read } from './read.js';
 import { send } from './send.js';
-import { sendLarge } from './send-large.js';
-import { sendParts } from './send-parts.js';
 import { sendStreams } from './send-streams.js';
 import { walk } from './walk.js';
 
@@ -49,20 +45,13 @@ export function backup(context: Context): Observable<never> {
     send(context),
   );
 
-  const largeFiles = merge(work.pipe(onlyLargeFiles()), context.grown).pipe(
-    eachLargeFile(context, (file) =>
-      file.pipe(
-        openLarge(context), // decides if the file is read whole or without its holes
-        findBasis(context), // for deltas, if the server offers one
-        sendParts(context), // each hashed, and sent as a delta or whole, if the server lacks it
-        sendLarge(context), // the row, once the parts are sent
-      ),
-    ),
+  const large = merge(work.pipe(onlyLargeFiles()), context.grown).pipe(
+    largeFiles(context), // each is opened, compared with its basis, and sent in parts, then its row
   );
 
   const streams = sendStreams(context); // what commands write, each piece as a part of a large file
 
-  return merge(parcels, largeFiles, streams);
+  return merge(parcels, large, streams);
 }
 
 function onlyParcels(): OperatorFunction<Work, Parcel> {

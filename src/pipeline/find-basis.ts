@@ -1,34 +1,22 @@
 /**
- * The first step of the delta stage for a large file: determines the basis with which its parts are compared. The server
+ * The second step of a large file: determines the basis with which its parts are compared. The server
  * offers the earlier version of a changed file. If this machine remembers contents to which the file is more similar, as
  * after a rotation of logs, or if the file is new, these are sought at the server.
  */
-import type { OperatorFunction } from 'rxjs';
 import { blockBytesFor, samplePlaces } from '../delta/index.js';
 import { RowReader } from '../model/index.js';
 import { MAX_SOUGHT } from '../transport/index.js';
 import type { SimilarOutput } from '../workers/index.js';
 import type { Context } from './context.js';
 import { FileDelta, isDear, takerOf } from './file-delta.js';
-import type { BasedFile, OpenedFile, Source } from './large-file.js';
+import type { Source } from './large-file.js';
 import type { OfferedBasis } from './peer.js';
-import { stage } from './stage.js';
 
 /**
- * Emits large files with their bases, and begins to fetch the signatures. Files wait for the memory of a signature,
- * which `context.streams` limits. The stage that sends the parts returns the memory.
+ * Returns the delta of a file, and begins to fetch the signature of its basis; undefined if it has no basis, or does not
+ * suit a delta. Waits for the memory of a signature, which `context.streams` limits. `PartsSender` returns it.
  */
-export function findBasis(context: Context): OperatorFunction<OpenedFile, BasedFile> {
-  const { basis } = context.counters;
-  return stage(basis, async (file) => {
-    const delta = await deltaOf(context, file.source);
-    if (delta !== undefined) basis.count(1, file.source.formBytes, 0);
-    return { ...file, delta };
-  });
-}
-
-/** Returns the delta of a file; undefined if it has no basis, or does not suit a delta. */
-async function deltaOf(context: Context, source: Source): Promise<FileDelta | undefined> {
+export async function findBasis(context: Context, source: Source): Promise<FileDelta | undefined> {
   const { jobs, peer, streams } = context;
   const offered = peer.basisOf(source.slot, new RowReader(source.row).name(0));
   if (source.blockBytes === undefined) {

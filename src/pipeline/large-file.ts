@@ -83,23 +83,6 @@ export interface Source extends LargeFile {
   readonly blockBytes: number | undefined;
 }
 
-/** A large file between two stages, and the way in which it is read. */
-export interface OpenedFile {
-  readonly file: LargeFile;
-  readonly source: Source;
-}
-
-/** A large file with the basis with which its parts are compared, if it has one. */
-export interface BasedFile extends OpenedFile {
-  readonly delta: FileDelta | undefined;
-}
-
-/** A large file whose parts were sent. */
-export interface SentFile {
-  readonly file: LargeFile;
-  readonly result: LargeResult;
-}
-
 /** A large file whose parts are being sent. */
 export interface Sending extends Source {
   /** The bytes of the part that is sent, if they do not come from a file; `formBytes` are then those known so far. */

@@ -1,31 +1,19 @@
-/** The first stage of a large file: determines whether its bytes or its sparse form are read. */
-import type { OperatorFunction } from 'rxjs';
+/** The first step of a large file: determines whether its bytes or its sparse form are read. */
 import { DataRanges, SparseMap } from '../contents/index.js';
 import { holdsDevice, RowFlag, RowReader } from '../model/index.js';
-import { type OpenedFile, type Source, UnreadableFile } from './large-file.js';
+import { type Source, UnreadableFile } from './large-file.js';
 import type { LargeFile } from './parcel.js';
 import { signatureBlocks } from './signature-sender.js';
-import { stage } from './stage.js';
 import type { DataInput, DataOutput, ListedFile } from '../workers/index.js';
 import type { Context } from './context.js';
 import { PART_BYTES, PartSlot } from './streams.js';
-
-/** Emits large files with their sources. The caller limits the number of files in work. */
-export function openLarge(context: Context): OperatorFunction<LargeFile, OpenedFile> {
-  const { open } = context.counters;
-  return stage(open, async (file) => {
-    const source = await sourceOf(context, file);
-    open.count(1, file.sizeBytes, 0);
-    return { file, source };
-  });
-}
 
 /**
  * Returns the source of a large file. A file with fewer blocks than its size is checked for holes, a device for zeros. A sparse file is
  * hashed first unless the server is empty: the server stores only sizes of sparse forms, so only the digest shows
  * whether it has the content. Throws UnreadableFile.
  */
-export async function sourceOf(context: Context, file: LargeFile): Promise<Source> {
+export async function openLarge(context: Context, file: LargeFile): Promise<Source> {
   const { counters, jobs, peer } = context;
   const { directoryPath, directory, row, sizeBytes } = file;
   const dense = {

@@ -3,7 +3,6 @@
  * part is hashed first, and only new parts are sent. Otherwise it is hashed while it is sent, and the server drops a
  * duplicate at its end.
  */
-import type { OperatorFunction } from 'rxjs';
 import { SAMPLED_FROM_BYTES } from '../delta/index.js';
 import {
   contentDigest,
@@ -18,7 +17,6 @@ import { closeRow, isSameAccess } from '../workers/index.js';
 import type { Context } from './context.js';
 import type { FileDelta } from './file-delta.js';
 import {
-  type BasedFile,
   isSameOwner,
   isSameVersion,
   type LargeResult,
@@ -26,16 +24,14 @@ import {
   type PartReadings,
   type PartResult,
   type Sending,
-  type SentFile,
   type Source,
   UnreadableFile,
   chosenScheme,
 } from './large-file.js';
-import { sourceOf } from './open-large.js';
+import { openLarge } from './open-large.js';
 import type { LargeFile } from './parcel.js';
 import { readPart, sendPart } from './send-part.js';
 import { SignatureSender } from './signature-sender.js';
-import { stage } from './stage.js';
 import { PART_BYTES, PartSlot } from './streams.js';
 
 /**
@@ -47,24 +43,15 @@ const MAX_AGAIN_BYTES = 1 << 30;
 /** A place that differs from the basis ends a copied range, and is inserted. */
 const COMMANDS_OF_EDIT = 2;
 
-/**
- * Sends the parts of large files, and emits a file when the server has all of its parts. Parts
- * wait for slots and windows of `context.streams`. A file that changed meanwhile is sent again, unless it is very
- * large.
- */
-export function sendParts(context: Context): OperatorFunction<BasedFile, SentFile> {
-  const sender = new PartsSender(context);
-  return stage(context.counters.parts, async (based) => ({
-    file: based.file,
-    result: await sender.send(based),
-  }));
-}
-
 export class PartsSender {
   constructor(private readonly context: Context) {}
 
-  /** Sends a file. Rejects with UnreadableFile if it cannot be read. */
-  async send({ file, source: first, delta }: BasedFile): Promise<LargeResult> {
+  /**
+   * Sends a file from its source, and closes its delta. Resolves when the server has all parts. Parts wait for slots and
+   * windows of `context.streams`. A file that changed meanwhile is sent again, unless it is very large. Rejects with
+   * UnreadableFile if it cannot be read.
+   */
+  async send(file: LargeFile, first: Source, delta: FileDelta | undefined): Promise<LargeResult> {
     try {
       let source = first;
       for (let tries = 1; ; tries += 1) {
@@ -105,7 +92,7 @@ export class PartsSender {
     const { output } = await this.context.jobs.run('holes', { directoryPath, directory, row });
     const { failure, sizeBytes } = output;
     if (failure !== '' || sizeBytes === 0) return undefined;
-    return sourceOf(this.context, { ...file, row: Buffer.from(output.row), sizeBytes });
+    return openLarge(this.context, { ...file, row: Buffer.from(output.row), sizeBytes });
   }
 
   private async sendSource(source: Source, delta: FileDelta | undefined): Promise<LargeResult> {

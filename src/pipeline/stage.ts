@@ -54,6 +54,14 @@ export class StageCounters {
     this.elapsedMs += elapsedMs;
   }
 
+  /** Waits for work in the stage, and counts the time for which it takes. */
+  async passing<T>(work: Promise<T>): Promise<T> {
+    const startMs = performance.now();
+    const result = await work;
+    this.passed(performance.now() - startMs);
+    return result;
+  }
+
   /** Runs work in the calling thread, and counts its time as busy. */
   timed<T>(work: () => T): T {
     const startMs = performance.now();
