@@ -10,13 +10,13 @@ import type { Soon } from './soon.js';
 import type { StoredPiece } from './stored-piece.js';
 
 /** Maximum number of bytes of decoded data that are kept. */
-const MAX_UNIT_BYTES = 11 << 20;
-/** Approximate memory of a unit besides its bytes. */
-const UNIT_BYTES = 256;
+const MAX_CACHE_BYTES = 11 << 20;
+/** Approximate memory of a block besides its bytes. */
+const BLOCK_BYTES = 256;
 const MAX_SPARE = 4;
 
 /** Decoded bytes, whose memory may be freed or used for others in the next turn of the event loop. Use or copy them before any `await`. */
-export interface Unit {
+export interface DecodedBlock {
   readonly bytes: Buffer;
   /** Offset of the first byte in the decoded record; not 0 if only one content was decoded. */
   readonly startBytes: number;
@@ -26,65 +26,68 @@ export interface Unit {
 
 interface DecodedCacheOptions {
   readonly onAdded: () => void;
-  readonly release: (blocks: readonly Buffer[]) => void;
+  readonly release: (memory: readonly Buffer[]) => void;
 }
 
 export class DecodedCache {
-  private readonly units = new BoundedCache<string, Soon<Unit>>(MAX_UNIT_BYTES, (unit) => {
-    if (unit instanceof Promise) return;
-    // Those who wait for them get them before the next turn.
-    if (this.gone.length === 0) setImmediate(() => this.reuse(this.gone.splice(0)));
-    this.gone.push(unit.bytes);
-  });
-  /** Memory of units that were just removed. */
+  private readonly blocks = new BoundedCache<string, Soon<DecodedBlock>>(
+    MAX_CACHE_BYTES,
+    (block) => {
+      if (block instanceof Promise) return;
+      // Those who wait for them get them before the next turn.
+      if (this.gone.length === 0) setImmediate(() => this.reuse(this.gone.splice(0)));
+      this.gone.push(block.bytes);
+    },
+  );
+  /** Memory of blocks that were just removed. */
   private readonly gone: Buffer[] = [];
   /** Memory of removed chunks, kept for reuse. */
   private readonly spare: Buffer[] = [];
   private readonly onAdded: () => void;
-  private readonly release: (blocks: readonly Buffer[]) => void;
+  private readonly release: (memory: readonly Buffer[]) => void;
 
-  /** `onAdded` is called when a unit was decoded. `release` frees the memory of units, or uses it again. */
+  /** `onAdded` is called when a block was decoded. `release` frees memory, or uses it again. */
   constructor({ onAdded, release }: DecodedCacheOptions) {
     this.onAdded = onAdded;
     this.release = release;
   }
 
-  /** True if a unit is decoded, or being decoded. */
+  /** True if a block is decoded, or being decoded. */
   has(key: string): boolean {
-    return this.units.has(key);
+    return this.blocks.has(key);
   }
 
-  /** Returns a unit that is decoded, or being decoded, and counts that as a use. */
-  get(key: string): Soon<Unit> | undefined {
-    return this.units.get(key);
+  /** Returns a block that is decoded, or being decoded, and counts that as a use. */
+  get(key: string): Soon<DecodedBlock> | undefined {
+    return this.blocks.get(key);
   }
 
-  /** Returns a unit that is decoded; undefined if it is not. */
-  decoded(key: string): Unit | undefined {
-    const unit = this.units.peek(key);
-    return unit instanceof Promise ? undefined : unit;
+  /** Returns a block that is decoded; undefined if it is not. */
+  decoded(key: string): DecodedBlock | undefined {
+    const block = this.blocks.peek(key);
+    return block instanceof Promise ? undefined : block;
   }
 
-  /** Makes a unit and keeps it. If that fails, nothing is kept. */
-  add(key: string, make: () => Promise<Unit>): Promise<Unit> {
+  /** Makes a block and keeps it. If that fails, nothing is kept. */
+  add(key: string, make: () => Promise<DecodedBlock>): Promise<DecodedBlock> {
     const making = make().then(
-      (unit) => {
-        this.units.set(key, unit, UNIT_BYTES + memoryOf(unit));
+      (block) => {
+        this.blocks.set(key, block, BLOCK_BYTES + memoryOf(block));
         this.onAdded();
-        return unit;
+        return block;
       },
       (error: unknown) => {
-        this.units.delete(key);
+        this.blocks.delete(key);
         throw error;
       },
     );
-    this.units.set(key, making, 0);
+    this.blocks.set(key, making, 0);
     return making;
   }
 
-  /** Records that all contents of a unit were read. It is then removed before units that are still being read. */
-  noteSpent(key: string, unit: Unit): void {
-    if (this.units.peek(key) === unit) this.units.noteSpent(key);
+  /** Records that all contents of a block were read. It is then removed before blocks that are still being read. */
+  noteSpent(key: string, block: DecodedBlock): void {
+    if (this.blocks.peek(key) === block) this.blocks.noteSpent(key);
   }
 
   /** Returns memory for a decoded chunk; it may be reused from an earlier chunk. */
@@ -107,14 +110,14 @@ export class DecodedCache {
   }
 }
 
-/** Returns the size of the memory of a unit, which may be larger than its bytes. */
-function memoryOf({ bytes }: Unit): number {
+/** Returns the size of the memory of a block, which may be larger than its bytes. */
+function memoryOf({ bytes }: DecodedBlock): number {
   return bytes.buffer.byteLength;
 }
 
 /** Throws CONTENT_DAMAGED unless a piece of a decoded record has the digest that is in the catalog. */
 export function checkPiece(
-  { digests, bytes, startBytes }: Unit,
+  { digests, bytes, startBytes }: DecodedBlock,
   { digest, offset, sizeBytes }: StoredPiece,
 ): void {
   const isSame = digests.has({ offset, sizeBytes }, digest);

@@ -1,5 +1,5 @@
 /**
- * A content of which any range can be read without decoding the data before it. Decoded bytes are kept in `Units`.
+ * A content of which any range can be read without decoding the data before it. Decoded bytes are kept in `DecodedBlocks`.
  */
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import { checkPiece } from './decoded-cache.js';
@@ -7,12 +7,12 @@ import { Pieces, tooShort } from './range-reader.js';
 import { after, type Soon } from './soon.js';
 import { SPARSE_START_BYTES, SparseMap, sparseHeadBytes } from './sparse.js';
 import type { StoredPiece } from './stored-piece.js';
-import type { Units } from './units.js';
+import type { DecodedBlocks } from './decoded-blocks.js';
 
 /** Number of chunks that are decoded ahead of a sequential reader. */
 const AHEAD_CHUNKS = 3;
 
-/** Bytes of a content, which the caller must use at once (see Unit). */
+/** Bytes of a content, which the caller must use at once (see DecodedBlock). */
 export interface ReadBytes {
   readonly data: Uint8Array;
   readonly from: number;
@@ -33,12 +33,12 @@ export class OpenContent {
   /** Map of the data of a sparse file; undefined for other files. */
   readonly map: SparseMap | undefined;
   private lastEnd = -1;
-  /** True if the content is decoded alone (see `Units.holding`). */
+  /** True if the content is decoded alone (see `DecodedBlocks.holding`). */
   private readonly isLone: boolean;
 
   private constructor(
     private readonly form: Pieces,
-    private readonly units: Units,
+    private readonly blocks: DecodedBlocks,
     how: Partial<HowOpen> = {},
   ) {
     const { map, isLone = false } = how;
@@ -47,19 +47,19 @@ export class OpenContent {
     this.sizeBytes = map?.fileBytes ?? form.sizeBytes;
   }
 
-  /** Opens a content. For a sparse file, the head of the sparse form is read. `isLone`: see `Units.holding`. */
+  /** Opens a content. For a sparse file, the head of the sparse form is read. `isLone`: see `DecodedBlocks.holding`. */
   static open(
     pieces: readonly StoredPiece[],
     { isSparse, isLone }: { readonly isSparse: boolean; readonly isLone: boolean },
-    units: Units,
+    blocks: DecodedBlocks,
   ): Soon<OpenContent> {
     const form = new Pieces(pieces);
-    if (!isSparse) return new OpenContent(form, units, { isLone });
-    return OpenContent.openSparse(form, units);
+    if (!isSparse) return new OpenContent(form, blocks, { isLone });
+    return OpenContent.openSparse(form, blocks);
   }
 
-  private static async openSparse(form: Pieces, units: Units): Promise<OpenContent> {
-    const plain = new OpenContent(form, units);
+  private static async openSparse(form: Pieces, blocks: DecodedBlocks): Promise<OpenContent> {
+    const plain = new OpenContent(form, blocks);
     const start = Buffer.alloc(SPARSE_START_BYTES);
     if (form.sizeBytes < start.length) throw tooShort();
     await plain.fill(0, start);
@@ -69,16 +69,16 @@ export class OpenContent {
     await plain.fill(0, head);
     const map = new SparseMap(head);
     if (map.formBytes !== form.sizeBytes) throw tooShort();
-    return new OpenContent(form, units, { map });
+    return new OpenContent(form, blocks, { map });
   }
 
-  /** Returns at most `bytes` bytes from a position; fewer at the end. The caller must use them at once (see Unit). */
+  /** Returns at most `bytes` bytes from a position; fewer at the end. The caller must use them at once (see DecodedBlock). */
   read(position: number, bytes: number): Soon<ReadBytes> {
     const count = Math.max(0, Math.min(bytes, this.sizeBytes - position));
     if (count === 0) return NO_READ;
     const isRandom = position !== this.lastEnd && position !== 0;
     if (this.map === undefined) this.readAhead(position, count);
-    const there = this.map === undefined ? this.inOneUnit(position, count, isRandom) : undefined;
+    const there = this.map === undefined ? this.inOneBlock(position, count, isRandom) : undefined;
     return after(there, (data) => data ?? this.copied(position, count));
   }
 
@@ -89,39 +89,39 @@ export class OpenContent {
     return { data: target, from: 0, bytes: count };
   }
 
-  /** Returns a view of a decoded unit, if a single unit contains the whole range. */
-  private inOneUnit(
+  /** Returns a view of a decoded block, if a single block contains the whole range. */
+  private inOneBlock(
     position: number,
     count: number,
     isRandom: boolean,
   ): Soon<ReadBytes | undefined> {
     const { piece, from } = this.form.at(position);
     if (piece.basis !== undefined || from + count > piece.sizeBytes) return undefined;
-    const { units } = this;
-    return after(units.layout(piece), (layout) => {
+    const { blocks } = this;
+    return after(blocks.layout(piece), (layout) => {
       if (layout !== undefined) {
         const number = Math.floor(from / STREAM_CHUNK_BYTES);
         const start = from - number * STREAM_CHUNK_BYTES;
         if (start + count > STREAM_CHUNK_BYTES) return undefined;
-        const unit = isRandom
-          ? units.range(piece, layout, number, { offset: start, sizeBytes: count })
-          : units.chunk(piece, layout, number);
-        return after(unit, ({ bytes, startBytes }) => {
+        const block = isRandom
+          ? blocks.range(piece, layout, number, { offset: start, sizeBytes: count })
+          : blocks.chunk(piece, layout, number);
+        return after(block, ({ bytes, startBytes }) => {
           return { data: bytes, from: start - startBytes, bytes: count };
         });
       }
-      return after(units.holding(piece, this.isLone), (unit) => {
-        if (unit === undefined) return undefined;
-        checkPiece(unit, piece);
-        if (from + count === piece.sizeBytes) units.noteRead(piece, unit);
-        return { data: unit.bytes, from: piece.offset - unit.startBytes + from, bytes: count };
+      return after(blocks.holding(piece, this.isLone), (block) => {
+        if (block === undefined) return undefined;
+        checkPiece(block, piece);
+        if (from + count === piece.sizeBytes) blocks.noteRead(piece, block);
+        return { data: block.bytes, from: piece.offset - block.startBytes + from, bytes: count };
       });
     });
   }
 
   /** Fills `target` from a position of the stored form. */
   private async fill(position: number, target: Buffer): Promise<void> {
-    await this.units.ranges.fill(this.form, position, target);
+    await this.blocks.ranges.fill(this.form, position, target);
   }
 
   private async fillSparse(map: SparseMap, position: number, target: Buffer): Promise<void> {
@@ -143,56 +143,56 @@ export class OpenContent {
     const isNext = position === this.lastEnd;
     this.lastEnd = position + count;
     if (!isNext) return;
-    const { units } = this;
+    const { blocks } = this;
     const first = Math.floor(this.lastEnd / STREAM_CHUNK_BYTES);
     for (let next = first; next < first + AHEAD_CHUNKS; next += 1) {
       const at = Math.max(this.lastEnd, next * STREAM_CHUNK_BYTES);
-      if (at >= this.sizeBytes || units.running >= AHEAD_CHUNKS) return;
+      if (at >= this.sizeBytes || blocks.running >= AHEAD_CHUNKS) return;
       const { piece, from } = this.form.at(at);
       if (piece.basis !== undefined) return;
-      const layout = units.layout(piece);
+      const layout = blocks.layout(piece);
       if (layout === undefined) continue;
       if (layout instanceof Promise) {
         layout.catch(() => undefined); // the reader gets the error
         return;
       }
       const number = Math.floor(from / STREAM_CHUNK_BYTES);
-      if (units.has(piece, number)) continue;
-      const chunk = units.chunk(piece, layout, number, true);
+      if (blocks.has(piece, number)) continue;
+      const chunk = blocks.chunk(piece, layout, number, true);
       if (chunk instanceof Promise) chunk.catch(() => undefined); // the reader gets the error
     }
   }
 
   /** Begins to decode a small content, usually with its whole record. Returns false if that must wait. */
-  warm(): boolean {
+  prefetch(): boolean {
     const [piece] = this.form.pieces;
-    const { units } = this;
+    const { blocks } = this;
     if (piece === undefined || piece.basis !== undefined) return true;
-    const layout = units.layout(piece);
+    const layout = blocks.layout(piece);
     if (layout instanceof Promise) layout.catch(() => undefined); // the reader gets the error
-    return layout !== undefined || units.warmHolding(piece, this.isLone);
+    return layout !== undefined || blocks.prefetchHolding(piece, this.isLone);
   }
 
   /**
    * Returns the whole content, if it is small and decoded; undefined if it must be decoded first; false if it is never
-   * in one piece. The caller must use it at once (see Unit). Throws CONTENT_DAMAGED.
+   * in one piece. The caller must use it at once (see DecodedBlock). Throws CONTENT_DAMAGED.
    */
   ready(): ReadBytes | undefined | false {
-    const { map, form, units } = this;
+    const { map, form, blocks } = this;
     const [piece] = form.pieces;
     if (map !== undefined || form.pieces.length !== 1 || piece?.basis !== undefined) return false;
-    const layout = units.layout(piece!);
+    const layout = blocks.layout(piece!);
     if (layout !== undefined) return layout instanceof Promise ? undefined : false;
-    const unit = units.decodedHolding(piece!);
-    if (unit === undefined) return undefined;
-    checkPiece(unit, piece!);
-    return { data: unit.bytes, from: piece!.offset - unit.startBytes, bytes: piece!.sizeBytes };
+    const block = blocks.decodedHolding(piece!);
+    if (block === undefined) return undefined;
+    checkPiece(block, piece!);
+    return { data: block.bytes, from: piece!.offset - block.startBytes, bytes: piece!.sizeBytes };
   }
 
   /** Records that the whole content was read. */
   noteRead(): void {
     const [piece] = this.form.pieces;
-    const unit = piece && this.units.decodedHolding(piece);
-    if (unit !== undefined) this.units.noteRead(piece!, unit);
+    const block = piece && this.blocks.decodedHolding(piece);
+    if (block !== undefined) this.blocks.noteRead(piece!, block);
   }
 }

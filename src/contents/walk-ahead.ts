@@ -21,10 +21,10 @@ export class WalkAhead {
   /** The record that was read last. */
   private last: RecordPlace | undefined;
 
-  /** `warm` begins to decode a record. */
+  /** `prefetch` begins to decode a record. */
   constructor(
     private readonly backend: ObjectReader,
-    private readonly warm: (record: RecordPlace) => void,
+    private readonly prefetch: (record: RecordPlace) => void,
   ) {}
 
   /** Records that a record is read, and decodes the next records if a walk is reading the pack. */
@@ -35,10 +35,10 @@ export class WalkAhead {
     if (last?.object !== record.object) return;
     const stepBytes = record.position - last.position;
     if (stepBytes < 0 || stepBytes > MAX_STEP_BYTES) return;
-    this.warmAfter(record).catch(() => undefined); // the reader of a damaged record gets the error
+    this.prefetchAfter(record).catch(() => undefined); // the reader of a damaged record gets the error
   }
 
-  private async warmAfter({ object, position, recordBytes }: RecordPlace): Promise<void> {
+  private async prefetchAfter({ object, position, recordBytes }: RecordPlace): Promise<void> {
     const head = Buffer.allocUnsafe(RECORD_HEADER_BYTES);
     let at = position + recordBytes;
     for (let ahead = 0; ahead < AHEAD_RECORDS; ahead += 1) {
@@ -48,7 +48,7 @@ export class WalkAhead {
       const bytes = storedBytesOf(header);
       const isFiles = header.kind === RecordKind.frame || header.kind === RecordKind.content;
       const isSmall = header.rawBytes <= MAX_AHEAD_BYTES && (header.flags & RECORD_CHUNKED) === 0;
-      if (isFiles && isSmall) this.warm({ object, position: at, recordBytes: bytes });
+      if (isFiles && isSmall) this.prefetch({ object, position: at, recordBytes: bytes });
       at += bytes;
     }
   }

@@ -7,7 +7,7 @@ import {
   rangeOf,
   type RecordDecoder,
   type Soon,
-  Units,
+  DecodedBlocks,
 } from '../contents/index.js';
 import {
   type ContentLocation,
@@ -45,7 +45,7 @@ interface BegunFile {
 }
 
 export class Contents {
-  private readonly units: Units;
+  private readonly blocks: DecodedBlocks;
   /** Reads records in one piece. */
   private readonly records;
   /** Reads chunks of large records, which are kept apart from the others. */
@@ -71,13 +71,13 @@ export class Contents {
       keys: history.contentKeys,
     };
     this.records = keptReads(system, history, history.objects());
-    this.units = new Units(source, decoder, history.directory, this.records);
-    this.units.onDecoded = () => this.ahead.goOn();
+    this.blocks = new DecodedBlocks(source, decoder, history.directory, this.records);
+    this.blocks.onDecoded = () => this.ahead.goOn();
   }
 
   close(): void {
     this.isClosed = true;
-    this.units.onDecoded = () => undefined;
+    this.blocks.onDecoded = () => undefined;
     this.records.close();
     this.chunks.close();
   }
@@ -93,7 +93,7 @@ export class Contents {
 
   /** Set to true while no other request is waiting. */
   set isAlone(isAlone: boolean) {
-    this.units.isAlone = isAlone;
+    this.blocks.isAlone = isAlone;
   }
 
   /**
@@ -134,7 +134,7 @@ export class Contents {
       const data = content.ready();
       if (data === false || data?.bytes === 0) return true;
       if (data === undefined) {
-        content.warm();
+        content.prefetch();
         return false;
       }
       return this.ready.offer(shown, data);
@@ -207,7 +207,7 @@ export class Contents {
       const pieces = entry.contentId === undefined ? withoutContent(entry) : byEntry.get(entry);
       if (pieces === undefined) return;
       const how = { isSparse: isSparse(entry.metadata), isLone: isLone(pieces) };
-      const opening = OpenContent.open(pieces, how, this.units);
+      const opening = OpenContent.open(pieces, how, this.blocks);
       page.contents[place] = opening;
       if (!(opening instanceof Promise)) return;
       opening.then(

@@ -168,7 +168,7 @@ export class FilesAhead {
         void this.load(cursor);
         return false;
       }
-      if (content !== undefined && !content.warm()) return false;
+      if (content !== undefined && !content.prefetch()) return false;
       this.coming.push({ tree, shown, content });
       this.comingBytes += shown.entry.sizeBytes;
     }

@@ -1,6 +1,6 @@
 /** Ranges of chunks that are read at random: what is decoded and kept, and that the bytes are right. */
 import test from 'ava';
-import { OpenContent, Units } from '../../src/contents/index.js';
+import { OpenContent, DecodedBlocks } from '../../src/contents/index.js';
 import { type ClientDirectory, Codec, STREAM_CHUNK_BYTES } from '../../src/store/index.js';
 import { releaseAll } from '../../src/model/index.js';
 import { nodeSystem } from '../../src/system/index.js';
@@ -28,7 +28,7 @@ const PIECE = {
 };
 
 class Lab {
-  readonly units: Units;
+  readonly blocks: DecodedBlocks;
   /** The stored bytes, which a test may change. */
   readonly stored = Buffer.from(RECORD);
 
@@ -39,22 +39,22 @@ class Lab {
       close: () => undefined,
     };
     const source = { backend, native: nodeSystem().native, keys: undefined };
-    const decoder: ConstructorParameters<typeof Units>[1] = {
+    const decoder: ConstructorParameters<typeof DecodedBlocks>[1] = {
       decode: () => Promise.reject(new Error('no chunk is decoded in another thread here')),
       reuse: releaseAll,
     };
-    this.units = new Units(source, decoder, {} as ClientDirectory);
-    this.units.isAlone = true;
+    this.blocks = new DecodedBlocks(source, decoder, {} as ClientDirectory);
+    this.blocks.isAlone = true;
   }
 
   async open(): Promise<OpenContent> {
-    return OpenContent.open([PIECE], { isSparse: false, isLone: false }, this.units);
+    return OpenContent.open([PIECE], { isSparse: false, isLone: false }, this.blocks);
   }
 
   /** Numbers of the chunks that are kept. */
   kept(): number[] {
     return Array.from({ length: CHUNKS }, (_, chunk) => chunk).filter((chunk) =>
-      this.units.has(PIECE, chunk),
+      this.blocks.has(PIECE, chunk),
     );
   }
 }
@@ -79,7 +79,7 @@ test('a file that is read from its beginning has whole chunks', async (t) => {
   const lab = new Lab();
   const content = await lab.open();
   t.deepEqual(await bytesAt(content, 0), RAW.subarray(0, READ_BYTES));
-  t.true(lab.units.has(PIECE, 0));
+  t.true(lab.blocks.has(PIECE, 0));
 });
 
 test('random reads have the right bytes, across the ends of chunks, too', async (t) => {

@@ -40,16 +40,16 @@ function placeOf(record: number, object = 'packs/1'): RecordPlace {
 /** Returns the numbers of the records that are decoded ahead after records are read. */
 async function aheadOf(...read: readonly RecordPlace[]): Promise<number[]> {
   const pack = packOf(RECORDS);
-  const warmed: number[] = [];
+  const prefetched: number[] = [];
   const backend = {
     read: async (_name: string, position: number, target: Uint8Array, bytes: number) =>
       pack.copy(target, 0, position, position + bytes),
     close: () => undefined,
   };
-  const walk = new WalkAhead(backend, ({ position }) => warmed.push(position / RECORD_BYTES));
+  const walk = new WalkAhead(backend, ({ position }) => prefetched.push(position / RECORD_BYTES));
   for (const record of read) walk.follow(record);
   await new Promise(setImmediate);
-  return warmed;
+  return prefetched;
 }
 
 test('a walk gets the next records of the pack', async (t) => {

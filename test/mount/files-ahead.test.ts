@@ -1,6 +1,6 @@
 /** Which files are decoded ahead of a walk. */
 import test from 'ava';
-import { OpenContent, type Units } from '../../src/contents/index.js';
+import { OpenContent, type DecodedBlocks } from '../../src/contents/index.js';
 import type { HistoryEntry } from '../../src/history/index.js';
 import { EntryType } from '../../src/model/index.js';
 import {
@@ -27,7 +27,7 @@ interface Directory {
 /** A tree of directories by their numbers, whose pages are loaded when they are requested. */
 class Lab {
   /** Files that were decoded ahead, in their order. */
-  readonly warmed: string[] = [];
+  readonly prefetched: string[] = [];
   /** Directories whose pages were loaded. */
   readonly loaded: number[] = [];
   isBusy = false;
@@ -86,18 +86,18 @@ class Lab {
   }
 
   private content(name: string): OpenContent {
-    const units = {
+    const blocks = {
       layout: () => undefined,
       decodedHolding: () => undefined,
-      warmHolding: () => {
-        if (!this.isBusy && !this.warmed.includes(name)) this.warmed.push(name);
+      prefetchHolding: () => {
+        if (!this.isBusy && !this.prefetched.includes(name)) this.prefetched.push(name);
         return !this.isBusy;
       },
     };
     const record = { object: 'packs/1', position: 0, recordBytes: 1000 };
     const piece = { ...record, offset: 0, sizeBytes: 10, digest: Buffer.alloc(32) };
     const how = { isSparse: false, isLone: false };
-    return OpenContent.open([piece], how, units as unknown as Units) as OpenContent;
+    return OpenContent.open([piece], how, blocks as unknown as DecodedBlocks) as OpenContent;
   }
 
   /** Reads a file from its beginning, and waits until what that begins is done. */
@@ -113,10 +113,10 @@ const files = (count: number, prefix = 'file '): string[] =>
 test('the files behind the one that is read are decoded, up to a number, and each is requested once', async (t) => {
   const lab = new Lab([{ names: files(90) }]);
   await lab.read(0, 2);
-  t.deepEqual(lab.warmed, files(90).slice(3, 3 + LOOK_AHEAD));
+  t.deepEqual(lab.prefetched, files(90).slice(3, 3 + LOOK_AHEAD));
   await lab.read(0, 3);
   await lab.read(0, 4);
-  t.deepEqual(lab.warmed, files(90).slice(3, 5 + WALK_AHEAD));
+  t.deepEqual(lab.prefetched, files(90).slice(3, 5 + WALK_AHEAD));
 });
 
 test('a walk looks into the next directory, back out of it, and behind it', async (t) => {
@@ -126,26 +126,26 @@ test('a walk looks into the next directory, back out of it, and behind it', asyn
     { names: ['e'], above: { directory: 0, position: 5 } },
   ]);
   await lab.read(0, 0);
-  t.deepEqual([lab.warmed, lab.loaded], [['b'], []], 'one file may be all that is read');
+  t.deepEqual([lab.prefetched, lab.loaded], [['b'], []], 'one file may be all that is read');
   await lab.read(0, 1);
   t.deepEqual(lab.loaded, [1, 2]);
-  t.deepEqual(lab.warmed, ['b', 'c1', 'c2', 'd', 'e']);
+  t.deepEqual(lab.prefetched, ['b', 'c1', 'c2', 'd', 'e']);
   await lab.read(1, 0);
   t.deepEqual(lab.loaded, [1, 2]);
   await lab.read(1, 1);
   await lab.read(0, 3);
   await lab.read(2, 0);
-  t.deepEqual(lab.warmed, ['b', 'c1', 'c2', 'd', 'e']);
+  t.deepEqual(lab.prefetched, ['b', 'c1', 'c2', 'd', 'e']);
 });
 
 test('what had to wait is decoded at the next request', async (t) => {
   const lab = new Lab([{ names: files(9) }]);
   lab.isBusy = true;
   await lab.read(0, 0);
-  t.deepEqual(lab.warmed, []);
+  t.deepEqual(lab.prefetched, []);
   lab.isBusy = false;
   await lab.read(0, 1);
-  t.deepEqual(lab.warmed, files(9).slice(2));
+  t.deepEqual(lab.prefetched, files(9).slice(2));
 });
 
 test('files in any order load no other directory', async (t) => {
@@ -164,9 +164,9 @@ test('a look ahead ends at a large directory, until a file in it is read', async
   Object.assign(lab.tree, { isLarge: (directory: number) => directory === 1 });
   await lab.read(0, 0);
   await lab.read(0, 1);
-  t.deepEqual([lab.warmed, lab.loaded], [['b'], []]);
+  t.deepEqual([lab.prefetched, lab.loaded], [['b'], []]);
   await lab.read(1, 0);
-  t.deepEqual(lab.warmed, ['b', 'd', 'e']);
+  t.deepEqual(lab.prefetched, ['b', 'd', 'e']);
 });
 
 test('a tree without files for a long way, one that leads back to itself, and one that fails, end the look', async (t) => {
@@ -178,11 +178,11 @@ test('a tree without files for a long way, one that leads back to itself, and on
   for (let directory = 0; directory < 200; directory += 1) lab.page(directory);
   await lab.read(0, 0);
   await lab.read(0, 1);
-  t.deepEqual(lab.warmed, ['b']);
+  t.deepEqual(lab.prefetched, ['b']);
   const broken = new Lab([{ names: ['a', 'b', 'c', 1] }, { names: [] }]);
   Object.assign(broken.tree, { pageOf: () => Promise.reject(new Error('damaged')) });
   for (const entry of [0, 1, 2, 0, 1]) await broken.read(0, entry);
-  t.deepEqual(broken.warmed, ['b', 'c']);
+  t.deepEqual(broken.prefetched, ['b', 'c']);
 });
 
 test('for one file that is read, only some directories are loaded', async (t) => {

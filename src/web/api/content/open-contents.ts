@@ -3,7 +3,12 @@
  * data.
  */
 import { createHash } from 'node:crypto';
-import { mayHaveMoved, OpenContent, type RecordDecoder, Units } from '../../../contents/index.js';
+import {
+  mayHaveMoved,
+  OpenContent,
+  type RecordDecoder,
+  DecodedBlocks,
+} from '../../../contents/index.js';
 import {
   type ContentPiece,
   type History,
@@ -37,7 +42,7 @@ export class OpenContents {
   /** Reads records as they are stored. */
   readonly objects: ObjectReader;
   private readonly records: ObjectReader;
-  private readonly units: Units;
+  private readonly blocks: DecodedBlocks;
 
   constructor(
     system: System,
@@ -47,7 +52,7 @@ export class OpenContents {
     this.objects = history.objects();
     const source = { backend: this.objects, native: system.native, keys: history.contentKeys };
     this.records = keptReads(system, history, this.objects);
-    this.units = new Units(source, decoder, history.directory, this.records);
+    this.blocks = new DecodedBlocks(source, decoder, history.directory, this.records);
   }
 
   close(): void {
@@ -83,7 +88,7 @@ export class OpenContents {
   }
 
   private async open(entry: HistoryEntry): Promise<Opened> {
-    const { history, units } = this;
+    const { history, blocks } = this;
     if (!history.access.mayRead(entry)) {
       throw new TardisError('NO_ACCESS', 'no permission to read the content');
     }
@@ -93,7 +98,7 @@ export class OpenContents {
       throw new TardisError('CONTENT_DAMAGED', 'the store lacks the content');
     }
     const isForm = isSparse(entry.metadata);
-    const content = await OpenContent.open(pieces, { isSparse: isForm, isLone: true }, units);
+    const content = await OpenContent.open(pieces, { isSparse: isForm, isLone: true }, blocks);
     return { content, pieces: isForm || history.contentKeys !== undefined ? [] : pieces };
   }
 }

@@ -20,7 +20,7 @@ import {
   type PlacedChunk,
 } from './chunks-here.js';
 import { DecodedDigests } from './decoded-digests.js';
-import { checkPiece, DecodedCache, type Unit } from './decoded-cache.js';
+import { checkPiece, DecodedCache, type DecodedBlock } from './decoded-cache.js';
 import { type DecodedRecords, RangeReader, tooShort } from './range-reader.js';
 import type { DecodeInput, DecodeOutput, RecordDecoder } from './record-decoder.js';
 import { fetchHead, fetchRecord, type RecordSource } from './record-head.js';
@@ -49,26 +49,26 @@ const MAX_AHEAD = 3;
  */
 const MAX_RECENT = 16;
 
-const NO_CONTENTS: Omit<Unit, 'bytes'> = {
+const NO_CONTENTS: Omit<DecodedBlock, 'bytes'> = {
   startBytes: 0,
   digests: new DecodedDigests(new Uint8Array(0)),
 };
 
 /** A record in chunks, with its header and index for another thread. */
-interface UnitRecord extends ChunkedRecord {
+interface ChunkedBlocks extends ChunkedRecord {
   readonly head: Buffer;
 }
 
 /** Layout of a record; undefined if the record is in one piece. */
-type Layout = UnitRecord | undefined;
+type Layout = ChunkedBlocks | undefined;
 
 /** Decodes records in another thread. */
 type Decoder = Pick<RecordDecoder, 'decode' | 'reuse'>;
 
-export class Units implements DecodedRecords {
-  /** Reads ranges of contents from these units. */
+export class DecodedBlocks implements DecodedRecords {
+  /** Reads ranges of contents from these blocks. */
   readonly ranges = new RangeReader(this);
-  private readonly kept: DecodedCache;
+  private readonly cache: DecodedCache;
   private readonly lone = new LoneContents();
   /** Ranges of chunks that were decoded alone. */
   private readonly loneRanges = new LoneContents();
@@ -98,14 +98,14 @@ export class Units implements DecodedRecords {
   ) {
     this.wholeRecords = whole;
     this.here = new ChunksHere(source.backend);
-    this.kept = new DecodedCache({
+    this.cache = new DecodedCache({
       onAdded: () => this.onDecoded(),
-      release: (blocks) => decoder.reuse(blocks),
+      release: (memory) => decoder.reuse(memory),
     });
-    const warm = (record: RecordPlace): void => {
-      if (!this.decoded.has(recordKey(record))) this.warm(record);
+    const prefetch = (record: RecordPlace): void => {
+      if (!this.decoded.has(recordKey(record))) this.prefetch(record);
     };
-    this.walk = directory === undefined ? undefined : new WalkAhead(source.backend, warm);
+    this.walk = directory === undefined ? undefined : new WalkAhead(source.backend, prefetch);
   }
 
   /** Returns the layout of a record: its chunks, or undefined if it is in one piece. */
@@ -133,36 +133,36 @@ export class Units implements DecodedRecords {
   }
 
   /** Returns a decoded record that is in one piece; undefined if the record turns out to be in chunks. */
-  whole(record: RecordPlace): Soon<Unit | undefined> {
+  whole(record: RecordPlace): Soon<DecodedBlock | undefined> {
     this.walk?.follow(record);
     return this.inOnePiece(record);
   }
 
   /**
-   * Returns a unit with a content of a record in one piece; undefined if the record turns out to be in chunks. A lone
+   * Returns a block with a content of a record in one piece; undefined if the record turns out to be in chunks. A lone
    * content is decoded alone. A content is lone if none of its neighbours in the directory is in its record.
    */
-  holding(piece: StoredPiece, isLone: boolean): Soon<Unit | undefined> {
+  holding(piece: StoredPiece, isLone: boolean): Soon<DecodedBlock | undefined> {
     return this.isDecodedAlone(piece, isLone) ? this.inOnePiece(piece, piece) : this.whole(piece);
   }
 
   private isDecodedAlone(piece: StoredPiece, isLone: boolean): boolean {
     const key = recordKey(piece);
-    return isLone && !this.kept.has(key) && this.lone.take(key, piece.offset);
+    return isLone && !this.cache.has(key) && this.lone.take(key, piece.offset);
   }
 
   /** Begins to decode a record that is probably read next. */
-  warm(record: RecordPlace): void {
+  prefetch(record: RecordPlace): void {
     if (this.running >= MAX_AHEAD || this.has(record)) return;
     this.leave(this.inOnePiece(record));
   }
 
   /**
-   * Begins to decode the unit of a small content that is probably read next. Returns false if too much is being
+   * Begins to decode the block of a small content that is probably read next. Returns false if too much is being
    * decoded. Never throws: the reader of a damaged record gets the error.
    */
-  warmHolding(piece: StoredPiece, isLone: boolean): boolean {
-    const isReady = this.has(piece) || this.kept.has(keyAlone(piece, piece));
+  prefetchHolding(piece: StoredPiece, isLone: boolean): boolean {
+    const isReady = this.has(piece) || this.cache.has(keyAlone(piece, piece));
     if (isReady || isTooLarge(piece)) return true;
     if (this.running >= MAX_AHEAD) return false;
     const isAlone = this.isDecodedAlone(piece, isLone);
@@ -170,50 +170,53 @@ export class Units implements DecodedRecords {
     return true;
   }
 
-  /** Returns the unit that holds a small content, if it is decoded. */
-  decodedHolding(piece: StoredPiece): Unit | undefined {
-    return this.kept.decoded(recordKey(piece)) ?? this.kept.decoded(keyAlone(piece, piece));
+  /** Returns the block that holds a small content, if it is decoded. */
+  decodedHolding(piece: StoredPiece): DecodedBlock | undefined {
+    return this.cache.decoded(recordKey(piece)) ?? this.cache.decoded(keyAlone(piece, piece));
   }
 
-  /** Ignores errors of a unit that is being decoded, since its readers get them. */
-  private leave(unit: Soon<unknown>): void {
-    if (unit instanceof Promise) unit.catch(() => undefined);
+  /** Ignores errors of a block that is being decoded, since its readers get them. */
+  private leave(block: Soon<unknown>): void {
+    if (block instanceof Promise) block.catch(() => undefined);
   }
 
   /**
    * Records that a content of a decoded record was read to its end. The kernel caches the data that it has read. A
    * record whose contents were all read is therefore removed before records that are still being read.
    */
-  noteRead(piece: StoredPiece, unit: Unit): void {
-    if (!unit.digests.noteRead(piece)) return;
-    this.kept.noteSpent(recordKey(piece), unit);
-    this.kept.noteSpent(keyAlone(piece, piece), unit);
+  noteRead(piece: StoredPiece, block: DecodedBlock): void {
+    if (!block.digests.noteRead(piece)) return;
+    this.cache.noteSpent(recordKey(piece), block);
+    this.cache.noteSpent(keyAlone(piece, piece), block);
   }
 
   /**
    * Decodes a record that is in one piece, or only `content` of it. Returns undefined if the record is in chunks after
    * all. Throws RECORD_DAMAGED for an impossible length.
    */
-  private inOnePiece(record: RecordPlace, content?: ContentPlace): Soon<Unit | undefined> {
+  private inOnePiece(record: RecordPlace, content?: ContentPlace): Soon<DecodedBlock | undefined> {
     if (isTooLarge(record)) throw impossibleLength(record);
     const key = content === undefined ? recordKey(record) : keyAlone(record, content);
-    const unit =
-      this.kept.get(key) ??
-      this.kept.add(key, async () => {
+    const block =
+      this.cache.get(key) ??
+      this.cache.add(key, async () => {
         const contents = content && [content];
         const output = await this.decode({ record, contents }, record.position, record.recordBytes);
         if (!output.isWhole) throw new NotWhole();
         if (content === undefined) this.decoded.set(key, true);
-        return unitOf(output);
+        return blockOf(output);
       });
-    return this.unlessChunked(record, unit);
+    return this.unlessChunked(record, block);
   }
 
-  /** Returns undefined instead of a unit if its record turns out to be in chunks. */
-  private unlessChunked(record: RecordPlace, unit: Soon<Unit>): Soon<Unit | undefined> {
-    if (!(unit instanceof Promise)) return unit;
+  /** Returns undefined instead of a block if its record turns out to be in chunks. */
+  private unlessChunked(
+    record: RecordPlace,
+    block: Soon<DecodedBlock>,
+  ): Soon<DecodedBlock | undefined> {
+    if (!(block instanceof Promise)) return block;
     // All who wait for it learn that it is not whole.
-    return unit.catch((error: unknown) => {
+    return block.catch((error: unknown) => {
       if (!(error instanceof NotWhole)) throw error;
       const key = recordKey(record);
       return after(this.records.get(key) ?? this.findLayout(key, record), () => undefined);
@@ -221,22 +224,32 @@ export class Units implements DecodedRecords {
   }
 
   /** Returns one decoded chunk. `isAhead`: true if no request waits for the chunk yet. */
-  chunk(record: RecordPlace, layout: UnitRecord, number: number, isAhead = false): Soon<Unit> {
+  chunk(
+    record: RecordPlace,
+    layout: ChunkedBlocks,
+    number: number,
+    isAhead = false,
+  ): Soon<DecodedBlock> {
     const key = `${recordKey(record)}#${number}`;
     return (
-      this.kept.get(key) ??
-      this.kept.add(key, () => this.readChunk(record, layout, number, isAhead))
+      this.cache.get(key) ??
+      this.cache.add(key, () => this.readChunk(record, layout, number, isAhead))
     );
   }
 
   /**
-   * Returns a unit with a range of a chunk, for a reader at random positions. Only the bytes up to the end of the range are
+   * Returns a block with a range of a chunk, for a reader at random positions. Only the bytes up to the end of the range are
    * decoded, and they are not kept, unless another range of the chunk was read a moment ago.
    */
-  range(record: RecordPlace, layout: UnitRecord, number: number, range: ContentPlace): Soon<Unit> {
+  range(
+    record: RecordPlace,
+    layout: ChunkedBlocks,
+    number: number,
+    range: ContentPlace,
+  ): Soon<DecodedBlock> {
     const key = `${recordKey(record)}#${number}`;
     const isAlone = this.isAlone && !this.here.isBusy && this.directory !== undefined;
-    if (this.kept.has(key) || !isAlone || !this.loneRanges.take(key, range.offset)) {
+    if (this.cache.has(key) || !isAlone || !this.loneRanges.take(key, range.offset)) {
       return this.chunk(record, layout, number);
     }
     return this.readRange(record, layout, number, range);
@@ -244,10 +257,10 @@ export class Units implements DecodedRecords {
 
   private async readRange(
     record: RecordPlace,
-    layout: UnitRecord,
+    layout: ChunkedBlocks,
     number: number,
     { offset, sizeBytes }: ContentPlace,
-  ): Promise<Unit> {
+  ): Promise<DecodedBlock> {
     const chunk = await this.placed(record, layout, number);
     const isPlainRaw = chunk.header.isRaw && this.source.keys === undefined;
     // Another request may have taken the memory meanwhile.
@@ -261,19 +274,19 @@ export class Units implements DecodedRecords {
 
   private async readChunk(
     record: RecordPlace,
-    layout: UnitRecord,
+    layout: ChunkedBlocks,
     number: number,
     isAhead: boolean,
-  ): Promise<Unit> {
+  ): Promise<DecodedBlock> {
     const isAlone = this.isAlone && !isAhead;
     const chunk = await this.placed(record, layout, number);
     if (this.directory !== undefined) {
       if (chunk.header.isRaw && this.source.keys === undefined) {
-        const target = this.kept.room(chunk.sizeBytes);
+        const target = this.cache.room(chunk.sizeBytes);
         return { bytes: await this.here.readRaw(record, chunk, target), ...NO_CONTENTS };
       }
       if (isAlone && !this.here.isBusy) {
-        const target = this.kept.room(chunk.sizeBytes);
+        const target = this.cache.room(chunk.sizeBytes);
         await this.here.decode(record, layout, chunk, { target });
         return { bytes: target, ...NO_CONTENTS };
       }
@@ -284,7 +297,7 @@ export class Units implements DecodedRecords {
   /** Finds a chunk in its record. Throws RECORD_DAMAGED if the record has no such chunk. */
   private async placed(
     record: RecordPlace,
-    layout: UnitRecord,
+    layout: ChunkedBlocks,
     number: number,
   ): Promise<PlacedChunk> {
     // A reader that goes on to the second chunk mostly reads all.
@@ -296,9 +309,9 @@ export class Units implements DecodedRecords {
 
   private async decodeElsewhere(
     record: RecordPlace,
-    { head }: UnitRecord,
+    { head }: ChunkedBlocks,
     { header, number, from, sizeBytes }: PlacedChunk,
-  ): Promise<Unit> {
+  ): Promise<DecodedBlock> {
     const chunk = { ...header, number, at: from, sizeBytes, head };
     const what = { record, chunk };
     const { bytes } = await this.decode(what, record.position + from, header.storedBytes);
@@ -335,8 +348,8 @@ export class Units implements DecodedRecords {
     }
   }
 
-  /** Returns the unit of a whole record, or the layout of a record in chunks. */
-  private async opened(record: RecordPlace): Promise<Unit | UnitRecord> {
+  /** Returns the block of a whole record, or the layout of a record in chunks. */
+  private async opened(record: RecordPlace): Promise<DecodedBlock | ChunkedBlocks> {
     const layout =
       (await this.layout(record)) ?? (await this.whole(record)) ?? (await this.layout(record));
     if (layout === undefined) throw tooShort();
@@ -345,7 +358,7 @@ export class Units implements DecodedRecords {
 
   /** True if a chunk or record is decoded, or being decoded. */
   has(record: RecordPlace, number?: number): boolean {
-    return this.kept.has(
+    return this.cache.has(
       number === undefined ? recordKey(record) : `${recordKey(record)}#${number}`,
     );
   }
@@ -374,7 +387,7 @@ export class Units implements DecodedRecords {
   }
 }
 
-function unitOf({ bytes, startBytes, digests }: DecodeOutput): Unit {
+function blockOf({ bytes, startBytes, digests }: DecodeOutput): DecodedBlock {
   return { bytes: bufferOf(bytes), startBytes, digests: new DecodedDigests(digests) };
 }
 

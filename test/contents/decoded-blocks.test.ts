@@ -1,6 +1,6 @@
 /** How often records are decoded, with a decoder that counts. */
 import test from 'ava';
-import { OpenContent, type StoredPiece, Units } from '../../src/contents/index.js';
+import { OpenContent, type StoredPiece, DecodedBlocks } from '../../src/contents/index.js';
 import { DIGEST_BYTES, releaseAll } from '../../src/model/index.js';
 import {
   type ClientDirectory,
@@ -61,7 +61,7 @@ class Lab {
   readonly decoded: number[] = [];
   /** Numbers of the records of which one content was decoded alone. */
   readonly alone: number[] = [];
-  readonly units: Units;
+  readonly blocks: DecodedBlocks;
 
   constructor() {
     const pack = packOf(RECORDS);
@@ -70,7 +70,7 @@ class Lab {
         pack.copy(target, 0, position, position + bytes),
       close: () => undefined,
     };
-    const decoder: ConstructorParameters<typeof Units>[1] = {
+    const decoder: ConstructorParameters<typeof DecodedBlocks>[1] = {
       decode: async ({ record, contents }) => {
         this.decoded.push(record.position / RECORD_BYTES);
         const content = contents?.[0];
@@ -82,13 +82,13 @@ class Lab {
       reuse: releaseAll,
     };
     const source = { backend, native: nodeSystem().native, keys: undefined };
-    this.units = new Units(source, decoder, {} as ClientDirectory);
+    this.blocks = new DecodedBlocks(source, decoder, {} as ClientDirectory);
   }
 
   /** Reads one content to its end, or a part of it. */
   async read(piece: StoredPiece, isToEnd = true): Promise<void> {
-    const unit = await this.units.whole(piece);
-    if (isToEnd && unit !== undefined) this.units.noteRead(piece, unit);
+    const block = await this.blocks.whole(piece);
+    if (isToEnd && block !== undefined) this.blocks.noteRead(piece, block);
     await new Promise(setImmediate);
   }
 }
@@ -116,7 +116,7 @@ test('what is kept has a bound, whatever is read', async (t) => {
   const lab = new Lab();
   for (let record = RECORDS - 1; record >= 0; record -= 1) await lab.read(pieceOf(record), false);
   const kept = Array.from({ length: RECORDS }, (_, record) => record).filter((record) =>
-    lab.units.has(pieceOf(record)),
+    lab.blocks.has(pieceOf(record)),
   );
   t.true(kept.length <= 12, `${kept.length} of ${RECORDS} records`);
   t.true(kept.includes(0), 'the last one is kept');
@@ -125,7 +125,7 @@ test('what is kept has a bound, whatever is read', async (t) => {
 test('a walk decodes no record ahead that was decoded before', async (t) => {
   const lab = new Lab();
   for (let record = RECORDS - 1; record >= 0; record -= 1) await lab.read(pieceOf(record), false);
-  t.false(lab.units.has(pieceOf(30)));
+  t.false(lab.blocks.has(pieceOf(30)));
   const before = lab.decoded.length;
   await lab.read(pieceOf(27));
   await lab.read(pieceOf(28));
@@ -135,24 +135,24 @@ test('a walk decodes no record ahead that was decoded before', async (t) => {
 
 test('a content without neighbours is decoded alone; a second one of its record, with the record', async (t) => {
   const lab = new Lab();
-  const { units } = lab;
-  const first = await units.holding(pieceOf(9, 1), true);
+  const { blocks } = lab;
+  const first = await blocks.holding(pieceOf(9, 1), true);
   t.is(first?.startBytes, CONTENT_BYTES);
   t.is(first?.bytes.length, CONTENT_BYTES);
-  t.is(await units.holding(pieceOf(9, 1), true), first, 'it is kept');
+  t.is(await blocks.holding(pieceOf(9, 1), true), first, 'it is kept');
   t.deepEqual([lab.decoded, lab.alone], [[9], [9]]);
-  const whole = await units.holding(pieceOf(9, 0), true);
+  const whole = await blocks.holding(pieceOf(9, 0), true);
   t.is(whole?.bytes.length, RAW_BYTES);
   t.deepEqual([lab.decoded, lab.alone], [[9, 9], [9]]);
-  t.is(await units.holding(pieceOf(9, 1), true), whole, 'the record has it too');
-  await units.holding(pieceOf(4, 0), false);
+  t.is(await blocks.holding(pieceOf(9, 1), true), whole, 'the record has it too');
+  await blocks.holding(pieceOf(4, 0), false);
   t.deepEqual(lab.alone, [9]);
 });
 
 test('a content is decoded alone once for all that wait for it, also ahead', async (t) => {
   const lab = new Lab();
-  lab.units.warmHolding(pieceOf(9), true);
-  const all = await Promise.all([1, 2, 3].map(async () => lab.units.holding(pieceOf(9), true)));
+  lab.blocks.prefetchHolding(pieceOf(9), true);
+  const all = await Promise.all([1, 2, 3].map(async () => lab.blocks.holding(pieceOf(9), true)));
   t.is(new Set(all).size, 1);
   t.deepEqual([lab.decoded, lab.alone], [[9], [9]]);
 });
@@ -161,8 +161,8 @@ test('a record of an impossible length is not decoded ahead, and its reader gets
   const lab = new Lab();
   const piece = { ...pieceOf(9), recordBytes: (16 << 20) + 1 };
   for (const isLone of [false, true]) {
-    t.true(lab.units.warmHolding(piece, isLone), 'the files after it are decoded ahead');
-    const reading = async () => lab.units.holding(piece, isLone);
+    t.true(lab.blocks.prefetchHolding(piece, isLone), 'the files after it are decoded ahead');
+    const reading = async () => lab.blocks.holding(piece, isLone);
     await t.throwsAsync(reading, { code: 'RECORD_DAMAGED' });
   }
   t.deepEqual(lab.decoded, []);
@@ -173,10 +173,10 @@ test('a large record that is not at its place ends no look ahead, and its reader
   const note = (error: unknown): unknown => unhandled.push(error);
   process.on('unhandledRejection', note);
   t.teardown(() => process.off('unhandledRejection', note));
-  const { units } = new Lab();
+  const { blocks } = new Lab();
   const how = { isSparse: false, isLone: false };
-  const content = await OpenContent.open([{ ...pieceOf(9), recordBytes: 1 << 20 }], how, units);
-  t.true(content.warm());
+  const content = await OpenContent.open([{ ...pieceOf(9), recordBytes: 1 << 20 }], how, blocks);
+  t.true(content.prefetch());
   await new Promise(setImmediate);
   t.deepEqual(unhandled, []);
   await t.throwsAsync(async () => content.read(0, 10), { code: 'RECORD_DAMAGED' });
