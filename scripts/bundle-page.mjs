@@ -37,7 +37,7 @@ const { metafile } = await build({
   sourcemap: 'external',
   platform: 'browser',
   // The first versions with AbortSignal.any.
-  target: ['chrome116', 'firefox124', 'safari17.4'],
+  target: ['chrome123', 'firefox124', 'safari17.5'],
   format: 'esm',
   jsx: 'automatic',
   jsxImportSource: 'preact',
