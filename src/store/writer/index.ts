@@ -1,4 +1,4 @@
-export { catchUp, isBehind, isFollowed } from './catch-up.js';
+export { catchUp, inNewest, isBehind, untilUndisturbed } from './catch-up.js';
 export { CACHE_UMASK, Following } from './following.js';
 export { makeSnapshot } from './make-snapshot.js';
 export { takeSnapshot } from './take-snapshot.js';
