@@ -7,7 +7,7 @@ import path from 'node:path';
 import { systemCode } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import type { ExpectedRange, ObjectReader } from '../store/index.js';
-import { crc32, type System, temporaryDirectory } from '../system/index.js';
+import { BoundedCache, crc32, type System, temporaryDirectory } from '../system/index.js';
 import type { History } from './history.js';
 
 /** Maximum size of the temporary file. */
@@ -33,11 +33,11 @@ type Calls = Pick<System, 'files' | 'random'>;
 
 export class KeptReads implements ObjectReader {
   /** Ranges in the order of their places in the ring, oldest first. */
-  private readonly kept = new Map<string, Kept>();
+  private readonly kept = new BoundedCache<string, Kept>(MOST_RANGES);
   /** Ranges that are being fetched. The promises never reject. */
   private readonly coming = new Map<string, Promise<unknown>>();
   /** Ranges that were announced and are not fetched yet. */
-  private readonly announced = new Set<string>();
+  private readonly announced = new BoundedCache<string, true>(MOST_RANGES);
   /** Undefined until something is kept; -1 if nothing can be kept. */
   private fd: number | undefined;
   private next = 0;
@@ -97,8 +97,7 @@ export class KeptReads implements ObjectReader {
     const fresh = ranges.flatMap((range) => {
       const key = keyOf(range);
       if (this.kept.has(key) || this.coming.has(key) || this.announced.has(key)) return [];
-      this.announced.add(key);
-      dropOldest(this.announced);
+      this.announced.set(key, true);
       return [{ ...range, dropped: (data: Buffer) => this.keep(key, data) }];
     });
     this.reader.expect?.(fresh);
@@ -106,7 +105,7 @@ export class KeptReads implements ObjectReader {
 
   /** Fills `target` with a range if it is kept. Bytes that changed in the file, or cannot be read, are forgotten. */
   private readKept(key: string, target: Buffer): boolean {
-    const found = this.kept.get(key);
+    const found = this.kept.peek(key);
     if (found === undefined) return false;
     const { at, bytes, checksum } = found;
     const got = this.tried(() => this.system.files.read(this.fd!, target, 0, bytes, at));
@@ -129,15 +128,14 @@ export class KeptReads implements ObjectReader {
       return true;
     });
     if (isWritten !== true) return;
-    this.kept.delete(key);
     this.kept.set(key, { at, bytes: data.length, checksum: crc32(data) });
-    dropOldest(this.kept);
     this.next += data.length;
   }
 
   /** Forgets the ranges that have a byte between two places. They are the oldest ones. */
   private forget(from: number, to: number): void {
-    for (const [key, { at, bytes }] of this.kept) {
+    for (const key of this.kept.keys()) {
+      const { at, bytes } = this.kept.peek(key)!;
       if (at >= to || at + bytes <= from) return;
       this.kept.delete(key);
     }
@@ -180,9 +178,4 @@ export function keptReads(
 
 function keyOf({ object, position, bytes }: ExpectedRange): string {
   return `${object}@${position}+${bytes}`;
-}
-
-function dropOldest(keys: Pick<Set<string>, 'size' | 'keys' | 'delete'>): void {
-  const [oldest] = keys.keys();
-  if (keys.size > MOST_RANGES) keys.delete(oldest!);
 }
