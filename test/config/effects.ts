@@ -34,10 +34,8 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'pipeline settings reach the stages they are named for': [
     'workers',
     'budgetBytes',
-    'parcelFiles',
     'parcelBytes',
     'frameBytes',
-    'smallBytes',
     'walkConcurrency',
     'compareConcurrency',
     'readConcurrency',

@@ -389,7 +389,7 @@ test('server tuning reaches the store it is named for', async (t) => {
     source,
     dir(
       'many',
-      Array.from({ length: 300 }, (_, index) => file(`${index}`, `${index}`)),
+      Array.from({ length: 300 }, (_, index) => file(`${index}`, `${index}`.padEnd(128))),
     ),
   );
   addTo(source, file('large', noise(1, 3 * MIB)));
@@ -410,7 +410,7 @@ test('server tuning reaches the store it is named for', async (t) => {
   t.true((await tuned('PackSize = 1M\n')).packs > usual.packs);
   t.true((await tuned('PackContentSize = 0\n')).objects > 0);
   t.true((await tuned('CheckpointSize = 1M\n')).commits > usual.commits);
-  const slowly = ['--parcel-files', '32'];
+  const slowly = ['--parcel-size', '4K'];
   const few = await tuned('CheckpointEntries = 64\n', slowly);
   t.true(few.commits > usual.commits, `${few.commits} checkpoints`);
   const server = async (text: string): Promise<{ pid: number; port: string }> => {
