@@ -272,7 +272,6 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'storageThreads',
     'creditBytes',
     'packBytes',
-    'packContentBytes',
     'checkpointBytes',
     'checkpointEntries',
     'checkpointSeconds',
