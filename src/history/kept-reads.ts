@@ -4,7 +4,7 @@
  * the oldest record makes room for a new one. If the file cannot be written, records are fetched again.
  */
 import path from 'node:path';
-import { systemCode } from '../errors/index.js';
+import { ifPossible } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import type { ExpectedRange, ObjectReader } from '../store/index.js';
 import { BoundedCache, crc32, type System, temporaryDirectory } from '../system/index.js';
@@ -108,7 +108,7 @@ export class KeptReads implements ObjectReader {
     const found = this.kept.peek(key);
     if (found === undefined) return false;
     const { at, bytes, checksum } = found;
-    const got = this.tried(() => this.system.files.read(this.fd!, target, 0, bytes, at));
+    const got = ifPossible(() => this.system.files.read(this.fd!, target, 0, bytes, at));
     if (got === bytes && crc32(target) === checksum) return true;
     this.kept.delete(key);
     return false;
@@ -123,7 +123,7 @@ export class KeptReads implements ObjectReader {
     }
     const at = this.next;
     this.forget(at, at + data.length);
-    const isWritten = this.tried(() => {
+    const isWritten = ifPossible(() => {
       this.system.files.write(this.fd!, data, at);
       return true;
     });
@@ -147,23 +147,13 @@ export class KeptReads implements ObjectReader {
     const folder = temporaryDirectory();
     const name = `tardis-read-${random.bytes(NAME_BYTES).toString('hex')}`;
     const file = path.join(folder, name);
-    const fd = this.tried(() => {
+    const fd = ifPossible(() => {
       const freeBytes = Math.floor(files.freeBytes(folder) / FREE_PARTS);
       this.mostBytes = Math.min(this.mostBytes, freeBytes);
       return files.open(file, 'createSecret');
     });
     if (fd !== undefined) files.unlink(file);
     return fd ?? -1;
-  }
-
-  /** Returns the result of work on the file; undefined if it fails, since what is not kept is fetched again. */
-  private tried<T>(work: () => T): T | undefined {
-    try {
-      return work();
-    } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-      return undefined;
-    }
   }
 }
 
