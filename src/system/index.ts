@@ -41,6 +41,7 @@ export {
   MetadataOption,
   type NativeCalls,
   OpenKind,
+  unpackSnappy,
 } from './native.js';
 export * from './network.js';
 export { packageRoot, programVersion } from './package-root.js';
