@@ -3,6 +3,7 @@ import {
   type History,
   type BackupSet,
   FIRST_PLACE,
+  isAsOf,
   NamePlaces,
   type PathVersion,
   restBelow,
@@ -131,9 +132,7 @@ class Finder {
     const all = await history.versions(path);
     const versions = all
       .toReversed()
-      .filter(({ firstSet, lastSet }) =>
-        sets.some(({ set }) => set >= firstSet && set <= (lastSet ?? Infinity)),
-      )
+      .filter((version) => sets.some(({ set }) => isAsOf(version, set)))
       .flatMap((version) => listedSpan(version, listed) ?? []);
     const last = all.at(-1)?.lastSet ?? Infinity;
     // A set without a root above the path does not show that the path was gone.
