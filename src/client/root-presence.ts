@@ -3,7 +3,7 @@
  * directories. After an unmount, the same path shows another directory.
  */
 import fs from 'node:fs';
-import { systemCode } from '../errors/index.js';
+import { ifPossible } from '../errors/index.js';
 import { directoryOf, liesBelow, ROOT_NAME } from '../model/index.js';
 import type { Place, Presence } from '../pipeline/index.js';
 import { rootParent } from '../transport/index.js';
@@ -70,14 +70,11 @@ export class RootPresence implements Presence {
  * there any more.
  */
 function mountAt(path: Buffer): Identity | undefined {
-  try {
+  return ifPossible(() => {
     const identity = identityAt(path);
     const above = fs.lstatSync(directoryOf(path), { bigint: true });
     return above.dev === identity.device ? undefined : identity;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+  });
 }
 
 /**
@@ -85,13 +82,10 @@ function mountAt(path: Buffer): Identity | undefined {
  * same inode and birth time. Without a known inode, only the device is compared.
  */
 function isThere(path: Buffer, known: Identity): boolean {
-  try {
-    const { dev, ino, birthtimeNs } = fs.lstatSync(path, { bigint: true });
-    if (known.inode === undefined) return dev === known.device;
-    if (ino !== known.inode) return false;
-    return dev === known.device || (birthtimeNs !== 0n && birthtimeNs === known.birthTimeNs);
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false;
-  }
+  const status = ifPossible(() => fs.lstatSync(path, { bigint: true }));
+  if (status === undefined) return false;
+  const { dev, ino, birthtimeNs } = status;
+  if (known.inode === undefined) return dev === known.device;
+  if (ino !== known.inode) return false;
+  return dev === known.device || (birthtimeNs !== 0n && birthtimeNs === known.birthTimeNs);
 }

@@ -76,9 +76,8 @@ export class SnapshotPlace implements Disposable {
     return this.alone(() => {
       const name = Buffer.from(nameAt(wallMs(system.clock)));
       this.native.makeSnapshot(this.fd, this.topFd, name);
-      const fd = this.native.openBeneath(this.fd, name, OpenKind.directory);
-      const snapshot = new OpenSnapshot(this.native, { placeFd: this.fd, fd, name });
-      if (this.isOurs(fd) && tryFlock(this.native, fd) === 'held') return snapshot;
+      const snapshot = this.snapshotAt(name);
+      if (this.holds(snapshot)) return snapshot;
       snapshot.delete();
       return 'what was made is no snapshot of it, or cannot be locked';
     });
@@ -89,10 +88,8 @@ export class SnapshotPlace implements Disposable {
     return this.alone(() => {
       for (const text of fs.readdirSync(`/proc/self/fd/${this.fd}`)) {
         if (!NAME.test(text)) continue;
-        const name = Buffer.from(text);
-        const fd = this.native.openBeneath(this.fd, name, OpenKind.directory);
-        const snapshot = new OpenSnapshot(this.native, { placeFd: this.fd, fd, name });
-        if (this.isOurs(fd) && tryFlock(this.native, fd) === 'held') snapshot.delete();
+        const snapshot = this.snapshotAt(Buffer.from(text));
+        if (this.holds(snapshot)) snapshot.delete();
         else snapshot.close();
       }
       return undefined;
@@ -110,12 +107,17 @@ export class SnapshotPlace implements Disposable {
     }
   }
 
-  /** True if an open directory is a snapshot of this subvolume that nobody can write to. */
-  private isOurs(fd: number): boolean {
+  private snapshotAt(name: Buffer): OpenSnapshot {
+    const fd = this.native.openBeneath(this.fd, name, OpenKind.directory);
+    return new OpenSnapshot(this.native, { placeFd: this.fd, fd, name });
+  }
+
+  /** Locks a snapshot. False if no run may delete it now, or it is not of this subvolume, or somebody can write to it. */
+  private holds({ fd }: OpenSnapshot): boolean {
     if (fs.fstatSync(fd).ino !== TOP_INODE) return false;
     const own = readSubvolume(this.native.subvolumeOf(this.fd));
     const { parentId, isFixed } = readSubvolume(this.native.subvolumeOf(fd));
-    return isFixed && parentId.equals(own.id);
+    return isFixed && parentId.equals(own.id) && tryFlock(this.native, fd) === 'held';
   }
 }
 

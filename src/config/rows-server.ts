@@ -201,14 +201,6 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
     isTuning: true,
     help: 'close a pack at the first checkpoint after it reaches this size, or at once when it reaches twice this size',
   },
-  packContentBytes: {
-    type: 'size',
-    range: [0, 1024 * MIB],
-    default: 8 * MIB,
-    serverKey: 'PackContentSize',
-    isTuning: true,
-    help: 'store streamed contents up to this stored size in packs, and larger ones as separate files',
-  },
   reserveBytes: {
     type: 'size',
     range: [0, 1024 * MIB],

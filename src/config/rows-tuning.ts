@@ -34,21 +34,13 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
     clientKey: 'BudgetItems',
     help: 'maximum number of entries that are read and not yet received by the server',
   },
-  parcelFiles: {
-    type: 'int',
-    range: [1, 4096],
-    default: 512,
-    flags: '--parcel-files <n>',
-    clientKey: 'ParcelFiles',
-    help: 'maximum number of files in one parcel (files that are read and sent together)',
-  },
   parcelBytes: {
     type: 'size',
     range: [4 * KIB, 8 * MIB],
     default: 2 * MIB,
     flags: '--parcel-size <size>',
     clientKey: 'ParcelSize',
-    help: 'maximum bytes in one parcel',
+    help: 'maximum bytes in one parcel (files that are read and sent together)',
   },
   frameBytes: {
     type: 'size',
@@ -57,14 +49,6 @@ export const TUNING_ROWS = rowsFor({ tools: BACKUPS, isTuning: true }, {
     flags: '--frame-size <size>',
     clientKey: 'FrameSize',
     help: 'maximum bytes in one frame (small files that are compressed together)',
-  },
-  smallBytes: {
-    type: 'size',
-    range: [0, MIB],
-    default: 128 * KIB,
-    flags: '--small-size <size>',
-    clientKey: 'SmallSize',
-    help: 'files up to this size share frames',
   },
   walkConcurrency: {
     type: 'int',

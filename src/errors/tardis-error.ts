@@ -79,6 +79,16 @@ export function systemCode(thrown: unknown): string | undefined {
   return (error as NodeJS.ErrnoException).code;
 }
 
+/** Returns the result of `work`; undefined if it throws a system error. Throws any other error again. */
+export function ifPossible<T>(work: () => T): T | undefined {
+  try {
+    return work();
+  } catch (error) {
+    if (systemCode(error) === undefined) throw error;
+    return undefined; // the caller does without
+  }
+}
+
 /** Returns the code of a system error as `systemCode` does. Throws any other error again. */
 export function requireSystemCode(thrown: unknown): string {
   const code = systemCode(thrown);

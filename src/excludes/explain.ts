@@ -2,7 +2,7 @@
  * Explains why a path is kept or excluded. It walks down to the path like a backup, with the same listings, rule files
  * and decisions.
  */
-import { systemCode } from '../errors/index.js';
+import { ifPossible } from '../errors/index.js';
 import {
   deviceOf,
   EntryType,
@@ -138,13 +138,11 @@ function emptiedBy(
   directory: DirectoryPlace,
   rules: RuleLink | undefined,
 ): Decision | undefined {
-  try {
+  // A backup reports what cannot be read.
+  return ifPossible(() => {
     const rows = new RowReader(system.native.listDirectory(directory.path));
     return excluder.enter({ ...directory, isRoot: false, rules, rows })?.emptied;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined; // a backup reports what cannot be read
-  }
+  });
 }
 
 function problemIn(

@@ -4,6 +4,7 @@
  */
 import { TardisError } from '../errors/index.js';
 import { bufferOf, displayName } from '../model/index.js';
+import { BoundedCache } from '../system/index.js';
 import { Expressions, expressionSteps, MAX_EXPRESSION_STEPS } from './expressions.js';
 import type { RuleOrigin } from './rules.js';
 
@@ -144,8 +145,7 @@ export class FilterRules {
   private readonly files: Expressions;
   private readonly directories: Expressions;
   private readonly paths: Expressions | undefined;
-  private readonly remembered = new Map<string, readonly number[]>();
-  private rememberedNumbers = 0;
+  private readonly remembered = new BoundedCache<string, readonly number[]>(MAX_REMEMBERED);
 
   constructor(private readonly lines: readonly FilterLine[]) {
     const of = (...kinds: FilterKind[]): Expressions => {
@@ -175,15 +175,10 @@ export class FilterRules {
 
   private byName(name: string, isDirectory: boolean): readonly number[] {
     const key = isDirectory ? `${name}/` : name;
-    const known = this.remembered.get(key);
+    const known = this.remembered.peek(key);
     if (known !== undefined) return known;
     const numbers = (isDirectory ? this.directories : this.files).matching(name);
-    this.rememberedNumbers += 1 + numbers.length;
-    if (this.rememberedNumbers > MAX_REMEMBERED) {
-      this.remembered.clear();
-      this.rememberedNumbers = 1 + numbers.length;
-    }
-    this.remembered.set(key, numbers);
+    this.remembered.set(key, numbers, 1 + numbers.length);
     return numbers;
   }
 }

@@ -40,6 +40,14 @@ export interface PathVersion {
   readonly lastSet: SetNumber | undefined;
 }
 
+/** True if a span of sets has a set. */
+export function isAsOf(
+  { firstSet, lastSet }: Pick<PathVersion, 'firstSet' | 'lastSet'>,
+  set: SetNumber,
+): boolean {
+  return firstSet <= set && set <= (lastSet ?? Infinity);
+}
+
 /** The seals that prove that a set is the client's own, if the client encrypts. */
 export interface SetSeals {
   readonly directories: readonly SealedDirectory[];

@@ -4,10 +4,10 @@
  * the oldest record makes room for a new one. If the file cannot be written, records are fetched again.
  */
 import path from 'node:path';
-import { systemCode } from '../errors/index.js';
+import { ifPossible } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import type { ExpectedRange, ObjectReader } from '../store/index.js';
-import { crc32, type System, temporaryDirectory } from '../system/index.js';
+import { BoundedCache, crc32, type System, temporaryDirectory } from '../system/index.js';
 import type { History } from './history.js';
 
 /** Maximum size of the temporary file. */
@@ -33,11 +33,11 @@ type Calls = Pick<System, 'files' | 'random'>;
 
 export class KeptReads implements ObjectReader {
   /** Ranges in the order of their places in the ring, oldest first. */
-  private readonly kept = new Map<string, Kept>();
+  private readonly kept = new BoundedCache<string, Kept>(MOST_RANGES);
   /** Ranges that are being fetched. The promises never reject. */
   private readonly coming = new Map<string, Promise<unknown>>();
   /** Ranges that were announced and are not fetched yet. */
-  private readonly announced = new Set<string>();
+  private readonly announced = new BoundedCache<string, true>(MOST_RANGES);
   /** Undefined until something is kept; -1 if nothing can be kept. */
   private fd: number | undefined;
   private next = 0;
@@ -97,8 +97,7 @@ export class KeptReads implements ObjectReader {
     const fresh = ranges.flatMap((range) => {
       const key = keyOf(range);
       if (this.kept.has(key) || this.coming.has(key) || this.announced.has(key)) return [];
-      this.announced.add(key);
-      dropOldest(this.announced);
+      this.announced.set(key, true);
       return [{ ...range, dropped: (data: Buffer) => this.keep(key, data) }];
     });
     this.reader.expect?.(fresh);
@@ -106,10 +105,10 @@ export class KeptReads implements ObjectReader {
 
   /** Fills `target` with a range if it is kept. Bytes that changed in the file, or cannot be read, are forgotten. */
   private readKept(key: string, target: Buffer): boolean {
-    const found = this.kept.get(key);
+    const found = this.kept.peek(key);
     if (found === undefined) return false;
     const { at, bytes, checksum } = found;
-    const got = this.tried(() => this.system.files.read(this.fd!, target, 0, bytes, at));
+    const got = ifPossible(() => this.system.files.read(this.fd!, target, 0, bytes, at));
     if (got === bytes && crc32(target) === checksum) return true;
     this.kept.delete(key);
     return false;
@@ -124,20 +123,19 @@ export class KeptReads implements ObjectReader {
     }
     const at = this.next;
     this.forget(at, at + data.length);
-    const isWritten = this.tried(() => {
+    const isWritten = ifPossible(() => {
       this.system.files.write(this.fd!, data, at);
       return true;
     });
     if (isWritten !== true) return;
-    this.kept.delete(key);
     this.kept.set(key, { at, bytes: data.length, checksum: crc32(data) });
-    dropOldest(this.kept);
     this.next += data.length;
   }
 
   /** Forgets the ranges that have a byte between two places. They are the oldest ones. */
   private forget(from: number, to: number): void {
-    for (const [key, { at, bytes }] of this.kept) {
+    for (const key of this.kept.keys()) {
+      const { at, bytes } = this.kept.peek(key)!;
       if (at >= to || at + bytes <= from) return;
       this.kept.delete(key);
     }
@@ -149,23 +147,13 @@ export class KeptReads implements ObjectReader {
     const folder = temporaryDirectory();
     const name = `tardis-read-${random.bytes(NAME_BYTES).toString('hex')}`;
     const file = path.join(folder, name);
-    const fd = this.tried(() => {
+    const fd = ifPossible(() => {
       const freeBytes = Math.floor(files.freeBytes(folder) / FREE_PARTS);
       this.mostBytes = Math.min(this.mostBytes, freeBytes);
       return files.open(file, 'createSecret');
     });
     if (fd !== undefined) files.unlink(file);
     return fd ?? -1;
-  }
-
-  /** Returns the result of work on the file; undefined if it fails, since what is not kept is fetched again. */
-  private tried<T>(work: () => T): T | undefined {
-    try {
-      return work();
-    } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-      return undefined;
-    }
   }
 }
 
@@ -180,9 +168,4 @@ export function keptReads(
 
 function keyOf({ object, position, bytes }: ExpectedRange): string {
   return `${object}@${position}+${bytes}`;
-}
-
-function dropOldest(keys: Pick<Set<string>, 'size' | 'keys' | 'delete'>): void {
-  const [oldest] = keys.keys();
-  if (keys.size > MOST_RANGES) keys.delete(oldest!);
 }

@@ -4,7 +4,7 @@
  */
 import { type DirectoryId, joinPath, type SetNumber } from '../model/index.js';
 import type { BackupSet } from '../store/catalog/index.js';
-import type { History } from './history.js';
+import { type History, isAsOf } from './history.js';
 
 /** Sets with the same roots: the complete ones, newest first, and then the unfinished ones. A directory that one of them can reach is reachable in the others too. */
 export type SetsOfRoots = readonly BackupSet[];
@@ -53,9 +53,9 @@ export class NamePlaces {
    * Returns the newest complete set that shows versions of a span, else the newest unfinished one, for each group of sets
    * with the same roots. Newest first.
    */
-  seenIn({ firstSet, lastSet }: Pick<NamedSpan, 'firstSet' | 'lastSet'>): SeenIn[] {
+  seenIn(span: Pick<NamedSpan, 'firstSet' | 'lastSet'>): SeenIn[] {
     const found = this.jobs.flatMap((job) => {
-      const newest = job.find(({ set }) => set >= firstSet && set <= (lastSet ?? Infinity));
+      const newest = job.find(({ set }) => isAsOf(span, set));
       return newest === undefined ? [] : [{ newest, job }];
     });
     return found

@@ -6,7 +6,7 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
 import type { Readable } from 'node:stream';
-import { systemCode, systemReason } from '../errors/index.js';
+import { ifPossible, systemCode, systemReason } from '../errors/index.js';
 import { displayName, releaseAll } from '../model/index.js';
 import { environmentOfOthers } from '../system/index.js';
 
@@ -98,13 +98,9 @@ function blanked(nothing: number): (number | 'ignore')[] {
 const FIRST_OTHER = 3;
 
 function isInherited(fd: number): boolean {
-  try {
-    const flags = /^flags:\s*(\d+)/m.exec(fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
-    return flags !== null && (Number.parseInt(flags[1]!, 8) & CLOSED_ON_EXEC) === 0;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false; // it was closed meanwhile
-  }
+  const text = ifPossible(() => fs.readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'));
+  const flags = /^flags:\s*(\d+)/m.exec(text ?? ''); // none if it was closed meanwhile
+  return flags !== null && (Number.parseInt(flags[1]!, 8) & CLOSED_ON_EXEC) === 0;
 }
 
 /**

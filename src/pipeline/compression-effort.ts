@@ -78,7 +78,6 @@ export class Effort implements ParcelLimits {
 function withMore(settings: EffortSettings): EffortSettings {
   const { compression, budgetBytes, changeLevel, changeFrameBytes } = settings;
   const frameBytes = Math.max(settings.frameBytes, changeFrameBytes);
-  const { smallBytes } = settings;
   const sharedBytes = Math.min(LARGE_FILE_BYTES, Math.floor(frameBytes / FRAME_SHARE));
   const roomBytes = Math.min(frameBytes, Math.floor(budgetBytes / BUDGET_SHARE));
   const parcelBytes = Math.max(settings.parcelBytes, roomBytes);
@@ -86,8 +85,7 @@ function withMore(settings: EffortSettings): EffortSettings {
     ...settings,
     compression: { ...compression, level: Math.max(compression.level, changeLevel) },
     frameBytes,
-    // 0 means one record for each file.
-    smallBytes: smallBytes === 0 ? 0 : Math.max(smallBytes, sharedBytes),
+    smallBytes: Math.max(settings.smallBytes, sharedBytes),
     // Keeps the usual ratio of files to bytes.
     parcelFiles: Math.ceil((settings.parcelFiles * parcelBytes) / settings.parcelBytes),
     parcelBytes,

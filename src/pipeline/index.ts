@@ -1,5 +1,5 @@
 export { BackupPipeline } from './pipeline.js';
-export type { PipelineSettings } from './settings.js';
+export { FIXED_LIMITS, type PipelineSettings } from './settings.js';
 export { SimilarContents } from './similar.js';
 export { Budget } from './budget.js';
 export { Counters } from './counters.js';

@@ -128,7 +128,7 @@ export class PartsSender {
     const isInParts = formBytes > PART_BYTES;
     const hasSame = isInParts && delta?.isDear === true; // most parts of a large file that grew, or was edited
     const mayBeThere = source.hashFirst || streams.sentSizes.has(formBytes) || hasSame;
-    streams.sentSizes.add(formBytes);
+    streams.sentSizes.set(formBytes, true);
     return {
       ...source,
       scheme: chosenScheme(settings.cipherChoice, source),

@@ -4,7 +4,7 @@
  */
 import { MAX_RANGE_LOADED_BYTES, MAX_SIGNATURE_BYTES } from '../delta/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
-import { Credit } from '../system/index.js';
+import { BoundedCache, Credit } from '../system/index.js';
 import type { Budget } from './budget.js';
 import type { Counters } from './counters.js';
 import { MAX_LOADED_BYTES } from './file-delta.js';
@@ -14,6 +14,11 @@ const RANGES_AT_ONCE = 2;
 
 /** Maximum size of a content that is not cut, and size of the parts of larger contents. */
 export const PART_BYTES = 64 << 20;
+/**
+ * Maximum number of sizes of sent files that are remembered. They are only a hint: a forgotten size costs a second
+ * transfer at most.
+ */
+const MAX_SIZES = 1 << 16;
 const MIN_WINDOW_CHUNKS = 2;
 const MAX_WINDOW_CHUNKS = 16;
 
@@ -25,7 +30,7 @@ export class Streams {
   /** Memory of loaded signatures of ranges. */
   readonly rangeBytes = new Credit(RANGES_AT_ONCE * MAX_RANGE_LOADED_BYTES);
   /** Sizes of files sent in this session. A second file of the same size may be a copy. */
-  readonly sentSizes = new SentSizes();
+  readonly sentSizes = new BoundedCache<number, true>(MAX_SIZES);
   private readonly slots: Credit;
   private readonly most: number;
 
@@ -100,24 +105,5 @@ export class PartSlot {
     const { windowBytes } = this;
     this.windowBytes = 0;
     if (windowBytes > 0) this.streams.leave(windowBytes);
-  }
-}
-
-/**
- * Maximum number of sizes of sent files that are remembered. They are only a hint: a forgotten size costs a second
- * transfer at most.
- */
-const MAX_SIZES = 1 << 16;
-
-class SentSizes {
-  private readonly sizes = new Set<number>();
-
-  has(sizeBytes: number): boolean {
-    return this.sizes.has(sizeBytes);
-  }
-
-  add(sizeBytes: number): void {
-    if (this.sizes.size >= MAX_SIZES) this.sizes.clear();
-    this.sizes.add(sizeBytes);
   }
 }

@@ -7,9 +7,9 @@
  */
 import { DAY_MS, isSealedTag, type SetNumber } from '../model/index.js';
 import { hasRules, PERIOD_RULES, type PeriodName, periodOf, type RetentionRules } from './rules.js';
-import { countedTimes, nowAfter, type Stretch, stretchesOf, type TimedSet } from './set-ages.js';
+import { type CountedSet, countedTimes, nowAfter, type Stretch, stretchesOf } from './set-ages.js';
 
-export interface RetentionSet extends TimedSet {
+export interface RetentionSet extends CountedSet {
   readonly isComplete: boolean;
   /** True if a rebuild has found that the set may lack entries. */
   readonly isDoubtful: boolean;

@@ -4,9 +4,11 @@ export { hasRules, NO_RULES, periodOf, type RetentionRules } from './rules.js';
 export * from './words.js';
 export {
   type AgeFigure,
+  type CountedSet,
+  type EndedSet,
   isAgeFigure,
   type MonotonicAge,
   nowAfter,
   monotonicAgeOf,
-  type TimedSet,
+  setsOlderThan,
 } from './set-ages.js';

@@ -1,10 +1,15 @@
 /**
- * Computes ages of sets that are correct although the server's clock may have been wrong: set back, ahead, or at 1970.
- * Sets are ordered by their numbers. Each complete set gets a monotonic age: its counted time, which follows from that
- * of the set before it. Counted time advances by the time that has passed by the clock, unless the clock has jumped
- * (or nothing was backed up for very long). So a set never counts as older than it is. A **stretch** is a run of sets
- * between two such breaks. For some days after a break it is unknown whether the times before or after it are right:
- * the clock is in doubt.
+ * Computes two kinds of ages of sets although the server's clock may have been wrong: set back, ahead, or at 1970. Sets
+ * are ordered by their numbers.
+ *
+ * The rules of retention use **monotonic ages**. Each complete set gets a counted time, which follows from that of the
+ * set before it. Counted time advances by the time that has passed by the clock, unless the clock has jumped (or nothing
+ * was backed up for very long). A **stretch** is a run of sets between two such breaks. For some days after a break it is
+ * unknown whether the times before or after it are right: the clock is in doubt.
+ *
+ * `setsOlderThan` has the ages for LeastAge. One kind cannot replace the other. A clock that was ahead for a moment, by
+ * less than a usual gap, makes a monotonic age too high for ever. An age for LeastAge is too low until the clock has reached
+ * the latest time that it ever had, so after a clock that was years ahead no rule would let any set go.
  */
 import { DAY_MS, HOUR_MS, type SetNumber } from '../model/index.js';
 
@@ -32,15 +37,23 @@ export function isAgeFigure(name: string): name is AgeFigure {
   return (AGE_FIGURES as readonly string[]).includes(name);
 }
 
-export interface TimedSet {
+interface TimedSet {
   readonly set: SetNumber;
   /** Time by the server's clock, in milliseconds since 1970. */
   readonly openedAtMs: number;
+}
+
+export interface CountedSet extends TimedSet {
   /** Monotonic age of the set; undefined if the set is not complete, or if its statistics are damaged. */
   readonly age: MonotonicAge | undefined;
 }
 
-export interface Stretch<S extends TimedSet> {
+export interface EndedSet extends TimedSet {
+  /** Undefined if the set has not ended. */
+  readonly closedAtMs: number | undefined;
+}
+
+export interface Stretch<S extends CountedSet> {
   /** Sets in the order of their numbers; never empty. */
   readonly sets: readonly S[];
   /** True if the clock ran without a break for long enough in this stretch, or if there is no other stretch. */
@@ -64,16 +77,18 @@ const USUAL_GAPS = 5;
 const RECENT_SETS = 16;
 /** Milliseconds after a break until the new times are trusted. */
 const SETTLED_MS = 14 * DAY_MS;
+/** Earliest plausible time. No server ran earlier, so an earlier time comes from a clock that had not been set. */
+const FIRST_SENSIBLE_MS = Date.UTC(2000, 0, 1);
 
 /**
  * Returns the monotonic age of a set that follows the complete sets `before`. These are in the order of their numbers.
  */
-export function monotonicAgeOf(before: readonly TimedSet[], openedAtMs: number): MonotonicAge {
+export function monotonicAgeOf(before: readonly CountedSet[], openedAtMs: number): MonotonicAge {
   return ageAfter(withAges(before), openedAtMs);
 }
 
 /** Returns the current counted time after these complete sets; there must be at least one. */
-export function nowAfter(complete: readonly TimedSet[], nowMs: number): Now {
+export function nowAfter(complete: readonly CountedSet[], nowMs: number): Now {
   const { countedMs, stretch, stretchMs } = agesOf(complete).at(-1)!;
   const passedMs = timePassed(withAges(complete), nowMs);
   if (passedMs === undefined) return { countedMs, isInDoubt: true };
@@ -82,7 +97,7 @@ export function nowAfter(complete: readonly TimedSet[], nowMs: number): Now {
 }
 
 /** Splits complete sets, which are in the order of their numbers, into stretches. */
-export function stretchesOf<S extends TimedSet>(complete: readonly S[]): Stretch<S>[] {
+export function stretchesOf<S extends CountedSet>(complete: readonly S[]): Stretch<S>[] {
   const ages = agesOf(complete);
   const runs = new Map<number, { sets: S[]; longMs: number }>();
   complete.forEach((set, index) => {
@@ -104,8 +119,31 @@ export function stretchesOf<S extends TimedSet>(complete: readonly S[]): Stretch
  * Returns the counted time at the beginning of each set, with or without a monotonic age; sets are in the order of
  * their numbers.
  */
-export function countedTimes(sets: readonly TimedSet[]): number[] {
+export function countedTimes(sets: readonly CountedSet[]): number[] {
   return agesOf(sets).map(({ countedMs }) => countedMs);
+}
+
+/**
+ * Returns the numbers of the sets that are at least `leastAgeMs` old. A set is at least as old as any later set, so its
+ * age counts from the latest time recorded of it or of an earlier set. A clock that was ahead can only keep sets longer,
+ * and one that was set back makes no set older than those around it. A set has no age if all times up to it come from
+ * clocks that were not set. The sets must be in the order of their numbers.
+ */
+export function setsOlderThan(
+  leastAgeMs: number,
+  ordered: readonly EndedSet[],
+  nowMs: number,
+): Set<SetNumber> {
+  const old = new Set<SetNumber>();
+  let latestMs: number | undefined;
+  for (const { set, openedAtMs, closedAtMs } of ordered) {
+    for (const moment of [openedAtMs, closedAtMs]) {
+      if (moment === undefined || !(moment >= FIRST_SENSIBLE_MS)) continue;
+      latestMs = Math.max(latestMs ?? moment, moment);
+    }
+    if (latestMs !== undefined && nowMs - latestMs >= leastAgeMs) old.add(set);
+  }
+  return old;
 }
 
 /** A set with a monotonic age: its own, or one computed now. */
@@ -150,7 +188,7 @@ function longestGap(sets: readonly AgedSet[]): number {
 }
 
 /** Computes the monotonic ages of sets without one. */
-function withAges(sets: readonly TimedSet[]): AgedSet[] {
+function withAges(sets: readonly CountedSet[]): AgedSet[] {
   const placed: AgedSet[] = [];
   for (const { openedAtMs, age } of sets) {
     placed.push({ openedAtMs, age: age ?? ageAfter(placed, openedAtMs) });
@@ -166,6 +204,6 @@ function withAges(sets: readonly TimedSet[]): AgedSet[] {
     .toReversed();
 }
 
-function agesOf(sets: readonly TimedSet[]): MonotonicAge[] {
+function agesOf(sets: readonly CountedSet[]): MonotonicAge[] {
   return withAges(sets).map(({ age }) => age);
 }

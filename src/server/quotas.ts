@@ -14,7 +14,7 @@ import {
   type ClientDirectory,
   openClientDirectory,
 } from '../store/index.js';
-import type { System } from '../system/index.js';
+import { atOnce, type System } from '../system/index.js';
 import {
   addTo,
   type SharedCount,
@@ -155,16 +155,13 @@ export class Quotas {
     }
     recount(ledger, ELSEWHERE, account.usedElsewhereBytes);
     const withEntries = perFileBytes > 0 || perDirectoryBytes > 0;
-    const atOnce = this.options.shared === undefined ? 1 : AT_ONCE;
-    for (let from = 0; from < targets.length; from += atOnce) {
-      const part = targets.slice(from, from + atOnce).filter((name) => !ledger.active.has(name));
-      const taken = await Promise.all(part.map((target) => this.measure(target, withEntries)));
-      taken.forEach(({ bytes, files, directories }, index) => {
-        // A session of the target may have ended meanwhile, but none can have begun.
-        const entryBytes = files * perFileBytes + directories * perDirectoryBytes;
-        recount(ledger, part[index]!, bytes + entryBytes);
-      });
-    }
+    const most = this.options.shared === undefined ? 1 : AT_ONCE;
+    await atOnce(targets, most, async (target) => {
+      if (ledger.active.has(target)) return;
+      const { bytes, files, directories } = await this.measure(target, withEntries);
+      // A session of the target may have ended meanwhile, but none can have begun.
+      recount(ledger, target, bytes + files * perFileBytes + directories * perDirectoryBytes);
+    });
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode } from '../errors/index.js';
+import { ifPossible } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 import { absolutePath } from './process-input.js';
 
@@ -60,12 +60,7 @@ function partsOf(file: Buffer): string[] {
 }
 
 function statusOf(entry: Buffer): fs.Stats | undefined {
-  try {
-    return fs.lstatSync(entry);
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined; // opening the file gives the error
-  }
+  return ifPossible(() => fs.lstatSync(entry)); // opening the file gives the error
 }
 
 /** True if a user who may write to the directory of a step cannot replace its entry: only the owner of the entry can. */
@@ -106,12 +101,7 @@ export function foreignHand(file: Uint8Array, isNew = false): string | undefined
  * root, those without a number are on the outside, where the root of the namespace has no power over them.
  */
 function ofOthers(): (id: number) => boolean {
-  let map: string;
-  try {
-    map = fs.readFileSync('/proc/self/uid_map', 'latin1');
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return (id) => id !== 0; // without /proc
-  }
-  return (id) => id !== 0 && (id !== UNMAPPED || ALL_MAPPED.test(map));
+  const map = ifPossible(() => fs.readFileSync('/proc/self/uid_map', 'latin1'));
+  const isAllMapped = map === undefined || ALL_MAPPED.test(map); // without /proc it is not known
+  return (id) => id !== 0 && (id !== UNMAPPED || isAllMapped);
 }

@@ -90,3 +90,28 @@ export class Credit {
     this.peak = Math.max(this.peak, this.out);
   }
 }
+
+/**
+ * Calls `work` for each item, with at most `most` calls at once. After a failure it makes no further call, and throws
+ * the error when the running calls have ended.
+ */
+export async function atOnce<T>(
+  items: AsyncIterable<T> | Iterable<T>,
+  most: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const turns = new Credit(most);
+  const failures: unknown[] = [];
+  for await (const item of items) {
+    await turns.take(1);
+    if (failures.length > 0) {
+      turns.give(1);
+      break;
+    }
+    void work(item)
+      .catch((error: unknown) => failures.push(error))
+      .finally(() => turns.give(1));
+  }
+  await turns.take(most);
+  if (failures.length > 0) throw failures[0];
+}

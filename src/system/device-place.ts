@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode } from '../errors/index.js';
+import { ifPossible } from '../errors/index.js';
 import { diskOf, type Mount, mountsHere } from './disk-of.js';
 import { byteText, isAtOrBelow, realPathOf, textBytes } from './process-input.js';
 
@@ -63,19 +63,9 @@ function realDevice(link: string): string | undefined {
 }
 
 function mountsOrNone(): Mount[] {
-  try {
-    return mountsHere();
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return []; // there is no /proc, so no disk can be recognised
-  }
+  return ifPossible(mountsHere) ?? []; // without /proc no disk can be recognised
 }
 
 function namesOf(directory: string): string[] {
-  try {
-    return fs.readdirSync(directory);
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return []; // there is no udev
-  }
+  return ifPossible(() => fs.readdirSync(directory)) ?? []; // there may be no udev
 }

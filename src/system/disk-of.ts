@@ -1,7 +1,7 @@
 /** Finds the disk of a path: the file system that is mounted there, its device, and the hardware below. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { systemCode } from '../errors/index.js';
+import { ifPossible } from '../errors/index.js';
 import { byteText, exactPath, isAtOrBelow } from './process-input.js';
 
 /** The disk of a path, as byte text. */
@@ -23,16 +23,13 @@ const MAX_LAYERS = 8;
  * Returns the disk of an existing path; undefined if the system does not show it (there is no /proc).
  */
 export function diskOf(file: string): Disk | undefined {
-  try {
+  return ifPossible(() => {
     const real = byteText(fs.realpathSync.native(exactPath(file), 'buffer'));
     const mount = mountOf(real, mountsHere());
     if (mount === undefined) return undefined;
     const { device, mountPoint, number } = mount;
     return { device, mountPoint, hardware: hardwareOf(number) };
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+  });
 }
 
 /** A mounted file system. */
@@ -43,16 +40,13 @@ export interface MountedDisk extends Disk {
 
 /** Returns the mounted file systems, each once; none if the system does not show them. */
 export function mountedDisks(): MountedDisk[] {
-  try {
-    const mounts = mountsHere();
-    const byNumber = new Map(mounts.map((mount) => [mount.number, mount]));
+  const disks = ifPossible(() => {
+    const byNumber = new Map(mountsHere().map((mount) => [mount.number, mount]));
     return [...byNumber.values()].map(({ device, mountPoint, number, type }) => {
       return { device, mountPoint, type, hardware: hardwareOf(number) };
     });
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return [];
-  }
+  });
+  return disks ?? [];
 }
 
 /** True if two disks share hardware, so that one fault may take both. */

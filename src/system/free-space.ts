@@ -1,6 +1,6 @@
 /** Describes a full disk: how much is free, and what is full instead of the disk. */
 import path from 'node:path';
-import { asTardisError, causeCode, systemCode, TardisError } from '../errors/index.js';
+import { asTardisError, causeCode, ifPossible, systemCode, TardisError } from '../errors/index.js';
 import { formatBytes } from '../model/index.js';
 import type { Files } from './files.js';
 
@@ -12,7 +12,7 @@ const FEW_INODES = 8;
  * undefined if the file system of the directory cannot be measured.
  */
 export function freeSpaceText(files: Files, directory: string, cause: unknown): string | undefined {
-  try {
+  return ifPossible(() => {
     const inodes =
       files.freeInodes(directory) > FEW_INODES
         ? ''
@@ -20,10 +20,7 @@ export function freeSpaceText(files: Files, directory: string, cause: unknown): 
     const quota =
       causeCode(cause) === 'EDQUOT' ? ', but a quota of its file system is used up' : '';
     return `${formatBytes(files.freeBytes(directory))} are free${inodes}${quota}`;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+  });
 }
 
 /**

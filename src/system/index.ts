@@ -1,7 +1,7 @@
 export { yieldRegularly } from './yielding.js';
 export { BoundedCache, keepLoading } from './bounded-cache.js';
 export { CountsByKey } from './counts-by-key.js';
-export { Credit } from './credit.js';
+export { atOnce, Credit } from './credit.js';
 export { Retries } from './retries.js';
 export { type Clock, looseDelay, notBefore, systemClock, wallMs, within } from './clock.js';
 export { type SqlDatabase, type SqlStatement, type SqlValue, steadySql } from './database.js';
@@ -41,6 +41,7 @@ export {
   MetadataOption,
   type NativeCalls,
   OpenKind,
+  unpackSnappy,
 } from './native.js';
 export * from './network.js';
 export { packageRoot, programVersion } from './package-root.js';

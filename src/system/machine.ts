@@ -2,7 +2,7 @@
 import { createHmac } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
-import { systemCode } from '../errors/index.js';
+import { ifPossible } from '../errors/index.js';
 
 export interface Machine {
   readonly processors: number;
@@ -39,12 +39,8 @@ export function machineIdentity(): { readonly id: string; readonly host: string 
 }
 
 function secretIdIn(file: string): string | undefined {
-  try {
-    return /^[0-9a-f]{32}$/.exec(fs.readFileSync(file, 'latin1').trim())?.[0];
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined; // the machine has no such file
-  }
+  const text = ifPossible(() => fs.readFileSync(file, 'latin1')) ?? ''; // the machine may have no such file
+  return /^[0-9a-f]{32}$/.exec(text.trim())?.[0];
 }
 
 let knowsAes: boolean | undefined;

@@ -2,7 +2,7 @@
  * Errors of a disk that SQLite reports as something else. SQLite reports a malformed database if a read fails with EIO,
  * and no reason if a file cannot be opened or read.
  */
-import { systemCode } from '../errors/index.js';
+import { ifPossible, systemCode } from '../errors/index.js';
 import type { SqlDatabase } from './database.js';
 import { filesWith, OpenFd, STORE_UMASK } from './files.js';
 
@@ -50,13 +50,11 @@ export class MediumFault {
 
   /** True if SQLite finds no damage in the file when it reads it again. */
   private isWhole(): boolean {
-    try {
+    const found = ifPossible(() => {
       using again = this.openAgain();
-      return again.pragma('integrity_check(1)', { simple: true }) === 'ok';
-    } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-      return false; // it is damaged, or in use
-    }
+      return again.pragma('integrity_check(1)', { simple: true });
+    });
+    return found === 'ok'; // else it is damaged, or in use
   }
 }
 

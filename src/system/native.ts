@@ -442,6 +442,24 @@ export function loadSnappy(): typeof import('snappy') {
   return snappy;
 }
 
+/**
+ * Decompresses snappy. Its length, a varint at its start, is checked before memory is allocated. Throws an error if it
+ * is not from `leastBytes` to `mostBytes`, or the bytes are damaged.
+ */
+export function unpackSnappy(
+  packed: Buffer,
+  { leastBytes = 0, mostBytes }: { readonly leastBytes?: number; readonly mostBytes: number },
+): Buffer {
+  let claimed = 0;
+  for (let at = 0; at < 5; at += 1) {
+    const byte = packed[at] ?? 0;
+    claimed += (byte & 0x7f) * 2 ** (7 * at);
+    if (byte < 0x80) break;
+  }
+  if (claimed < leastBytes || claimed > mostBytes) throw new Error('wrong decoded length');
+  return loadSnappy().uncompressSync(packed, { asBuffer: true, copyOutputData: true }) as Buffer;
+}
+
 function requireSnappy(): typeof import('snappy') {
   try {
     return createRequire(import.meta.url)('snappy') as typeof import('snappy');

@@ -6,7 +6,7 @@
 import { isUtf8 } from 'node:buffer';
 import fs from 'node:fs';
 import path from 'node:path';
-import { requireSystemCode, systemCode, TardisError } from '../errors/index.js';
+import { ifPossible, requireSystemCode, TardisError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
 
 const ESCAPE = 0xdc00;
@@ -107,12 +107,7 @@ function workingDirectory(): Buffer {
  * exist.
  */
 export function realPathOf(file: Uint8Array): Buffer | undefined {
-  try {
-    return fs.realpathSync.native(Buffer.from(file), { encoding: 'buffer' });
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return undefined;
-  }
+  return ifPossible(() => fs.realpathSync.native(Buffer.from(file), { encoding: 'buffer' }));
 }
 
 /** Error codes if a file does not exist, or this user may not know. */

@@ -3,7 +3,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import { requireSystemCode, systemCode } from '../errors/index.js';
+import { ifPossible, requireSystemCode, systemCode } from '../errors/index.js';
 import { reportIfExposed } from './exposed-secrets.js';
 import { foreignHand } from './changeable-files.js';
 import { textBytes } from './process-input.js';
@@ -113,17 +113,9 @@ export function writeState(file: string, content: string | Uint8Array): string |
     if (isNew) reportIfExposed(file, STATE, STATE_RISK);
     return undefined;
   } catch (error) {
-    removeLeft(fresh);
+    ifPossible(() => fs.rmSync(fresh, { force: true })); // the first error is the one to report
     const code = requireSystemCode(error);
     return code;
-  }
-}
-
-function removeLeft(file: string): void {
-  try {
-    fs.rmSync(file, { force: true });
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error; // nothing was created; the first error is the one to report
   }
 }
 

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { protocolViolation, TardisError } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
-import { loadSnappy } from '../system/index.js';
+import { loadSnappy, unpackSnappy } from '../system/index.js';
 import { plainPackr } from '../system/msgpack/index.js';
 import { checked, sendableMap, WRONG } from './field-values.js';
 import type { MessageRow } from './message-row.js';
@@ -102,7 +102,7 @@ export function decodeMessage<N extends MessageName>(
   try {
     const body = buffer.subarray(ENVELOPE_BYTES, headEnd);
     const isPlain = (buffer[1]! & FLAG_SNAPPY) === 0;
-    unpacked = packr.unpack(isPlain ? body : inflateHead(body, row.maxBytes));
+    unpacked = packr.unpack(isPlain ? body : unpackSnappy(body, { mostBytes: row.maxBytes }));
   } catch (error) {
     throw protocolViolation(`a message "${name}" cannot be decoded`, {}, error);
   }
@@ -118,18 +118,6 @@ export function decodeMessage<N extends MessageName>(
 
 function violation(name: MessageName, what: string): TardisError {
   return protocolViolation(`a message "${name}" ${what}`);
-}
-
-/** Decompresses a head after checking its claimed length, a varint at its start. */
-function inflateHead(body: Buffer, maxBytes: number): Buffer {
-  let claimed = 0;
-  for (let at = 0; at < 5; at += 1) {
-    const byte = body[at] ?? 0;
-    claimed += (byte & 0x7f) * 2 ** (7 * at);
-    if (byte < 0x80) break;
-  }
-  if (claimed > maxBytes) throw new Error('a compressed head is too large');
-  return loadSnappy().uncompressSync(body, { asBuffer: true, copyOutputData: true }) as Buffer;
 }
 
 /**

@@ -2,17 +2,19 @@
  * Names of the users and groups that own entries, since ids mean little on another machine. The names are looked up in
  * a worker, where a slow directory service delays nothing else, and once per thread.
  */
-import { systemCode } from '../errors/index.js';
+import { ifPossible } from '../errors/index.js';
 import { aclOwners, NO_BYTES } from '../model/index.js';
-import type { NativeCalls, System } from '../system/index.js';
+import { BoundedCache, type NativeCalls, type System } from '../system/index.js';
 import type { OwnerName } from './jobs.js';
 
+type Names = BoundedCache<number, Buffer>;
+
 interface Known {
-  readonly users: Map<number, Buffer>;
-  readonly groups: Map<number, Buffer>;
+  readonly users: Names;
+  readonly groups: Names;
 }
 
-/** Maximum number of ids that a thread remembers. Above it, the thread forgets all and looks them up again. */
+/** Maximum number of users, and of groups, that a thread remembers. */
 const MOST_KNOWN = 1 << 16;
 const knownOf = new WeakMap<NativeCalls, Known>();
 
@@ -47,7 +49,7 @@ export class OwnerNames {
   take(): OwnerName[] {
     let known = knownOf.get(this.native);
     if (known === undefined) {
-      known = { users: new Map(), groups: new Map() };
+      known = { users: new BoundedCache(MOST_KNOWN), groups: new BoundedCache(MOST_KNOWN) };
       knownOf.set(this.native, known);
     }
     const { native } = this;
@@ -60,21 +62,16 @@ export class OwnerNames {
 
 function named(
   ids: ReadonlySet<number>,
-  known: Map<number, Buffer>,
+  known: Names,
   isGroup: boolean,
   lookUp: (id: number) => Buffer | undefined,
 ): OwnerName[] {
-  if (known.size > MOST_KNOWN) known.clear();
   const names: OwnerName[] = [];
   for (const id of ids) {
     let name = known.get(id);
     if (name === undefined) {
-      try {
-        name = lookUp(id) ?? NO_BYTES;
-      } catch (error) {
-        if (systemCode(error) === undefined) throw error;
-        continue; // the service does not answer now; the set keeps the name known before
-      }
+      name = ifPossible(() => lookUp(id) ?? NO_BYTES);
+      if (name === undefined) continue; // the service does not answer now; the set keeps the name known before
       known.set(id, name);
     }
     names.push({ isGroup, id, name: Uint8Array.from(name) });

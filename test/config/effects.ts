@@ -34,10 +34,8 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'pipeline settings reach the stages they are named for': [
     'workers',
     'budgetBytes',
-    'parcelFiles',
     'parcelBytes',
     'frameBytes',
-    'smallBytes',
     'walkConcurrency',
     'compareConcurrency',
     'readConcurrency',
@@ -274,7 +272,6 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'storageThreads',
     'creditBytes',
     'packBytes',
-    'packContentBytes',
     'checkpointBytes',
     'checkpointEntries',
     'checkpointSeconds',

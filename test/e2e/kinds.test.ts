@@ -246,7 +246,7 @@ test('attributes of many entries take several messages', async (t) => {
   }
   const before = look(source);
   const place = ['-D', store, '-C', 'me'];
-  const report = await backup([...place, '--local', '--create', '--parcel-files', '1000', source]);
+  const report = await backup([...place, '--local', '--create', source]);
   t.true(report.wireBytes > 9_000_000 && report.progress.incomplete === 0);
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
   await succeed('sonic', ['rebuild', ...place]);

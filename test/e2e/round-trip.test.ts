@@ -193,7 +193,7 @@ test('the smallest budgets are enough', async (t) => {
   ]);
   const before = look(source);
   const small = ['--budget', '1M', '--budget-items', '64', '--parcel-size', '4K'];
-  const one = ['--workers', '1', '--stream-concurrency', '1', '--small-size', '0'];
+  const one = ['--workers', '1', '--stream-concurrency', '1', '--frame-size', '4K'];
   await backup([...place, '--local', '--create', ...small, ...one, source]);
   await succeed('regenerate', [...place, '--workers', '1', '-o', at('out'), source]);
   t.deepEqual(differences(before, look(at('out', 'tree'))), []);

@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { Credit } from '../../src/system/index.js';
+import { atOnce, Credit } from '../../src/system/index.js';
 
 /** Waits until the callbacks of settled promises have run. */
 async function settle(): Promise<void> {
@@ -108,4 +108,23 @@ test('the limit holds, the order is kept and nothing is forgotten, whatever come
     }),
     { numRuns: 100 },
   );
+});
+
+test('at most so many calls run at once, and none begins after a failure', async (t) => {
+  let [running, most, begun] = [0, 0, 0];
+  const work = async (item: number): Promise<void> => {
+    begun += 1;
+    running += 1;
+    most = Math.max(most, running);
+    await new Promise((resolve) => setImmediate(resolve));
+    running -= 1;
+    if (item === 10) throw new Error('item 10');
+  };
+  const items = async function* () {
+    for (let item = 0; item < 100; item += 1) yield item;
+  };
+  await t.throwsAsync(atOnce(items(), 4, work), { message: 'item 10' });
+  t.is(most, 4);
+  t.is(running, 0);
+  t.true(begun < 20);
 });

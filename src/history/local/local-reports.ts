@@ -30,7 +30,13 @@ import {
   RecordKind,
   storedFiles,
 } from '../../store/index.js';
-import { BoundedCache, type Files, type System, yieldRegularly } from '../../system/index.js';
+import {
+  atOnce,
+  BoundedCache,
+  type Files,
+  type System,
+  yieldRegularly,
+} from '../../system/index.js';
 import type { Access } from './access.js';
 import type { HistoryEntry } from '../history.js';
 import { completeShown, measureDeadSpace } from './dead-space.js';
@@ -372,10 +378,10 @@ async function packsIn(records: Backend): Promise<{ count: number; bytes: number
   using backend = records;
   const names = await backend.list(PACKS_PREFIX);
   let bytes = 0;
-  for (let at = 0; at < names.length; at += REQUESTS_AT_ONCE) {
-    const some = names.slice(at, at + REQUESTS_AT_ONCE).map((name) => backend.size(name));
-    for (const size of await Promise.all(some)) bytes += size ?? 0;
-  }
+  await atOnce(names, REQUESTS_AT_ONCE, async (name) => {
+    const sizeBytes = await backend.size(name);
+    bytes += sizeBytes ?? 0;
+  });
   return { count: names.length, bytes };
 }
 

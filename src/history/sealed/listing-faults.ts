@@ -13,6 +13,7 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import { yieldRegularly, type NativeCalls } from '../../system/index.js';
+import { isAsOf } from '../history.js';
 import { EntryOpener } from './opened-entries.js';
 
 export class ListingFaults {
@@ -54,7 +55,7 @@ export class ListingFaults {
       while ((spans[at + 1]?.firstSet ?? Infinity) <= set) at += 1;
       const span = spans[at];
       // The set did not visit this directory, or could not read all of it.
-      if (span === undefined || !isWithin(set, span) || isPartial(span)) continue;
+      if (span === undefined || !isAsOf(span, set) || isPartial(span)) continue;
       const isChanged = (changes[change] ?? Infinity) <= set;
       while ((changes[change] ?? Infinity) <= set) change += 1;
       if (isChanged) isRight = await this.fits(directory, set, span, signal);
@@ -98,10 +99,6 @@ export class ListingFaults {
       return false;
     }
   }
-}
-
-function isWithin(set: SetNumber, { firstSet, lastSet }: SealSpan): boolean {
-  return firstSet <= set && (lastSet ?? Infinity) >= set;
 }
 
 /** True for the seal of a directory that the client could not read completely. */

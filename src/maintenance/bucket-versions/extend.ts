@@ -4,7 +4,8 @@
  */
 import { throwIfAborted } from '../../errors/index.js';
 import type { ObjectVersion, ObjectVersions } from '../../store/objects/index.js';
-import { atOnce, type Judged, judged } from './judge.js';
+import { atOnce } from '../../system/index.js';
+import { type Judged, judged } from './judge.js';
 
 /** Number of versions whose locks are requested at once. */
 const AT_ONCE = 8;

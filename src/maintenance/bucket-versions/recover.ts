@@ -11,7 +11,8 @@ import type {
   ObjectVersion,
   ObjectVersions,
 } from '../../store/objects/index.js';
-import { atOnce, type Judged, judged, type JudgeOptions } from './judge.js';
+import { atOnce } from '../../system/index.js';
+import { type Judged, judged, type JudgeOptions } from './judge.js';
 import { beginsAsCommit } from './log-facts.js';
 
 /** Number of objects that are written at once; each takes up to 40 MiB of memory. */

@@ -5,9 +5,9 @@
  * catalog. The caller decides again after each deletion, since only then is the freed space certain.
  */
 import type { SetNumber } from '../../model/index.js';
-import { isOldEnough, seenMoments, type TimedSet } from '../../store/writer/index.js';
+import { type EndedSet, setsOlderThan } from '../../retention/index.js';
 
-export interface EarlySet extends TimedSet {
+export interface EarlySet extends EndedSet {
   readonly state: 'unfinished' | 'complete';
   /** True if a rebuild has found that the set may lack entries. */
   readonly isDoubtful: boolean;
@@ -41,15 +41,14 @@ export function setsToDeleteForSpace(
     newest.set(series, set);
     if (!isDoubtful) newestSound.set(series, set);
   }
-  const seen = seenMoments(ordered);
+  const old = setsOlderThan(leastAgeMs, ordered, nowMs);
   const chosen: SetNumber[] = [];
   let freedBytes = 0;
   for (const set of ordered) {
     if (freedBytes >= neededBytes) break;
     const mayGo = set.isExpendable && !set.isLocked && set.state === 'complete';
     const isNewest = [newest, newestSound].some((one) => one.get(set.series) === set.set);
-    if (!mayGo || isNewest) continue;
-    if (!isOldEnough(seen.get(set.set), nowMs, leastAgeMs)) continue;
+    if (!mayGo || isNewest || !old.has(set.set)) continue;
     chosen.push(set.set);
     freedBytes += Math.max(0, set.freedBytes);
   }

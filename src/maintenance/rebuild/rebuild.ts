@@ -16,20 +16,18 @@ import {
 } from '../../store/index.js';
 import {
   catchUp,
-  isFollowed,
+  inNewest,
   rebuildFromPacks,
   type RebuildOptions,
   type RebuildReport,
   replaceCatalog,
   Reserve,
   type StoreLimits,
+  untilUndisturbed,
 } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 import { copyWhole } from '../rewrite/index.js';
 import { type LogCatalog, makeLogCatalog, type SalvagedLog } from './log-catalog.js';
-
-/** Maximum number of times that a rebuild is repeated because other machines have written to the client. */
-const MAX_ATTEMPTS = 20;
 
 interface BucketRebuildOptions {
   readonly packsOnly: boolean;
@@ -59,21 +57,14 @@ export interface BucketRebuild {
  * newer format, STORE_TAKEN if other machines wrote to the client again and again, CLIENT_BUSY if it is in use here,
  * DISK_FULL if this machine has no space, INTERRUPTED if it is aborted, and errors of a bucket.
  */
-export async function rebuildInBucket(
+export function rebuildInBucket(
   system: System,
   directory: ClientDirectory,
   options: BucketRebuildOptions,
 ): Promise<BucketRebuild> {
-  let present = directory;
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await rebuildOnce(system, present, options);
-    } catch (error) {
-      if (attempt >= MAX_ATTEMPTS) throw error;
-      if (await isFollowed(system, present, error)) present = reopenClient(system, present);
-      else if (asTardisError(error).code !== 'STORE_TAKEN') throw error;
-    }
-  }
+  return inNewest(system, directory, (present) =>
+    untilUndisturbed(() => rebuildOnce(system, present, options)),
+  );
 }
 
 async function rebuildOnce(

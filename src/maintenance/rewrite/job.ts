@@ -7,17 +7,11 @@ import path from 'node:path';
 import { Access, type History, openHistoryIn } from '../../history/index.js';
 import { Catalog, ForgettingCopy, recoverCatalog } from '../../store/catalog/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { asTardisError, Opened, TardisError } from '../../errors/index.js';
+import { Opened, TardisError } from '../../errors/index.js';
 import { type ContentId, type ForgetRequest, formatBytes, NO_CONTENT } from '../../model/index.js';
-import { StoreWriter, type StoreLimits } from '../../store/writer/index.js';
+import { StoreWriter, type StoreLimits, untilUndisturbed } from '../../store/writer/index.js';
 import { requireSoundCatalog } from '../gc/index.js';
-import {
-  type ClientDirectory,
-  lockAccounts,
-  mediumOf,
-  newestKeys,
-  type SwitchState,
-} from '../../store/index.js';
+import { type ClientDirectory, lockAccounts, mediumOf, newestKeys } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { ContentMover } from './contents.js';
 import { DigestMap } from './digest-map.js';
@@ -30,8 +24,6 @@ import { Verifier } from './verify.js';
 
 /** Number of free bytes needed in addition to the contents and to twice the catalog with its log. */
 const SPARE_BYTES = 16 << 20;
-/** Maximum number of times that a rewrite, before its end, copies data that other machines have just written. */
-const MAX_ATTEMPTS = 20;
 /**
  * Growth of the stored data by new keys, in percent, for the estimate of space. Keys add 16 bytes to each record and
  * 32 bytes to each row; the size of compressed data does not change.
@@ -101,9 +93,9 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
     await run.catchUp(false);
     using _last = await medium.claim();
     await generations.refreshKeys();
-    for (let attempt = 1; ; attempt += 1) {
+    return await untilUndisturbed(async (isAgain) => {
       const commit = await recover(system, first);
-      if (request.forgotten.length > 0 || attempt > 1) {
+      if (request.forgotten.length > 0 || isAgain) {
         // The first generation cannot change any more, so the data to leave out is final.
         const { verifiedUpTo } = run;
         run.abandon();
@@ -114,28 +106,13 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
       // An account that is changed between the copy and the switch would be changed in the old generation only.
       using _accounts = keepsKeys ? await lockAccounts(system, first.path) : undefined;
       if (keepsKeys) await generations.copyKeys();
-      if (!(await isSwitched(generations, { commit, keepsKeys }, attempt))) continue;
+      await generations.exchange({ commit, keepsKeys });
       // The locks held here are now those of the old generation, which no other process can open before it is removed.
       await removeOld(generations, request.onProgress);
       return result;
-    }
+    });
   } finally {
     run.abandon();
-  }
-}
-
-/** Switches generations. If another machine has written, returns false, or throws STORE_TAKEN at the last attempt. */
-async function isSwitched(
-  generations: Generations,
-  state: SwitchState,
-  attempt: number,
-): Promise<boolean> {
-  try {
-    await generations.exchange(state);
-    return true;
-  } catch (error) {
-    if (asTardisError(error).code !== 'STORE_TAKEN' || attempt >= MAX_ATTEMPTS) throw error;
-    return false;
   }
 }
 

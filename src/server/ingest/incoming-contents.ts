@@ -97,10 +97,7 @@ export class IncomingContents {
 
   /** Stores a content whose last chunk has arrived; discards a duplicate. */
   async end(ingest: Ingest, head: Head<'streamEnd'>): Promise<void> {
-    if (head.digest.length !== DIGEST_BYTES) {
-      throw protocolViolation('a stream ends without a digest');
-    }
-    const stream = this.ending(head.stream, [RecordKind.content, RecordKind.part]);
+    const stream = this.ending(head, [RecordKind.content, RecordKind.part]);
     if (ingest.isStored(head.digest)) {
       this.abort(head.stream);
       return;
@@ -117,10 +114,7 @@ export class IncomingContents {
    * lacking.
    */
   async endSignature(ingest: Ingest, head: Head<'signatureEnd'>): Promise<void> {
-    if (head.digest.length !== DIGEST_BYTES) {
-      throw protocolViolation('a signature lacks its digest');
-    }
-    const stream = this.ending(head.stream, [RecordKind.signature]);
+    const stream = this.ending(head, [RecordKind.signature]);
     if (head.rawBytes > MAX_SIGNATURE_BYTES) throw protocolViolation('a signature is too long');
     if (!ingest.mayBeBasis(head.digest, head.sizeBytes)) {
       this.abort(head.stream);
@@ -132,10 +126,7 @@ export class IncomingContents {
 
   /** Stores a content that was sent as a delta; discards a duplicate. */
   async endDelta(ingest: Ingest, head: Head<'deltaEnd'>): Promise<void> {
-    if (head.digest.length !== DIGEST_BYTES) {
-      throw protocolViolation('a delta ends without a digest');
-    }
-    const stream = this.ending(head.stream, [RecordKind.delta]);
+    const stream = this.ending(head, [RecordKind.delta]);
     if (ingest.isStored(head.digest)) {
       this.abort(head.stream);
       return;
@@ -151,9 +142,18 @@ export class IncomingContents {
     ingest.placed(finished.digest, ids);
   }
 
-  /** Returns the stream with a number, which must have been opened as one of `kinds`. Throws PROTOCOL_VIOLATION. */
-  private ending(number: number, kinds: readonly RecordKindNumber[]): IncomingStream {
-    const stream = this.get(number);
+  /**
+   * Returns the stream that ends, which must have been opened as one of `kinds`. Throws PROTOCOL_VIOLATION, also if the
+   * digest has another length.
+   */
+  private ending(
+    head: Pick<Head<'streamEnd'>, 'stream' | 'digest'>,
+    kinds: readonly RecordKindNumber[],
+  ): IncomingStream {
+    if (head.digest.length !== DIGEST_BYTES) {
+      throw protocolViolation('a stream ends without a digest');
+    }
+    const stream = this.get(head.stream);
     if (kinds.includes(stream.kind)) return stream;
     throw protocolViolation('a stream ends as another kind than it began');
   }

@@ -3,7 +3,7 @@
  * sync also syncs the directories that hold its name (directory fsync).
  */
 import path from 'node:path';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { ifPossible, systemCode, TardisError } from '../../errors/index.js';
 import { BoundedCache, type Files, OpenFd } from '../../system/index.js';
 import type { MendableBackend, ObjectWriter } from './backend.js';
 import { readFormat } from '../layout/format-file.js';
@@ -330,12 +330,8 @@ export class HeldDirectory {
     private readonly files: Files,
     private readonly path: string,
   ) {
-    try {
-      this.identity = files.status(path)?.identity;
-    } catch (error) {
-      if (systemCode(error) === undefined) throw error;
-      this.identity = undefined; // the use that follows fails by itself, with the reason
-    }
+    // If that fails, the use that follows fails by itself, with the reason.
+    this.identity = ifPossible(() => files.status(path)?.identity);
   }
 
   /** True if the directory is not there, or another one is there. A directory that was not there yet may be any. */

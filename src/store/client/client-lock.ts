@@ -1,7 +1,13 @@
 /** The lock of a client. At any time at most one process, and one session in it, writes to a client's store. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { asTardisError, causeCode, systemCode, TardisError } from '../../errors/index.js';
+import {
+  asTardisError,
+  causeCode,
+  ifPossible,
+  systemCode,
+  TardisError,
+} from '../../errors/index.js';
 import {
   failedStoreWrite,
   type Files,
@@ -44,13 +50,8 @@ export function isClientInUse(
   directory: Pick<ClientDirectory, 'path'>,
   locks: string = heldLocks(),
 ): boolean {
-  try {
-    const status = fs.statSync(lockPathOf(directory), { bigint: true });
-    return isInLocks(locks, status);
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false; // there is no lock
-  }
+  const status = ifPossible(() => fs.statSync(lockPathOf(directory), { bigint: true }));
+  return status !== undefined && isInLocks(locks, status);
 }
 
 /**
@@ -70,12 +71,7 @@ export function isInLocks(
 
 /** Returns the list of the locks of this machine; '' if the system hides it. It takes milliseconds. */
 export function heldLocks(): string {
-  try {
-    return fs.readFileSync(LOCKS, 'utf8');
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return '';
-  }
+  return ifPossible(() => fs.readFileSync(LOCKS, 'utf8')) ?? '';
 }
 
 function lockPathOf(directory: Pick<ClientDirectory, 'path'>): string {

@@ -1,7 +1,7 @@
 /** Compression codecs by number. Each thread loads a codec's library at its first use. */
 import zlib from 'node:zlib';
 import { recordDamaged } from '../../errors/index.js';
-import { loadNative, loadSnappy, type NativeCalls } from '../../system/index.js';
+import { loadNative, loadSnappy, type NativeCalls, unpackSnappy } from '../../system/index.js';
 
 export const Codec = Object.freeze({ none: 0, zstd: 1, zlib: 2, snappy: 3 });
 export type CodecName = keyof typeof Codec;
@@ -120,22 +120,7 @@ function decodeInto(codec: CodecNumber, source: Uint8Array, target: Buffer): num
   const decoded =
     codec === Codec.zlib
       ? zlib.inflateSync(input, { maxOutputLength: Math.max(target.length, 1) })
-      : decodeSnappy(input, target.length);
+      : unpackSnappy(input, { leastBytes: target.length, mostBytes: target.length });
   if (decoded.length === target.length) target.set(decoded);
   return decoded.length;
-}
-
-/**
- * Decodes snappy. Its format starts with the decoded length (a varint), which is checked before anything is
- * allocated.
- */
-function decodeSnappy(input: Buffer, expectedBytes: number): Buffer {
-  let claimed = 0;
-  for (let at = 0; at < 5; at += 1) {
-    const byte = input[at] ?? 0;
-    claimed += (byte & 0x7f) * 2 ** (7 * at);
-    if (byte < 0x80) break;
-  }
-  if (claimed !== expectedBytes) throw new Error('wrong decoded length');
-  return loadSnappy().uncompressSync(input, { asBuffer: true, copyOutputData: true }) as Buffer;
 }

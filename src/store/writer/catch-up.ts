@@ -1,4 +1,7 @@
-/** Brings this machine's catalog of a client in a bucket up to date, for readers. */
+/**
+ * Brings this machine's catalog of a client in a bucket up to date, for readers. Repeats work on a client that other
+ * machines have moved or written to.
+ */
 import { asTardisError } from '../../errors/index.js';
 import { type ClientDirectory, followMove, mediumOf, reopenClient } from '../index.js';
 import type { System } from '../../system/index.js';
@@ -10,6 +13,8 @@ import { openParts } from './open-parts.js';
  * of generations.
  */
 const MAX_FOLLOWED = 1000;
+/** Maximum number of times that work is done because other machines have written to the client each time before. */
+const MAX_ATTEMPTS = 20;
 
 /**
  * Applies the commits that the catalog lacks, and makes the catalog if there is none. Writes nothing to the bucket. If
@@ -17,15 +22,40 @@ const MAX_FOLLOWED = 1000;
  * replaced this generation by another one, fetches that one. Throws CLIENT_BUSY if another process writes and has made
  * no catalog yet, and errors of a bucket.
  */
-export async function catchUp(system: System, directory: ClientDirectory): Promise<void> {
+export function catchUp(system: System, directory: ClientDirectory): Promise<void> {
+  return inNewest(system, directory, (present) => catchUpOnce(system, present));
+}
+
+/**
+ * Returns the result of work on the newest generation of a client. If the work finds that a rewrite has replaced its
+ * generation by another one, that one is fetched, and the work is done there.
+ */
+export async function inNewest<T>(
+  system: System,
+  directory: ClientDirectory,
+  work: (present: ClientDirectory) => Promise<T>,
+): Promise<T> {
   let present = directory;
   for (let followed = 0; ; followed += 1) {
     try {
-      await catchUpOnce(system, present);
-      return;
+      return await work(present);
     } catch (error) {
       if (!(await isFollowed(system, present, error)) || followed >= MAX_FOLLOWED) throw error;
-      present = reopenClient(system, directory);
+      present = reopenClient(system, present);
+    }
+  }
+}
+
+/**
+ * Returns the result of work that no other machine has disturbed: if it throws STORE_TAKEN, it is done again. Throws
+ * STORE_TAKEN if other machines wrote to the client again and again.
+ */
+export async function untilUndisturbed<T>(work: (isAgain: boolean) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work(attempt > 1);
+    } catch (error) {
+      if (asTardisError(error).code !== 'STORE_TAKEN' || attempt >= MAX_ATTEMPTS) throw error;
     }
   }
 }

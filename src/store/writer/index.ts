@@ -1,4 +1,4 @@
-export { catchUp, isBehind, isFollowed } from './catch-up.js';
+export { catchUp, inNewest, isBehind, untilUndisturbed } from './catch-up.js';
 export { CACHE_UMASK, Following } from './following.js';
 export { makeSnapshot } from './make-snapshot.js';
 export { takeSnapshot } from './take-snapshot.js';
@@ -19,7 +19,6 @@ export * from './replace-catalog.js';
 export { Reserve } from './reserve.js';
 export { NOTHING_RECEIVED, reserveFor, storedSizes } from './reserve-size.js';
 export { requireNoSecond, unfinishedRewrite } from './second-generation.js';
-export { isOldEnough, seenMoments, type TimedSet } from './least-age.js';
 export { changeSets, deleteSets, markSets, previewDelete } from './set-changes.js';
 export { SetJournal } from './set-journal.js';
 export { isClockInDoubt, ageFigures, ageIn } from './monotonic-ages.js';

@@ -2,10 +2,10 @@
 import type { BackupSet } from '../catalog/index.js';
 import {
   type AgeFigure,
+  type CountedSet,
   type MonotonicAge,
   nowAfter,
   monotonicAgeOf,
-  type TimedSet,
 } from '../../retention/index.js';
 
 /** True if the clock does not plausibly follow the newest complete set, or jumped a short time ago. */
@@ -15,7 +15,7 @@ export function isClockInDoubt(listed: readonly BackupSet[], nowMs: number): boo
   return nowAfter(complete.map(timed), nowMs).isInDoubt;
 }
 
-function timed(set: BackupSet): TimedSet {
+function timed(set: BackupSet): CountedSet {
   return { set: set.set, openedAtMs: set.openedAtMs, age: ageIn(set) };
 }
 

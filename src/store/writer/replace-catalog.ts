@@ -4,7 +4,7 @@
  * new catalog.
  */
 import path from 'node:path';
-import { systemCode } from '../../errors/index.js';
+import { ifPossible, systemCode } from '../../errors/index.js';
 import { type SqlDatabase, type System, textBytes } from '../../system/index.js';
 import { catalogVersion, newestVersion, PageSums, removeSideFiles } from '../catalog/index.js';
 import type { ClientDirectory } from '../index.js';
@@ -64,11 +64,11 @@ function links(system: System, directory: string, from: string, to: string): boo
   const fd = native.openDirectory(textBytes(directory));
   try {
     const names = [from, to].map((file) => textBytes(path.basename(file)));
-    native.linkAt(fd, names[0]!, fd, names[1]!);
-    return true;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return false; // the caller moves the catalog instead
+    const link = (): true => {
+      native.linkAt(fd, names[0]!, fd, names[1]!);
+      return true;
+    };
+    return ifPossible(link) ?? false; // the caller moves the catalog instead
   } finally {
     native.close(fd);
   }

@@ -6,9 +6,9 @@ import { type BackupSet, Catalog } from '../catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { areSameMarks, marksAfter, type SetChange, type SetNumber } from '../../model/index.js';
 import type { ClientDirectory, StoreEvent } from '../index.js';
+import { setsOlderThan } from '../../retention/index.js';
 import type { System } from '../../system/index.js';
 import { type StoreLimits, withWriter } from './store-writer.js';
-import { isOldEnough, seenMoments } from './least-age.js';
 import { isClockInDoubt } from './monotonic-ages.js';
 import { requireNoSecond } from './second-generation.js';
 
@@ -54,12 +54,11 @@ function requireAllDroppable(
   sets: readonly SetNumber[],
   { leastAgeMs, nowMs }: { readonly leastAgeMs: number; readonly nowMs: number },
 ): void {
-  const seen = seenMoments(listed);
   const isInDoubt = leastAgeMs > 0 && isClockInDoubt(listed, nowMs);
+  const old = isInDoubt ? undefined : setsOlderThan(leastAgeMs, listed, nowMs);
   for (const set of sets) {
     requireDroppable(client, listed, set);
-    const isOld = !isInDoubt && isOldEnough(seen.get(set), nowMs, leastAgeMs);
-    if (leastAgeMs === 0 || isOld) continue;
+    if (leastAgeMs === 0 || old?.has(set) === true) continue;
     const age = `${Math.ceil(leastAgeMs / 1000)} seconds`;
     const why = `${set} of "${client}" is not surely older than ${age} (LeastAge)`;
     throw new TardisError('SET_TOO_YOUNG', why);

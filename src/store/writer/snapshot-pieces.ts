@@ -4,7 +4,7 @@
  */
 import { recordDamaged, TardisError } from '../../errors/index.js';
 import { Codec, decode, encode, encodedBound, SNAPSHOT_PIECE_BYTES } from '../index.js';
-import type { Files } from '../../system/index.js';
+import { atOnce, type Files } from '../../system/index.js';
 
 /** Bytes of the catalog in each frame but the last one. */
 const FRAME_BYTES = 1 << 20;
@@ -48,17 +48,12 @@ export async function fetchPieces(
   onPiece: (done: number, count: number) => void = () => undefined,
 ): Promise<void> {
   const count = Math.ceil(file.fileBytes / file.pieceBytes);
-  let [next, done] = [0, 0];
-  const work = async (): Promise<void> => {
-    for (let index = next; index < count; index = next) {
-      next += 1;
-      unpackPiece(files, await fetch(index), pieceOf(file, index));
-      done += 1;
-      onPiece(done, count);
-    }
-  };
-  const results = await Promise.allSettled(Array.from({ length: MOST_FETCHING }, work));
-  for (const result of results) if (result.status === 'rejected') throw result.reason;
+  let done = 0;
+  await atOnce(Array.from({ length: count }).keys(), MOST_FETCHING, async (index) => {
+    unpackPiece(files, await fetch(index), pieceOf(file, index));
+    done += 1;
+    onPiece(done, count);
+  });
 }
 
 /** Reads and compresses a piece. Throws CATALOG_DAMAGED if the file ends within it. */

@@ -3,6 +3,7 @@ import {
   type History,
   type BackupSet,
   FIRST_PLACE,
+  isAsOf,
   NamePlaces,
   type PathVersion,
   restBelow,
@@ -11,6 +12,7 @@ import {
 import { TardisError } from '../../errors/index.js';
 import type { NamePattern } from '../../excludes/index.js';
 import { displayName, lastComponent, type SetNumber, shownRoots } from '../../model/index.js';
+import { atOnce } from '../../system/index.js';
 import { listedSpan } from './list-versions.js';
 
 /** Maximum number of paths that are collected for sorting; further paths are not shown. */
@@ -112,16 +114,12 @@ class Finder {
    * moved had other paths before.
    */
   async found(): Promise<Finding> {
-    const all = [...this.byPath.values()];
     const listed = await this.request.history.sets();
     const paths: FoundPath[] = [];
-    for (let from = 0; from < all.length; from += REQUESTS_AT_ONCE) {
-      const some = all.slice(from, from + REQUESTS_AT_ONCE);
-      const found = await Promise.all(
-        some.map(({ path, job }) => this.versionsAt(path, job, listed)),
-      );
-      paths.push(...found.filter(({ versions }) => versions.length > 0));
-    }
+    await atOnce(this.byPath.values(), REQUESTS_AT_ONCE, async ({ path, job }) => {
+      const found = await this.versionsAt(path, job, listed);
+      if (found.versions.length > 0) paths.push(found);
+    });
     return { paths: paths.sort(newestThenPath), isCut: this.isCut };
   }
 
@@ -134,9 +132,7 @@ class Finder {
     const all = await history.versions(path);
     const versions = all
       .toReversed()
-      .filter(({ firstSet, lastSet }) =>
-        sets.some(({ set }) => set >= firstSet && set <= (lastSet ?? Infinity)),
-      )
+      .filter((version) => sets.some(({ set }) => isAsOf(version, set)))
       .flatMap((version) => listedSpan(version, listed) ?? []);
     const last = all.at(-1)?.lastSet ?? Infinity;
     // A set without a root above the path does not show that the path was gone.

@@ -3,6 +3,7 @@ import type { TardisError } from '../../errors/index.js';
 import {
   type BackupSet,
   type History,
+  isAsOf,
   isContentAlike,
   isRestoredAlike,
   joinVersions,
@@ -70,7 +71,7 @@ async function choose(
   { path, versions, sets }: GivenVersions,
   which: Which,
 ): Promise<Shown[]> {
-  const within = versions.filter((version) => sets.some(({ set }) => isAt(version, set)));
+  const within = versions.filter((version) => sets.some(({ set }) => isAsOf(version, set)));
   const complete = sets.filter(({ state }) => state === 'complete');
   switch (which) {
     case 'none':
@@ -86,13 +87,6 @@ async function choose(
     default:
       return asOfEach(history, path, within, newestOfEach(complete, which));
   }
-}
-
-function isAt(
-  { firstSet, lastSet }: Pick<PathVersion, 'firstSet' | 'lastSet'>,
-  set: SetNumber,
-): boolean {
-  return set >= firstSet && set <= (lastSet ?? Infinity);
 }
 
 /**
@@ -157,7 +151,7 @@ async function asOfEach(
   const shown: Shown[] = [];
   for (const one of sets.filter(({ set }) => set >= start)) {
     const { set } = one;
-    const entry = versions.find((version) => isAt(version, set))?.entry;
+    const entry = versions.find((version) => isAsOf(version, set))?.entry;
     const isKnown =
       entry !== undefined || (await firstCovering(history, path, [one])) !== undefined;
     if (isKnown) shown.push({ entry, firstSet: set, lastSet: set });

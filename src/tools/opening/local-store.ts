@@ -54,6 +54,8 @@ export function storeSystem(umask: number): System {
   return nodeSystem(umask);
 }
 
+/** Maximum stored size of a streamed content in a pack. A larger one is a separate file. */
+export const PACK_CONTENT_BYTES: number = 8 << 20;
 /** Bytes of parity for 100 bytes of a store in a directory, if `Parity` is not set. */
 export const USUAL_PARITY_PERCENT = 3;
 
@@ -63,7 +65,7 @@ export function storeLimits({
 }: Partial<SettingsNamed<'parityPercent'>> = {}): StoreLimits {
   return {
     packBytes: defaultOf('packBytes'),
-    packContentBytes: defaultOf('packContentBytes'),
+    packContentBytes: PACK_CONTENT_BYTES,
     parityPercent: parityPercent ?? USUAL_PARITY_PERCENT,
   };
 }

@@ -2,7 +2,7 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { configInvalid } from '../../config/index.js';
-import { systemCode, unlessBug } from '../../errors/index.js';
+import { ifPossible, unlessBug } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import {
   diskOf,
@@ -121,12 +121,8 @@ function homesIn(source: string): string[] {
 }
 
 function namesIn(directory: string): fs.Dirent[] {
-  try {
-    return fs.readdirSync(directory, { withFileTypes: true });
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return []; // missing, or closed to this user: nothing in it can be offered
-  }
+  // Nothing in a directory that is missing, or closed to this user, can be offered.
+  return ifPossible(() => fs.readdirSync(directory, { withFileTypes: true })) ?? [];
 }
 
 function measured(top: string): Found {

@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import type { LocalServer, ServerSettings } from '../../client/index.js';
 import { resolveSettings, type Settings, storageThreadsOf } from '../../config/index.js';
-import { systemCode, unlessBug } from '../../errors/index.js';
+import { ifPossible, unlessBug } from '../../errors/index.js';
 import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
 import { InnerListener } from '../../transport/index.js';
 
@@ -75,10 +75,5 @@ function isSmall(settings: Settings<'tardisd'>, client: string): boolean {
  * the latter.
  */
 function sizeOf(file: string): number {
-  try {
-    return fs.statSync(textBytes(file), { throwIfNoEntry: false })?.size ?? 0;
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error;
-    return 0;
-  }
+  return ifPossible(() => fs.statSync(textBytes(file)).size) ?? 0;
 }

@@ -12,6 +12,7 @@ import {
   runBackup,
   type StreamSource,
 } from '../../client/index.js';
+import { FIXED_LIMITS } from '../../pipeline/index.js';
 import { parseRates, type RatePeriod, type Settings } from '../../config/index.js';
 import { asTardisError, errnoText, type ErrorCode, TardisError } from '../../errors/index.js';
 import { countErrors, displayName, displayText, jsonName } from '../../model/index.js';
@@ -219,6 +220,7 @@ async function run(
     purge: settings.purge,
     waits: server !== undefined, // a local server ends with this process
     settings: {
+      ...FIXED_LIMITS,
       ...settings,
       cipherChoice,
       compression: { codec: Codec[settings.codec], level: settings.compressLevel },

@@ -21,7 +21,7 @@ import {
   type SocketAddress,
   type System,
 } from '../../system/index.js';
-import { USUAL_PARITY_PERCENT } from '../opening/local-store.js';
+import { PACK_CONTENT_BYTES, USUAL_PARITY_PERCENT } from '../opening/local-store.js';
 import { watchPlan } from './monitor-settings.js';
 import { listenHost } from './serving.js';
 
@@ -102,9 +102,9 @@ export function storePath({ database }: Settings<'tardisd'>): string {
 
 /** Returns the limits of packs, catalogs and free space, for sessions and for garbage collection. */
 function storeLimitsOf(settings: Settings<'tardisd'>) {
-  const { packBytes, packContentBytes, catalogCacheBytes, reserveBytes, leastFreeBytes } = settings;
+  const { packBytes, catalogCacheBytes, reserveBytes, leastFreeBytes } = settings;
   const { parityPercent = USUAL_PARITY_PERCENT, allowUpgrades: mayUpgrade } = settings;
-  const sizes = { packBytes, packContentBytes, parityPercent };
+  const sizes = { packBytes, packContentBytes: PACK_CONTENT_BYTES, parityPercent };
   return { ...sizes, catalogCacheBytes, reserveBytes, leastFreeBytes, mayUpgrade };
 }
 

@@ -1,7 +1,7 @@
 /** The process of the server: its pid file, and its user and group. */
 import type { SettingsNamed } from '../../config/index.js';
 import fs from 'node:fs';
-import { failedTo, systemCode, TardisError } from '../../errors/index.js';
+import { failedTo, ifPossible, TardisError } from '../../errors/index.js';
 import { directoryOf, displayName } from '../../model/index.js';
 import { absolutePath, idsOf, isKept, realPathOf, wayTo } from '../../system/index.js';
 
@@ -43,8 +43,8 @@ export function writePidFile(file: Buffer, program: string): PidFile {
   }
   return {
     remove: () => {
-      ifAllowed(() => empty(file)); // where this user may not remove it, an empty file names no process
-      ifAllowed(() => fs.unlinkSync(file));
+      ifPossible(() => empty(file)); // where this user may not remove it, an empty file names no process
+      ifPossible(() => fs.unlinkSync(file));
     },
   };
 }
@@ -56,15 +56,6 @@ function empty(file: Buffer): void {
     if (pidIn(fd) === process.pid) fs.ftruncateSync(fd);
   } finally {
     fs.closeSync(fd);
-  }
-}
-
-/** Runs work that this user may be refused. */
-function ifAllowed(work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    if (systemCode(error) === undefined) throw error; // the file stays as it is
   }
 }
 

@@ -11,6 +11,7 @@ import {
 } from '../../history/index.js';
 import { type NamePattern, wordsPattern } from '../../excludes/index.js';
 import { lastComponent, liesBelow, type SetNumber, shownRoots } from '../../model/index.js';
+import { atOnce } from '../../system/index.js';
 import { entryJson, pathJson } from './entry-json.js';
 import { invalidRequest } from './problem.js';
 import type { Entry, Found, FoundPage } from './schemas.js';
@@ -113,17 +114,13 @@ function isSamePlace(one: Named, other: Named): boolean {
 /** Returns the entries of placed names; those that the reader may not see are left out. */
 async function shown(history: History, placed: readonly PlacedName<Named>[]): Promise<Found[]> {
   const found: Found[] = [];
-  for (let from = 0; from < placed.length; from += REQUESTS_AT_ONCE) {
-    const some = placed.slice(from, from + REQUESTS_AT_ONCE);
-    const entries = await Promise.all(some.map(({ path, set }) => history.find(path, set)));
-    for (const [index, { path, version, set }] of some.entries()) {
-      const entry = entries[index];
-      if (entry === undefined) continue;
-      const { firstSet, lastSet } = version;
-      found.push({ ...pathJson(path), entry: entryJson(history, entry), firstSet, lastSet, set });
-    }
-  }
-  return found;
+  await atOnce(placed.entries(), REQUESTS_AT_ONCE, async ([index, { path, version, set }]) => {
+    const entry = await history.find(path, set);
+    if (entry === undefined) return;
+    const { firstSet, lastSet } = version;
+    found[index] = { ...pathJson(path), entry: entryJson(history, entry), firstSet, lastSet, set };
+  });
+  return found.flat(); // without the empty places of those that are left out
 }
 
 /**

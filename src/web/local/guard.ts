@@ -3,7 +3,7 @@
  * other host names that resolve to this machine (DNS rebinding), and requests of other users of the machine.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { requireHost } from '../../system/index.js';
+import { BoundedCache, requireHost } from '../../system/index.js';
 import { hostOf, type IncomingRequest, requireOwnPage, tokenIn } from '../api/index.js';
 
 const SECRET_BYTES = 32;
@@ -34,7 +34,7 @@ export class Entrance {
   /** Key for programs of the same user; valid as long as the server runs. */
   readonly programKey: string = newSecret();
   /** Hashes of the sessions, oldest first. */
-  private readonly sessions = new Set<string>();
+  private readonly sessions = new BoundedCache<string, true>(MAX_SESSIONS);
   private isUsed = false;
 
   /** Returns a session for a token; undefined if the token is wrong or was used. */
@@ -46,10 +46,8 @@ export class Entrance {
 
   /** Begins a session, for a browser whose user has given a right secret. */
   begin(): string {
-    const [oldest] = this.sessions;
-    if (this.sessions.size >= MAX_SESSIONS) this.sessions.delete(oldest!);
     const session = newSecret();
-    this.sessions.add(hashOf(session));
+    this.sessions.set(hashOf(session), true);
     return session;
   }
 

@@ -1,7 +1,6 @@
 /** Versions of names are gathered one name at a time, whatever a list contains. */
 import test from 'ava';
 import {
-  atOnce,
   type VersionedName,
   versionedNames,
 } from '../../../src/maintenance/bucket-versions/index.js';
@@ -89,23 +88,4 @@ test('only names that are written once are looked at', async (t) => {
     (await gathered(() => all)).map(({ name }) => name),
     good,
   );
-});
-
-test('at most so many calls run at once, and none begins after a failure', async (t) => {
-  let [running, most, begun] = [0, 0, 0];
-  const work = async (item: number): Promise<void> => {
-    begun += 1;
-    running += 1;
-    most = Math.max(most, running);
-    await new Promise((resolve) => setImmediate(resolve));
-    running -= 1;
-    if (item === 10) throw new Error('item 10');
-  };
-  const items = async function* () {
-    for (let item = 0; item < 100; item += 1) yield item;
-  };
-  await t.throwsAsync(atOnce(items(), 4, work), { message: 'item 10' });
-  t.is(most, 4);
-  t.is(running, 0);
-  t.true(begun < 20);
 });
