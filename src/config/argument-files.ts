@@ -11,7 +11,7 @@ import {
 import { configInvalid, requireOwnFile } from './invalid.js';
 import { longFlag } from './layers.js';
 import { allRows } from './settings.js';
-import { MAX_WORDS, splitWords } from './words.js';
+import { MAX_WORDS, splitWords } from './command-words.js';
 
 const MAX_FILE_BYTES = 1 << 20;
 const SECONDS = /^@-?\d+(\.\d+)?$/;

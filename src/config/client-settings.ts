@@ -8,7 +8,7 @@ import { configInvalid } from './invalid.js';
 import { nearest } from './nearest.js';
 import type { ValueSpec } from './row.js';
 import { allRows } from './settings.js';
-import { shownText } from './shown.js';
+import { shownText } from './displayed-text.js';
 import { parseValue, type Value } from './values.js';
 
 /** Description of each setting, by key. */

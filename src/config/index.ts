@@ -39,4 +39,4 @@ export { formatSize, parseSize } from './sizes.js';
 export { type SourceCommand, sourceCommand } from './source-commands.js';
 export { type Tool, TOOLS, USER_TOOLS } from './tools.js';
 export { formatValue, parseGiven, parseValue } from './values.js';
-export { splitList, splitWords } from './words.js';
+export { splitList, splitWords } from './command-words.js';

@@ -6,7 +6,7 @@
 import { failedTo, type TardisError } from '../errors/index.js';
 import { byteText, readSmallFile, reportIfForeign, STANDARD_INPUT } from '../system/index.js';
 import { configInvalid } from './invalid.js';
-import { shownText } from './shown.js';
+import { shownText } from './displayed-text.js';
 
 const MAX_FILE_BYTES = 1 << 20;
 

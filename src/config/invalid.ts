@@ -1,7 +1,7 @@
 /** Errors for an invalid configuration. */
 import { TardisError } from '../errors/index.js';
 import { foreignHand } from '../system/index.js';
-import { shownText } from './shown.js';
+import { shownText } from './displayed-text.js';
 
 /** Returns CONFIG_INVALID with its cause. */
 export function configInvalid(message: string, cause?: unknown): TardisError {

@@ -7,7 +7,7 @@ import { byteText } from '../system/index.js';
 import { configInvalid } from './invalid.js';
 import type { Found, Layer, Rows } from './layers.js';
 import { placeBytes } from './store-place.js';
-import { shownText } from './shown.js';
+import { shownText } from './displayed-text.js';
 import type { Value } from './values.js';
 
 const SERVER = /^(?:tardis:\/\/([^/?#@]+)|(ssh:\/\/.*[^/]))\/+([^/?#]+)\/*$/i;

@@ -7,7 +7,7 @@ import { type IniEntry, type IniSection, readIni } from './ini.js';
 import { configInvalid, requireOwnFile } from './invalid.js';
 import { nearest, nearestHint } from './nearest.js';
 import type { SettingRow } from './row.js';
-import { shownText } from './shown.js';
+import { shownText } from './displayed-text.js';
 import { allRows } from './settings.js';
 import { parseGiven, parseValue, type Value } from './values.js';
 

@@ -1,5 +1,5 @@
 /** Finds the known name that is most similar to a mistyped one. */
-import { shownText } from './shown.js';
+import { shownText } from './displayed-text.js';
 
 /** Maximum length of names that are compared; longer ones are not typing errors. */
 const MAX_CHARS = 64;

@@ -1,6 +1,6 @@
 /** Commands whose output is backed up as a file, in the form in which options and files give them. */
 import { configInvalid, mustBe } from './invalid.js';
-import { splitWords } from './words.js';
+import { splitWords } from './command-words.js';
 
 /** A command whose standard output becomes a file of the set. */
 export interface SourceCommand {

@@ -7,7 +7,7 @@ import { otherPlaceBytes, placeBytes } from './store-place.js';
 import { parseRates } from './rates.js';
 import { formatSize, parseSize } from './sizes.js';
 import { checkFileName, sourceCommand } from './source-commands.js';
-import { splitList, splitWords } from './words.js';
+import { splitList, splitWords } from './command-words.js';
 
 export type Value = string | number | boolean | Buffer | readonly string[] | readonly Buffer[];
 

@@ -21,7 +21,7 @@ export { type PlacedNote, placedNotes } from './unsaved.js';
 export * from './reports.js';
 export { provenVersion } from './proven-version.js';
 export { ListingFaults } from './sealed/listing-faults.js';
-export { EntryOpener } from './sealed/opened-entries.js';
+export { EntryOpener } from './sealed/entry-opener.js';
 export { provenHistory } from './sealed/unproven.js';
 export { Unsaved } from './unsaved.js';
 export { type ProvenSet, ProvenSets } from './sealed/proven-sets.js';

@@ -20,6 +20,6 @@ export * from './forget-request.js';
 export * from './identity.js';
 export * from './ids.js';
 export * from './client-config.js';
-export * from './shown-bytes.js';
+export * from './format-bytes.js';
 export * from './sizes.js';
 export * from './times.js';

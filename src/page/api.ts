@@ -21,7 +21,7 @@ import type {
 } from '../web/api/schemas.js';
 import type { JobState, RestoreBody, SetupAnswers } from '../web/local/schemas.js';
 import type { Order, Place, Sort } from './logic/place.js';
-import { DAY_MS } from './logic/shown.js';
+import { DAY_MS } from './logic/formats.js';
 
 export type { BackupSet, Client, Entry, Found, JobState, PurgePreview, RestoreBody };
 export type { SetupAnswers, SizesFound, Store, Version };

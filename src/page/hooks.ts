@@ -2,7 +2,7 @@
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { api, ApiError, type JobState, type News } from './api.js';
 import { hashOf, type Place, placeOf } from './logic/place.js';
-import { isMounted } from './logic/shown.js';
+import { isMounted } from './logic/formats.js';
 
 /** Changes the place. With `replace`, no step is added to the browser's history. */
 export type Go = (change: Partial<Place>, how?: 'push' | 'replace') => void;

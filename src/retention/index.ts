@@ -1,7 +1,7 @@
 export * from './decide.js';
 export { isNameByFormat, nameByFormat, type NameFormat } from './names.js';
 export { hasRules, NO_RULES, periodOf, type RetentionRules } from './rules.js';
-export * from './words.js';
+export * from './rule-parser.js';
 export {
   type AgeFigure,
   type CountedSet,

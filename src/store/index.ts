@@ -112,7 +112,7 @@ export {
   STORE_MARK,
   SUB_ACCOUNTS_DIRECTORY,
 } from './layout/layout.js';
-export { type StrangePack, strangePacks, type Stray } from './client/strays.js';
+export { type StrangePack, strangePacks, type Stray } from './client/foreign-files.js';
 export * from './accounts/sub-accounts.js';
 export * from './packs/snapshot-facts.js';
 export * from './packs/codec.js';

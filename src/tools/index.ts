@@ -1,9 +1,9 @@
 /** Exports the parts of the commands that can be used or tested without running a command. */
 export { type LiveKind, liveValues } from './sonic/completion-values.js';
 export { showsColors } from './output/colors.js';
-export { ShownBackup } from './tardis/shown-backup.js';
+export { BackupLine } from './tardis/backup-line.js';
 export { provenGaps, provenVersions } from './lstardis/prove-versions.js';
-export { ShownRestore } from './regenerate/shown-restore.js';
+export { RestoreLine } from './regenerate/restore-line.js';
 export { TimeLeft } from './output/time-left.js';
 export { tardisHelp } from './shared/commands.js';
 export { PROGRAM_OF } from './output/command-names.js';

@@ -30,7 +30,7 @@ import {
   shownTarget,
 } from './regenerate/options.js';
 import { printResult } from './regenerate/report.js';
-import { ShownRestore } from './regenerate/shown-restore.js';
+import { RestoreLine } from './regenerate/restore-line.js';
 import { setText } from './shared/report-sets.js';
 import { interruptSignal } from './shared/signals.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
@@ -77,7 +77,7 @@ async function restore(given: RegenerateSettings): Promise<number> {
   const system = nodeSystem();
   const filter = pathFilter(options.include, options.leaveOut);
   const progress = newRestoreProgress();
-  const shown = new ShownRestore(progress);
+  const shown = new RestoreLine(progress);
   const line = new ProgressLine(options.progress, () => shown.text());
   const warn = (text: string): void => {
     if (!options.json) line.interject(messageLine('regenerate', text));

@@ -7,7 +7,7 @@ export * from '../../src/page/logic/preview.js';
 export * from '../../src/page/logic/paths.js';
 export * from '../../src/page/logic/row-window.js';
 export * from '../../src/page/logic/selection.js';
-export * from '../../src/page/logic/shown.js';
+export * from '../../src/page/logic/formats.js';
 export * from '../../src/page/logic/text-diff.js';
 export * from '../../src/page/logic/causes.js';
 export * from '../../src/page/logic/texts.js';

@@ -2,7 +2,7 @@
 import test from 'ava';
 import { BackupProgress, PartUnderWay } from '../../src/pipeline/index.js';
 import { newRestoreProgress } from '../../src/restore/index.js';
-import { ShownBackup, ShownRestore, showsColors, TimeLeft } from '../../src/tools/index.js';
+import { BackupLine, RestoreLine, showsColors, TimeLeft } from '../../src/tools/index.js';
 
 const MINUTE_MS = 60_000;
 
@@ -40,7 +40,7 @@ test('the time that is left follows from what was done, and is shown as a guess'
 
 test('a first backup shows what is left when the walk is done, a later one while it walks', (t) => {
   const hand = clock();
-  const shown = new ShownBackup(hand.read);
+  const shown = new BackupLine(hand.read);
   t.is(shown.text(), 'starting');
   const first = new BackupProgress();
   shown.begin(first);
@@ -91,7 +91,7 @@ test('a first backup shows what is left when the walk is done, a later one while
 test('a restore of a whole set shows what is left, any other does not', (t) => {
   const hand = clock();
   const progress = newRestoreProgress();
-  const shown = new ShownRestore(progress, hand.read);
+  const shown = new RestoreLine(progress, hand.read);
   shown.text();
   hand.nowMs += 10_000;
   Object.assign(progress, { files: 90, directories: 10, bytes: 1_000_000 });

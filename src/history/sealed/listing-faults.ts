@@ -14,7 +14,7 @@ import {
 } from '../../model/index.js';
 import { yieldRegularly, type NativeCalls } from '../../system/index.js';
 import { isAsOf } from '../history.js';
-import { EntryOpener } from './opened-entries.js';
+import { EntryOpener } from './entry-opener.js';
 
 export class ListingFaults {
   /** Number of directories that are not as the client sealed them, by set. */

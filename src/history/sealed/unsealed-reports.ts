@@ -11,7 +11,7 @@ import {
   NO_BYTES,
   type SetNumber,
 } from '../../model/index.js';
-import type { EntryOpener } from './opened-entries.js';
+import type { EntryOpener } from './entry-opener.js';
 import type { ChangesFound, ChangesPage, NamedPage, NamesFound, Reports } from '../reports.js';
 
 /** Reports without sealed names or texts, which are passed on as they are. Each one that is not named here must be opened. */

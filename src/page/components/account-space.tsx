@@ -2,7 +2,7 @@
 import { useContext, useState } from 'preact/hooks';
 import type { Client } from '../api.js';
 import { LOCALE, t } from '../language.js';
-import { shownBytes, shownName } from '../logic/shown.js';
+import { shownBytes, shownName } from '../logic/formats.js';
 import { ActButton, Acting } from './acts.js';
 import { TextField } from './fields.js';
 

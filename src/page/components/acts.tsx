@@ -5,7 +5,7 @@ import { api, type ActKind, type BackupSet, type PurgeRules } from '../api.js';
 import { useAttempt } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
 import { nameOf } from '../logic/paths.js';
-import { shownBytes, shownName } from '../logic/shown.js';
+import { shownBytes, shownName } from '../logic/formats.js';
 import { Dialog } from './dialog.js';
 import { Check, TextField } from './fields.js';
 import { Notice } from './notice.js';

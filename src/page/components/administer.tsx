@@ -4,7 +4,7 @@ import { useContext, useState } from 'preact/hooks';
 import { api, type Client } from '../api.js';
 import { useAttempt } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
-import { shownAgo, shownName, shownTime } from '../logic/shown.js';
+import { shownAgo, shownName, shownTime } from '../logic/formats.js';
 import { TextField } from './fields.js';
 import { Notice } from './notice.js';
 import { Command } from './purge-preview.js';

@@ -5,7 +5,7 @@ import { type Go, useAnswer, useJobs, useNews, usePlace } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
 import { nameOf } from '../logic/paths.js';
-import { setTimes, shownClient, shownName } from '../logic/shown.js';
+import { setTimes, shownClient, shownName } from '../logic/formats.js';
 import { Acting } from './acts.js';
 import { Administering } from './administer.js';
 import { ClientSwitch } from './client-switch.js';

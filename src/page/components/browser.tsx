@@ -7,7 +7,7 @@ import { parentOf } from '../logic/paths.js';
 import type { Place } from '../logic/place.js';
 import { changedRow, foundRows, type Row } from '../logic/rows.js';
 import { MAX_SELECTED, NOTHING, ofOneSet, toggled, withPaths } from '../logic/selection.js';
-import { shownName } from '../logic/shown.js';
+import { shownName } from '../logic/formats.js';
 import { Details } from './details.js';
 import type { EntryRow, ListProps, Rows } from './entry-grid.js';
 import { FilesView } from './files-view.js';

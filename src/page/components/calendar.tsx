@@ -11,7 +11,7 @@ import {
   weekdayNames,
   weeksOf,
 } from '../logic/calendar.js';
-import { shownDay } from '../logic/shown.js';
+import { shownDay } from '../logic/formats.js';
 import { Icon } from './icons.js';
 
 interface CalendarProps {

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import type { Client } from '../api.js';
 import { labelled, t } from '../language.js';
 import { clientHref, type Place } from '../logic/place.js';
-import { shownClient, shownName } from '../logic/shown.js';
+import { shownClient, shownName } from '../logic/formats.js';
 import { byUrgency, stateWords } from './clients.js';
 
 /** Number of clients that are listed; the overview has all of them. */

@@ -4,7 +4,7 @@ import type { Client } from '../api.js';
 import { LOCALE, t } from '../language.js';
 import { adviceOf, reasonOf } from '../logic/causes.js';
 import { clientHref, type Place } from '../logic/place.js';
-import { shownAgo, shownBytes, shownClient, shownName, shownTime } from '../logic/shown.js';
+import { shownAgo, shownBytes, shownClient, shownName, shownTime } from '../logic/formats.js';
 import type { TextKey } from '../logic/texts.js';
 import { BackupRequest } from './administer.js';
 import { Words } from './words.js';

@@ -4,7 +4,7 @@ import { useAnswer } from '../hooks.js';
 import { labelled, t } from '../language.js';
 import { MAX_DIFF_BYTES, textIn } from '../logic/preview.js';
 import { type DiffRow, diffRows, type DiffSide } from '../logic/text-diff.js';
-import { shownName } from '../logic/shown.js';
+import { shownName } from '../logic/formats.js';
 import { Dialog } from './dialog.js';
 import { Notice } from './notice.js';
 

@@ -4,7 +4,7 @@ import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { imageType, MAX_IMAGE_BYTES, MAX_TEXT_BYTES, textIn } from '../logic/preview.js';
-import { shownBytes, shownName } from '../logic/shown.js';
+import { shownBytes, shownName } from '../logic/formats.js';
 import { Notice } from './notice.js';
 
 interface PreviewProps {

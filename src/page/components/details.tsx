@@ -4,7 +4,7 @@ import { api, contentHref, type Entry } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { nameOf, parentOf } from '../logic/paths.js';
-import { msOfNs, shownBytes, shownMode, shownName, shownTime } from '../logic/shown.js';
+import { msOfNs, shownBytes, shownMode, shownName, shownTime } from '../logic/formats.js';
 import { ForgetAct } from './acts.js';
 import { ContentPreview } from './content-preview.js';
 import { Icon } from './icons.js';

@@ -7,7 +7,7 @@ import { t } from '../language.js';
 import { aboveRoots, parentOf, pathOf, startingPath, textOf } from '../logic/paths.js';
 import type { Place, Sort } from '../logic/place.js';
 import { comparison, deletedBefore, type Row, rowOf, withDeleted } from '../logic/rows.js';
-import { shownName } from '../logic/shown.js';
+import { shownName } from '../logic/formats.js';
 import { EntryGrid, type EntryRow, type ListProps, type Rows } from './entry-grid.js';
 import { Notice } from './notice.js';
 

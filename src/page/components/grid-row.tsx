@@ -3,7 +3,7 @@ import type { Entry } from '../api.js';
 import { LOCALE, t } from '../language.js';
 import { parentOf } from '../logic/paths.js';
 import type { Row } from '../logic/rows.js';
-import { msOfNs, shownBytes, shownName, shownTime } from '../logic/shown.js';
+import { msOfNs, shownBytes, shownName, shownTime } from '../logic/formats.js';
 import { Icon, iconOf } from './icons.js';
 import { Name, PathName } from './name.js';
 

@@ -9,7 +9,7 @@ import {
   shownBytes,
   shownDuration,
   shownName,
-} from '../logic/shown.js';
+} from '../logic/formats.js';
 import type { TextKey } from '../logic/texts.js';
 import { DoubtTexts } from './doubts.js';
 import { English } from './words.js';

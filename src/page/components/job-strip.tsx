@@ -5,7 +5,7 @@ import { type JobList, useAttempt } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
 import { causeText } from './clients.js';
 import { nameOf, pathOf } from '../logic/paths.js';
-import { isMounted, shownBytes, shownClient, shownEntryName, shownName } from '../logic/shown.js';
+import { isMounted, shownBytes, shownClient, shownEntryName, shownName } from '../logic/formats.js';
 import { Dialog } from './dialog.js';
 import { hasLosses, headingOf, JobOutcome, JobProgress, resultText } from './job-outcome.js';
 import { errorText, Notice } from './notice.js';

@@ -3,7 +3,7 @@
  * does not affect the text around the name.
  */
 import { textOf } from '../logic/paths.js';
-import { shownEntryName } from '../logic/shown.js';
+import { shownEntryName } from '../logic/formats.js';
 
 export function Name({ name }: { readonly name: string }) {
   return (

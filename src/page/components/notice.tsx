@@ -1,7 +1,7 @@
 /** Shows an error of the API, with advice about it. */
 import type { ApiError } from '../api.js';
 import { hasText, t } from '../language.js';
-import { shownName } from '../logic/shown.js';
+import { shownName } from '../logic/formats.js';
 import { English, Words } from './words.js';
 import { Icon } from './icons.js';
 

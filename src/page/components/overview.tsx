@@ -3,7 +3,7 @@ import { api, type BackupSet, type Client, type Store } from '../api.js';
 import { useNews } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import type { Place } from '../logic/place.js';
-import { DAY_MS, shownBytes, shownTime } from '../logic/shown.js';
+import { DAY_MS, shownBytes, shownTime } from '../logic/formats.js';
 import { AccountSpace } from './account-space.js';
 import { ClientActs, MountAct } from './acts.js';
 import { JoinMachine } from './administer.js';

@@ -6,7 +6,7 @@ import { api, type BackupSet, type PurgeRules } from '../api.js';
 import { useAnswer, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { keptBy } from '../logic/causes.js';
-import { shownBytes, shownClient, shownName, shownTime } from '../logic/shown.js';
+import { shownBytes, shownClient, shownName, shownTime } from '../logic/formats.js';
 import type { TextKey } from '../logic/texts.js';
 import { keyOfRule, PurgeAct, RulesAct } from './acts.js';
 import { TextField } from './fields.js';

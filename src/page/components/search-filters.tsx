@@ -3,7 +3,7 @@ import type { Go } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { textOf } from '../logic/paths.js';
 import { KINDS, type Place } from '../logic/place.js';
-import { shownBytes, shownName } from '../logic/shown.js';
+import { shownBytes, shownName } from '../logic/formats.js';
 import { Check, Select } from './fields.js';
 
 const SIZES = [1e6, 100e6, 1e9];

@@ -5,7 +5,7 @@ import { api, type BackupSet } from '../api.js';
 import { type Go, useAnswer } from '../hooks.js';
 import { hasText, LOCALE, t } from '../language.js';
 import { pathOf } from '../logic/paths.js';
-import { shownBytes, shownCount, shownDay, shownName } from '../logic/shown.js';
+import { shownBytes, shownCount, shownDay, shownName } from '../logic/formats.js';
 import { SetActs } from './acts.js';
 import { Select } from './fields.js';
 import { English } from './words.js';

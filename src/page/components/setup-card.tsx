@@ -4,7 +4,7 @@ import { api, type SetupAnswers } from '../api.js';
 import { useAnswer, useNews, useSettled } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { pathFromText } from '../logic/paths.js';
-import { shownBytes, shownName } from '../logic/shown.js';
+import { shownBytes, shownName } from '../logic/formats.js';
 import type { TextKey } from '../logic/texts.js';
 import { ActButton, Acting } from './acts.js';
 import { Select, TextField } from './fields.js';

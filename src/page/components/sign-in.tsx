@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { api } from '../api.js';
 import { useAnswer, useAttempt } from '../hooks.js';
 import { t } from '../language.js';
-import { shownClient } from '../logic/shown.js';
+import { shownClient } from '../logic/formats.js';
 import { errorText, Notice } from './notice.js';
 import { LanguageChoice } from './top-bar.js';
 import { Words } from './words.js';

@@ -4,7 +4,7 @@ import { type Go, useAnswer } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
 import { pathOf, textOf } from '../logic/paths.js';
 import { type Measure, MEASURES, type Place } from '../logic/place.js';
-import { shownBytes } from '../logic/shown.js';
+import { shownBytes } from '../logic/formats.js';
 import type { TextKey } from '../logic/texts.js';
 import { Select } from './fields.js';
 import { Name } from './name.js';

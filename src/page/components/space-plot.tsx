@@ -3,7 +3,7 @@ import { api, type SpacePoint } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
 import { type Box, type Plot, plotOf } from '../logic/plot.js';
-import { DAY_MS, shownBytes, shownDay, shownTime } from '../logic/shown.js';
+import { DAY_MS, shownBytes, shownDay, shownTime } from '../logic/formats.js';
 import { Notice } from './notice.js';
 
 const BOX: Box = { width: 640, height: 220, left: 64, right: 16, top: 12, bottom: 28 };

@@ -3,7 +3,7 @@ import { useState } from 'preact/hooks';
 import { api, type Version } from '../api.js';
 import { useAnswer } from '../hooks.js';
 import { labelled, LOCALE, t } from '../language.js';
-import { msOfNs, shownBytes, shownTime } from '../logic/shown.js';
+import { msOfNs, shownBytes, shownTime } from '../logic/formats.js';
 import { Comparison, type ComparedVersion } from './comparison.js';
 import { Notice } from './notice.js';
 

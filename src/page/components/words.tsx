@@ -1,5 +1,5 @@
 /** Shows texts that name commands between backticks. */
-import { shownName } from '../logic/shown.js';
+import { shownName } from '../logic/formats.js';
 
 interface WordsProps {
   readonly text: string;

@@ -1,6 +1,6 @@
 /** Arranges backup sets in months and days, and finds the times without a backup. */
 
-import { DAY_MS } from './shown.js';
+import { DAY_MS } from './formats.js';
 
 /** The part of a set that a calendar needs. */
 interface Timed {

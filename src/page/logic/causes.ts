@@ -1,5 +1,5 @@
 /** Words for causes: why a client has its state, in English those of `tardis status`, and why a purge keeps a set. */
-import { shownAge } from './shown.js';
+import { shownAge } from './formats.js';
 import type { TextKey, Translate } from './texts.js';
 
 const TEXTS = {

@@ -16,7 +16,7 @@ import {
 import type { SqlDatabase } from '../../system/index.js';
 import type { IdSet } from './id-set.js';
 import { pages } from './pages.js';
-import { isShown } from './shown.js';
+import { isShown } from './visible-sets.js';
 
 /** Key of a row in a table of versions. */
 export type EntryKey = readonly [directory: DirectoryId, name: Buffer, firstSet: SetNumber];

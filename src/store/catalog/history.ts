@@ -17,7 +17,7 @@ import type { SqlDatabase } from '../../system/index.js';
 import { SELECT_ENTRY } from './tables/entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './tables/stored-entry.js';
 import { pages } from './pages.js';
-import { isShown } from './shown.js';
+import { isShown } from './visible-sets.js';
 
 /** The place of a content, or of its signature. */
 export interface PlacedContent {

@@ -13,7 +13,7 @@ import {
   type SetNumber,
 } from '../../model/index.js';
 import type { SqlDatabase } from '../../system/index.js';
-import { isShown } from './shown.js';
+import { isShown } from './visible-sets.js';
 import { NextId } from './tables/contents.js';
 import { AS_OF, type ListingPage, SELECT_ENTRY, SELECT_ROW } from './tables/entries.js';
 import { type CatalogEntry, ENTRY_ROW, toEntry } from './tables/stored-entry.js';

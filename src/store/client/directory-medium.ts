@@ -20,7 +20,7 @@ import {
 import { PackWriter } from '../packs/pack-writer.js';
 import type { RecordWriter } from '../packs/record-writer.js';
 import type { ClientMedium, SwitchState, WriterStart } from './medium.js';
-import { type Stray, strays } from './strays.js';
+import { type Stray, strays } from './foreign-files.js';
 
 /**
  * Two names for a trial exchange, so that a file system that cannot exchange names is reported before the work and not

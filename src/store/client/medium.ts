@@ -7,7 +7,7 @@ import type { Backend, MendableBackend } from '../backends/backend.js';
 import type { ClientDirectory } from './client-directory.js';
 import type { ClientLock } from './client-lock.js';
 import type { RecordWriter } from '../packs/record-writer.js';
-import type { Stray } from './strays.js';
+import type { Stray } from './foreign-files.js';
 
 /** The position at which a writer continues. */
 export interface WriterStart {

@@ -16,7 +16,7 @@ import {
   sortPackFiles,
 } from '../index.js';
 import type { System } from '../../system/index.js';
-import { nextKeptPath, pruneKept } from './kept-catalogs.js';
+import { nextKeptPath, pruneKept } from './replaced-catalogs.js';
 import { findHistory, type FoundHistory } from './known-histories.js';
 import { replaceCatalog } from './replace-catalog.js';
 

@@ -38,7 +38,7 @@ import { runningConfig } from './running-config.js';
 import { ScanAhead } from './walk-sources.js';
 import { SavedList } from './saved-list.js';
 import { elsewhereOf, requireNoWeb, retryText, serverPlace } from '../opening/server.js';
-import { ShownBackup } from './shown-backup.js';
+import { BackupLine } from './backup-line.js';
 import { streamSources } from './stream-sources.js';
 import { requireTags } from '../shared/option-words.js';
 import { newPlace, type NewPlace, newPlaceText } from '../opening/local-store.js';
@@ -317,7 +317,7 @@ const MOST_NAMED = 10_000;
 /** Messages to the user during the run and at its end, on the terminal and in log files. */
 class RunMessages {
   readonly line: ProgressLine;
-  private readonly shown = new ShownBackup();
+  private readonly shown = new BackupLine();
   /** Failures and doubts, for --json. */
   private readonly named: Record<string, string>[] = [];
   private readonly log: ClientLog;

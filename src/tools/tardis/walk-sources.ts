@@ -6,7 +6,7 @@ import { nodeSystem, type System } from '../../system/index.js';
 import { openJobs, type WalkOutput } from '../../workers/index.js';
 import { excludeOptions } from './exclude-settings.js';
 import type { Settings } from '../../config/index.js';
-import type { Total } from './shown-backup.js';
+import type { Total } from './backup-line.js';
 
 interface SourceWalk {
   readonly system: System;

@@ -2,7 +2,7 @@
 import { RowFlag, type SetNumber } from '../../../model/index.js';
 import type { SqlDatabase } from '../../../system/index.js';
 import { countUnreadableSets } from '../tables/sets.js';
-import { isShown, type SpanRows } from '../shown.js';
+import { isShown, type SpanRows } from '../visible-sets.js';
 
 /** A violated rule. */
 export interface Inconsistency {

@@ -2,7 +2,7 @@
 import { contentDigest, type ContentKeys, partsDigest } from '../../model/index.js';
 import type { NativeCalls } from '../../system/index.js';
 import type { ContentLocation, RequestedContent } from '../history.js';
-import type { ClaimedContent, EntryOpener } from './opened-entries.js';
+import type { ClaimedContent, EntryOpener } from './entry-opener.js';
 
 interface Proof {
   readonly opener: EntryOpener;

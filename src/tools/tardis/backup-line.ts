@@ -13,7 +13,7 @@ export interface Total {
 /** Number of bytes that take as long to read as opening a small file. */
 const BYTES_A_FILE = 16_384;
 
-export class ShownBackup {
+export class BackupLine {
   private progress: BackupProgress | undefined;
   private lastEntries = 0;
   private isFirst = false;

@@ -8,7 +8,7 @@ import { formatBytes, formatCount } from '../output/units.js';
 /** Number of bytes that take as long to write as the creation of a small file. */
 const BYTES_AN_ENTRY = 16_384;
 
-export class ShownRestore {
+export class RestoreLine {
   private total: BackupSet['stats'] | undefined;
   /** Largest share that was shown as done. */
   private shareDone = 0;
