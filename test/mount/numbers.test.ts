@@ -3,6 +3,7 @@ import test from 'ava';
 import type { HistoryEntry } from '../../src/history/index.js';
 import { EntryType } from '../../src/model/index.js';
 import { DirectoryTable, nodeHigh, nodeLow, packPage, placeOfNode } from '../../src/mount/index.js';
+import { nodeSystem } from '../../src/system/index.js';
 import { historyEntryOf } from '../helpers/rows.js';
 
 /** Offset of the attributes in a struct fuse_entry_out. */
@@ -13,9 +14,12 @@ const entryWith = (changes: Partial<HistoryEntry>): HistoryEntry =>
 
 /** Returns the attributes of an entry as a page shows them. */
 function attributeBytes(entry: HistoryEntry): Buffer {
-  const inode = { low: 1, high: 0 };
+  const inode = { set: 1, directory: 1, bytes: undefined };
   const shown = { entry, inode, nodeLow: 1, nodeHigh: 0, storedBytes: undefined };
-  return packPage([shown], 0, 1).plus().packed.subarray(ATTRIBUTES_AT);
+  const page = { entries: [shown], first: 1 };
+  return packPage(nodeSystem().native, page, [inode, inode], 1)
+    .plus()
+    .packed.subarray(ATTRIBUTES_AT);
 }
 
 function timeIn(bytes: Buffer, secondsAt: number, restAt: number): bigint {
