@@ -23,7 +23,7 @@ const FILES = [
   'workers/*',
   'crypto/opened-listing',
   'history/opened-pages',
-  'mount/{packed-listings,ready-files,ready-pages,set-listings}',
+  'mount/{numbers,packed-listings,ready-files,ready-pages,set-listings}',
   'restore/copies',
   'server/whole-parcels',
   'store/{chunks,frames,parity/parity}',

@@ -82,6 +82,12 @@ size_t Call::count(int index) const {
   return static_cast<size_t>(value);
 }
 
+int64_t Call::integer(int index) const {
+  int64_t value;
+  if (napi_get_value_int64(env_, values_[index], &value) != napi_ok) refuse("a number is expected");
+  return value;
+}
+
 int64_t Call::nanoseconds(int index) const {
   int isNegative;
   uint64_t word = 0;

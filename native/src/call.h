@@ -77,6 +77,7 @@ class Call {
 
   int fd(int index) const;
   size_t count(int index) const;    // an offset or a number of items
+  int64_t integer(int index) const;  // a number that may be negative
   int64_t nanoseconds(int index) const;  // a bigint; the nearest limit if it exceeds 64 bits
   unsigned bits(int index) const;   // an enumeration or a set of flags
   bool truth(int index) const;

@@ -41,7 +41,7 @@
   CALL(flock) CALL(unlock) CALL(syncfs) /* locking.cc */ \
   CALL(fuseSockets) CALL(fuseReceive) CALL(fuseMount) CALL(fuseUnmount) CALL(newSession) /* mounting.cc */ \
   CALL(fuseListen) CALL(fuseAnswer) CALL(fuseNoteEnd) CALL(fuseForget) CALL(fuseReply) /* fuse.cc */ \
-  CALL(packListing) /* packing.cc */ \
+  CALL(packListing) CALL(packEntry) /* packing.cc */ \
   CALL(placeRows) /* final-rows.cc */ \
   CALL(rsyncSignature) CALL(rsyncLoad) CALL(rsyncDelta) CALL(rsyncPatch) CALL(rsyncStep) \
   CALL(rsyncClose) /* rsync.cc */

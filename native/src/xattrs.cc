@@ -222,7 +222,7 @@ napi_value read(const Call& call, bool plain) {
   return call.buffer(packed.data(), packed.size());
 }
 
-// One attribute of a row. The sender of a row may be hostile, so `forEach` checks every length.
+// One packed attribute. The sender of a row may be hostile, so `forEach` checks every length.
 struct Attribute {
   std::string name;
   const uint8_t* value;
@@ -230,20 +230,18 @@ struct Attribute {
 };
 
 template <typename Visit>
-void forEach(const Row& row, Visit&& visit) {
-  if (!row.hasFlag(kHasAttributes)) return;
-  for (size_t at = row.attributesOffset(); at < row.bytes();) {
-    if (row.bytes() - at < kPartBytes) throw Failure{EINVAL, "setxattr", nullptr, "malformed attributes"};
+void forEach(const uint8_t* at, const uint8_t* end, Visit&& visit) {
+  while (at < end) {
+    if (static_cast<size_t>(end - at) < kPartBytes) throw Failure{EINVAL, "setxattr", nullptr, "malformed attributes"};
     uint16_t nameBytes;
     uint32_t valueBytes;
-    memcpy(&nameBytes, row.at(at), sizeof nameBytes);
-    memcpy(&valueBytes, row.at(at + sizeof nameBytes), sizeof valueBytes);
+    memcpy(&nameBytes, at, sizeof nameBytes);
+    memcpy(&valueBytes, at + sizeof nameBytes, sizeof valueBytes);
     at += kPartBytes;
-    if (row.bytes() - at < size_t{nameBytes} + valueBytes) {
+    if (static_cast<size_t>(end - at) < size_t{nameBytes} + valueBytes) {
       throw Failure{EINVAL, "setxattr", nullptr, "malformed attributes"};
     }
-    visit(Attribute{std::string(reinterpret_cast<const char*>(row.at(at)), nameBytes), row.at(at + nameBytes),
-                    valueBytes});
+    visit(Attribute{std::string(reinterpret_cast<const char*>(at), nameBytes), at + nameBytes, valueBytes});
     at += nameBytes + valueBytes;
   }
 }
@@ -270,7 +268,7 @@ void appendRefused(std::string* refused, int error, const std::string& name) {
 
 void setAttributes(const AttributeTarget& target, const Row& row, std::string* refused) {
   const ProcPath path(target.fd);
-  forEach(row, [&](const Attribute& attribute) {
+  forEach(row.at(row.attributesOffset()), row.at(row.bytes()), [&](const Attribute& attribute) {
     if (attribute.name.empty() || attribute.name == kFlagsName) return;  // time and inode flags are set last
     if (target.isOthers && attribute.name == "security.capability") return;
     const char* name = attribute.name.c_str();
@@ -330,10 +328,13 @@ int dropInheritedAcl(const char* path) {
 }
 
 timespec mtimeOf(const Row& row) {
-  const int64_t stored = row.get<int64_t>(kMtime);
+  return exactTime(row.get<int64_t>(kMtime), row.at(row.attributesOffset()), row.at(row.bytes()));
+}
+
+timespec exactTime(int64_t stored, const uint8_t* attributes, const uint8_t* end) {
   timespec time = timeOf(stored);
   if (stored != INT64_MIN && stored != INT64_MAX) return time;
-  forEach(row, [&](const Attribute& attribute) {
+  forEach(attributes, end, [&](const Attribute& attribute) {
     if (!attribute.name.empty() || attribute.valueBytes != kTimeBytes) return;
     int64_t seconds;
     uint32_t rest;

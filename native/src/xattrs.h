@@ -54,4 +54,8 @@ int dropInheritedAcl(const char* path);
 // Returns the row's exact modification time.
 timespec mtimeOf(const Row& row);
 
+// Returns the exact time for a time that a row stores: the one in its packed attributes if it is a limit of 64 bits. Throws
+// EINVAL if they are malformed.
+timespec exactTime(int64_t stored, const uint8_t* attributes, const uint8_t* end);
+
 }  // namespace tardis

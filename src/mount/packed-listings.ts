@@ -3,10 +3,10 @@
  * this machine. In other sets, and for pages with an entry that is damaged, sparse or has attributes, entries are
  * loaded one by one.
  */
-import type { DirectoryId, SetNumber } from '../model/index.js';
+import { type DirectoryId, NO_BYTES, type SetNumber } from '../model/index.js';
 import { BoundedCache, type FuseCalls, READY_LINKS_BYTES } from '../system/index.js';
 import { ENTRY_BYTES } from './protocol.js';
-import type { Inode } from './attributes.js';
+import { type Dots, DOTS } from './packing.js';
 import { PAGE_ENTRIES } from './page-cache.js';
 import type { PackedEntries, PackedPage } from './tree.js';
 import { type FetchedPage, type History, packedPagesIn } from '../history/index.js';
@@ -19,13 +19,12 @@ const MAX_KEPT_BYTES = 2 << 20;
 const LISTING_BYTES = 256;
 const HEAD_WORDS = 2;
 const CHILD_WORDS = 3;
-const INDEX_WORDS = HEAD_WORDS + PAGE_ENTRIES + 1 + PAGE_ENTRIES * CHILD_WORDS;
+const INDEX_WORDS = HEAD_WORDS + DOTS + PAGE_ENTRIES + 1 + PAGE_ENTRIES * CHILD_WORDS;
 const OTHER_DEVICE = 0x8000_0000;
 const TWO_32 = 0x1_0000_0000;
-const PLACE_NUMBERS = 9;
+const PLACE_NUMBERS = 12;
 const DIRENT_NAME_AT = 24;
 const NAME_BYTES_AT = 16;
-const INODE_WORD_IN_ENTRY = 10;
 /** Maximum number of pages whose directories are remembered. */
 const MAX_NOTED = 4096;
 
@@ -35,7 +34,8 @@ export interface ListedDirectory {
   readonly number: number;
   readonly id: DirectoryId;
   readonly device: string;
-  /** Position of the first entry, and the name after which the page begins; no name for the first page. */
+  readonly dots: Dots;
+  /** Position of the first entry (-2 if that is `.`), and the name after which the page begins; no name for the first page. */
   readonly first: number;
   readonly after: Buffer;
   readonly validSeconds: number;
@@ -49,10 +49,9 @@ export interface ListedChild {
   readonly isOnOtherDevice: boolean;
 }
 
-/** Node and inode of a directory in a page. */
+/** Node of a directory in a page. */
 export interface ChildNode {
   readonly number: number;
-  readonly inode: Inode;
   readonly nodeLow: number;
   readonly nodeHigh: number;
 }
@@ -72,6 +71,7 @@ export interface Room {
 /** A page that was packed into a room. */
 interface RoomListing {
   readonly bytes: number;
+  /** Number of entries without `.` and `..`. */
   readonly entries: number;
   readonly children: readonly ListedNode[];
 }
@@ -131,7 +131,7 @@ export class PackedListings {
     const made = this.pack(target, page, directory, nodeOf);
     if (made === undefined) return undefined;
     const packed = Buffer.from(target.bytes.subarray(0, made.bytes));
-    const listing = this.listing(directory, packed, made.children);
+    const listing = this.listing(directory, packed, made);
     this.note(key, made.children);
     this.kept.set(key, listing, LISTING_BYTES + listing.packed.length);
     return listing;
@@ -157,7 +157,7 @@ export class PackedListings {
       indexBytes,
       links,
     );
-    const entries = index[0]!;
+    const entries = index[0]! + Math.min(0, directory.first);
     if (bytes < 0 || entries > PAGE_ENTRIES) return undefined;
     const children = this.fillNodes(directory, room.words, nodeOf);
     return children === undefined ? undefined : { bytes, entries, children };
@@ -181,16 +181,10 @@ export class PackedListings {
   }
 
   private describe(listed: ListedDirectory, { from, bytes }: FetchedPage): void {
-    const { place } = this;
-    place[0] = listed.set;
-    place[1] = listed.tree;
-    place[2] = listed.number;
-    place[3] = listed.id;
-    place[4] = listed.first;
-    place[5] = listed.validSeconds;
-    place[6] = listed.isPlus ? 1 : 0;
-    place[7] = from;
-    place[8] = bytes;
+    const { set, tree, number, id, first, validSeconds, isPlus, dots } = listed;
+    const [{ directory: own }, parent] = dots;
+    const page = [first, validSeconds, isPlus ? 1 : 0, from, bytes];
+    this.place.set([set, tree, number, id, ...page, own!, parent.set, parent.directory!]);
     if (listed.device === this.device) return;
     this.device = listed.device;
     this.deviceBytes = Buffer.from(listed.device, 'latin1');
@@ -212,15 +206,10 @@ export class PackedListings {
       const id = (high % OTHER_DEVICE) * TWO_32 + index[at + 1]!;
       const node = nodeOf({ position, id, isOnOtherDevice: high >= OTHER_DEVICE });
       if (node === undefined) return undefined;
-      const word = index[HEAD_WORDS + entry]! >>> 2;
-      const direntWord = isPlus ? word + (ENTRY_BYTES >>> 2) : word;
-      words[direntWord] = node.inode.low;
-      words[direntWord + 1] = node.inode.high;
       if (isPlus) {
+        const word = index[HEAD_WORDS + entry]! >>> 2;
         words[word] = node.nodeLow;
         words[word + 1] = node.nodeHigh;
-        words[word + INODE_WORD_IN_ENTRY] = node.inode.low;
-        words[word + INODE_WORD_IN_ENTRY + 1] = node.inode.high;
       }
       children.push({ position, number: node.number });
     }
@@ -230,18 +219,18 @@ export class PackedListings {
   private listing(
     { first, isPlus }: ListedDirectory,
     packed: Buffer,
-    children: PackedListing['children'],
+    { children, entries: shown }: RoomListing,
   ): PackedListing {
     const count = this.index[0]!;
     const starts = this.index.slice(HEAD_WORDS, HEAD_WORDS + count + 1);
     const direntAt = (starts[count - 1] ?? 0) + (isPlus ? ENTRY_BYTES : 0);
     const nameAt = direntAt + DIRENT_NAME_AT;
     const lastName =
-      count === 0
-        ? packed
+      shown === 0
+        ? NO_BYTES
         : packed.subarray(nameAt, nameAt + packed.readUInt32LE(direntAt + NAME_BYTES_AT));
     const entries = { packed, starts };
-    const isLast = count < PAGE_ENTRIES;
+    const isLast = shown < PAGE_ENTRIES;
     const more = { isPlus, isLast, lastName, children };
     return { first, plus: () => entries, plain: () => entries, ...entries, ...more };
   }

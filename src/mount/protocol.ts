@@ -87,7 +87,6 @@ export const NotifyCode = Object.freeze({ invalidateEntry: 3 });
 const IN_HEADER_BYTES = 40;
 export const OUT_HEADER_BYTES = 16;
 export const ENTRY_BYTES = 128;
-export const ATTRIBUTE_BYTES = 88;
 export const DIRENT_BYTES = 24;
 export const ROOT_NODE = 1;
 /** Maximum length of a name (NAME_MAX of Linux). */

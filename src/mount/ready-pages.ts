@@ -4,15 +4,12 @@
  * the kernel gets are counted after a reply was sent.
  */
 import { READY_BYTES, READY_PAGES, ReadyState } from '../system/index.js';
-import type { Inode } from './attributes.js';
 import { type Room, roomOf } from './packed-listings.js';
-import { DOTS, writeDots } from './packing.js';
-import { DIRENT_BYTES, ENTRY_BYTES, OUT_HEADER_BYTES } from './protocol.js';
+import { DOTS } from './packing.js';
+import { OUT_HEADER_BYTES } from './protocol.js';
 
 const PAGE_WORDS = 6;
 const REPLIES_AT = READY_PAGES * PAGE_WORDS * 4;
-/** Offset of the entries in a reply: after the header, `.` and `..`. */
-const ENTRIES_AT = OUT_HEADER_BYTES + DOTS * (ENTRY_BYTES + DIRENT_BYTES + 8);
 const STATE_WORD = 3;
 
 /** A tree whose directories are listed. */
@@ -28,8 +25,6 @@ interface ReadyPlace {
   readonly directory: number;
   readonly nodeLow: number;
   readonly nodeHigh: number;
-  /** Inodes for `.` and `..`. */
-  readonly dots: readonly [Inode, Inode];
 }
 
 /** Memory for the entries of a reply, with its index in the table. */
@@ -67,24 +62,24 @@ export class ReadyPages {
     if (state !== ReadyState.ready && state !== ReadyState.free) return undefined;
     const at = REPLIES_AT + index * READY_BYTES;
     return (rooms[index] ??= {
-      ...roomOf(memory.subarray(at + ENTRIES_AT, at + READY_BYTES)),
+      ...roomOf(memory.subarray(at + OUT_HEADER_BYTES, at + READY_BYTES)),
       index,
     });
   }
 
   /**
-   * Makes a reply ready to be sent. Its entries, each of which is a reference, are in the room that was returned last.
+   * Makes a reply ready to be sent. Its entries, each of which is a reference, are after `.` and `..` in the room that
+   * was returned last.
    */
   offer(place: ReadyPlace, { bytes, entries }: { bytes: number; entries: number }): void {
     const { words, next: index } = this;
-    const { tree, directory, nodeLow, nodeHigh, dots } = place;
+    const { tree, directory, nodeLow, nodeHigh } = place;
     const word = index * PAGE_WORDS;
-    writeDots(words, REPLIES_AT + index * READY_BYTES + OUT_HEADER_BYTES, dots, 0, true);
     this.offered[index] = { tree, directory, lookups: entries };
     // The addon may look at these fields at any time, but relies on them only once it has taken a reply that is ready.
     Atomics.store(words, word, nodeLow);
     Atomics.store(words, word + 1, nodeHigh);
-    Atomics.store(words, word + 2, ENTRIES_AT + bytes);
+    Atomics.store(words, word + 2, OUT_HEADER_BYTES + bytes);
     words[word + 4] = entries + DOTS; // the offset at which the directory ends
     words[word + 5] = 0;
     Atomics.store(words, word + STATE_WORD, ReadyState.ready);

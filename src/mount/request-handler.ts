@@ -5,13 +5,12 @@
  */
 import { after, NO_READ, type Soon } from '../contents/index.js';
 import { asTardisError, TardisError } from '../errors/index.js';
-import { writeAttributes, writeNumber } from './attributes.js';
 import { Contents, type ContentsOptions } from './contents.js';
 import type { FileTree } from './files-ahead.js';
 import { type ReplyData, type Unique, uniqueOf } from './fuse-connection.js';
 import { greet, type GreetingOptions } from './greeting.js';
 import { type NodePlace, placeOf } from './node-ids.js';
-import { DOTS, writeDots, writeEntry } from './packing.js';
+import { DOTS, packEntry } from './packing.js';
 import { PackedListings } from './packed-listings.js';
 import { PageCache } from './page-cache.js';
 import {
@@ -31,7 +30,7 @@ import {
 import { Trees } from './trees.js';
 import { displayName, readAttributes } from '../model/index.js';
 import type { HistoryEntry } from '../history/index.js';
-import type { PackedEntries, PackedPage, Tree } from './tree.js';
+import type { PackedEntries, PackedPage, ShownEntry, Tree } from './tree.js';
 import type { DiskSpace } from '../system/index.js';
 import type { AttributeUse } from './attribute-use.js';
 
@@ -51,7 +50,8 @@ export interface RequestHandlerOptions extends GreetingOptions, ContentsOptions 
   readonly onFailure?: () => void;
 }
 
-const ATTRIBUTE_REPLY_BYTES = OUT_HEADER_BYTES + 16 + 88;
+/** Offset in a struct fuse_entry_out of its end, which is a struct fuse_attr_out. */
+const ATTRIBUTES_FROM = 24;
 /** Maximum size of the page of a directory, or list of attributes, in one reply. */
 const MAX_REPLY_BYTES = 1 << 20;
 /** Maximum size of a reply without the data of another buffer. */
@@ -76,7 +76,6 @@ export class RequestHandler {
   private readonly cache = new PageCache();
   /** Body of a reply that is sent at once. */
   private readonly body = Buffer.from(new ArrayBuffer(MAX_BODY_BYTES));
-  private readonly words = new Uint32Array(this.body.buffer);
   /** Number of requests that wait for a promise. */
   private pending = 0;
   private isIdleLater = false;
@@ -86,6 +85,7 @@ export class RequestHandler {
     this.contents = new Contents(options);
     this.trees = new Trees({
       history,
+      native: system.native,
       cache: this.cache,
       packed: new PackedListings(system.native, kernel.links),
       ready: kernel.ready,
@@ -258,38 +258,37 @@ export class RequestHandler {
     if (name.length > MAX_NAME_BYTES) throw new FuseError(Errno.ENAMETOOLONG);
     const parent = this.tree(place);
     return after(parent.lookup(place.directory, name), (shown) => () => {
-      const { body } = this;
-      const bodyBytes = OUT_HEADER_BYTES + ENTRY_BYTES;
-      body.fill(0, OUT_HEADER_BYTES, bodyBytes);
       if (shown === undefined) {
+        const { body } = this;
+        const bodyBytes = OUT_HEADER_BYTES + ENTRY_BYTES;
+        body.fill(0, OUT_HEADER_BYTES, bodyBytes);
         // A node of 0 means that there is no such name, which the kernel may remember.
         body.writeUInt32LE(parent.validSeconds, OUT_HEADER_BYTES + 16);
         return { bodyBytes };
       }
-      if (shown.nodeLow === 0 && shown.nodeHigh === 0) throw shown.entry.damage ?? circle();
-      const { tree } = placeOf(shown.nodeLow, shown.nodeHigh);
-      const owner = this.trees.tree(tree);
-      writeEntry(
-        this.words,
-        OUT_HEADER_BYTES,
-        shown,
-        Math.min(parent.validSeconds, owner.validSeconds),
-      );
+      const owner = this.trees.tree(placeOf(shown.nodeLow, shown.nodeHigh).tree);
+      const reply = this.shown(shown, Math.min(parent.validSeconds, owner.validSeconds), 0);
       owner.lookups += 1;
-      return { bodyBytes };
+      return reply;
     });
+  }
+
+  /**
+   * Packs an entry into the body, and returns the end of its struct fuse_entry_out from an offset on. Throws the reason
+   * if only its name is shown.
+   */
+  private shown(shown: ShownEntry, validSeconds: number, from: number): Built {
+    if (shown.nodeLow === 0 && shown.nodeHigh === 0) throw shown.entry.damage ?? circle();
+    const { body } = this;
+    packEntry(this.options.system.native, body, OUT_HEADER_BYTES, shown, 0, validSeconds);
+    const data = { data: body, from: OUT_HEADER_BYTES + from, bytes: ENTRY_BYTES - from };
+    return { bodyBytes: OUT_HEADER_BYTES, data };
   }
 
   private attributes(place: NodePlace): Soon<Reply> {
     const tree = this.tree(place);
-    return after(tree.entryAt(place.directory, place.entry), (shown) => () => {
-      const { body } = this;
-      body.fill(0, OUT_HEADER_BYTES, ATTRIBUTE_REPLY_BYTES);
-      body.writeUInt32LE(tree.validSeconds, OUT_HEADER_BYTES);
-      const { entry, inode, storedBytes } = shown;
-      writeAttributes(this.words, OUT_HEADER_BYTES + 16, entry, inode, storedBytes);
-      return { bodyBytes: ATTRIBUTE_REPLY_BYTES };
-    });
+    const found = tree.entryAt(place.directory, place.entry);
+    return after(found, (shown) => () => this.shown(shown, tree.validSeconds, ATTRIBUTES_FROM));
   }
 
   private readLink(place: NodePlace): Soon<Reply> {
@@ -318,14 +317,14 @@ export class RequestHandler {
 
   private number(value: number): Reply {
     return () => {
-      writeNumber(this.words, OUT_HEADER_BYTES >>> 2, value);
+      writeNumber(this.body, OUT_HEADER_BYTES, value);
       return { bodyBytes: OUT_HEADER_BYTES + 8 };
     };
   }
 
   private space(): Reply {
     const space = this.options.space();
-    return () => ({ bodyBytes: writeSpace(this.body, this.words, OUT_HEADER_BYTES, space) });
+    return () => ({ bodyBytes: writeSpace(this.body, OUT_HEADER_BYTES, space) });
   }
 
   // --- directories ----------------------------------------------------------------------------------
@@ -339,20 +338,16 @@ export class RequestHandler {
     const isPlus = opcode === Op.readdirplus;
     const tree = this.tree(place);
     const position = Math.max(0, offset - DOTS);
-    return after(tree.page(place.directory, position, isPlus), (page) =>
-      after(tree.dots(place.directory), (dots) => () => {
-        const at = writeDots(this.words, OUT_HEADER_BYTES, dots, offset, isPlus);
-        if (page === undefined) return { bodyBytes: at };
-        const left = room - (at - OUT_HEADER_BYTES);
-        const from = position - page.first;
-        const data = isPlus
-          ? partOf(page.plus(), from, left, tree)
-          : partOf(page.plain(), from, left);
-        const end = endAfter(page, isPlus, data);
-        if (end !== undefined) this.options.kernel.noteEnd(nodeLow, nodeHigh, end);
-        return { bodyBytes: at, data };
-      }),
-    );
+    return after(tree.page(place.directory, position, isPlus), (page) => () => {
+      if (page === undefined) return { bodyBytes: OUT_HEADER_BYTES };
+      const from = offset - DOTS - page.first;
+      const data = isPlus
+        ? partOf(page.plus(), from, room, tree)
+        : partOf(page.plain(), from, room);
+      const end = endAfter(page, isPlus, data);
+      if (end !== undefined) this.options.kernel.noteEnd(nodeLow, nodeHigh, end);
+      return { bodyBytes: OUT_HEADER_BYTES, data };
+    });
   }
 
   // --- contents -------------------------------------------------------------------------------------
@@ -437,15 +432,21 @@ async function pathForLog(
 }
 
 const SPACE_BYTES = 80;
+const TWO_32 = 2 ** 32;
 
-/** Writes the size of a file system (struct fuse_statfs_out); returns its end. `words` are the body's memory. */
-function writeSpace(body: Buffer, words: Uint32Array, at: number, space: DiskSpace): number {
+/** Writes a number in 64 bits. */
+function writeNumber(body: Buffer, at: number, value: number): void {
+  body.writeUInt32LE(value % TWO_32, at);
+  body.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
+}
+
+/** Writes the size of a file system (struct fuse_statfs_out); returns its end. */
+function writeSpace(body: Buffer, at: number, space: DiskSpace): number {
   const { blocks, freeBlocks, availableBlocks, blockBytes } = space;
   body.fill(0, at, at + SPACE_BYTES);
-  const word = at >>> 2;
-  writeNumber(words, word, blocks);
-  writeNumber(words, word + 2, freeBlocks);
-  writeNumber(words, word + 4, availableBlocks);
+  writeNumber(body, at, blocks);
+  writeNumber(body, at + 8, freeBlocks);
+  writeNumber(body, at + 16, availableBlocks);
   body.writeUInt32LE(blockBytes, at + 40);
   body.writeUInt32LE(MAX_NAME_BYTES, at + 44);
   body.writeUInt32LE(blockBytes, at + 48);

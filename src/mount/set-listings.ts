@@ -13,19 +13,20 @@ import {
   type PackedListing,
   type PackedListings,
 } from './packed-listings.js';
-import { type Inode } from './attributes.js';
-import { inodeOfDirectory, inodeOfSet } from './inodes.js';
+import { type Inode, inodeOfDirectory, inodeOfSet } from './inodes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
+import { type Dots, DOTS } from './packing.js';
 import { type LoadedPage, PAGE_ENTRIES, type PageCache } from './page-cache.js';
 import { childrenOf } from './page-search.js';
 import type { PageStarts } from './page-starts.js';
-import { ROOT_NODE } from './protocol.js';
 import type { ListedTree, ReadyPages } from './ready-pages.js';
 import { NO_BYTES } from '../model/index.js';
+import type { FuseCalls } from '../system/index.js';
 import type { DirectoriesAhead } from './directories-ahead.js';
 
 /** Parts that the trees of all sets share. */
 export interface SetTreeOptions {
+  readonly native: FuseCalls;
   readonly history: History;
   readonly set: BackupSet;
   /** Number of the tree in node ids. */
@@ -137,17 +138,17 @@ export class SetListings {
     const place = { tree, directory, entry: -1 };
     // Most directories have no attributes, which this node shows. One that has some is requested by another node.
     const node = { nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
-    ready.offer({ tree: owner, directory, dots: this.dots(directory), ...node }, made);
+    ready.offer({ tree: owner, directory, ...node }, made);
   }
 
-  /** Returns the inode numbers of a directory and of its parent. */
-  dots(directory: number): readonly [Inode, Inode] {
+  /** Returns the inodes of a directory and of its parent. */
+  dots(directory: number): Dots {
     const own = this.inode(directory);
-    if (directory === 0) return [own, { low: ROOT_NODE, high: 0 }];
+    if (directory === 0) return [own, inodeOfDirectory(0, 0)];
     return [own, this.inode(this.options.table.parent(directory))];
   }
 
-  /** Returns the inode number of a directory. */
+  /** Returns the inode of a directory. */
   inode(directory: number): Inode {
     const { owner, table } = this.options;
     const { set } = owner.set;
@@ -166,8 +167,10 @@ export class SetListings {
     const { state, set } = owner.set;
     const isUsual = !owner.isGone && state === 'complete' && directory < table.count;
     if (!isUsual || this.options.isAroundRoots(directory)) return undefined;
-    const page = { first: number * PAGE_ENTRIES, after: start, device: table.device(directory) };
-    return { tree, set, number: directory, id: table.id(directory), isPlus, ...page, validSeconds };
+    const first = number === 0 ? -DOTS : number * PAGE_ENTRIES;
+    const page = { first, after: start, device: table.device(directory), isPlus, validSeconds };
+    const [id, dots] = [table.id(directory), this.dots(directory)];
+    return { tree, set, number: directory, id, dots, ...page };
   }
 
   /** Returns the node of a directory without attributes; undefined if the directory contains itself. */
@@ -175,13 +178,12 @@ export class SetListings {
     directory: number,
     { position, id, isOnOtherDevice }: ListedChild,
   ): ChildNode | undefined {
-    const { table, tree, owner } = this.options;
+    const { table, tree } = this.options;
     if (table.isWithin(directory, id)) return undefined;
     const device = isOnOtherDevice ? `directory ${id}` : table.device(directory);
     const number = table.find(directory, position) ?? table.add(directory, position, id, device);
     const place = { tree, directory: number, entry: -1 };
-    const inode = inodeOfDirectory(owner.set.set, id);
-    return { number, inode, nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
+    return { number, nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
   }
 
   /** Records that a directory is loaded in another way, so that it counts as read. */

@@ -208,8 +208,8 @@ export class SetTree implements Tree {
       if (isLarge) continue;
       if (this.listings.listing(directory, 0, true) !== undefined) continue;
       const packed = after(this.loaded(directory, 0), (page) => {
-        page.packed ??= packPage(page.entries, page.first, this.validSeconds);
-        if (page.isLast) page.packed.plus();
+        const whole = this.packPage(directory, page);
+        if (page.isLast) whole.plus();
       });
       if (packed instanceof Promise) loading.push(packed);
     }
@@ -222,19 +222,18 @@ export class SetTree implements Tree {
     return (
       cache.listing(key, isPlus) ??
       after(this.loaded(directory, number), (page) => {
-        page.packed ??= packPage(page.entries, page.first, this.validSeconds);
+        const packed = this.packPage(directory, page);
         const isPinned = this.pinned.get(key) !== undefined;
         // A large directory keeps no more than its listing: its entries would fill the memory.
-        return page.isLast || isPinned ? page.packed : cache.keepListing(key, page.packed, isPlus);
+        return page.isLast || isPinned ? packed : cache.keepListing(key, packed, isPlus);
       })
     );
   }
 
-  dots(directory: number): Soon<readonly [ShownEntry['inode'], ShownEntry['inode']]> {
-    return after(this.ready(), () => {
-      this.requireKnown(directory);
-      return this.listings.dots(directory);
-    });
+  private packPage(directory: number, page: LoadedPage): PackedPage {
+    const { native } = this.options;
+    const dots = this.listings.dots(directory);
+    return (page.packed ??= packPage(native, page, dots, this.validSeconds));
   }
 
   async pathOf(directory: number, entry: number): Promise<Buffer> {

@@ -14,17 +14,18 @@ import {
   virtualLink,
 } from '../history/index.js';
 import { type EntryTypeNumber, EntryType } from '../model/index.js';
+import type { FuseCalls } from '../system/index.js';
 import { SHORT_SECONDS } from './entry-lifetimes.js';
-import type { Inode } from './attributes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
-import { packPage } from './packing.js';
+import { type Dots, packPage } from './packing.js';
 import { Errno, FuseError, ROOT_NODE } from './protocol.js';
 import { type PackedPage, type ShownEntry, type Tree } from './tree.js';
-import { inodeOfDirectory, inodeOfPath, inodeOfSet } from './inodes.js';
+import { type Inode, inodeOfDirectory, inodeOfPath, inodeOfSet } from './inodes.js';
 
 const REFRESH_MS = 1000;
 
 interface TopOptions {
+  readonly native: FuseCalls;
   /** Name of the link to the newest complete set. */
   readonly current: string;
   readonly nowMs: () => number;
@@ -153,7 +154,7 @@ export class TopTree implements Tree {
       if (directory !== 0) return this.show(this.itemOf(directory));
       const shown = virtualDirectory(Buffer.from('/'), this.changedMs);
       const node = { nodeLow: ROOT_NODE, nodeHigh: 0 };
-      return { entry: shown, inode: ROOT_INODE, ...node, storedBytes: undefined };
+      return { entry: shown, inode: inodeAt(0), ...node, storedBytes: undefined };
     });
   }
 
@@ -169,14 +170,13 @@ export class TopTree implements Tree {
     return after(this.refresh(), () => {
       const { items } = this.folderOf(directory);
       if (position > items.length) return undefined;
-      const shown = items.map((item) => this.show(item));
-      return packPage(shown, 0, SHORT_SECONDS);
+      const page = { first: 0, entries: items.map((item) => this.show(item)) };
+      return packPage(this.options.native, page, this.dots(directory), SHORT_SECONDS);
     });
   }
 
-  dots(directory: number): readonly [Inode, Inode] {
-    const { parent } = this.folderOf(directory);
-    return [inodeAt(directory), inodeAt(parent)];
+  private dots(directory: number): Dots {
+    return [inodeAt(directory), inodeAt(this.folderOf(directory).parent)];
   }
 
   async pathOf(directory: number): Promise<Buffer> {
@@ -215,13 +215,11 @@ export class TopTree implements Tree {
   }
 }
 
-const ROOT_INODE: Inode = { low: ROOT_NODE, high: 0 };
-
 function inodeOfItem({ set, number }: Item): Inode {
   if (set !== undefined) return inodeOfSet(set.set);
   return number < 0 ? inodeOfPath(Buffer.from('/')) : inodeAt(number);
 }
 
 function inodeAt(number: number): Inode {
-  return number === 0 ? ROOT_INODE : inodeOfDirectory(0, -number);
+  return inodeOfDirectory(0, -number);
 }

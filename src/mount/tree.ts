@@ -1,7 +1,7 @@
 /** A tree of nodes: the top level, or one set. The file system calls it to answer requests. */
 import type { Soon } from '../contents/index.js';
 import type { HistoryEntry } from '../history/index.js';
-import type { Inode } from './attributes.js';
+import type { Inode } from './inodes.js';
 import type { LoadedPage } from './page-cache.js';
 
 /** An entry with all data that a reply about it needs. */
@@ -24,7 +24,7 @@ export interface PackedEntries {
 
 /** A part of a directory. */
 export interface PackedPage {
-  /** Position in the directory of the first entry of this page. */
+  /** Position in the directory of the first entry of this page; -2 if that is `.`. */
   readonly first: number;
   /** True if no entry follows, and none can be added later. */
   readonly isLast?: boolean;
@@ -53,8 +53,6 @@ export interface Tree {
    * Throws FuseError.
    */
   page(directory: number, position: number, isPlus: boolean): Soon<PackedPage | undefined>;
-  /** Returns the inode numbers of a directory and of its parent, for `.` and `..`. */
-  dots(directory: number): Soon<readonly [Inode, Inode]>;
   /**
    * Returns the page that contains a position, for data that is kept beside its entries; undefined in a tree without
    * files.

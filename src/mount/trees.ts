@@ -1,6 +1,7 @@
 /** The trees of a mount by their numbers: 0 is the top level, the others are sets. */
 import type { Soon } from '../contents/index.js';
 import type { BackupSet, History, ShownSet } from '../history/index.js';
+import type { FuseCalls } from '../system/index.js';
 import { DirectoriesAhead } from './directories-ahead.js';
 import { MAX_TREES } from './node-ids.js';
 import type { PackedListings } from './packed-listings.js';
@@ -16,6 +17,7 @@ import { VersionsTree } from './versions-tree.js';
 const MAX_IDLE_TREES = 256;
 
 interface TreesOptions {
+  readonly native: FuseCalls;
   readonly history: History;
   readonly cache: PageCache;
   readonly packed: PackedListings;
@@ -43,9 +45,10 @@ export class Trees {
   private currentName: string | undefined;
 
   constructor(private readonly options: TreesOptions) {
-    const { current, nowMs, history } = options;
+    const { current, nowMs, history, native } = options;
     this.versions = new VersionsTree({
       history,
+      native,
       tree: MAX_TREES,
       onlyUser: options.versionsFor,
       changedMs: () => this.top.changedMs,
@@ -53,6 +56,7 @@ export class Trees {
     this.trees.set(MAX_TREES, this.versions);
     this.top = new TopTree({
       current,
+      native,
       nowMs,
       sets: () => this.look(),
       onSets: (sets) => this.keepNames(sets),
@@ -111,9 +115,9 @@ export class Trees {
     const known = this.bySet.get(set.set);
     if (known !== undefined) return known.tree.entryAt(0, -1);
     const number = this.freeNumber();
-    const { history, cache, packed, ready } = this.options;
+    const { history, native, cache, packed, ready } = this.options;
     const { ahead } = this;
-    const tree = new SetTree({ history, set, tree: number, cache, packed, ready, ahead });
+    const tree = new SetTree({ history, native, set, tree: number, cache, packed, ready, ahead });
     this.trees.set(number, tree);
     this.bySet.set(set.set, { tree, number });
     return tree.entryAt(0, -1);

@@ -17,11 +17,11 @@ import {
   virtualDirectory,
 } from '../history/index.js';
 import { joinPath, NO_BYTES, splitPath } from '../model/index.js';
-import { BoundedCache } from '../system/index.js';
+import { BoundedCache, type FuseCalls } from '../system/index.js';
 import { SHORT_SECONDS } from './entry-lifetimes.js';
 import { inodeOf, inodeOfPath } from './inodes.js';
 import { nodeHigh, nodeLow } from './node-ids.js';
-import { packPage } from './packing.js';
+import { type Dots, packPage } from './packing.js';
 import type { LoadedPage } from './page-cache.js';
 import { Errno, FuseError } from './protocol.js';
 import type { PackedPage, ShownEntry, Tree } from './tree.js';
@@ -34,6 +34,7 @@ const KEPT_MS = 2000;
 const MAX_LISTINGS = 4;
 
 interface VersionsOptions {
+  readonly native: FuseCalls;
   readonly history: History;
   /** Number of the tree in node ids. */
   readonly tree: number;
@@ -106,15 +107,16 @@ export class VersionsTree implements Tree {
       nodeHigh: 0,
       storedBytes: undefined,
     }));
-    const all = [...directories, ...(await this.versionsOf(directory))];
-    const page = packPage(all, 0, SHORT_SECONDS);
+    const entries = [...directories, ...(await this.versionsOf(directory))];
+    const dots = this.dots(directory);
+    const page = packPage(this.options.native, { first: 0, entries }, dots, SHORT_SECONDS);
     this.listings.set(directory, { page, madeMs: performance.now() });
     return page;
   }
 
-  dots(directory: number) {
+  private dots(directory: number): Dots {
     const { path, parent } = this.node(directory);
-    return [inodeOfPath(path), inodeOfPath(this.node(parent).path)] as const;
+    return [inodeOfPath(path), inodeOfPath(this.node(parent).path)];
   }
 
   async pathOf(directory: number): Promise<Buffer> {

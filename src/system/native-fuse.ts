@@ -70,13 +70,14 @@ export interface FuseCalls {
   ): number;
   /**
    * Packs a page of a directory, which `History.listPacked` returned, in the form of READDIRPLUS or READDIR. Returns
-   * the number of bytes in `target`; -1 if there is no room, or if JavaScript must pack an entry itself.
+   * the number of bytes in `target`; -1 if there is no room, or if JavaScript must describe an entry (`packEntry`).
    *
    * `place` has doubles: the set, the tree, the number and the id of the directory, the position of the first entry,
-   * the seconds for which the kernel may keep the reply, 1 for READDIRPLUS, and the offset and the bytes of the page in
-   * `pages`. `device` is the key of the directory's device, for hard links. `index` receives words: the number of
+   * the seconds for which the kernel may keep the reply, 1 for READDIRPLUS, the offset and the bytes of the page in
+   * `pages`, and for the inode numbers of `.` and `..` the directory, then the set and the directory of the parent. A page
+   * whose first position is -2 begins with `.` and `..`. `device` is the key of the directory's device, for hard links. `index` receives words: the number of
    * entries, the number of directories, the offset of each entry and of the end, and for each directory its index and
-   * the two halves of its id. The highest bit of the id is set if the directory is on another device. Node and inode of
+   * the two halves of its id. The highest bit of the id is set if the directory is on another device. Nodes of
    * directories are written as 0. `links` of READY_LINKS_BYTES receives the targets of symbolic links by their nodes. A
    * target that is too long for it is left out.
    */
@@ -87,6 +88,27 @@ export interface FuseCalls {
     target: Uint8Array,
     index: Uint8Array,
     links: Uint8Array,
+  ): number;
+  /**
+   * Packs an entry into `target`, in the form of READDIRPLUS if there are `validSeconds`, otherwise of READDIR. Returns
+   * its end. Throws EINVAL if there is no room, or if the metadata is malformed. Without a node, only the name is shown;
+   * without metadata, not even the type. `offset` is that of the next entry in the directory. `storedBytes`: bytes of data of a
+   * sparse file. The inode number is the hash of `set`, `directory` and `bytes`, as far as they are given; that of the
+   * mount's root for 0 and 0.
+   */
+  packEntry(
+    target: Uint8Array,
+    at: number,
+    name: Uint8Array,
+    metadata: Uint8Array,
+    nodeLow: number,
+    nodeHigh: number,
+    set: number,
+    directory: number | undefined,
+    bytes: Uint8Array | undefined,
+    offset: number,
+    storedBytes: number | undefined,
+    validSeconds: number | undefined,
   ): number;
 }
 

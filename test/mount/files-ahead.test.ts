@@ -6,6 +6,7 @@ import { EntryType } from '../../src/model/index.js';
 import {
   FilesAhead,
   type FileTree,
+  inodeOfDirectory,
   type LoadedPage,
   nodeHigh,
   nodeLow,
@@ -82,7 +83,7 @@ class Lab {
     const place = { tree: 1, directory: isFile ? directory : name, entry: isFile ? position : -1 };
     const entry = { type, name: Buffer.from(String(name)), sizeBytes: 10 } as HistoryEntry;
     const node = { nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
-    return { entry, inode: { low: 0, high: 0 }, ...node, storedBytes: undefined };
+    return { entry, inode: inodeOfDirectory(1, directory), ...node, storedBytes: undefined };
   }
 
   private content(name: string): OpenContent {

@@ -1,21 +1,27 @@
 /** Node ids, attributes and the table of directories: the numbers that the kernel gets. */
 import test from 'ava';
 import type { HistoryEntry } from '../../src/history/index.js';
-import { EntryType } from '../../src/model/index.js';
+import { EntryType, packAttributes, RowFlag } from '../../src/model/index.js';
 import { DirectoryTable, nodeHigh, nodeLow, packPage, placeOfNode } from '../../src/mount/index.js';
+import { nodeSystem } from '../../src/system/index.js';
 import { historyEntryOf } from '../helpers/rows.js';
 
 /** Offset of the attributes in a struct fuse_entry_out. */
 const ATTRIBUTES_AT = 40;
+/** Size of metadata besides a link's target and attributes. */
+const METADATA_BYTES = 56;
 
 const entryWith = (changes: Partial<HistoryEntry>): HistoryEntry =>
   historyEntryOf('a', { uid: 1, gid: 2, ...changes });
 
 /** Returns the attributes of an entry as a page shows them. */
-function attributeBytes(entry: HistoryEntry): Buffer {
-  const inode = { low: 1, high: 0 };
-  const shown = { entry, inode, nodeLow: 1, nodeHigh: 0, storedBytes: undefined };
-  return packPage([shown], 0, 1).plus().packed.subarray(ATTRIBUTES_AT);
+function attributeBytes(entry: HistoryEntry, storedBytes?: number): Buffer {
+  const inode = { set: 1, directory: 1, bytes: undefined };
+  const shown = { entry, inode, nodeLow: 1, nodeHigh: 0, storedBytes };
+  const page = { entries: [shown], first: 1 };
+  return packPage(nodeSystem().native, page, [inode, inode], 1)
+    .plus()
+    .packed.subarray(ATTRIBUTES_AT);
 }
 
 function timeIn(bytes: Buffer, secondsAt: number, restAt: number): bigint {
@@ -79,4 +85,42 @@ test('directories keep their numbers however many there are', (t) => {
   t.true(table.isWithin(4321, 1));
   t.true(table.isWithin(4321, 433));
   t.false(table.isWithin(4321, 434));
+});
+
+test('a time beyond 64 bits, the length of a link and the data of a sparse file are shown', (t) => {
+  const time = Buffer.alloc(12);
+  time.writeBigInt64LE(-10_087_455_477n);
+  time.writeUInt32LE(250_000_000, 8);
+  const attributes = packAttributes([
+    { name: Buffer.alloc(0), value: time },
+    { name: Buffer.from('user.a'), value: Buffer.from('value') },
+  ]);
+  const kinds = { attributes, flags: RowFlag.hasAttributes, mtimeNs: -(2n ** 63n) };
+  const linkTarget = Buffer.from('target');
+  const link = attributeBytes(entryWith({ type: EntryType.symlink, linkTarget, ...kinds }));
+  t.is(timeIn(link, 32, 52), -10_087_455_477n * 1_000_000_000n + 250_000_000n);
+  t.deepEqual([link.readBigUInt64LE(8), link.readBigUInt64LE(16)], [6n, 0n]);
+  const sparse = attributeBytes(entryWith({ sizeBytes: 1 << 20 }), 513);
+  t.deepEqual([sparse.readBigUInt64LE(8), sparse.readBigUInt64LE(16)], [1n << 20n, 2n]);
+});
+
+test('metadata that is cut off, and an entry without room, are refused', (t) => {
+  const { native } = nodeSystem();
+  const { name, metadata } = entryWith({
+    attributes: packAttributes([{ name: Buffer.from('user.a'), value: Buffer.from('v') }]),
+    flags: RowFlag.hasAttributes,
+    mtimeNs: -(2n ** 63n),
+  });
+  const pack = (bytes: number, node: number, room = 160): number => {
+    const cut = metadata.subarray(0, bytes);
+    const target = Buffer.alloc(room);
+    return native.packEntry(target, 0, name, cut, node, 0, 1, 1, name, 1, undefined, 1);
+  };
+  t.is(pack(metadata.length, 1), 160);
+  t.is(pack(0, 0), 160, 'only its name is shown');
+  for (let bytes = 0; bytes < metadata.length; bytes += 1) {
+    // All attributes are read, since the time may be among them; without any, the metadata is whole.
+    if (bytes !== METADATA_BYTES + 2) t.throws(() => pack(bytes, 1), { code: 'EINVAL' });
+  }
+  t.throws(() => pack(metadata.length, 1, 159), { code: 'EINVAL' });
 });

@@ -1,4 +1,4 @@
-/** Listings packed by the addon, beside those that are packed entry by entry, and with hostile values. */
+/** Listings packed from rows, beside those of which each entry is described, and with hostile values. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { History, HistoryEntry } from '../../src/history/index.js';
@@ -38,6 +38,7 @@ const LISTED: ListedDirectory = {
   number: NUMBER,
   id: DIRECTORY,
   device: DEVICE,
+  dots: [inodeOfDirectory(SET, DIRECTORY), inodeOfDirectory(0, 0)],
   first: FIRST,
   after: NOTHING,
   validSeconds: SECONDS,
@@ -91,16 +92,16 @@ function fill(catalog: Catalog, choose: Choose, entries: number, directory = DIR
 }
 
 /** Shows a directory under a number that follows from its position. */
-function directoryNode(position: number, id: number) {
+function directoryNode(position: number) {
   const place = { tree: TREE, directory: position * 3, entry: -1 };
-  const inode = inodeOfDirectory(SET, id);
-  return { number: position * 3, inode, nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
+  return { number: position * 3, nodeLow: nodeLow(place), nodeHigh: nodeHigh(place, true) };
 }
 
 function shown(entry: HistoryEntry, position: number) {
   if (entry.childId !== undefined) {
-    const node = directoryNode(position, entry.childId);
-    return { entry, ...node, storedBytes: undefined };
+    const node = directoryNode(position);
+    const inode = inodeOfDirectory(SET, entry.childId);
+    return { entry, inode, ...node, storedBytes: undefined };
   }
   const place = { tree: TREE, directory: NUMBER, entry: position };
   const inode = inodeOf(SET, DIRECTORY, entry, DEVICE);
@@ -112,9 +113,9 @@ function historyWith(listPacked: History['listPacked']): History {
   return { listPacked } as unknown as History;
 }
 
-function make(history: History, isPlus: boolean, listings: PackedListings = newListings()) {
-  const listed = { ...LISTED, isPlus };
-  return listings.make(1, history, listed, ({ position, id }) => directoryNode(position, id));
+function make(history: History, isPlus: boolean, listings = newListings(), first = FIRST) {
+  const listed = { ...LISTED, isPlus, first };
+  return listings.make(1, history, listed, ({ position }) => directoryNode(position));
 }
 
 function newListings(): PackedListings {
@@ -123,28 +124,29 @@ function newListings(): PackedListings {
 
 const PAGE = { directory: DIRECTORY, set: SET, after: NOTHING, limit: MOUNT_PAGE_ENTRIES };
 
-test('the addon packs a page of a catalog as it is packed entry by entry', (t) => {
+test('a page of a catalog is packed as it is if each entry is described, also one with `.` and `..`', (t) => {
   const catalog = openCatalog(t);
+  const { native } = nodeSystem();
   const history = historyWith((page) => catalog.entries.packedAsOf(page));
   for (const count of [0, 1, 40, 700]) {
     for (let seed = 1; seed <= 5; seed += 1) {
       catalog.begin();
-      fill(catalog, chooser(seed * 1000 + count), count);
+      const choose = chooser(seed * 1000 + count);
+      fill(catalog, choose, count);
       const entries = catalog.entries.listAsOf({ ...PAGE, withDigests: false });
-      const page = packPage(
-        entries.map((entry, index) => shown(entry, FIRST + index)),
-        FIRST,
-        SECONDS,
-      );
+      const first = choose(2) * FIRST;
+      const all = entries.map((entry, index) => shown(entry, first + index));
+      const page = packPage(native, { entries: all, first }, LISTED.dots, SECONDS);
       for (const isPlus of [true, false]) {
-        const listing = make(history, isPlus)!;
+        const listing = make(history, isPlus, newListings(), first === 0 ? -2 : first)!;
         const wanted = isPlus ? page.plus() : page.plain();
+        t.is(listing.first, page.first);
         t.deepEqual(listing.starts, wanted.starts);
         t.deepEqual(listing.packed, wanted.packed);
         t.is(listing.isLast, entries.length < MOUNT_PAGE_ENTRIES);
         t.deepEqual(listing.lastName, entries.at(-1)?.name ?? NOTHING);
         const directories = entries.flatMap(({ childId }, index) =>
-          childId === undefined ? [] : [{ position: FIRST + index, number: (FIRST + index) * 3 }],
+          childId === undefined ? [] : [{ position: first + index, number: (first + index) * 3 }],
         );
         t.deepEqual(listing.children, directories);
       }

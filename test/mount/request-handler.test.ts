@@ -357,8 +357,7 @@ test('a tree is not dropped before the references in replies that were sent are 
   const lab = new Lab();
   const node = await lab.walk('first', 'root');
   const listed = { lookups: 0, wasListed: () => undefined };
-  const dots = [node, node] as const;
-  const place = { tree: listed, directory: 1, nodeLow: node.low, nodeHigh: node.high, dots };
+  const place = { tree: listed, directory: 1, nodeLow: node.low, nodeHigh: node.high };
   lab.ready.room();
   lab.ready.offer(place, { bytes: 0, entries: 7 });
   const one = Buffer.alloc(8);

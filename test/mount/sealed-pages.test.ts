@@ -92,9 +92,10 @@ async function shownPages(lab: Lab, counts?: Counts): Promise<string[]> {
 async function openTree(history: History): Promise<SetTree> {
   const set = (await history.sets()).find((one) => one.set === SET)!;
   const [cache, ready] = [new PageCache(), new ReadyPages()];
-  const packed = new PackedListings(nodeSystem().native);
+  const { native } = nodeSystem();
+  const packed = new PackedListings(native);
   const ahead = new DirectoriesAhead();
-  const options = { history, set, tree: TREE, cache, packed, ready, ahead };
+  const options = { history, native, set, tree: TREE, cache, packed, ready, ahead };
   const tree = new SetTree(options);
   await tree.entryAt(0, -1);
   return tree;
@@ -130,7 +131,7 @@ async function walk(tree: SetTree, directory: number, shown: string[]): Promise<
         if (place.entry < 0 && place.tree === TREE) below.push(place.directory);
         if (packed.length < at + ENTRY_BYTES) throw new Error('a page is cut off');
       }
-      if (starts.length - 1 < MOUNT_PAGE_ENTRIES) return below;
+      if (page.first + starts.length - 1 < position + MOUNT_PAGE_ENTRIES) return below;
     } catch (error) {
       shown.push(`${directory} ${position}: ${asTardisError(error).code} ${String(error)}`);
       return below;

@@ -22,7 +22,7 @@ const TREE = 9;
 const TOP_ID = 1000;
 const NO_PLACE = 0xffff_ffff;
 const TABLE_WORDS = 6;
-const ENTRIES_AT = READY_PAGES * TABLE_WORDS * 4 + 16 + 2 * 160;
+const ENTRIES_AT = READY_PAGES * TABLE_WORDS * 4 + 16;
 /** A directory with more entries than a ready reply has room for, and one with an attribute. */
 const [LARGE, UNUSUAL] = [5, 6];
 
@@ -61,6 +61,7 @@ class Lab {
     const [{ table, ready, packed }, tree] = [this, TREE];
     this.listings = new SetListings({
       history: history as History,
+      native: nodeSystem().native,
       ahead: undefined as never,
       set,
       tree,
@@ -111,7 +112,7 @@ class Lab {
       if (word(3) !== 1) continue;
       const from = ENTRIES_AT + index * READY_BYTES;
       const directory = ((word(1) & 0x3_ffff) << 8) | (word(0) >>> 24);
-      found.set(directory, memory.subarray(from, from + word(2) - 16 - 2 * 160));
+      found.set(directory, memory.subarray(from, from + word(2) - 16));
     }
     return found;
   }

@@ -4,6 +4,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { placeOfNode, VersionsTree } from '../../src/mount/index.js';
+import { nodeSystem } from '../../src/system/index.js';
 import { provenGaps, provenVersions } from '../../src/tools/index.js';
 import { registerDav } from '../../src/web/dav/index.js';
 import { keyringOfPlace } from '../helpers/damage.js';
@@ -123,7 +124,8 @@ test('a mount shows the names of versions only, without nodes', async (t) => {
   const history = open();
   t.teardown(() => history.close());
   const nodesOf = async (): Promise<boolean[]> => {
-    const tree = new VersionsTree({ history, tree: 9, changedMs: () => 0 });
+    const { native } = nodeSystem();
+    const tree = new VersionsTree({ history, native, tree: 9, changedMs: () => 0 });
     let directory = 0;
     for (const name of `${source}/one/name`.split('/').filter((part) => part !== '')) {
       const shown = await tree.lookup(directory, Buffer.from(name));
