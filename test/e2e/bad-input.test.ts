@@ -1,3 +1,4 @@
+// Pace: slow
 /** Wrong input and a hostile environment: each gives a clear error with code and exit status, and loses nothing. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';

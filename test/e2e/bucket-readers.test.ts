@@ -1,3 +1,4 @@
+// Pace: slow
 /** Programs that run for long and read a bucket: mounts, the page, and the store over HTTP. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `sonic bucket`: examines a bucket. */
 import dns from 'node:dns';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Commands keep Node's compiled code where only their user can write. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `sonic copy` from a server and to one: logins, options, and processes that are killed. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A program reports what happened if its native code is damaged, or if its server process dies. */
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Dates that select sets: the time that a listing prints is that of the set for which it is printed. */
 import fs from 'node:fs';
 import path from 'node:path';

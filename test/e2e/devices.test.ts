@@ -1,3 +1,4 @@
+// Pace: slow
 /** Block devices whose contents are saved (`--read-devices`), and devices that contents are written to (`--to-device`). */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Exclusion of files, by every option, key and variable for it. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

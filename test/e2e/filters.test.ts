@@ -1,3 +1,4 @@
+// Pace: slow
 /** Filters for names and for encryption, by command. */
 import fs from 'node:fs';
 import path from 'node:path';

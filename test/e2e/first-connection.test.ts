@@ -1,3 +1,4 @@
+// Pace: slow
 /** A first connection that fails is retried like a lost one, if a retry may help. */
 import net from 'node:net';
 import test, { type ExecutionContext } from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** From the first start of a server to the backup of a second machine, by following what the server prints. */
 import fs from 'node:fs';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Commands that users of other programs type, dry runs, and passwords from the environment. */
 import fs from 'node:fs';
 import net from 'node:net';

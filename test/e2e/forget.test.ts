@@ -1,3 +1,4 @@
+// Pace: slow
 /** `sonic forget-path`, on the store's machine and through a server. */
 import fs from 'node:fs';
 import path from 'node:path';

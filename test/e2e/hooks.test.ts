@@ -1,3 +1,4 @@
+// Pace: slow
 /** Hooks and notifications around a backup, by option and key. */
 import fs from 'node:fs';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardis backup --if-due`: backups that wait for their time, their disk and their turn; a disk by its id. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

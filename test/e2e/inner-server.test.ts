@@ -1,3 +1,4 @@
+// Pace: slow
 /** `--local` runs its server in the client's process, with the promises of a process of its own. */
 import fs from 'node:fs';
 import path from 'node:path';

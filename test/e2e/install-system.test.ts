@@ -1,3 +1,4 @@
+// Pace: slow
 /** Installation into a system and its removal; systemd units, scripts and sample files. */
 import { spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { once } from 'node:events';

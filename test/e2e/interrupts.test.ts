@@ -1,3 +1,4 @@
+// Pace: slow
 /** Ctrl-C: the first ends long work in order, with a message; the second ends it at once. Neither does any harm. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Limits of the system other than a full disk: file sizes, descriptors, temporary files, immutable files. Each error
  * names the limit.

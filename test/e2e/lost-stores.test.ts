@@ -1,3 +1,4 @@
+// Pace: slow
 /** A server whose disk goes away while it runs: its watch reports what it can no longer see, and writes nothing there. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The machine that made a set: it is stored, shown, counted apart by purges, and a second one is named at once. */
 import fs from 'node:fs';
 import os from 'node:os';

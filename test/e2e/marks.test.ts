@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Marks of backup sets (tags, locks, priorities, new names), set in the store and through a server, and kept by a
  * rebuild.

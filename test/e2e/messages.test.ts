@@ -1,3 +1,4 @@
+// Pace: slow
 /** Messages: singular forms, many failures, reasons why something was not read, mistyped names. */
 import { once } from 'node:events';
 import fs from 'node:fs';

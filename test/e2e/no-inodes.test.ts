@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A store on a file system with free space but no free inode: the error names the cause, nothing is lost, and sets can
  * be deleted.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Users other than root see as much of a backup as they could see of its source. Reading needs no write access. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Root takes nothing from, and leaves nothing in, places that another user can change. */
 import fs from 'node:fs';
 import os from 'node:os';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Places of stores and copies: where something new is made, and where nothing is. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Profiles, tested with the commands: a profile changes how processes are started and which modules they load. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

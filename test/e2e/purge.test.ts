@@ -1,3 +1,4 @@
+// Pace: slow
 /** Backup sets are deleted by commands, on the machine of the store and through a server. */
 import fs from 'node:fs';
 import path from 'node:path';

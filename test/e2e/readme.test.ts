@@ -1,3 +1,4 @@
+// Pace: slow
 /** Runs the commands of README and of the sheet of commands line by line, as a newcomer types them. */
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Places that the system refuses: each error names the right place, and advises on that one. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A rewrite with new keys on a disk with too little free space, and one that finds an unfinished second generation. */
 import fs from 'node:fs';
 import path from 'node:path';

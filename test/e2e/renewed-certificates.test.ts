@@ -1,3 +1,4 @@
+// Pace: slow
 /** Certificates that are renewed while a server runs, and such as end soon. */
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';

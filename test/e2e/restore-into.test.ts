@@ -1,3 +1,4 @@
+// Pace: slow
 /** Restores to a directory that is not empty, and restores that set only a part of the metadata. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

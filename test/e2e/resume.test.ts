@@ -1,3 +1,4 @@
+// Pace: slow
 /** Commands whose connection or server is lost midway finish without help. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Retention rules that delete old sets (by command, on the server's schedule, after a backup), and names by format. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Effects of the server's settings, given by option, key and variable. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Connections between client and server: unix sockets with too long paths, addresses with colons, and leftovers of a
  * killed run.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Messages for a user whose ssh, account on the other machine, or server there is not as it should be. */
 import fs from 'node:fs';
 import path from 'node:path';

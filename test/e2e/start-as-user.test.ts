@@ -1,3 +1,4 @@
+// Pace: slow
 /** A server that root starts and that switches to another user creates its files with that user's rights. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

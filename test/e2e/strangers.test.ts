@@ -1,3 +1,4 @@
+// Pace: slow
 /** Memory that connections take on a server before their login. They must not keep out a client that has a password. */
 import fs from 'node:fs';
 import tls from 'node:tls';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardiff` and `sonic diff`: their output for a local store and through a server, and their exit status. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Mounts by /etc/fstab, by an ordinary user, and where there is no FUSE. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';

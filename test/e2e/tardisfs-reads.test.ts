@@ -1,3 +1,4 @@
+// Pace: slow
 /** Reads mounts at random and by many at once, and compares what they give with the source. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The program tardisremote behind a reverse proxy that serves it below a path of its own. */
 import fs from 'node:fs';
 import http from 'node:http';

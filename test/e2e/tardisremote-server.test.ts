@@ -1,3 +1,4 @@
+// Pace: slow
 /** The program tardisremote in front of a tardisd, as an operator starts both. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The program tardisremote, with HTTP requests and the tools as its clients. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

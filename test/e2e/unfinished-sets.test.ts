@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Sets of an encrypting client without a seal: a restore prints a warning, because a hostile server can mix their
  * entries.

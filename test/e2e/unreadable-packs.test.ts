@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Packs that cannot be read, because the disk fails or because the user may not open the file. A check reports the file
  * and continues. A command that cannot continue reports the file too, and changes nothing.

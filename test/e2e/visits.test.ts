@@ -1,3 +1,4 @@
+// Pace: slow
 /** The lines that a server on a terminal prints about its clients. */
 import fs from 'node:fs';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Roots and directories on file systems that report less than usual about their entries, or report it wrongly. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Each error of the system, at a store or at a target, has its name and the code of its kind. */
 import fs from 'node:fs';
 import os from 'node:os';

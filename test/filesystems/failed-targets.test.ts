@@ -1,3 +1,4 @@
+// Pace: quick
 /** Targets of a restore whose disk fails, and that are mounted again without a reboot. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A FUSE file system that misreports sizes, blocks, times, types, inodes, links and offsets. The bytes that its files
  * return are saved exactly, or the run reports the files.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Secrets on a file system that gives every file the same mode: the commands report that other users can read them. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Restores onto file systems with fewer features than the source: every loss is reported. */
 import fs from 'node:fs';
 import path from 'node:path';

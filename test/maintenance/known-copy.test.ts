@@ -1,3 +1,4 @@
+// Pace: slow
 /** Copies of a client with nothing new: they take no snapshot of the source, and miss nothing. */
 import fs from 'node:fs';
 import path from 'node:path';

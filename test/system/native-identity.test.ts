@@ -1,3 +1,4 @@
+// Pace: quick
 /** Calls that open what was listed, and nothing else that has its name now. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';

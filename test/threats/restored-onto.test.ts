@@ -1,3 +1,4 @@
+// Pace: slow
 /** A local user of a machine that root restores onto changes what is there, before the restore and while it runs. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

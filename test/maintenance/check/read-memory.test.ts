@@ -1,3 +1,4 @@
+// Pace: slow
 /** The cache of contents that checks have read: whatever happens to it, a check continues. */
 import fs from 'node:fs';
 import path from 'node:path';

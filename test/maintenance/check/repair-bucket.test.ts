@@ -1,3 +1,4 @@
+// Pace: slow
 /** Repairs of a client in a bucket in memory: random damage, and faults at each request of writing and of healing. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Garbage collection on a nearly full disk: it writes a bounded number of bytes at once, and each step frees what it
  * used.

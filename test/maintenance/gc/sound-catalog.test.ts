@@ -1,3 +1,4 @@
+// Pace: slow
 /** A damaged catalog neither causes data to be deleted nor is copied into a rewritten client. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A client in a bucket is rebuilt: commits are damaged, deleted, swapped or repeated, requests fail, the process ends, and
  * two machines rebuild at once. Every set that can be kept is kept, on every machine. TEST_SEED and TEST_SHARE choose the

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Stores with missing data: after a rebuild, everything left can be listed and restored, and the next backup succeeds.
  */

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A client forgets paths. The remaining history is what a naive second computation expects, and no forgotten byte can
  * be found. After a failure or a kill, the client is as before or as after. TEST_SHARE multiplies the number of
