@@ -11,6 +11,7 @@ import { BIN, Running } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { scratch } from '../helpers/scratch.js';
 import { isRoot, noise } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 const MIB = 1 << 20;
 const POLL_MS = 5;
@@ -147,12 +148,12 @@ async function struck(at: Ground, tmp: string, signal: NodeJS.Signals): Promise<
     const state = { hasEnded: false };
     void check.ended.then(() => (state.hasEnded = true));
     while (!state.hasEnded && !copiesIn(tmp).some((name) => hasLock(tmp, name))) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause(POLL_MS);
     }
     check.signalGroup(signal);
     // Until the signal takes effect, the check may remove its copies.
     while (!state.hasEnded && !isStopped(check)) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause(POLL_MS);
     }
     if (copiesIn(tmp).length > 0) return check;
     check.signalGroup('SIGCONT');

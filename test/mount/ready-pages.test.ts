@@ -1,7 +1,7 @@
 /** Replies that the addon sends by itself: over a socket in place of /dev/fuse, beside a model of the references. */
 import fs from 'node:fs';
 import { Socket } from 'node:net';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import {
   FuseConnection,
@@ -13,6 +13,7 @@ import {
 import { systemCode } from '../../src/errors/index.js';
 import { nodeSystem, READY_BYTES, READY_PAGES, ReadyState } from '../../src/system/index.js';
 import { chooser } from '../helpers/random-tree.js';
+import { pause } from '../helpers/until.js';
 
 const HEAD_BYTES = 16;
 const ENTRY_BYTES = 160;
@@ -204,7 +205,7 @@ class Lab {
   async waste(bytes: Buffer): Promise<void> {
     const { calls } = this;
     fs.writeSync(this.far, bytes);
-    for (let look = 0; look < LOOKS && this.calls === calls; look += 1) await sleep(LOOK_MS);
+    for (let look = 0; look < LOOKS && this.calls === calls; look += 1) await pause(LOOK_MS);
   }
 
   /** Returns the directories of the replies that are there. */

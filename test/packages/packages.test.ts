@@ -23,6 +23,7 @@ import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { ROOT } from '../tidy/house.js';
+import { pause } from '../helpers/until.js';
 
 /** Programs that `npm run package` installs if it may. */
 const PROGRAMS = ['strip', 'readelf', 'xz', 'dpkg-deb', 'patchelf', 'mmdebstrap'];
@@ -538,7 +539,7 @@ ofPackages(
       ]).status === 0;
     const start = performance.now();
     while (!isWell() && server.exitCode === null && performance.now() - start < START_MS) {
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await pause(PAUSE_MS);
     }
     t.true(isWell(), printed);
     t.regex(

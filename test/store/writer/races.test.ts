@@ -15,6 +15,7 @@ import { dumpedHistory } from '../../helpers/rewrites.js';
 import { scratch } from '../../helpers/scratch.js';
 import { differences, look, noise } from '../../helpers/tree.js';
 import { bySet, changeTree, deleteInline, collectInline } from '../../helpers/garbage.js';
+import { pause } from '../../helpers/until.js';
 
 /** The longest wait for garbage collection; on a quiet machine it is about 50 ms. */
 const LONGEST_WAIT_MS = 1000;
@@ -114,7 +115,7 @@ test.serial(
         ...base.files,
         sync: async (fd) => {
           reportBegun();
-          await new Promise((resolve) => setTimeout(resolve, 60));
+          await pause(60);
           await base.files.sync(fd);
         },
       },

@@ -13,6 +13,7 @@ import { PASSWORD } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree } from '../../helpers/tree.js';
 import { InlineJobs } from '../../../src/workers/index.js';
+import { pause } from '../../helpers/until.js';
 
 interface Restore {
   readonly id: string;
@@ -195,7 +196,7 @@ test('requests that are refused do not keep the server from its idle end', async
     const { status } = await fetch(`${base}/clients`, { headers: { 'x-tardis-page': '1' } });
     t.is(status, 401);
     refused += 1;
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS / 8));
+    await pause(IDLE_MS / 8);
   }
   t.true(state.hasEnded, `${refused} refused requests`);
 });
