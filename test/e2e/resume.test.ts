@@ -18,7 +18,6 @@ import { restoredBy } from '../helpers/lab.js';
 import { Link } from '../helpers/link.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
-import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();

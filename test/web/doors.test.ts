@@ -10,7 +10,7 @@ import { joinPath } from '../../src/model/index.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { pathInZip } from '../helpers/zip-paths.js';
 import { ALL_NAMES, someNames } from '../helpers/generated-names.js';
-import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
+import { backupInline, inlineLab, inlineSystem } from '../helpers/inline.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { mounted } from '../helpers/mounted-sets.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
@@ -157,11 +157,8 @@ const TREE = [
 async function clientLab(
   t: ExecutionContext,
 ): Promise<{ doors: WebDoors; home: string; source: string; url: string }> {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(source, TREE);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { home, place, source, backup } = inlineLab(t, TREE);
+  await backup();
   const doors = await openDoors(t, place);
   return { doors, home, source, url: `${doors.origin}/dav/me/Current${quotedPath(source)}` };
 }
@@ -219,11 +216,8 @@ test('curl, wget and rclone read WebDAV', async (t) => {
 });
 
 test('curl and wget read the API over TLS, by HTTP/2 and HTTP/1.1', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(source, TREE);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { home, place, source, backup } = inlineLab(t, TREE);
+  await backup();
   const tls = await certificateIn(home);
   const doors = await openDoors(t, place, { tls });
   const large = fs.readFileSync(path.join(source, 'large'));

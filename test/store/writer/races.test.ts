@@ -10,7 +10,13 @@ import type { System } from '../../../src/system/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { InlineJobs } from '../../../src/workers/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
-import { backupInline, inlineSystem, type Place, restoreInline } from '../../helpers/inline.js';
+import {
+  backupInline,
+  inlineLab,
+  inlineSystem,
+  type Place,
+  restoreInline,
+} from '../../helpers/inline.js';
 import { dumpedHistory } from '../../helpers/rewrites.js';
 import { scratch } from '../../helpers/scratch.js';
 import { differences, look, noise } from '../../helpers/tree.js';
@@ -160,10 +166,7 @@ test.serial(
 test.serial(
   'what a kept version is made from stays, even if deleted sets had it, too',
   async (t) => {
-    const home = scratch(t);
-    const place: Place = { store: path.join(home, 'store'), client: 'me' };
-    const source = path.join(home, 'tree');
-    fs.mkdirSync(source);
+    const { home, place, source } = inlineLab(t, []);
     const file = path.join(source, 'large');
     const first = noise(1, 1_500_000);
     for (let round = 1; round <= 4; round += 1) {
