@@ -9,7 +9,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BIN, Running } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
-import { scratch } from '../helpers/scratch.js';
+import { folderIn, scratch } from '../helpers/scratch.js';
 import { isRoot, noise } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
 
@@ -164,8 +164,7 @@ async function struck(at: Ground, tmp: string, signal: NodeJS.Signals): Promise<
 
 test('copies that a killed check left are removed by the next one, and those of a live one are not', async (t) => {
   const at = ground(t);
-  const tmp = path.join(at.home, 'tmp');
-  fs.mkdirSync(tmp);
+  const tmp = folderIn(at.home, 'tmp');
   await (await struck(at, tmp, 'SIGKILL')).ended;
   t.true(copiesIn(tmp).length > 0);
   const next = shell(at, 'sonic check -D store -C me', { TMPDIR: tmp });

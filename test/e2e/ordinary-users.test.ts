@@ -16,7 +16,7 @@ import {
 } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { leaveOut } from '../helpers/left-out.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, look, makeTree, symlink, type TreeNode } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -78,8 +78,7 @@ class Lab {
 
   /** Creates a directory that an ordinary user may restore into. */
   output(name: string, owner = NOBODY): string {
-    const out = path.join(this.home, name);
-    fs.mkdirSync(out);
+    const out = folderIn(this.home, name);
     fs.chownSync(out, owner, owner);
     return out;
   }
@@ -296,8 +295,7 @@ asRoot(
       file('b', 'two'),
       file('c', 'x'.repeat(3 << 20)),
     ]);
-    const own = path.join(home, 'own');
-    fs.mkdirSync(own);
+    const own = folderIn(home, 'own');
     for (const place of [
       own,
       above,

@@ -76,8 +76,7 @@ test('the commands of the sheet work one after the other', async (t) => {
     if (tool === 'tardis-web') {
       const helper = new Running(tool, args, { env: { HOME: at('state') } });
       await helper.until('its address', () => helper.stdout.includes('/enter?token='));
-      helper.signal('SIGINT');
-      t.is((await helper.ended).status, 0, words.join(' '));
+      t.is((await helper.endedBy('SIGINT')).status, 0, words.join(' '));
       continue;
     }
     isRequested ||= args.includes('setpass');

@@ -10,7 +10,7 @@ import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, rest, run, succeed } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { isRoot } from '../helpers/native.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { ofThisRun } from '../helpers/share.js';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
@@ -291,8 +291,7 @@ for (const options of CLIENTS) {
     async (t) => {
       const home = scratchInMemory(t);
       const [source, away] = [path.join(home, 'source'), path.join(home, 'away')];
-      const moving = path.join(source, 'moving');
-      fs.mkdirSync(moving, { recursive: true });
+      const moving = folderIn(source, 'moving');
       fs.writeFileSync(path.join(moving, 'empty'), '', { mode: 0o644 });
       await rest(); // the entry is old enough for the skip hash of its directory
       const held = await AtReadings.of(t, [moving], (reading) => {

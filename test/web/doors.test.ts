@@ -16,7 +16,7 @@ import { mounted } from '../helpers/mounted-sets.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { openDoors, quotedPath, type WebDoors } from '../helpers/web-doors.js';
 
@@ -49,8 +49,7 @@ async function archived(
   const query = `format=${format}&path=${quotedPath(source)}`;
   const answer = await doors.get(`/api/v1/clients/me/sets/latest/archive?${query}`);
   t.is(answer.status, 200);
-  const archive = path.join(home, `all.${format}`);
-  fs.writeFileSync(archive, Buffer.from(await answer.arrayBuffer()));
+  const archive = written(home, `all.${format}`, Buffer.from(await answer.arrayBuffer()));
   const limits = { maxBuffer: 1 << 26, encoding: 'utf8' } as const;
   const { status, stdout, stderr, error } = spawnSync(
     'python3',

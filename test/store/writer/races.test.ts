@@ -18,7 +18,7 @@ import {
   restoreInline,
 } from '../../helpers/inline.js';
 import { dumpedHistory } from '../../helpers/rewrites.js';
-import { scratch } from '../../helpers/scratch.js';
+import { folderIn, scratch } from '../../helpers/scratch.js';
 import { differences, look, noise } from '../../helpers/tree.js';
 import { bySet, changeTree, deleteInline, collectInline } from '../../helpers/garbage.js';
 import { pause } from '../../helpers/until.js';
@@ -185,8 +185,7 @@ test.serial(
 test.serial('a client that is being written anew is left alone', async (t) => {
   const { place } = await withSets(t, 3);
   const reported = await dumpedHistory(place);
-  const second = path.join(place.store, '.me.next');
-  fs.mkdirSync(second);
+  const second = folderIn(place.store, '.me.next');
   const lock = tryLock(inlineSystem(), `${second}.lock`);
   for (const code of ['CLIENT_BUSY', 'REKEY_UNFINISHED']) {
     t.is(await rejectedCode(deleteInline(place, [1])), code);

@@ -1,7 +1,6 @@
 // Pace: slow
 /** A program in front of a server: whose word counts, and what happens if the server lies, changes or goes away. */
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import anyTest, { type TestFn } from 'ava';
@@ -22,6 +21,7 @@ import {
 } from '../../helpers/web-gateway.js';
 import { ManualClock } from '../../support/manual-clock.js';
 import { until } from '../../helpers/until.js';
+import { listening } from '../../helpers/listener.js';
 
 const test = anyTest as TestFn<undefined>;
 const system = nodeSystem();
@@ -182,9 +182,7 @@ test('no token is sent over plain TCP, nor to a server with another certificate'
   let requested = 0;
   const impostor = https.createServer({ cert, key }, () => (requested += 1));
   impostor.on('upgrade', () => (requested += 1));
-  await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => impostor.close());
-  const { port } = impostor.address() as AddressInfo;
+  const port = await listening(t, impostor);
   const address = { kind: 'tcp', host: '127.0.0.1', port } as const;
   for (const tls of [server.tls, { validate: true } as const]) {
     const fooled = await inFront(t, { address, tls });
