@@ -1,3 +1,4 @@
+// Pace: slow
 /** Shapes of large files: what they share before and after, without a backup. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';

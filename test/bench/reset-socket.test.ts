@@ -1,14 +1,12 @@
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect, createServer } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { resetSocket } from '../../bench/proxy.js';
+import { listening } from '../helpers/listener.js';
 
 async function connection(t: ExecutionContext) {
   const server = createServer((socket) => socket.on('error', () => undefined));
-  server.listen({ host: '127.0.0.1', port: 0 });
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(t, server);
   const socket = connect({ host: '127.0.0.1', port });
   const [[other]] = await Promise.all([once(server, 'connection'), once(socket, 'connect')]);
   return { socket, other: (other as typeof socket).resume() };

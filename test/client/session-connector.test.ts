@@ -26,6 +26,7 @@ import { elsewhereOf, serverPlace } from '../../src/tools/index.js';
 import { inlineSystem } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { until } from '../helpers/until.js';
+import { listening } from '../helpers/listener.js';
 
 const NAMES = new Map(
   Object.entries(MESSAGES).map(([name, row]) => [row.number, name as MessageName]),
@@ -252,11 +253,7 @@ test('a server on a unix socket, which has no TLS, leads a client to no other on
     met += 1;
     socket.destroy();
   });
-  await new Promise<void>((resolve) => {
-    other.listen(0, '127.0.0.1', resolve);
-  });
-  t.teardown(() => other.close());
-  const { port } = other.address() as net.AddressInfo;
+  const port = await listening(t, other);
   const refers: Script = (server, socket) =>
     server.send(socket, 'elsewhere', {
       host: '127.0.0.1',

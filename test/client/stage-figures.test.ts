@@ -4,9 +4,8 @@ import path from 'node:path';
 import test from 'ava';
 import type { BackupResult } from '../../src/client/index.js';
 import type { StageFigures } from '../../src/pipeline/index.js';
-import { backupInline, inlineSystem } from '../helpers/inline.js';
-import { scratch } from '../helpers/scratch.js';
-import { dir, file, makeTree, noise } from '../helpers/tree.js';
+import { inlineLab, inlineSystem } from '../helpers/inline.js';
+import { dir, file, noise } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
 const STAGES = ['walk', 'compare', 'cut', 'read', 'need', 'build', 'send'];
@@ -15,17 +14,14 @@ const OF_LARGE = ['open', 'basis', 'parts', 'send', 'streams'];
 for (const password of [undefined, 'secret']) {
   const how = password === undefined ? 'a plain' : 'an encrypting';
   test(`every stage of ${how} client has figures`, async (t) => {
-    const folder = scratch(t);
-    const source = path.join(folder, 'source');
-    const place = { store: path.join(folder, 'store'), client: 'me' };
     const large = noise('large', 3 * MIB);
-    makeTree(source, [
+    const { source, backup } = inlineLab(t, [
       dir('small', [file('a', noise('a', 9000)), file('b', 'text '.repeat(2000)), file('c', '')]),
       file('large', large),
     ]);
     const system = inlineSystem();
     const options = { create: true, ...(password === undefined ? {} : { password }) };
-    const { stages } = await backupInline(system, place, [source], options);
+    const { stages } = await backup(options, system);
     t.deepEqual(
       stages.map(({ name }) => name),
       [...STAGES, 'large', ...OF_LARGE.map((name) => `large ${name}`)],
@@ -52,7 +48,7 @@ for (const password of [undefined, 'secret']) {
       large.fill(`version ${version}`, 1000, 2000);
       fs.writeFileSync(path.join(source, 'large'), large);
       fs.writeFileSync(path.join(source, 'small', 'd'), noise(version, 5000));
-      later = await backupInline(system, place, [source], { ...options, create: false });
+      later = await backup({ ...options, create: false }, system);
     }
     const ofLater = (name: string): StageFigures =>
       later!.stages.find((stage) => stage.name === name)!;

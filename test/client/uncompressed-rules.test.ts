@@ -1,10 +1,8 @@
 /** Files that are stored uncompressed. */
-import fs from 'node:fs';
-import path from 'node:path';
 import test from 'ava';
 import { rawRules } from '../../src/client/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratch, written } from '../helpers/scratch.js';
 
 const rules = (types: string[], file?: string) =>
   rawRules({ types, file: file === undefined ? undefined : Buffer.from(file), belowBytes: 200 });
@@ -30,8 +28,7 @@ test('a type without an ending is refused, so that no wrong word goes unseen', a
 });
 
 test('the words of a file count as well; a file that cannot be read is refused', async (t) => {
-  const file = path.join(scratch(t), 'words');
-  fs.writeFileSync(file, '# a comment\n.one\n.two\n');
+  const file = written(scratch(t), 'words', '# a comment\n.one\n.two\n');
   t.deepEqual((await rules(['.zero'], file)).endings, ['zero', 'one', 'two']);
   t.is(await rejectedCode(rules([], `${file}.none`)), 'CONFIG_INVALID');
 });

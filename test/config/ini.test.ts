@@ -4,7 +4,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { parseIni, readIni } from '../../src/config/index.js';
 import { TardisError } from '../../src/errors/index.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratch, written } from '../helpers/scratch.js';
 
 const MIB = 1 << 20;
 
@@ -88,8 +88,7 @@ test('what is no configuration is refused with its line', (t) => {
 test('huge, binary, and unreadable files are refused by name', (t) => {
   const folder = scratch(t);
   const refused = (name: string, bytes: string | Buffer): string => {
-    const file = path.join(folder, name);
-    fs.writeFileSync(file, bytes);
+    const file = written(folder, name, bytes);
     return refusal(t, () => readIni(Buffer.from(file), name));
   };
   t.regex(refused('huge', Buffer.alloc(MIB + 1, '#\n')), /huge: file too large/);

@@ -1,3 +1,4 @@
+// Pace: quick
 /** Every option of Neophytos' client is in the table, and everything that the table names exists. */
 import test from 'ava';
 import {

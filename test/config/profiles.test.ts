@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import { explain, profileFor, resolveSettings, rowsOf, type Tool } from '../../src/config/index.js';
 import type { Machine } from '../../src/system/index.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratch, written } from '../helpers/scratch.js';
 
 const GIB = 2 ** 30;
 const SMALL: Machine = { processors: 1, memoryBytes: GIB / 2 };
@@ -25,8 +25,7 @@ function resolve<T extends Tool>(
 }
 
 test('a profile sets defaults for tuning, and given settings take precedence', (t) => {
-  const file = path.join(scratch(t), 'tardis.cfg');
-  fs.writeFileSync(file, '[Tardis]\nParcelSize = 1M\n');
+  const file = written(scratch(t), 'tardis.cfg', '[Tardis]\nParcelSize = 1M\n');
   const resolved = resolve('tardis', { profile: 'pi', configFiles: file, budgetBytes: '6M' });
   t.like(resolved, { workers: 0, budgetBytes: 6 << 20, parcelBytes: 1 << 20 });
   const sourceOf = (name: string): string => resolved.sources.get(name)!.source;
@@ -41,8 +40,7 @@ test('a profile sets defaults for tuning, and given settings take precedence', (
 });
 
 test('the profile comes from option, key and variable, of client and server', (t) => {
-  const file = path.join(scratch(t), 'tardis.cfg');
-  fs.writeFileSync(file, '[Pipeline]\nTuningProfile = pi\n');
+  const file = written(scratch(t), 'tardis.cfg', '[Pipeline]\nTuningProfile = pi\n');
   const clientFile = path.join(scratch(t), 'client.cfg');
   fs.writeFileSync(clientFile, '[Tardis]\n[Pipeline]\nTuningProfile = pi\n');
   t.is(resolve('tardis', { configFiles: clientFile }).workers, 0);

@@ -21,6 +21,7 @@ import { nodeSystem } from '../../src/system/index.js';
 import { chunkedRecord } from '../helpers/records.js';
 import { sha256 } from '../helpers/rows.js';
 import { noise, text } from '../helpers/tree.js';
+import { pause, until } from '../helpers/until.js';
 
 const { native } = nodeSystem();
 const CONTENT = Buffer.from(
@@ -95,12 +96,14 @@ test('a content of another digest is found at its end', async (t) => {
 });
 
 test('one chunk is decoded while one is used, and none after the reader has left', async (t) => {
-  let [running, most] = [0, 0];
+  let [running, most, decoded] = [0, 0, 0];
+  const isUsed = Promise.withResolvers<void>();
   const slowly: BodyDecoder = async (codec, sealed, target) => {
     running += 1;
     most = Math.max(most, running);
     decode(codec, openSealed(native, sealed), target);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    decoded += 1;
+    if (decoded > 1) await isUsed.promise;
     running -= 1;
   };
   const record = RECORDS[0]!;
@@ -111,8 +114,9 @@ test('one chunk is decoded while one is used, and none after the reader has left
   for await (const part of recordChunks(source, place, head, how)) {
     t.is(running, 1, 'the next one');
     t.true(part.equals(CONTENT.subarray(0, part.length)));
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await until(() => decoded === 2);
     t.true(part.equals(CONTENT.subarray(0, part.length)), 'it is not overwritten');
+    isUsed.resolve();
     break;
   }
   t.is(running, 0);
@@ -124,12 +128,18 @@ test('a chunk stays as it is until the one after the next is requested', async (
   const place = { object: 'x', position: 0, recordBytes: record.length };
   const source = { backend: backendOf(record), native, keys: undefined };
   const head = await fetchHead(source, place);
-  let [before, at]: [Buffer | undefined, number] = [undefined, 0];
-  for await (const part of recordChunks(source, place, head, { memory: new ReusedBuffers() })) {
-    await new Promise((resolve) => setTimeout(resolve, 20)); // the next one is decoded meanwhile
-    const from = at - (before?.length ?? 0);
-    t.true(before?.equals(CONTENT.subarray(from, at)) ?? true);
-    [before, at] = [part, at + part.length];
+  let decodedBytes = 0;
+  const counting: BodyDecoder = async (codec, sealed, target) => {
+    decode(codec, openSealed(native, sealed), target);
+    decodedBytes += target.length;
+  };
+  const how = { memory: new ReusedBuffers(), decode: counting };
+  let at = 0;
+  for await (const part of recordChunks(source, place, head, how)) {
+    const end = at + part.length;
+    await until(() => decodedBytes > end || end === CONTENT.length); // the next one is decoded
+    t.true(part.equals(CONTENT.subarray(at, end)));
+    at = end;
   }
   t.is(at, CONTENT.length);
 });
@@ -141,7 +151,7 @@ test('a part is hashed while it is used and the next one is made, and is left wh
       if (name !== 'sha256Part') return target[name];
       return async (state: Uint8Array, part: Uint8Array) => {
         hashing += 1;
-        await new Promise((resolve) => setTimeout(resolve, 20));
+        await pause(20);
         await native.sha256Part(state, part, true);
         hashing -= 1;
       };

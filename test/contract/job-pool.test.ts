@@ -3,8 +3,7 @@ import test from 'ava';
 import { TardisError } from '../../src/errors/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { type JobRunner, openJobs } from '../../src/workers/index.js';
-import { fill } from '../helpers/jobs.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { filled } from '../helpers/jobs.js';
 import { threadsOf } from '../helpers/threads.js';
 import { noise } from '../helpers/tree.js';
 import { jobRunnerSuite, rangeOf, walkOf } from './job-runner.suite.js';
@@ -18,8 +17,7 @@ jobRunnerSuite(() => pool(2));
 test.serial(
   'a thread that dies fails its job with a code, and another one takes the next',
   async (t) => {
-    const folder = scratchInMemory(t);
-    fill(folder, { file: noise('file', 4 * MIB) });
+    const folder = filled(t, { file: noise('file', 4 * MIB) });
     const { result: jobs, threads } = await threadsOf(() => pool(1));
     t.is(threads.length, 1);
     const dying = jobs.runRange(rangeOf(path.join(folder, 'file')), 1, async () => {

@@ -6,9 +6,9 @@ import { asTardisError, TardisError } from '../../src/errors/index.js';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { Codec, type Compression } from '../../src/store/index.js';
 import type { JobRunner, RangeInput, WalkInput } from '../../src/workers/index.js';
-import { fill, parcelOf, startAt, walkedOf } from '../helpers/jobs.js';
+import { fill, filled, parcelOf, startAt, walkedOf } from '../helpers/jobs.js';
 import { entriesOf, sha256 } from '../helpers/rows.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { noise } from '../helpers/tree.js';
 import { listedFile } from '../helpers/identities.js';
 
@@ -62,8 +62,7 @@ type Using = (title: string, work: (t: ExecutionContext, jobs: JobRunner) => Pro
 
 function resultsSuite(using: Using): void {
   using('a job returns its result and its time', async (t, jobs) => {
-    const folder = scratchInMemory(t);
-    fill(folder, { one: '1', 'two/three': '333' });
+    const folder = filled(t, { one: '1', 'two/three': '333' });
     const { output, busyMs } = await jobs.run('walk', walkOf(folder));
     t.deepEqual(
       walkedOf(output).map(({ entries }) => entries.map(({ name }) => name.toString())),
@@ -86,8 +85,7 @@ function resultsSuite(using: Using): void {
   });
 
   using('what the outside world did is in the result, and is no error', async (t, jobs) => {
-    const folder = scratchInMemory(t);
-    fill(folder, { kept: 'kept', gone: 'gone' });
+    const folder = filled(t, { kept: 'kept', gone: 'gone' });
     const parcel = parcelOf(folder);
     fs.rmSync(path.join(folder, 'gone'));
     const { output } = await jobs.run('read', { parcel, frames: undefined });
@@ -99,8 +97,7 @@ function resultsSuite(using: Using): void {
   });
 
   using('an error has a code, and the next job is not harmed', async (t, jobs) => {
-    const folder = scratchInMemory(t);
-    fill(folder, { one: '1' });
+    const folder = filled(t, { one: '1' });
     const wrong = jobs.run('none' as 'walk', walkOf(folder));
     const error = await t.throwsAsync(wrong, { instanceOf: TardisError, code: 'INTERNAL' });
     t.true(error.message.length > 0);
@@ -110,8 +107,7 @@ function resultsSuite(using: Using): void {
   });
 
   using('memory that is handed over cannot be used any more', async (t, jobs) => {
-    const folder = scratchInMemory(t);
-    fill(folder, { one: '1' });
+    const folder = filled(t, { one: '1' });
     const parcel = parcelOf(folder);
     const rows = Uint8Array.from(parcel.rows);
     const input = { parcel: { ...parcel, rows }, frames: undefined };
@@ -125,8 +121,7 @@ function resultsSuite(using: Using): void {
 function rangesSuite(using: Using): void {
   const lab = (t: ExecutionContext): { file: string; content: Buffer } => {
     const content = noise('range', CHUNKS * MIB);
-    const file = path.join(scratchInMemory(t), 'file');
-    fs.writeFileSync(file, content);
+    const file = written(scratchInMemory(t), 'file', content);
     return { file, content };
   };
 
@@ -196,8 +191,7 @@ function rangesSuite(using: Using): void {
 function endingSuite(make: () => Promise<JobRunner>): void {
   test('it can be closed before its first job, and while it works', async (t) => {
     await (await make()).close();
-    const folder = scratchInMemory(t);
-    fill(folder, { one: '1' });
+    const folder = filled(t, { one: '1' });
     const jobs = await make();
     const pending = [...Array(MANY).keys()].map(async () => {
       try {

@@ -7,7 +7,7 @@ import { pause } from '../helpers/until.js';
 const NORMAL = 1000;
 const CUT = 1006;
 const MANY = 300;
-/** Time in which whatever is on its way arrives. */
+/** Time in which whatever is on its way arrives; no event marks that nothing more comes. */
 const ARRIVES_MS = 50;
 
 /** Events and messages of one end, in order. */

@@ -1,3 +1,4 @@
+// Pace: quick
 import fs from 'node:fs';
 import path from 'node:path';
 import { openRemoteAdmin } from '../../src/remote/index.js';

@@ -29,7 +29,7 @@ import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { Ledger, Plan } from '../helpers/faults.js';
 import { WatchedDisk } from '../helpers/watched-disk.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { LIGHT } from '../helpers/light.js';
 
 const system = nodeSystem(0o077);
@@ -419,8 +419,7 @@ for (const { what, keptBefore, keepsKeys } of CHANGES) {
     const to = (await addEpoch(modPow, from, PASSWORD)).record;
     t.is((await unlockKeyRecord(to, PASSWORD)).keys.length, 5);
     const others = await newRecord();
-    const before = path.join(top, 'before');
-    fs.mkdirSync(before);
+    const before = folderIn(top, 'before');
     const place = { store: path.join(before, 'store'), client: 'me' };
     const stored = keptBefore ? from : withoutKeys(from);
     await createClientDirectory(system, { ...place, keys: stored.bytes });

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A value of a wrong type in any column of a catalog, as an edit by hand or a bad disk may leave it. No command fails
  * with INTERNAL, a command that exits with 0 has done nothing wrong, and after CATALOG_DAMAGED a rebuild helps.

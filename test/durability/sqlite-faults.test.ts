@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Each call by which SQLite changes the files of a catalog fails in turn: the disk is full or broken, once or from then
  * on, or writes only half. The backup fails with an error code or continues. Earlier sets stay, and no manual step is

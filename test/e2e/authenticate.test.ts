@@ -1,3 +1,4 @@
+// Pace: slow
 /** `regenerate --authenticate`: restores only what the seals of the client prove. */
 import fs from 'node:fs';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Background jobs: a server checks and clears up a client's store in a thread of its own, for accounts with the right
  * to do so.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Wrong input and a hostile environment: each gives a clear error with code and exit status, and loses nothing. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -21,7 +22,7 @@ import {
   type Tool,
 } from '../helpers/commands.js';
 import { restoredBy } from '../helpers/lab.js';
-import { makeScratch, removeScratch, scratchInMemory } from '../helpers/scratch.js';
+import { makeScratch, removeScratch, scratchInMemory, written } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree, noise, text } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -247,8 +248,7 @@ test('a missing directory is the only thing that is reported', async (t) => {
 });
 
 test('unknown keys of a configuration are refused', async (t) => {
-  const config = path.join(scratchInMemory(t), 'config');
-  fs.writeFileSync(config, '[Pipeline]\nWorkrs = 2\n');
+  const config = written(scratchInMemory(t), 'config', '[Pipeline]\nWorkrs = 2\n');
   await refused(t, 'tardis', [...place, '--local', '--config', config, source], {
     code: 'CONFIG_INVALID',
   });
@@ -343,8 +343,7 @@ test('a catalog of something else stops a backup, and nothing is lost', async (t
 });
 
 test('a file in the place of the store', async (t) => {
-  const taken = path.join(scratchInMemory(t), 'taken');
-  fs.writeFileSync(taken, 'mine');
+  const taken = written(scratchInMemory(t), 'taken', 'mine');
   const args = ['-D', taken, '-C', 'me', '--local', source];
   await refused(t, 'tardis', args, { code: 'NO_SUCH_STORE', status: 10 });
   await refused(t, 'tardis', ['--create', ...args], { code: 'STORE_NOT_WRITABLE' });

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Peers that break the rules: each gets an error code and is disconnected, no finished set is lost, and the
  * next peer is served.

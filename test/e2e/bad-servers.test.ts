@@ -1,3 +1,4 @@
+// Pace: slow
 /** Servers that break the rules: a client reports what is wrong, and exits. */
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';

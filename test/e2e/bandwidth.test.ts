@@ -1,3 +1,4 @@
+// Pace: slow
 /** The bandwidth limit of a client, by command. Only a lower bound of the time can be tested. */
 import path from 'node:path';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The object that makes a client in a bucket is missing or damaged. */
 import fs from 'node:fs';
 import path from 'node:path';

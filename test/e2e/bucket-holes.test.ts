@@ -1,3 +1,4 @@
+// Pace: slow
 /** Commits of a bucket are deleted that are not the newest: each machine reports them before it writes anything. */
 import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Parity in a bucket: what a service damages is healed without the source. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Quotas of accounts in a bucket: the clients of an account count together, wherever they back up. */
 import fs from 'node:fs';
 import path from 'node:path';

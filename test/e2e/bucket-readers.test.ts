@@ -1,3 +1,4 @@
+// Pace: slow
 /** Programs that run for long and read a bucket: mounts, the page, and the store over HTTP. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,7 +8,7 @@ import { KEY_VARIABLES } from '../helpers/buckets.js';
 import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, poolsStayAway, run, Running } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { differences, file, look, makeTree, noise, text } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 import type { S3Fault } from '../support/s3-faults.js';
@@ -41,9 +42,8 @@ function argumentsOf(pid: number): string {
   return fs.readFileSync(`/proc/${pid}/cmdline`, 'latin1');
 }
 
-test('a mount of a bucket shows what another machine stores, after Refresh', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('a mount of a bucket shows what another machine stores, after Refresh', (t) =>
+  Mounts.during(t, async (mounts) => {
     let fault: S3Fault | undefined;
     const lab = await ServedLab.start(t, { faultAt: () => fault }, mounts.home);
     const point = mounts.directory('mount');
@@ -76,15 +76,12 @@ test('a mount of a bucket shows what another machine stores, after Refresh', asy
     lab.change(3);
     await lab.backUp('one');
     await until(() => isShown(mounts, path.join(shown, 'new-3')));
-    mount.signal('SIGTERM');
-    const { stderr } = exited(t, 0, await mount.ended);
+    const { stderr } = exited(t, 0, await mount.endedBy('SIGTERM'));
     requireNoSecret(t, stderr + (fs.existsSync(log) ? fs.readFileSync(log, 'utf8') : ''));
-  });
-});
+  }));
 
-test('a mount of an encrypted client in a bucket goes to the background with its password', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('a mount of an encrypted client in a bucket goes to the background with its password', (t) =>
+  Mounts.during(t, async (mounts) => {
     const lab = await ServedLab.start(t, {}, mounts.home);
     const point = mounts.directory('mount');
     lab.grow();
@@ -100,8 +97,7 @@ test('a mount of an encrypted client in a bucket goes to the background with its
     await lab.backUp('one', given);
     await until(() => isShown(mounts, path.join(shown, 'new-1')));
     t.is(await changesIn(mounts, lab, shown), '');
-  });
-});
+  }));
 
 test('a client that a bucket lacks is not mounted', async (t) => {
   const lab = await ServedLab.backedUp(t);
@@ -203,8 +199,7 @@ test('tardisremote serves a bucket to the tools, with what other machines store 
   fault = undefined;
   await until(async () => (await read('lstardis')).status === 0);
   t.is(await sets(), 2);
-  server.signal('SIGTERM');
-  const { stderr } = exited(t, 0, await server.ended);
+  const { stderr } = exited(t, 0, await server.endedBy('SIGTERM'));
   const log = fs.readFileSync(lab.at('remote.log'), 'utf8');
   requireNoSecret(t, stderr + log + argumentsOf(process.pid));
 });

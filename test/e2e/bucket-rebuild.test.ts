@@ -1,3 +1,4 @@
+// Pace: slow
 /** Caches, packs and commits of a bucket are damaged or lost, and `sonic rebuild` and `sonic check --repair` mend it. */
 import fs from 'node:fs';
 import path from 'node:path';

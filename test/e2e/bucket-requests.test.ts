@@ -1,3 +1,4 @@
+// Pace: slow
 /** How many requests backups to a bucket and restores from it take. */
 import fs from 'node:fs';
 import path from 'node:path';

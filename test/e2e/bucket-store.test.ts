@@ -13,6 +13,7 @@ import { differences, look, noise } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 import type { S3Fault } from '../support/s3-faults.js';
 import type { S3Record } from '../support/s3-server.js';
+import { written } from '../helpers/scratch.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -105,8 +106,7 @@ test('an encrypted client in a bucket needs its password on every machine', asyn
 
 test('a machine whose cache is gone, damaged or of another client goes on', async (t) => {
   const lab = await ServedLab.backedUp(t);
-  const catalog = path.join(lab.cacheOf('one'), 'tardis.db');
-  fs.writeFileSync(catalog, noise(9, 100_000));
+  written(lab.cacheOf('one'), 'tardis.db', noise(9, 100_000));
   lab.change(1);
   await lab.backUp('one');
   t.deepEqual(await lab.restored('one'), []);

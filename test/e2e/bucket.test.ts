@@ -1,8 +1,8 @@
+// Pace: slow
 /** `sonic bucket`: examines a bucket. */
 import dns from 'node:dns';
 import fs from 'node:fs';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { KEY_VARIABLES } from '../helpers/buckets.js';
@@ -11,6 +11,7 @@ import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, run } from '../helpers/commands.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { BUCKET, type S3Options, S3Server } from '../support/s3-server.js';
+import { listening } from '../helpers/listener.js';
 
 backupsRunHere();
 
@@ -102,9 +103,8 @@ test('sonic bucket trusts the given authority, and no other', async (t) => {
     const error = '<Error><Code>AccessDenied</Code></Error>';
     request.resume().on('end', () => response.writeHead(403).end(error));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => void server.close());
-  const at = ['--endpoint', `https://localhost:${(server.address() as AddressInfo).port}`];
+  const port = await listening(t, server);
+  const at = ['--endpoint', `https://localhost:${port}`];
   t.is(codeIn(await examineText(at)), 'BUCKET_CERTIFICATE_REFUSED');
   t.is(codeIn(await examineText([...at, '--bucket-ca', certFile])), 'BUCKET_DENIED');
   t.is(

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Keys and passwords are not changed under a session, and an account gets no keys that were replaced meanwhile. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

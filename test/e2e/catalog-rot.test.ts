@@ -1,3 +1,4 @@
+// Pace: slow
 /** Bits that the disk changes in a catalog: no backup builds on them, and undamaged rows are still read. */
 import fs from 'node:fs';
 import path from 'node:path';

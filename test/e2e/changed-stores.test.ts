@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Changes that a hostile server, or a thief who returns, may make to the store of an encrypting client: none
  * may be accepted as the client's own. Each test makes one change, with all the means that a server has.

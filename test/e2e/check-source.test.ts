@@ -1,3 +1,4 @@
+// Pace: slow
 /** `sonic check --against-source`: reads the source again, and compares it with the newest set. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `sonic check` and `sonic rebuild` as commands: their output and exit status. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A directory that a store shows inside itself: no command loops forever, each names the directory, and everything
  * else is restored.

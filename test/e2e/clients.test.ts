@@ -1,3 +1,4 @@
+// Pace: slow
 /** `sonic clients`: the clients of a store and their state. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardis COMMAND`: the programs by the names that a newcomer looks for. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Commands keep Node's compiled code where only their user can write. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -5,7 +6,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BIN, cleanEnvironment } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
-import { scratch } from '../helpers/scratch.js';
+import { folderIn, scratch } from '../helpers/scratch.js';
 import { isRoot } from '../helpers/tree.js';
 
 const NOBODY = 65_534;
@@ -74,8 +75,7 @@ test('nothing is taken from the cache of another user', (t) => {
   if (!isRoot) return leaveOut(t, 'left out: only root can give a directory away');
   for (const owned of ['.', '.cache', '.cache/tardis', '.cache/tardis/compiled']) {
     const home = scratch(t);
-    const compiled = path.join(home, '.cache/tardis/compiled');
-    fs.mkdirSync(compiled, { recursive: true });
+    const compiled = folderIn(home, '.cache/tardis/compiled');
     fs.chownSync(path.join(home, owned), NOBODY, NOBODY);
     start(t, home);
     t.true(isEmpty(compiled), owned);

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `sonic copy` from a server and to one: logins, options, and processes that are killed. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,7 +8,7 @@ import { commandsRunHere, jsonLines, run, Running, Server, succeed } from '../he
 import { type HistoryLab, historyLabFor } from '../helpers/history-lab.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
 import { lab } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory, written } from '../helpers/scratch.js';
 import { file, noise } from '../helpers/tree.js';
 
 commandsRunHere();
@@ -28,8 +29,7 @@ interface Copied {
 test('a client is copied from a server by each kind of login, and later runs copy what is new', async (t) => {
   for (const lab of labs) {
     const home = scratchInMemory(t);
-    const file = path.join(home, 'password');
-    fs.writeFileSync(file, `${PASSWORD}\n`);
+    const file = written(home, 'password', `${PASSWORD}\n`);
     const to = path.join(home, 'copy');
     const words = ['copy', ...at(lab), '--to', to];
     const lines = await succeed('sonic', [...words, '--create', '-F', file]);
@@ -69,8 +69,7 @@ const SECRET = [`--password=${PASSWORD}`];
 test('a client is copied to a server that accepts copies, from a store and from another server', async (t) => {
   for (const lab of labs) {
     const home = scratchInMemory(t);
-    const store = path.join(home, 'target');
-    fs.mkdirSync(store);
+    const store = folderIn(home, 'target');
     const server = await Server.during(t, store, ['--accept-copies']);
     const to = ['--to-server', `127.0.0.1:${server.port}`, '--insecure-tcp', ...SECRET];
     const copy = async (...words: string[]) =>
@@ -120,8 +119,7 @@ test('copies go on when the command or the server is killed', async (t) => {
     const all = ['copy', ...words, '--progress'];
     const first = new Running('sonic', all);
     await first.until('progress', () => first.stderr.includes('copying'));
-    first.signal('SIGKILL');
-    await first.ended;
+    await first.endedBy('SIGKILL');
     // The first one has created the client, and may have been done.
     const second = new Running(
       'sonic',

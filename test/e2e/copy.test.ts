@@ -17,7 +17,7 @@ import {
   type Tool,
 } from '../helpers/commands.js';
 import { everyKind } from '../helpers/kinds.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { readersAgree } from '../helpers/second-reader.js';
 import { seed } from '../helpers/seed.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -340,9 +340,8 @@ test('parity that a copy was cut off before is made by the next one, with or wit
   t.notRegex(await succeed('sonic', ['check', ...to]), /Parity protects|No file has parity/);
 });
 
-test('a copy on a full disk keeps what fits, and goes on when there is room', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('a copy on a full disk keeps what fits, and goes on when there is room', (t) =>
+  Mounts.during(t, async (mounts) => {
     const disk = mounts.mount('disk', 'tmpfs', 'tmpfs', 'size=24m');
     const home = lab(t);
     await lived(home, [], 30 * MIB);
@@ -359,8 +358,7 @@ test('a copy on a full disk keeps what fits, and goes on when there is room', as
     const grown = { ...home, to: ['-D', seen, '-C', 'me'] };
     await requireAlike(t, grown, [1, 2, 3]);
     await readAlike(t, grown);
-  });
-});
+  }));
 
 test('a copy of a copy is continued by the copy that it was made from, and by no other store', async (t) => {
   const home = lab(t);

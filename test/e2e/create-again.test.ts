@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardis --create` continues an interrupted creation when it is run again. A client in use stays unchanged. */
 import fs from 'node:fs';
 import path from 'node:path';

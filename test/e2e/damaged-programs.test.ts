@@ -1,17 +1,18 @@
+// Pace: slow
 /** A program reports what happened if its native code is damaged, or if its server process dies. */
 import { spawnSync, type SpawnSyncReturns } from 'node:child_process';
-import { once } from 'node:events';
 import fs from 'node:fs';
-import net, { type AddressInfo } from 'node:net';
+import net from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { run, Running } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { folderIn, scratch } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { ofThisRun, partOf, share } from '../helpers/share.js';
 import { seededRandom } from '../support/seeded-random.js';
+import { listening } from '../helpers/listener.js';
 
 /** Nothing listens there: the address is of no machine (RFC 5737). */
 const NO_ADDRESS = '192.0.2.1';
@@ -33,8 +34,7 @@ function install(t: ExecutionContext): Installed {
   const env = { ...process.env, DESTDIR: path.join(top, 'root'), PREFIX: '/usr', SYSCONFDIR: '' };
   const installed = spawnSync(process.execPath, ['scripts/install-system.mjs'], { env });
   t.is(installed.status, 0, installed.stderr.toString());
-  const source = path.join(top, 'source');
-  fs.mkdirSync(source);
+  const source = folderIn(top, 'source');
   fs.writeFileSync(path.join(source, 'file'), 'content '.repeat(1000));
   const place = ['-D', path.join(top, 'store'), '-C', 'me'];
   const tool = (name: string, args: readonly string[]) =>
@@ -80,10 +80,7 @@ test('native code that is cut short is reported by each command, and never ends 
   t.is(tool('tardis', [...backUp, '--create', source]).status, 0);
 
   const remote = ['-D', path.join(top, 'store'), '--address', NO_ADDRESS, '--insecure-network'];
-  const listener = net.createServer().listen(0, '127.0.0.1');
-  t.teardown(() => listener.close());
-  await once(listener, 'listening');
-  const { port: taken } = listener.address() as AddressInfo;
+  const taken = await listening(t, net.createServer());
   t.regex(tool('tardis-web', ['--web-port', String(taken)]).stderr, /is in use/);
   const files = fs
     .readdirSync(program, { recursive: true, encoding: 'utf8' })
@@ -125,8 +122,7 @@ const SIGNALS = ['SIGSEGV', 'SIGBUS', 'SIGKILL'] as const;
 for (const signal of ofThisRun(SIGNALS)) {
   test(`a local server that is ended by ${signal} is reported with the signal's name`, async (t) => {
     const top = scratch(t);
-    const source = path.join(top, 'source');
-    fs.mkdirSync(source);
+    const source = folderIn(top, 'source');
     fs.writeFileSync(path.join(source, 'file'), Buffer.alloc(4 << 20, 'abcdefgh'));
     const place = ['-D', path.join(top, 'store'), '-C', 'me', '--create', '--local'];
     const requireMessage = (stderr: string, when: string): void => {

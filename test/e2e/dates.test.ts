@@ -1,3 +1,4 @@
+// Pace: slow
 /** Dates that select sets: the time that a listing prints is that of the set for which it is printed. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -5,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, succeed } from '../helpers/commands.js';
 import { changeCatalog } from '../helpers/changed-catalog.js';
 import { lab } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { ofThisRun } from '../helpers/share.js';
 
 backupsRunHere();
@@ -88,8 +89,7 @@ test('the time that a listing prints selects its set in every option that takes 
 });
 
 test('the printed time of a set of a client that encrypts selects it, whatever the clock of the server', async (t) => {
-  const password = path.join(scratchInMemory(t), 'password');
-  fs.writeFileSync(password, 'a secret that is long enough');
+  const password = written(scratchInMemory(t), 'password', 'a secret that is long enough');
   const there = await prepared(t, ['2020-01-01T00:00:00Z'], '--password-file', password);
   const [time] = await printedTimes(there);
   const restored = ['-d', time!, '--stdout', there.file];

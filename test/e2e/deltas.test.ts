@@ -1,3 +1,4 @@
+// Pace: slow
 /** Deltas: only the new data of large files is sent and stored, and any version restores exactly. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

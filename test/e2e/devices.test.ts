@@ -1,3 +1,4 @@
+// Pace: slow
 /** Block devices whose contents are saved (`--read-devices`), and devices that contents are written to (`--to-device`). */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -181,7 +182,6 @@ test('a backup that looks for the zeros of a very large device ends when it is i
     const running = new Running('tardis', args);
     await running.until('client', () => running.stderr.includes('is new'));
     await running.until('zeros', () => readBytes(running.pid) > 256 * MIB);
-    running.signal('SIGINT');
-    const { status, stderr } = await running.ended;
+    const { status, stderr } = await running.endedBy('SIGINT');
     t.is(status, 130, stderr);
   }));

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A client relies on no data of its accounts. An account with the right `add` alone and a malicious program spoils no
  * backup of the client, whatever it stores as files, contents and directories.

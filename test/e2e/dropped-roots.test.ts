@@ -1,3 +1,4 @@
+// Pace: slow
 /** Roots that are no longer backed up: data of theirs that only deleted sets had is removed, and they may return. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A loss that a rebuild has found is reported by each later rebuild, until the affected sets are deleted. */
 import fs from 'node:fs';
 import path from 'node:path';

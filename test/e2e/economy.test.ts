@@ -21,7 +21,6 @@ import {
   text,
   type TreeNode,
 } from '../helpers/tree.js';
-import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 
@@ -47,7 +46,7 @@ test('an unchanged tree at rest sends no listing and no content', async (t) => {
     hardlink('b', 'odd', 'a'),
   ]);
   const place = [...own, '--local'];
-  await pause(3000);
+  await rest();
   const first = await backup([...place, '--create', source]);
   const { progress, storedBytes } = await backup([...place, source]);
   t.is(progress.entries, first.progress.entries);

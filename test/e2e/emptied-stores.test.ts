@@ -1,3 +1,4 @@
+// Pace: slow
 /** Client directories with missing or replaced parts: each error names the part and the remedy. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -29,6 +29,7 @@ import {
   symlink,
   text,
 } from '../helpers/tree.js';
+import { folderIn } from '../helpers/scratch.js';
 
 backupsRunHere();
 
@@ -114,8 +115,7 @@ test('what was encrypted comes back, as of any set, and after a rebuild', async 
 
 test('listings of encrypted names are in order, in large directories too', async (t) => {
   const { place, source, at } = made(t, 'a password of the tests');
-  const many = path.join(source, 'many');
-  fs.mkdirSync(many);
+  const many = folderIn(source, 'many');
   const names = Array.from({ length: 5000 }, (_, index) => `f ${String(index).padStart(5, '0')}`);
   for (const name of names) fs.writeFileSync(path.join(many, name), name);
   await backup([...place, '--local', '--create', source]);

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * The key record of another client in the place of one's own. The record is intact, so that alone may not make any
  * command accept it.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Exclusion of files, by every option, key and variable for it. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -14,7 +15,7 @@ import {
 } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { savedPaths } from '../helpers/saved.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory, written } from '../helpers/scratch.js';
 import { isRoot } from '../helpers/tree.js';
 import { fill } from '../helpers/jobs.js';
 
@@ -35,8 +36,7 @@ interface Bench {
 
 function bench(t: ExecutionContext, files: Readonly<Record<string, string>>): Bench {
   const home = fs.realpathSync(scratchInMemory(t));
-  const tree = path.join(home, 'tree');
-  fs.mkdirSync(tree);
+  const tree = folderIn(home, 'tree');
   fs.chmodSync(home, 0o777);
   fill(tree, files);
   let count = 0;
@@ -59,8 +59,7 @@ function bench(t: ExecutionContext, files: Readonly<Record<string, string>>): Be
     },
     config(...lines) {
       count += 1;
-      const file = path.join(home, `config${count}`);
-      fs.writeFileSync(file, ['[Tardis]', ...lines, ''].join('\n'));
+      const file = written(home, `config${count}`, ['[Tardis]', ...lines, ''].join('\n'));
       return ['--config', file];
     },
   };
@@ -153,8 +152,7 @@ test('the global file comes from option, key and variable, and can be ignored', 
     '.tardis-excludes': 'b\n!c.o\n',
     'c.o': '',
   });
-  const file = path.join(home, 'everywhere');
-  fs.writeFileSync(file, '*.o\n!b\n');
+  const file = written(home, 'everywhere', '*.o\n!b\n');
   const [left, all] = [
     ['.tardis-excludes', 'c.o'],
     ['.tardis-excludes', 'a.o', 'c.o'],
@@ -230,8 +228,7 @@ test('the name of skip files comes from option, key and both variables', async (
   t.deepEqual(await kept(config('SkipFileName = mine')), b);
   t.deepEqual(await kept([], { env: { TARDIS_SKIP: 'mine' } }), b);
   t.deepEqual(await kept([], { env: { TARDIS_SKIPFILE: 'mine' } }), b);
-  const defaults = path.join(home, 'defaults');
-  fs.writeFileSync(defaults, '[Tardis]\nTARDIS_SKIP = mine\n');
+  const defaults = written(home, 'defaults', '[Tardis]\nTARDIS_SKIP = mine\n');
   t.deepEqual(await save([], { env: { TARDIS_DEFAULTS: defaults } }), b, 'the server has it too');
   const store = path.join(home, 'store');
   t.true(fs.readdirSync(store).some((client) => fs.existsSync(path.join(store, client, 'mine'))));

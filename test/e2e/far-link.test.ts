@@ -1,3 +1,4 @@
+// Pace: slow
 /** A distant server: messages that a client sends before the first reply, and links that are cut. */
 import type net from 'node:net';
 import test from 'ava';

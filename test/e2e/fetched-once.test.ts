@@ -11,7 +11,7 @@ import { ServedLab } from '../helpers/bucket-lab.js';
 import { backup, backupsRunHere, Server, succeed } from '../helpers/commands.js';
 import { outputOf } from '../helpers/mounted-sets.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { share } from '../helpers/share.js';
 import { differences, look, noise, text } from '../helpers/tree.js';
@@ -42,8 +42,7 @@ const SHAPES: Readonly<Record<string, Shape>> = {
     // More bytes than are held in memory, and more files than are located at once.
     const contents = Array.from({ length: 220 }, (_, index) => noise(index, 80_000));
     for (let copy = 0; copy < 6; copy += 1) {
-      const folder = path.join(source, `copy-${copy}`);
-      fs.mkdirSync(folder, { recursive: true });
+      const folder = folderIn(source, `copy-${copy}`);
       for (const [index, bytes] of contents.entries()) {
         fs.writeFileSync(path.join(folder, `f${(index * (copy + 1)) % 227}`), bytes);
       }

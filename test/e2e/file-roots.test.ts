@@ -1,3 +1,4 @@
+// Pace: slow
 /** Single files as roots of a backup: `tardis … notes.txt`. */
 import fs from 'node:fs';
 import path from 'node:path';

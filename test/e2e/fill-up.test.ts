@@ -11,7 +11,7 @@ import test from 'ava';
 import { exited } from '../helpers/codes.js';
 import { inNamespace } from '../helpers/disk-images.js';
 import { BIN } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory, written } from '../helpers/scratch.js';
 import { isRoot, noise } from '../helpers/tree.js';
 import { seed } from '../helpers/seed.js';
 import { smallShare } from '../helpers/share.js';
@@ -54,13 +54,11 @@ testMounted?.(
   'many large streams into a full disk: the client hears of it within 5 s',
   async (t) => {
     const home = scratchInMemory(t);
-    const tree = path.join(home, 'tree');
-    fs.mkdirSync(tree);
+    const tree = folderIn(home, 'tree');
     for (let index = 0; index < 24; index += 1) {
       fs.writeFileSync(path.join(tree, `${index}`), noise(index, 6 * MIB));
     }
-    const config = path.join(home, 'config');
-    fs.writeFileSync(config, '[Pipeline]\nLeastFree = 0\nReserve = 4M\n');
+    written(home, 'config', '[Pipeline]\nLeastFree = 0\nReserve = 4M\n');
     const script = `set -u
     mkdir disk && mount -t tmpfs -o size=64m tmpfs disk || exit 77
     export XDG_STATE_HOME=$PWD/state
@@ -104,8 +102,7 @@ testMounted?.(
   'a small client on a full disk: its small reserve keeps what fits, and room to delete sets',
   async (t) => {
     const home = scratchInMemory(t);
-    const tree = path.join(home, 'tree');
-    fs.mkdirSync(tree);
+    const tree = folderIn(home, 'tree');
     const write = (name: string, bytes: number): void =>
       fs.writeFileSync(path.join(tree, name), noise(name, bytes));
     for (let index = 0; index < 300; index += 1) write(`small ${index}`, 2000);

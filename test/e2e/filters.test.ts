@@ -1,3 +1,4 @@
+// Pace: slow
 /** Filters for names and for encryption, by command. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -6,7 +7,7 @@ import { backup, backupsRunHere, run, Server, succeed } from '../helpers/command
 import { fill } from '../helpers/jobs.js';
 import { restoredBy } from '../helpers/lab.js';
 import { savedPaths } from '../helpers/saved.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { differences, look, noise, text } from '../helpers/tree.js';
 import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
 
@@ -55,8 +56,7 @@ test('a filter file comes from option and key, and excludes what it does not acc
     'dir accept none of these',
   ];
   const file = path.join(home, 'filter');
-  const config = path.join(home, 'config');
-  fs.writeFileSync(config, `[Tardis]\nFilterFile = ${file}\n`);
+  const config = written(home, 'config', `[Tardis]\nFilterFile = ${file}\n`);
   for (const [index, filter] of filters.entries()) {
     fs.writeFileSync(file, filter);
     const place = { store: path.join(home, 'store'), client: `c${index}` };
@@ -88,8 +88,7 @@ test('excludes and a filter must both let a path in, and --explain names the lin
   const home = fs.realpathSync(scratchInMemory(t));
   const tree = path.join(home, 'tree');
   fill(tree, { 'a.c': '', 'b.c': '', 'c.h': '', 'd.x': '', '.tardis-excludes': 'b.c\n!c.h\n' });
-  const file = path.join(home, 'filter');
-  fs.writeFileSync(file, 'file reject .*\\.h$\nfile accept .*\\.[ch]$\n');
+  const file = written(home, 'filter', 'file reject .*\\.h$\nfile accept .*\\.[ch]$\n');
   const ask = async (name: string): Promise<string> =>
     (await succeed('tardis', ['--filter-file', file, '--explain', path.join(tree, name), tree]))
       .trim()
@@ -98,8 +97,7 @@ test('excludes and a filter must both let a path in, and --explain names the lin
   t.is(await ask('b.c'), 'tree/b.c: left out: tree/.tardis-excludes:1: b.c');
   t.is(await ask('c.h'), 'tree/c.h: left out: filter:1: file reject .*\\.h$');
   t.is(await ask('d.x'), 'tree/d.x: left out: no line of the filter file accepts it');
-  const crypt = path.join(home, 'efilter');
-  fs.writeFileSync(crypt, '#o,none\nfile accept a\n');
+  const crypt = written(home, 'efilter', '#o,none\nfile accept a\n');
   const reported = async (...args: string[]): Promise<string> =>
     succeed('tardis', ['--efilter-file', crypt, '--def-crypt', 'chacha', ...args, tree]);
   const requested = ['a.c', 'd.x', '.'].flatMap((name) => ['--explain', path.join(tree, name)]);

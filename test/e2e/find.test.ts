@@ -1,3 +1,4 @@
+// Pace: slow
 /** `lstardis --find`: finds files if the user has forgotten their directory or set. */
 import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A first connection that fails is retried like a lost one, if a retry may help. */
 import net from 'node:net';
 import test, { type ExecutionContext } from 'ava';
@@ -13,6 +14,7 @@ import { codeIn, exited } from '../helpers/codes.js';
 import { lab } from '../helpers/lab.js';
 import { look } from '../helpers/tree.js';
 import { freePort } from '../support/free-port.js';
+import { listening } from '../helpers/listener.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -77,9 +79,7 @@ async function proxy(t: ExecutionContext, behind: number, statuses: string[]): P
     far.on('error', () => near.destroy());
     near.pipe(far).pipe(near);
   });
-  await new Promise<void>((resolve) => void front.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => front.close());
-  return (front.address() as net.AddressInfo).port;
+  return listening(t, front);
 }
 
 test('a proxy whose server is away for a moment is tried again', async (t) => {
@@ -113,9 +113,7 @@ test('what waiting cannot mend ends the first connection at once', async (t) => 
   const pair = ['--certfile', at('cert'), '--keyfile', at('key'), '--make-certificate'];
   const server = await Server.during(t, store, ['--config', config, '--ssl', ...pair]);
   const mute = net.createServer((socket) => socket.end('HTTP/1.1 400 Bad Request\r\n\r\n'));
-  await new Promise<void>((resolve) => void mute.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => mute.close());
-  const { port: noServer } = mute.address() as net.AddressInfo;
+  const noServer = await listening(t, mute);
   const nobody = String(await freePort());
   const to = (host: string, port: number | string): string[] => {
     return ['--server', host, '--port', String(port), '-C', 'me'];

@@ -1,3 +1,4 @@
+// Pace: slow
 /** From the first start of a server to the backup of a second machine, by following what the server prints. */
 import fs from 'node:fs';
 import test from 'ava';
@@ -48,15 +49,13 @@ test('a server prints that it is ready and what to type, and that leads to a bac
   const certificate = at('config', 'tardis', 'tardisd-cert.pem');
   const made = fs.readFileSync(certificate);
   t.is(fs.statSync(at('config', 'tardis', 'tardisd-key.pem')).mode & 0o777, 0o600);
-  server.signal('SIGTERM');
-  await server.ended;
+  await server.endedBy('SIGTERM');
   const again = new Running('tardisd', [...args, '--json'], { env });
   t.teardown(() => again.signalGroup('SIGKILL'));
   await again.until('its line', () => again.stdout.includes('\n'));
   t.like(JSON.parse(again.stdout), { version: 1, store, isStoreNew: false });
   t.deepEqual(fs.readFileSync(certificate), made, 'a client that knows the server meets it again');
-  again.signal('SIGTERM');
-  await again.ended;
+  await again.endedBy('SIGTERM');
 });
 
 test('a server makes no store below a directory that is missing too', async (t) => {

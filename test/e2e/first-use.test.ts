@@ -1,11 +1,12 @@
+// Pace: slow
 /** Commands that users of other programs type, dry runs, and passwords from the environment. */
 import fs from 'node:fs';
-import net from 'node:net';
 import test from 'ava';
 import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { isRoot, makeTree, file, dir } from '../helpers/tree.js';
+import { freePort } from '../support/free-port.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -107,12 +108,7 @@ test('commands of other programs get a hint, and nothing is done', async (t) => 
 
 test('where nobody named a server and there is none, the hint names --local', async (t) => {
   const { at, source } = lab(t);
-  const free = await new Promise<number>((resolve) => {
-    const server = net.createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as net.AddressInfo;
-      server.close(() => resolve(port));
-    });
-  });
+  const free = await freePort();
   const args = ['-D', at('store'), '--create', '--port', String(free), '--reconnect', '0'];
   const unnamed = exited(t, 1, await run('tardis', [...args, source]));
   t.regex(

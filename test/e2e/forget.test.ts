@@ -1,12 +1,12 @@
+// Pace: slow
 /** `sonic forget-path`, on the store's machine and through a server. */
 import fs from 'node:fs';
-import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { decodedBytes } from '../helpers/forgets.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { lab } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { dir, file, noise } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
@@ -137,8 +137,7 @@ test('a client that encrypts forgets with its keys, and gets new ones', async (t
 });
 
 test('no path is forgotten over the network before ForgetAfter', async (t) => {
-  const secret = path.join(scratchInMemory(t), 'password');
-  fs.writeFileSync(secret, 'of a test 4711\n');
+  const secret = written(scratchInMemory(t), 'password', 'of a test 4711\n');
   const own = ['-F', secret, '--no-crypt'];
   const { at, store, place: made, hidden } = await withSecret(t, own);
   const place = made.filter((word) => word !== '--no-crypt');

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * "Unchanged" never hides a loss: if an entry or its content was not saved, for whatever reason, the next run
  * sends it. Until then the older version stays.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Runs our commands of each guide in docs/coming-from/, in the order of its table. */
 import fs from 'node:fs';
 import path from 'node:path';

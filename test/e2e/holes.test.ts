@@ -1,3 +1,4 @@
+// Pace: slow
 /** Files with more extents than their sparse form can record, on a file system with small blocks. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Hooks and notifications around a backup, by option and key. */
 import fs from 'node:fs';
 import test from 'ava';
@@ -141,8 +142,7 @@ test('an interruption ends the hook before the backup, and the hooks at the end 
   ].flat();
   const running = new Running('tardis', [...place, '--local', '--create', ...hooks, source]);
   await running.until('hook', () => fs.existsSync(at('began')));
-  running.signal('SIGINT');
-  t.is((await running.ended).status, 130);
+  t.is((await running.endedBy('SIGINT')).status, 130);
   t.deepEqual(notes(reported), ['failure me 130', 'after me INTERRUPTED']);
 });
 

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Control characters in a store's data about its sets never reach a terminal, as text or as JSON. */
 import test from 'ava';
 import { plainPackr } from '../../src/system/msgpack/index.js';

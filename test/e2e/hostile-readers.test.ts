@@ -9,6 +9,7 @@ import { Peer } from '../helpers/hand-made-peer.js';
 import { backup, backupsRunHere, Running } from '../helpers/commands.js';
 import { makeScratch, removeScratch } from '../helpers/scratch.js';
 import { file, makeTree, noise, text } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 
@@ -206,7 +207,7 @@ test('a reader that does not acknowledge answers gets no more than the credit', 
   const reader = await openReader();
   askForMore(reader, 40);
   await reader.until('16 MiB', () => bytesOf(reader) > 16 << 20);
-  await new Promise((resolve) => setTimeout(resolve, 500));
+  await pause(500); // time for what exceeds the credit: no event marks that nothing more comes
   const before = bytesOf(reader);
   t.true(before < 20 << 20, `${before} bytes came`);
   reader.send('taken', { bytes: 4 << 20 });

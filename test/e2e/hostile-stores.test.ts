@@ -23,7 +23,7 @@ import {
 } from '../helpers/hostile-strings.js';
 import { backupInline, inlineSystem, restoreInline, withHistory } from '../helpers/inline.js';
 import { share } from '../helpers/share.js';
-import { ownState } from '../helpers/scratch.js';
+import { folderIn, ownState } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, symlink } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -150,8 +150,7 @@ for (const [what, sql] of [
     const args = ['-D', guard.store, '-C', 'me', '--tar', archive, guard.source];
     const { status, stderr } = await run('regenerate', args);
     t.is(status, what === 'owners' ? 0 : 3, stderr.slice(0, 500));
-    const unpacked = path.join(guard.target, 'unpacked');
-    fs.mkdirSync(unpacked);
+    const unpacked = folderIn(guard.target, 'unpacked');
     spawnSync('tar', ['-x', '-P', '-f', archive, '-C', unpacked, '--no-same-owner']);
     t.true(fs.existsSync(path.join(unpacked, 'source', 'one')));
     t.deepEqual(guard.touched(), []);

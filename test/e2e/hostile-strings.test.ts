@@ -44,7 +44,7 @@ import {
 } from '../helpers/hostile-strings.js';
 import { backupInline, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
 import { rowOf } from '../helpers/rows.js';
-import { ownState } from '../helpers/scratch.js';
+import { ownState, written } from '../helpers/scratch.js';
 import { differences, file, look, makeTree } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -500,8 +500,7 @@ test('sections of a key file, and their descriptions', async (t) => {
 
 test('names of jobs', async (t) => {
   const guard = sandbox(t, ['target']);
-  const config = path.join(guard.target, 'config');
-  fs.writeFileSync(config, '[Tardis]\nClient = me\n[job]\nClient = other\n');
+  const config = written(guard.target, 'config', '[Tardis]\nClient = me\n[job]\nClient = other\n');
   const tally = new Tally();
   for (const bytes of strings(t, guard)) {
     const job = byteText(bytes);

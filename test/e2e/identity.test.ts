@@ -1,3 +1,4 @@
+// Pace: slow
 /** The identity of a client: its encryption and its keys, as this machine remembers them for each place. */
 import fs from 'node:fs';
 import path from 'node:path';

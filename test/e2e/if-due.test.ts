@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardis backup --if-due`: backups that wait for their time, their disk and their turn; a disk by its id. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -115,8 +116,7 @@ test('a backup that an administrator requests begins at the next look, once an h
   remember('requestedMs', 3_600_001);
   await due('--on-request');
   t.is(await sets(), 3);
-  server.signal('SIGTERM');
-  await server.ended;
+  await server.endedBy('SIGTERM');
   remember('requestedMs', 3_600_001);
   const away = await due('--on-request');
   t.deepEqual([away.status, away.stdout], [0, ''], away.stderr);
@@ -139,9 +139,8 @@ function disk(t: ExecutionContext, mounts: Mounts, id: string): string {
   return device;
 }
 
-test('a store on a disk by its id is found wherever the disk is mounted, and missed by name', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('a store on a disk by its id is found wherever the disk is mounted, and missed by name', (t) =>
+  Mounts.during(t, async (mounts) => {
     const id = '5e0c1d7a-1111-4222-8333-94f0aa00bb01';
     const device = disk(t, mounts, id);
     const place = `${BY_ID}/${id}/backups/store`;
@@ -187,11 +186,10 @@ test('a store on a disk by its id is found wherever the disk is mounted, and mis
     const state = await begin('status', '--json');
     t.like(JSON.parse(state.stdout), { state: 'good', sets: 2 });
     t.true(fs.readFileSync(at('notices'), 'utf8').includes(`Set 2 is on ${two}/backups/store`));
-  });
-});
+  }));
 
-test('setup writes the store by the id of its disk, and a unit that starts when the disk appears', async (t) => {
-  await unlessLeftOut(t, async () => {
+test('setup writes the store by the id of its disk, and a unit that starts when the disk appears', (t) =>
+  unlessLeftOut(t, async () => {
     if (fs.existsSync('/etc/systemd/system/tardis-backup.timer')) {
       throw new LeftOut('this machine is backed up by a timer of setup');
     }
@@ -237,5 +235,4 @@ test('setup writes the store by the id of its disk, and a unit that starts when 
     t.true(fs.readFileSync(config, 'utf8').includes(database));
     t.true(fs.readFileSync(config, 'utf8').includes('Schedule = weekly\n'));
     t.true(fs.readFileSync(unit, 'utf8').includes(`${wanted}\n`));
-  });
-});
+  }));

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Sets of Tardis (Python), and archives of restic and borg, come over, each with its name, date and files. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardis-import --sets`: the states of a directory that another tool has kept become sets of their dates. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardis-import --sets` of tar files: each becomes a set, and none writes outside of the directory in which it is unpacked. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Files whose data does not match their size although they do not change, as in /proc and /sys. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `--local` runs its server in the client's process, with the promises of a process of its own. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -14,6 +15,7 @@ import {
 import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { lab } from '../helpers/lab.js';
 import { differences, look, noise } from '../helpers/tree.js';
+import { written } from '../helpers/scratch.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -48,8 +50,7 @@ async function begun({ home, source, place }: Lab, more: readonly string[] = [])
 
 /** Returns the options for a server that stores in so many threads. */
 function storageIn({ home }: Lab, threads: number): readonly string[] {
-  const config = path.join(home, 'threads.cfg');
-  fs.writeFileSync(config, `[Pipeline]\nStorageThreads = ${threads}\n`);
+  const config = written(home, 'threads.cfg', `[Pipeline]\nStorageThreads = ${threads}\n`);
   return ['--local-config', config];
 }
 
@@ -68,8 +69,7 @@ for (const threads of [0, 1]) {
     const its = await prepared(t);
     const running = await begun(its, storageIn(its, threads));
     t.deepEqual(running.childPids(), []);
-    running.signal('SIGINT');
-    const { status, stderr } = await running.ended;
+    const { status, stderr } = await running.endedBy('SIGINT');
     t.is(status, 130, stderr);
     t.regex(stderr, /\[INTERRUPTED\]/);
     const sets = await listedSets(path.join(its.home, 'store'), 'me');
@@ -80,8 +80,7 @@ for (const threads of [0, 1]) {
   test(`a killed run leaves a whole store, and no directory of a socket: ${kind}`, async (t) => {
     const its = await prepared(t);
     const running = await begun(its, storageIn(its, threads));
-    running.signal('SIGKILL');
-    t.is((await running.ended).signal, 'SIGKILL');
+    t.is((await running.endedBy('SIGKILL')).signal, 'SIGKILL');
     t.deepEqual(fs.readdirSync(path.join(its.home, 'temporary')), []);
     const sets = await listedSets(path.join(its.home, 'store'), 'me');
     t.is(sets.filter(({ state }) => state === 'complete').length, 1);
@@ -96,8 +95,7 @@ test('settings of the server that need a process, and a command for it, give it 
   for (const [before, more] of [['--local-config', config], SEPARATE_SERVER].entries()) {
     const running = await begun(its, more);
     t.is(running.childPids().length, 1, more.join(' '));
-    running.signal('SIGINT');
-    t.is((await running.ended).status, 130);
+    t.is((await running.endedBy('SIGINT')).status, 130);
     const sets = await listedSets(path.join(its.home, 'store'), 'me');
     t.is(sets.length, before + 2, 'what was received is kept in an unfinished set');
   }

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Installation into a system and its removal; systemd units, scripts and sample files. */
 import { spawn, spawnSync, type SpawnSyncReturns } from 'node:child_process';
 import { once } from 'node:events';
@@ -5,7 +6,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { succeed } from '../helpers/commands.js';
-import { scratch } from '../helpers/scratch.js';
+import { folderIn, scratch } from '../helpers/scratch.js';
 
 type Result = SpawnSyncReturns<string>;
 
@@ -44,8 +45,7 @@ test.serial('what is installed works by itself, and all of it goes again', (t) =
   const { at, run, top } = installer(t);
   const installed = run('install');
   t.is(installed.status, 0, installed.stderr);
-  const source = path.join(top, 'source');
-  fs.mkdirSync(source);
+  const source = folderIn(top, 'source');
   fs.writeFileSync(path.join(source, 'file'), 'content');
   // The installed commands are far from any checkout, so they cannot use its files.
   const place = ['-D', path.join(top, 'store'), '-C', 'me'];
@@ -92,8 +92,7 @@ test.serial('an installed tardis-web sends its page', async (t) => {
   const { at, run, top } = installer(t);
   t.is(run('install').status, 0);
   const store = path.join(top, 'store');
-  const source = path.join(top, 'source');
-  fs.mkdirSync(source);
+  const source = folderIn(top, 'source');
   const place = ['-D', store, '-C', 'me'];
   t.is(runHere(at('usr/bin/tardis'), [...place, '--local', '--create', source]).status, 0);
   const words = [...place, '--json', '--no-browser', '--idle-end', '60'];

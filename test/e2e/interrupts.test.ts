@@ -1,3 +1,4 @@
+// Pace: slow
 /** Ctrl-C: the first ends long work in order, with a message; the second ends it at once. Neither does any harm. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
@@ -12,7 +13,7 @@ import {
   type Tool,
 } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { differences, look } from '../helpers/tree.js';
 
 // Those that are interrupted are processes.
@@ -72,8 +73,7 @@ async function storeOf(t: ExecutionContext, more: readonly string[]) {
   const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
   const place = ['-D', store, '-C', 'me', ...more];
   for (let n = 0; n < FILES; n += 1) {
-    const directory = path.join(source, `d${n % 30}`);
-    fs.mkdirSync(directory, { recursive: true });
+    const directory = folderIn(source, `d${n % 30}`);
     fs.writeFileSync(path.join(directory, `f${n}`), `${n} `.repeat(200 + (n % 1700)));
   }
   await succeed('tardis', [...place, '--local', '--create', source]);

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A machine joins a server by a code: from the code to its first set, and against servers and users that lie. */
 import fs from 'node:fs';
 import test, { type ExecutionContext } from 'ava';

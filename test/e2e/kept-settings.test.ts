@@ -1,3 +1,4 @@
+// Pace: slow
 /** Settings stored with a client, the configuration that a client sends, and `sonic upgrade`. */
 import fs from 'node:fs';
 import path from 'node:path';

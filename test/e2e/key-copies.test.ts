@@ -1,3 +1,4 @@
+// Pace: slow
 /** Key records and their copies: one repairs damage in the other, and no old password becomes valid again. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Clients whose keys are not in the store, but in a file of their owner. */
 import fs from 'node:fs';
 import path from 'node:path';

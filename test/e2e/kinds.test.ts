@@ -1,3 +1,4 @@
+// Pace: slow
 /** All types and properties of files, through backup, catalog, rebuild and restore, by command. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Limits of the system other than a full disk: file sizes, descriptors, temporary files, immutable files. Each error
  * names the limit.
@@ -8,8 +9,9 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { BIN, Running } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
-import { scratch } from '../helpers/scratch.js';
+import { folderIn, scratch } from '../helpers/scratch.js';
 import { isRoot, noise } from '../helpers/tree.js';
+import { pause } from '../helpers/until.js';
 
 const MIB = 1 << 20;
 const POLL_MS = 5;
@@ -146,12 +148,12 @@ async function struck(at: Ground, tmp: string, signal: NodeJS.Signals): Promise<
     const state = { hasEnded: false };
     void check.ended.then(() => (state.hasEnded = true));
     while (!state.hasEnded && !copiesIn(tmp).some((name) => hasLock(tmp, name))) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause(POLL_MS);
     }
     check.signalGroup(signal);
     // Until the signal takes effect, the check may remove its copies.
     while (!state.hasEnded && !isStopped(check)) {
-      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+      await pause(POLL_MS);
     }
     if (copiesIn(tmp).length > 0) return check;
     check.signalGroup('SIGCONT');
@@ -162,8 +164,7 @@ async function struck(at: Ground, tmp: string, signal: NodeJS.Signals): Promise<
 
 test('copies that a killed check left are removed by the next one, and those of a live one are not', async (t) => {
   const at = ground(t);
-  const tmp = path.join(at.home, 'tmp');
-  fs.mkdirSync(tmp);
+  const tmp = folderIn(at.home, 'tmp');
   await (await struck(at, tmp, 'SIGKILL')).ended;
   t.true(copiesIn(tmp).length > 0);
   const next = shell(at, 'sonic check -D store -C me', { TMPDIR: tmp });

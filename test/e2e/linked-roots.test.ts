@@ -1,3 +1,4 @@
+// Pace: slow
 /** Files with hard links in several roots of a backup are restored as one file. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Symbolic links in a client's directory lead no command out of the store. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Settings of a server that are read again while it runs. */
 import test from 'ava';
 import { run, Server, succeed } from '../helpers/commands.js';

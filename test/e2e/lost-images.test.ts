@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Stores without any catalog and without the pack with the newest image, by command: everything that decrypts is
  * restored, and everything that cannot be restored as it was is named.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A client that has lost its key records and their copies saves nothing in clear; the printed sheet recovers it. */
 import { execFile } from 'node:child_process';
 import fs from 'node:fs';

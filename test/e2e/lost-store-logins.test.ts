@@ -1,3 +1,4 @@
+// Pace: slow
 /** Logins at a server whose store cannot be read: strangers learn that alone, and no guess is counted. */
 import fs from 'node:fs';
 import path from 'node:path';

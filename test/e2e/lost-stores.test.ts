@@ -1,9 +1,10 @@
+// Pace: slow
 /** A server whose disk goes away while it runs: its watch reports what it can no longer see, and writes nothing there. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, Server, succeed } from '../helpers/commands.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { readOpenMetrics } from '../helpers/open-metrics.js';
 import { file, makeTree } from '../helpers/tree.js';
 
@@ -26,8 +27,7 @@ const LOSSES = {
 
 for (const [how, { args, isStore }] of Object.entries(LOSSES)) {
   test(`a server reports the clients that it can no longer see: ${how}`, (t) =>
-    unlessLeftOut(t, async () => {
-      const mounts = await Mounts.open(t);
+    Mounts.during(t, async (mounts) => {
       const [disk, store] = [mounts.directory('disk'), mounts.directory('store')];
       mounts.run('mount', '--bind', disk, store);
       const at = (name: string): string => path.join(mounts.home, name);

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Lists of entries, versions and sets by `lstardis`, in all their forms. */
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The machine that made a set: it is stored, shown, counted apart by purges, and a second one is named at once. */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -15,6 +16,7 @@ import {
 import { Mounts, LeftOut, unlessLeftOut } from '../helpers/mounts.js';
 import { lab } from '../helpers/lab.js';
 import { filesBelow } from '../helpers/plaintext.js';
+import { written } from '../helpers/scratch.js';
 
 backupsRunHere();
 
@@ -30,8 +32,7 @@ interface Sets {
 async function otherMachine(t: ExecutionContext): Promise<CommandOptions> {
   if (!fs.existsSync(ID_FILE)) throw new LeftOut(`this machine has no ${ID_FILE}`);
   const mounts = await Mounts.open(t);
-  const file = path.join(mounts.home, 'id');
-  fs.writeFileSync(file, `${OTHER_ID}\n`);
+  const file = written(mounts.home, 'id', `${OTHER_ID}\n`);
   mounts.run('mount', '--bind', file, ID_FILE);
   return { mountsOf: mounts.mountsOf };
 }

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Marks of backup sets (tags, locks, priorities, new names), set in the store and through a server, and kept by a
  * rebuild.
@@ -8,7 +9,7 @@ import test, { type ExecutionContext } from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { bytesOfFile, filesBelow } from '../helpers/plaintext.js';
 import { lab } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { file } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -40,8 +41,7 @@ async function prepared(t: ExecutionContext, sets: number, args: readonly string
 
 test('sets get tags, locks, priorities and new names, in a store and through a server', async (t) => {
   const home = scratchInMemory(t);
-  const secret = path.join(home, 'secret');
-  fs.writeFileSync(secret, 'the words of the owner');
+  const secret = written(home, 'secret', 'the words of the owner');
   const { place, reported, store, source } = await prepared(t, 4, ['-F', secret]);
   const own = ['--newpassword-file', secret];
   await succeed('sonic', ['account', ...place, '--add', 'boss', '--rights', 'list,purge', ...own]);

@@ -1,5 +1,5 @@
+// Pace: slow
 /** Messages: singular forms, many failures, reasons why something was not read, mistyped names. */
-import { once } from 'node:events';
 import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -10,8 +10,9 @@ import { backupsRunHere, run, Server, succeed, poolsStayAway } from '../helpers/
 import { BucketLab, STORE } from '../helpers/bucket-lab.js';
 import { S3Server } from '../support/s3-server.js';
 import { lab } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree } from '../helpers/tree.js';
+import { listening } from '../helpers/listener.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -30,8 +31,7 @@ test('the first backup of a client says where, whether it is encrypted, how to l
   const home = scratchInMemory(t);
   const source = path.join(home, 'tree');
   makeTree(source, [file('a', 'a')]);
-  const password = path.join(home, 'password');
-  fs.writeFileSync(password, 'nine loud herons paint fences');
+  const password = written(home, 'password', 'nine loud herons paint fences');
   const store = path.join(home, 'a store');
   const place = ['-D', store, '-C', 'me'];
   const { stdout, stderr } = await run('tardis', [...place, '--local', '--create', source]);
@@ -149,10 +149,7 @@ test('a client that is not there is answered with those of a store on this machi
 test('a port that is taken, and a host that does not exist, are told in words', async (t) => {
   const store = path.join(scratchInMemory(t), 'store');
   await succeed('sonic', ['create', '-D', store, '-C', 'me']);
-  const taken = net.createServer().listen(0, '127.0.0.1');
-  await once(taken, 'listening');
-  t.teardown(() => taken.close());
-  const { port } = taken.address() as net.AddressInfo;
+  const port = await listening(t, net.createServer());
   for (const tool of ['tardisd', 'tardisremote'] as const) {
     const words = ['-D', store, '--insecure-tcp', '--port', String(port)];
     const { stderr } = exited(t, 1, await run(tool, words));

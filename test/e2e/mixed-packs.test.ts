@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Two copies of one store diverge, and their packs are mixed, as when a store is put together from two backups of it.
  * The labels of these packs contain the same client id. Commands that read such packs report that they do not fit.

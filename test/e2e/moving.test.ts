@@ -1,3 +1,4 @@
+// Pace: slow
 /** A store is copied to another place, as docs/server/moving.md describes. */
 import { execFileSync } from 'node:child_process';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A store on a file system with free space but no free inode: the error names the cause, nothing is lost, and sets can
  * be deleted.
@@ -7,7 +8,7 @@ import path from 'node:path';
 import test from 'ava';
 import { exited } from '../helpers/codes.js';
 import { run, poolsStayAway, succeed } from '../helpers/commands.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { addTo, differences, file, look, noise } from '../helpers/tree.js';
 
 poolsStayAway();
@@ -38,9 +39,8 @@ const CLIENTS = [
 const FEWEST = [0, 1, 2, 3, 4, 5, 6, 7];
 
 for (const [what, password] of CLIENTS) {
-  test(`a ${what} client that cannot be made since no inode is free says so, at whichever file`, async (t) => {
-    await unlessLeftOut(t, async () => {
-      const mounts = await Mounts.open(t);
+  test(`a ${what} client that cannot be made since no inode is free says so, at whichever file`, (t) =>
+    Mounts.during(t, async (mounts) => {
       const { mountsOf } = mounts;
       const source = mounts.directory('source');
       addTo(source, file('file', 'some bytes'));
@@ -58,14 +58,12 @@ for (const [what, password] of CLIENTS) {
         t.regex(stderr, /no inode is free.*\[DISK_FULL\]/, `${free} free`);
         t.is(stderr.match(/no inode is free/g)?.length, 1, stderr);
       }
-    });
-  });
+    }));
 }
 
 for (const [what, password] of CLIENTS) {
-  test(`a ${what} client on a file system without an inode left gets that error, and sonic delete frees its sets`, async (t) => {
-    await unlessLeftOut(t, async () => {
-      const mounts = await Mounts.open(t);
+  test(`a ${what} client on a file system without an inode left gets that error, and sonic delete frees its sets`, (t) =>
+    Mounts.during(t, async (mounts) => {
       const mkfs = ['mkfs.ext4', '-q', '-F', '-N', String(INODES)] as const;
       const disk = mounts.mountImage('disk', 256 * MIB, mkfs, 'ext4');
       const { mountsOf } = mounts;
@@ -97,6 +95,5 @@ for (const [what, password] of CLIENTS) {
       t.deepEqual(differences(saved, look(path.join(out, 'source'))), []);
       t.is((await backUp(5)).status, 0);
       t.is((await sonic('check')).status, 0);
-    });
-  });
+    }));
 }

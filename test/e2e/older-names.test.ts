@@ -1,3 +1,4 @@
+// Pace: slow
 /** Settings and options of older releases: each works, or the error message names the replacement. */
 import fs from 'node:fs';
 import path from 'node:path';

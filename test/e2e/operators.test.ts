@@ -1,3 +1,4 @@
+// Pace: slow
 /** Acts of the owner of a store's disk without the passwords of its clients: as a server does. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Users other than root see as much of a backup as they could see of its source. Reading needs no write access. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -15,7 +16,7 @@ import {
 } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { leaveOut } from '../helpers/left-out.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, isRoot, look, makeTree, symlink, type TreeNode } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -77,8 +78,7 @@ class Lab {
 
   /** Creates a directory that an ordinary user may restore into. */
   output(name: string, owner = NOBODY): string {
-    const out = path.join(this.home, name);
-    fs.mkdirSync(out);
+    const out = folderIn(this.home, name);
     fs.chownSync(out, owner, owner);
     return out;
   }
@@ -295,8 +295,7 @@ asRoot(
       file('b', 'two'),
       file('c', 'x'.repeat(3 << 20)),
     ]);
-    const own = path.join(home, 'own');
-    fs.mkdirSync(own);
+    const own = folderIn(home, 'own');
     for (const place of [
       own,
       above,

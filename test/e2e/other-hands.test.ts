@@ -1,3 +1,4 @@
+// Pace: slow
 /** Root takes nothing from, and leaves nothing in, places that another user can change. */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -12,6 +13,7 @@ import {
   succeed,
 } from '../helpers/commands.js';
 import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { folderIn } from '../helpers/scratch.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -81,8 +83,7 @@ test('root with HOME of another user keeps its state in its own home, and follow
     t.deepEqual(fs.readdirSync(elsewhere, { recursive: true }), ['clients']);
     t.is(fs.readdirSync(clients).length, 1);
     // The directory that leads to the home counts too, and what does not exist yet.
-    const below = path.join(lab.alices, 'root-owned');
-    fs.mkdirSync(below);
+    const below = folderIn(lab.alices, 'root-owned');
     for (const HOME of [below, path.join(below, 'missing')]) {
       await succeed('lstardis', ['-D', lab.store, '-C', 'me'], {
         ...lab.asRoot,

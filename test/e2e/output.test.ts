@@ -1,3 +1,4 @@
+// Pace: slow
 /** Backups and restores finish although their output cannot be written: its reader has ended, or the disk is full. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** State files that a backup writes on its machine do not make the next run find changes. */
 import fs from 'node:fs';
 import path from 'node:path';

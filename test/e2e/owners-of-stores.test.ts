@@ -1,3 +1,4 @@
+// Pace: slow
 /** All files of a store belong to its owner, even after root has run commands on it. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Owners and groups by number and name, through backup, catalog, rebuild and restore. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Parity in real stores: made by backups and garbage collection, used by `sonic check --repair`. */
 import fs from 'node:fs';
 import path from 'node:path';

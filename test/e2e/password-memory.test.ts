@@ -1,3 +1,4 @@
+// Pace: slow
 /** Memory used to stretch a password: the client chooses the amount, and the server uses none. */
 import fs from 'node:fs';
 import path from 'node:path';

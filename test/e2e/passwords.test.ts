@@ -1,3 +1,4 @@
+// Pace: slow
 /** Passwords of every tool: their sources, what they open, and that they are never shown. */
 import fs from 'node:fs';
 import http from 'node:http';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Places of stores and copies: where something new is made, and where nothing is. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -19,7 +20,7 @@ import {
   succeed,
   type Tool,
 } from '../helpers/commands.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { lab } from '../helpers/lab.js';
 import { dir, file, makeTree, noise, sizeOf, type TreeNode } from '../helpers/tree.js';
 
@@ -225,9 +226,8 @@ for (const [what, below] of [
   ['a store', '.'],
   ['one client', 'me'],
 ] as const) {
-  test(`a disk of ${what} that is pulled during a backup leaves its bare mount point empty`, async (t) => {
-    await unlessLeftOut(t, async () => {
-      const mounts = await Mounts.open(t);
+  test(`a disk of ${what} that is pulled during a backup leaves its bare mount point empty`, (t) =>
+    Mounts.during(t, async (mounts) => {
       fs.mkdirSync(path.join(mounts.home, 'store'));
       const disk = mounts.mount(path.join('store', below), 'tmpfs', 'tmpfs', 'size=200m');
       const store = path.join(mounts.home, 'store');
@@ -249,8 +249,7 @@ for (const [what, below] of [
       t.deepEqual(fs.readdirSync(disk), []);
       const after = await run('sonic', ['check', ...own], inside);
       t.regex(String(codeIn(after)), /^NO_SUCH_(STORE|CLIENT)$/, after.stderr);
-    });
-  });
+    }));
 }
 
 test('a store that goes away while it is read is named, and nothing in it is called damaged', async (t) => {

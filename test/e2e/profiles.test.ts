@@ -1,3 +1,4 @@
+// Pace: slow
 /** Profiles, tested with the commands: a profile changes how processes are started and which modules they load. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -6,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { lab, restoredBy } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { dir, file, noise, text } from '../helpers/tree.js';
 import { ROOT } from '../tidy/house.js';
 
@@ -46,8 +47,7 @@ test('with the profile pi a tree with large files goes to a store and comes back
 test('the local server gets the profile of the client, unless its own file names another', async (t) => {
   const home = scratchInMemory(t);
   const printed = path.join(home, 'said');
-  const serverFile = path.join(home, 'server.cfg');
-  fs.writeFileSync(serverFile, '[Tardis]\n');
+  written(home, 'server.cfg', '[Tardis]\n');
   // A command in place of the server that prints its arguments.
   const command = `sh -c 'echo "$@" > ${printed}' server`;
   const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create', home];
@@ -60,8 +60,7 @@ test('the local server gets the profile of the client, unless its own file names
 
 test('a local server that its own file keeps from starting ends the run with its own error', async (t) => {
   const home = scratchInMemory(t);
-  const serverFile = path.join(home, 'server.cfg');
-  fs.writeFileSync(serverFile, '[Tardis]\nPort = many\n');
+  const serverFile = written(home, 'server.cfg', '[Tardis]\nPort = many\n');
   const command = `'${ROOT}/bin/tardisd' --config '${serverFile}'`;
   const place = ['-D', path.join(home, 'store'), '-C', 'me', '--local', '--create', home];
   const { status, stderr } = await run('tardis', ['--local-server-cmd', command, ...place]);

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The progress that a terminal shows while a first backup runs. */
 import test from 'ava';
 import { succeed } from '../helpers/commands.js';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * The state that a machine remembers of a client follows each change of keys, accepts only proven keys, and survives
  * refused runs and damage.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Retention rules that are stored with a client, and the message of a purge that deletes nothing. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Backup sets are deleted by commands, on the machine of the store and through a server. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -14,7 +15,7 @@ import {
 import { runOnTerminal } from '../helpers/terminal.js';
 import { readersAgree } from '../helpers/second-reader.js';
 import { lab, restoredBy } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { file, noise, sizeOf } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
@@ -148,8 +149,7 @@ test('a server collects garbage after each session, and deletes replaced packs a
 
 test('through a server only an account with the right to purge deletes', async (t) => {
   const home = scratchInMemory(t);
-  const secret = path.join(home, 'secret');
-  fs.writeFileSync(secret, 'the words of the owner');
+  const secret = written(home, 'secret', 'the words of the owner');
   const lab = await withSets(t, 4, ['-F', secret]);
   const { place, store, numbers } = lab;
   for (const [name, rights] of [
@@ -159,8 +159,7 @@ test('through a server only an account with the right to purge deletes', async (
     const own = ['--newpassword-file', secret];
     await succeed('sonic', ['account', ...place, '--add', name, '--rights', rights, ...own]);
   }
-  const config = path.join(home, 'config');
-  fs.writeFileSync(config, '[Tardis]\nLeastAge = 0\n');
+  const config = written(home, 'config', '[Tardis]\nLeastAge = 0\n');
   const server = await Server.during(t, store, ['--config', config]);
   const [host, ...rest] = server.clientArgs.slice(1);
   const as = (login: readonly string[], ...sets: string[]): string[] => [
@@ -186,8 +185,7 @@ test('through a server only an account with the right to purge deletes', async (
 
 test('no set is deleted over the network before LeastAge', async (t) => {
   const home = scratchInMemory(t);
-  const secret = path.join(home, 'secret');
-  fs.writeFileSync(secret, 'the words of the owner');
+  const secret = written(home, 'secret', 'the words of the owner');
   const { place, store, numbers } = await withSets(t, 3, ['-F', secret]);
   const own = ['--newpassword-file', secret];
   await succeed('sonic', [

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A file of the store is lost, and a rebuild records the loss. After the file is put back, another rebuild finds it
  * again.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Quotas of accounts: what fits is stored, the rest is refused in time, and nothing is lost. */
 import fs from 'node:fs';
 import path from 'node:path';

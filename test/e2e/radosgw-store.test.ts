@@ -1,3 +1,4 @@
+// Pace: slow
 /** A store in a bucket of a real gateway, if this machine has one. */
 import fs from 'node:fs';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Runs the commands of README and of the sheet of commands line by line, as a newcomer types them. */
 import fs from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -75,8 +76,7 @@ test('the commands of the sheet work one after the other', async (t) => {
     if (tool === 'tardis-web') {
       const helper = new Running(tool, args, { env: { HOME: at('state') } });
       await helper.until('its address', () => helper.stdout.includes('/enter?token='));
-      helper.signal('SIGINT');
-      t.is((await helper.ended).status, 0, words.join(' '));
+      t.is((await helper.endedBy('SIGINT')).status, 0, words.join(' '));
       continue;
     }
     isRequested ||= args.includes('setpass');

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Places that the system refuses: each error names the right place, and advises on that one. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -12,6 +13,7 @@ import {
 } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { file, isRoot } from '../helpers/tree.js';
+import { written } from '../helpers/scratch.js';
 
 backupsRunHere();
 
@@ -88,8 +90,7 @@ testAsRoot?.(
     const { top, source, own, closed } = await newPlace(t);
     const secret = path.join(top, 'secret');
     fs.writeFileSync(secret, 'secret', { mode: 0o600 });
-    const password = path.join(top, 'password');
-    fs.writeFileSync(password, 'correct horse');
+    const password = written(top, 'password', 'correct horse');
     const safe = ['-D', path.join(top, 'safe'), '-C', 'safe', '-F', password];
     await backup([...safe, '--local', '--create', source]);
     spawnSync('chown', ['-R', `${NOBODY}`, path.join(top, 'safe')]);
@@ -122,8 +123,7 @@ testAsRoot?.(
 
 testAsRoot?.('an archive over an immutable file is an error of the target', async (t) => {
   const { top, source, own } = await newPlace(t);
-  const archive = path.join(top, 'a.tar');
-  fs.writeFileSync(archive, 'mine');
+  const archive = written(top, 'a.tar', 'mine');
   if (spawnSync('chattr', ['+i', archive]).status !== 0) {
     t.log('left out: the file system has no flags');
     return t.pass();

@@ -1,10 +1,11 @@
+// Pace: slow
 /** A rewrite with new keys on a disk with too little free space, and one that finds an unfinished second generation. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { codeIn } from '../helpers/codes.js';
 import { backup, backupsRunHere, type CommandOptions, run, succeed } from '../helpers/commands.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { addTo, file, makeTree, noise } from '../helpers/tree.js';
 import { spoilContent } from '../helpers/rot.js';
@@ -31,9 +32,8 @@ async function twoSets(
   return place;
 }
 
-test('new keys that are refused for space leave nothing, and name the disk and the sizes', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('new keys that are refused for space leave nothing, and name the disk and the sizes', (t) =>
+  Mounts.during(t, async (mounts) => {
     const disk = mounts.mount('disk', 'tmpfs', 'tmpfs', 'size=104m');
     const options = { mountsOf: mounts.mountsOf };
     const store = path.join(disk, 'store');
@@ -47,8 +47,7 @@ test('new keys that are refused for space leave nothing, and name the disk and t
     t.deepEqual(fs.readdirSync(mounts.view(store)), ['two']);
     await succeed('sonic', ['delete', ...place, '--yes', '1'], options);
     await succeed('sonic', ['orphans', ...place], options);
-  });
-});
+  }));
 
 test('an unfinished second generation is named where it holds up what frees space', async (t) => {
   const home = scratchInMemory(t);

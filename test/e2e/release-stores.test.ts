@@ -1,3 +1,4 @@
+// Pace: slow
 /** The stores that each release wrote are read, checked, continued and rebuilt by the present programs. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Certificates that are renewed while a server runs, and such as end soon. */
 import { execFileSync } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
@@ -98,8 +99,7 @@ for (const [name, serve] of Object.entries({ tardisd: serveStore, tardisremote: 
       /does not belong to.*the former one stays/.test(running.stderr),
     );
     for (const port of ports) t.is(await presented(port), all.fingerprint());
-    running.signal('SIGTERM');
-    t.is((await running.ended).status, 0);
+    t.is((await running.endedBy('SIGTERM')).status, 0);
   });
 }
 

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Reports on backup sets of a local store, and of an encrypting client through a server. */
 import fs from 'node:fs';
 import path from 'node:path';

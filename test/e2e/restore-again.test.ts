@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A restore ends with status 3 and is run again: each failed entry is restored or reported again, and directories have
  * the right metadata.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Selection of what to restore: by date, by name, by pattern, by digest. */
 import fs from 'node:fs';
 import path from 'node:path';

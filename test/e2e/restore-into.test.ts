@@ -1,3 +1,4 @@
+// Pace: slow
 /** Restores to a directory that is not empty, and restores that set only a part of the metadata. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -5,7 +6,7 @@ import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { everyKind, here, leftOut } from '../helpers/kinds.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -209,8 +210,7 @@ test('a link in the target is never followed', async (t) => {
   const home = scratchInMemory(t);
   const lab = await Lab.with(home, someTree());
   await lab.restore();
-  const outside = path.join(home, 'outside');
-  fs.mkdirSync(outside);
+  const outside = folderIn(home, 'outside');
   fs.rmSync(lab.at('a'), { recursive: true });
   fs.symlinkSync(outside, lab.at('a'));
   for (const mode of ['never', 'newer', 'always']) {

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Restores where the system refuses owners, permissions or times: contents are kept, and each kind that could not be set
  * is named once. Restored entries inherit nothing from the directory that they are put into.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `regenerate --stdout` and `--tar`: the output to a pipe is exact and checked, and it waits for a slow reader. */
 import { spawn, spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Commands whose connection or server is lost midway finish without help. */
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -17,7 +18,6 @@ import { restoredBy } from '../helpers/lab.js';
 import { Link } from '../helpers/link.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
-import { pause } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -141,8 +141,7 @@ test('a cut is reported on the terminal, and Ctrl-C ends the waiting at once', a
   const tries = (): number => second.stderr.split('trying again').length - 1;
   await second.until('some attempts', () => tries() >= 3);
   const triesBefore = tries();
-  second.signal('SIGINT');
-  const { status: interrupted, stderr: printed } = await second.ended;
+  const { status: interrupted, stderr: printed } = await second.endedBy('SIGINT');
   t.true(tries() <= triesBefore + 1, 'it waits for no further attempt');
   t.is(interrupted, 130, printed);
   t.regex(printed, /\[INTERRUPTED\]/);
@@ -253,9 +252,7 @@ test('a client that slept longer than its server waits for a sign of life goes o
   running.signal('SIGSTOP');
   const server = lab.server.running;
   await server.until('a parked session', () => server.stderr.includes('session parked'));
-  await pause(1000);
-  running.signal('SIGCONT');
-  const { stdout } = exited(t, 0, await running.ended);
+  const { stdout } = exited(t, 0, await running.endedBy('SIGCONT'));
   const report = JSON.parse(stdout) as Resumed;
   t.is(report.restarts, 0);
   t.true(report.replacedConnections > 0);
@@ -311,8 +308,7 @@ for (const [kind, word] of [
     const args = ['--create', '--bandwidth-limit', '3M', ...word, ...there, source];
     const running = new Running('tardis', args);
     await running.until('much of it', () => link.bytes['to-server'] > 8 * MIB);
-    running.signal('SIGINT');
-    t.is((await running.ended).status, 130);
+    t.is((await running.endedBy('SIGINT')).status, 130);
     const place = ['-D', store, '-C', 'me', ...word];
     t.regex(await succeed('sonic', ['list', ...place]), /^ +1 .*unfinished\b/m);
     t.regex(await succeed('lstardis', place), /^ +1 .*unfinished\b/m);

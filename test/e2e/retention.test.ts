@@ -1,3 +1,4 @@
+// Pace: slow
 /** Retention rules that delete old sets (by command, on the server's schedule, after a backup), and names by format. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -8,6 +9,7 @@ import { changeCatalog } from '../helpers/changed-catalog.js';
 import { lab } from '../helpers/lab.js';
 import { file, makeTree } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
+import { written } from '../helpers/scratch.js';
 
 backupsRunHere();
 
@@ -234,8 +236,7 @@ test('a server purges by its rules: every PurgeInterval, after a backup with --p
 
 test('an account with the right to purge makes a server follow its own rules, and no others', async (t) => {
   const { place, make, config, store } = prepared(t);
-  const secret = path.join(path.dirname(store), 'secret');
-  fs.writeFileSync(secret, 'the words of the owner');
+  const secret = written(path.dirname(store), 'secret', 'the words of the owner');
   const mine = [...place, '-F', secret];
   for (let set = 1; set <= 4; set += 1) await make([], [...mine, '--local']);
   const own = ['--newpassword-file', secret];

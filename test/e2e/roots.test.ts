@@ -1,3 +1,4 @@
+// Pace: slow
 /** Roots of a walk: roots that are suddenly empty or elsewhere, other file systems, depth, base paths. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Backup and restore of odd trees with the real commands, with every codec, locally and over TCP. */
 import fs from 'node:fs';
 import path from 'node:path';

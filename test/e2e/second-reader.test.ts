@@ -1,3 +1,4 @@
+// Pace: slow
 /** The second reader on stores that are damaged, hostile, or without what it does not need. Other tests compare it with the programs. */
 import fs from 'node:fs';
 import path from 'node:path';

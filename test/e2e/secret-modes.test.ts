@@ -1,3 +1,4 @@
+// Pace: slow
 /** Keys and password verifiers are readable by their owner only, whatever umask a store has. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Servers that send a client to another server although they should not. */
 import fs from 'node:fs';
 import type { AddressInfo } from 'node:net';

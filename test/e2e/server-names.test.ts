@@ -1,3 +1,4 @@
+// Pace: slow
 /** Values for --server that are not host names. */
 import test from 'ava';
 import { backupsRunHere, run, type Tool } from '../helpers/commands.js';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Reports on backup sets: their roots, the sets that contain a path, and the names that sets may have. */
 import fs from 'node:fs';
 import path from 'node:path';

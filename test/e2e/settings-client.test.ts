@@ -1,3 +1,4 @@
+// Pace: slow
 /** Effects of the client's settings, given by option, key and variable. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -75,8 +75,7 @@ test('the port comes from option, key and variable, at both ends', async (t) => 
     await running.until('listening', () => running.stderr.includes('listening'));
     const reported = JSON.parse(running.stderr) as { address: string };
     t.notRegex(reported.address, /:7420$/);
-    running.signal('SIGTERM');
-    t.is((await running.ended).status, 0);
+    t.is((await running.endedBy('SIGTERM')).status, 0);
   }
 });
 

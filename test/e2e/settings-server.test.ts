@@ -1,3 +1,4 @@
+// Pace: slow
 /** Effects of the server's settings, given by option, key and variable. */
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -106,8 +107,7 @@ test('Local listens on a unix socket instead of the port', async (t) => {
     const running = await started(t, ['-D', store, '-v', ...args], isServing);
     t.regex(running.stderr, new RegExp(`"unix:${at(socket)}"`));
     t.is(fs.statSync(at(socket)).mode & 0o777, 0o600);
-    running.signal('SIGTERM');
-    t.is((await running.ended).status, 0);
+    t.is((await running.endedBy('SIGTERM')).status, 0);
   }
 });
 
@@ -148,8 +148,7 @@ test('LogFile receives the log', async (t) => {
     const isListed = (): boolean =>
       fs.existsSync(at(name)) && fs.readFileSync(at(name), 'utf8').includes('listening');
     const running = await started(t, [...args, ...more], isListed);
-    running.signal('SIGTERM');
-    t.is((await running.ended).stderr, '');
+    t.is((await running.endedBy('SIGTERM')).stderr, '');
     t.regex(fs.readFileSync(at(name), 'utf8'), /"stopped"/);
   }
   const { stderr } = await run('tardisd', [...args, '--logfile', at('no', 'log')]);

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardis setup`: by answers, by questions on a terminal, run again, and undone. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Backups to several stores of this machine, to a bucket, and to another machine. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Files of a client that have no second copy: the effect of their loss or damage, and the command that heals it
  * (docs/damage/recovery.md, the table).

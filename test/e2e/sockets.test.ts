@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Connections between client and server: unix sockets with too long paths, addresses with colons, and leftovers of a
  * killed run.
@@ -21,6 +22,7 @@ import { SEPARATE_SERVER } from '../helpers/separate-server.js';
 import { lab } from '../helpers/lab.js';
 import { dir, file, noise } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
+import { written } from '../helpers/scratch.js';
 
 backupsRunHere();
 
@@ -77,8 +79,7 @@ async function slowBackup(t: ExecutionContext, { source, store, temporary }: Pla
 test('a terminal that closes ends a backup in order', async (t) => {
   const its = place(t);
   const running = await slowBackup(t, its);
-  running.signal('SIGHUP');
-  const { status, stderr } = await running.ended;
+  const { status, stderr } = await running.endedBy('SIGHUP');
   t.is(status, 130, stderr);
   t.regex(stderr, /\[INTERRUPTED\]/);
   t.deepEqual(
@@ -91,8 +92,7 @@ test('a terminal that closes ends a backup in order', async (t) => {
 test('a killed backup leaves no directory of its socket', async (t) => {
   const its = place(t);
   const running = await slowBackup(t, its);
-  running.signal('SIGKILL');
-  await running.ended;
+  await running.endedBy('SIGKILL');
   await until(() => fs.readdirSync(its.temporary).length === 0); // its server has noticed
   t.pass();
 });
@@ -115,8 +115,7 @@ test('every tool reaches a server by the path of its unix socket', async (t) => 
   await succeed('sonic', ['info', ...own]);
   await succeed('sonic', ['create', '--server', socket, '-C', 'third']);
   // The path may come from a configuration file too. TLS does not apply to a unix socket.
-  const config = path.join(home, 'config');
-  fs.writeFileSync(config, `[Tardis]\nServer = ${socket}\nSSL = yes\n`);
+  const config = written(home, 'config', `[Tardis]\nServer = ${socket}\nSSL = yes\n`);
   await succeed('lstardis', ['--config', config, '-C', 'me', '--password=of a test']);
   const gone = await run('lstardis', [
     '--server',

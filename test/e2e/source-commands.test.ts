@@ -1,3 +1,4 @@
+// Pace: slow
 /** Settings of commands whose output is backed up: configuration, users, limits, and what is refused. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Messages for a user whose ssh, account on the other machine, or server there is not as it should be. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -5,7 +6,7 @@ import test, { type ExecutionContext } from 'ava';
 import { spawnSync } from 'node:child_process';
 import { BIN, type Outcome, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { processesLike, RUNS_IT, sshProgram } from '../helpers/ssh.js';
 import { file } from '../helpers/tree.js';
 
@@ -83,8 +84,7 @@ for (const [what, lines, code, part] of FAULTS) {
 }
 
 test('without ssh on this machine, that is the error', async (t) => {
-  const folder = path.join(scratchInMemory(t), 'bin');
-  fs.mkdirSync(folder);
+  const folder = folderIn(scratchInMemory(t), 'bin');
   for (const name of ['sh', 'dirname', 'readlink', 'uname']) {
     const { stdout } = spawnSync('sh', ['-c', `command -v ${name}`], { encoding: 'utf8' });
     fs.symlinkSync(stdout.trim(), path.join(folder, name));

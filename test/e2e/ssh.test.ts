@@ -231,8 +231,7 @@ test('clients by ssh share a store with each other and with a tardisd; one clien
   await long.until('its session', () => begun() > before);
   t.regex(exited(t, 11, await lab.run('tardis', [...place, source])).stderr, /\[CLIENT_BUSY\]/);
   t.regex(await lab.succeed('lstardis', place), /complete/, 'readers need no lock');
-  long.signal('SIGINT');
-  t.is((await long.ended).status, 130);
+  t.is((await long.endedBy('SIGINT')).status, 130);
   exited(t, 0, await runWhenFree('tardis', [...place, source], { env: way.env }));
   const states = (await listedSets(store, 'me', [WORD])).map(({ state }) => state);
   t.deepEqual(states, ['complete', 'complete', 'complete']);

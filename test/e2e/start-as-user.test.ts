@@ -1,3 +1,4 @@
+// Pace: slow
 /** A server that root starts and that switches to another user creates its files with that user's rights. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -74,8 +75,7 @@ test('log, key and certificate in a directory of the user belong to him', async 
   const printed = (): string =>
     fs.existsSync(at('log')) ? fs.readFileSync(at('log'), 'utf8') : '';
   await server.until('listening server', () => printed().includes('"address"'));
-  server.signal('SIGTERM');
-  t.is((await server.ended).status, 0);
+  t.is((await server.endedBy('SIGTERM')).status, 0);
   for (const name of ['log', 'cert.pem', 'key.pem']) t.is(fs.statSync(at(name)).uid, NOBODY, name);
 });
 
@@ -88,8 +88,7 @@ test("a store that root's server makes belongs to the user it becomes, with the 
     await server.until('its lines', () => server.stdout.includes('The store is new: '));
     const { uid, gid, mode } = fs.statSync(store);
     t.deepEqual([uid, gid, mode & 0o777], [NOBODY, NOBODY, 0o750]);
-    server.signal('SIGTERM');
-    t.is((await server.ended).status, 0);
+    t.is((await server.endedBy('SIGTERM')).status, 0);
   }
 });
 
@@ -107,8 +106,7 @@ test('a server that has left root cannot write to its PidFile, and starts again 
     const open = `/proc/${pid}/fd`;
     const files = fs.readdirSync(open).map((fd) => fs.readlinkSync(path.join(open, fd)));
     t.false(files.includes(pidFile));
-    server.signal('SIGTERM');
-    t.is((await server.ended).status, 0);
+    t.is((await server.endedBy('SIGTERM')).status, 0);
     t.is(
       fs.existsSync(pidFile) ? fs.readFileSync(pidFile, 'utf8').trim() : undefined,
       directory === top ? pid : undefined,

@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardis status`, and the configuration that commands take if they name no store. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

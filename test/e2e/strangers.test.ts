@@ -1,3 +1,4 @@
+// Pace: slow
 /** Memory that connections take on a server before their login. They must not keep out a client that has a password. */
 import fs from 'node:fs';
 import tls from 'node:tls';
@@ -69,7 +70,7 @@ async function memoryOfEach(t: ExecutionContext): Promise<number> {
     for (let count = 0; count < connections; count += 1) {
       open.push(await stranger(server.port, 1 + Math.floor(open.length / OF_ADDRESS)));
     }
-    await pause(300);
+    await pause(300); // the server's memory settles
   };
   await fill(WARM);
   const before = memoryBytes(pid);

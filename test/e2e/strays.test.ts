@@ -1,3 +1,4 @@
+// Pace: slow
 /** Foreign entries in a client's directory: a check reports them, and no command fails with an internal error. */
 import fs from 'node:fs';
 import net from 'node:net';

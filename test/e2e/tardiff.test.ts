@@ -1,3 +1,4 @@
+// Pace: slow
 /** `tardiff` and `sonic diff`: their output for a local store and through a server, and their exit status. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -6,7 +7,7 @@ import test from 'ava';
 import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { runOnTerminal } from '../helpers/terminal.js';
-import { makeScratch, removeScratch } from '../helpers/scratch.js';
+import { makeScratch, removeScratch, written } from '../helpers/scratch.js';
 import { dir, file, isRoot, makeTree, noise, symlink } from '../helpers/tree.js';
 
 backupsRunHere();
@@ -118,8 +119,7 @@ test.serial(
       '+nine',
       '',
     ]);
-    const patched = path.join(home, 'patched');
-    fs.writeFileSync(patched, OLD);
+    const patched = written(home, 'patched', OLD);
     t.is(spawnSync('patch', [patched], { input: unified }).status, 0);
     t.is(fs.readFileSync(patched, 'utf8'), NEW);
     const context = await succeedWith(1, '-b', '1', '-b', '2', '-c', '1', at('text'));

@@ -8,7 +8,7 @@ import type { Locator, Page } from 'playwright-core';
 import { withPage, browserOf } from '../helpers/browser.js';
 import { commandsAreProcesses, succeed } from '../helpers/commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 commandsAreProcesses(); // the page starts other commands
@@ -189,8 +189,7 @@ test.serial('the set-up is changed from the page, and the change is taken back',
   makeTree(path.join(source, 'cache, old'), [dir('deep', [file('big', noise('big', 70_000))])]);
   configure('Schedule = daily');
   await succeed('tardis', [...place, '--local', source], { env });
-  const bin = path.join(base, 'bin');
-  fs.mkdirSync(bin);
+  const bin = folderIn(base, 'bin');
   fs.writeFileSync(path.join(bin, 'systemctl'), '#!/bin/sh\n', { mode: 0o755 });
   const options = { env: { ...env, PATH: `${bin}:${process.env['PATH']}` } };
   await withPage(t, { browser: browser(), store, options }, async (page) => {

@@ -6,7 +6,7 @@ import test from 'ava';
 import type { Locator, Page } from 'playwright-core';
 import { withPage, browserOf } from '../helpers/browser.js';
 import { commandsAreProcesses, succeed } from '../helpers/commands.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 
 commandsAreProcesses(); // the page starts other commands
@@ -295,8 +295,7 @@ test('everyday tasks take four clicks at most', async (t) => {
     config,
     `# Written by \`tardis setup\`, for a test\n[Tardis]\nDirectories = ${source}\nDatabase = ${store}\nLocal = yes\nClient = me\nMailCommand = tee -a ${base}/mail\n`,
   );
-  const bin = path.join(base, 'bin');
-  fs.mkdirSync(bin);
+  const bin = folderIn(base, 'bin');
   fs.writeFileSync(path.join(bin, 'systemctl'), '#!/bin/sh\n', { mode: 0o755 });
   const options = { env: { ...env, PATH: `${bin}:${process.env['PATH']}` } };
   const lines: string[] = [];

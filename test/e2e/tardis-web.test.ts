@@ -212,8 +212,7 @@ test('tardis-web opens the browser by a file that only its user can read', async
   t.false(words.includes(token!));
   t.is(mode, '600');
   t.true(page.includes(token!));
-  running.signal('SIGTERM');
-  t.is((await running.ended).status, 0);
+  t.is((await running.endedBy('SIGTERM')).status, 0);
   t.false(fs.existsSync(words.replace('file://', '')));
 });
 

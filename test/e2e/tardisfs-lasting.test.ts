@@ -39,8 +39,7 @@ test.serial(
 );
 
 async function stopped(lab: Lab, server: Awaited<ReturnType<Lab['serve']>>): Promise<void> {
-  server.signal('SIGTERM');
-  await server.ended;
+  await server.endedBy('SIGTERM');
   fs.rmSync(lab.socket, { force: true });
 }
 

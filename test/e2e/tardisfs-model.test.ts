@@ -1,3 +1,4 @@
+// Pace: slow
 /** A mount beside its source: names, metadata and contents of every kind, in one walk and by random operations. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A mount uses the numbers of nodes again: whatever was ready or expected for a node must not be taken for another file. */
 import fs from 'node:fs';
 import test from 'ava';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Mounts by /etc/fstab, by an ordinary user, and where there is no FUSE. */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -269,8 +270,7 @@ test.serial(
     // Its owner may rename a directory above the mount.
     fs.renameSync(path.join(user, 'above'), path.join(user, 'away'));
     fs.symlinkSync(other, path.join(user, 'above'));
-    led.signal('SIGTERM');
-    await led.ended;
+    await led.endedBy('SIGTERM');
     const moved = path.join(user, 'away', 'point');
     t.deepEqual(mountsAt(), [...before, moved]);
     mounts.run('umount', moved);
@@ -278,8 +278,7 @@ test.serial(
     fs.renameSync(path.join(user, 'away'), path.join(user, 'above'));
     const straight = mount();
     await straight.until('mount', () => mountsAt().includes(point));
-    straight.signal('SIGTERM');
-    await straight.ended;
+    await straight.endedBy('SIGTERM');
     t.deepEqual(mountsAt(), before);
   }),
 );

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Reads mounts at random and by many at once, and compares what they give with the source. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -19,6 +20,7 @@ import {
   text,
 } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
+import { written } from '../helpers/scratch.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -124,8 +126,7 @@ for (const workers of [0, 2]) {
       const first = path.join(lab.store, 'me', 'packs', '00000001.pack');
       t.true(fs.existsSync(first));
       await succeed('sonic', ['delete', ...lab.place, '--yes', '--no-clear-up', 'one']);
-      const config = path.join(lab.home, 'config');
-      fs.writeFileSync(config, '[Tardis]\nGcInterval = 0.2\nRemoveAfter = 0\n');
+      const config = written(lab.home, 'config', '[Tardis]\nGcInterval = 0.2\nRemoveAfter = 0\n');
       await Server.during(t, lab.store, ['--config', config]);
       await until(() => !fs.existsSync(first));
       t.true(fs.readFileSync(shown('f73')).equals(noise(63, 60_000)));

@@ -21,6 +21,7 @@ import { everything, mounted } from '../helpers/mounted-sets.js';
 import { dir, file, makeTree, noise } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 import { spoilContent } from '../helpers/rot.js';
+import { written } from '../helpers/scratch.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -55,8 +56,7 @@ test.serial(
     t.is(lab.inside('umount', lab.point).status, 0);
     t.true(await lab.ended());
 
-    const wrong = path.join(lab.home, 'wrong');
-    fs.writeFileSync(wrong, 'guess\n');
+    const wrong = written(lab.home, 'wrong', 'guess\n');
     const refused = await lab.mount(`database=${lab.store},client=me,pwfile=${wrong}`);
     t.is(refused.status, 12);
     t.is(refused.stderr.split('LOGIN_FAILED').length, 2); // it is printed once
@@ -170,8 +170,7 @@ test.serial(
     await new Promise((resolve) => {
       user.stdout.once('data', resolve);
     });
-    command.signal('SIGTERM');
-    t.is((await command.ended).status, 0);
+    t.is((await command.endedBy('SIGTERM')).status, 0);
     user.stdin.end();
     t.deepEqual(fs.readdirSync(lab.view()), []);
   }),

@@ -1,13 +1,14 @@
+// Pace: slow
 /** The program tardisremote behind a reverse proxy that serves it below a path of its own. */
 import fs from 'node:fs';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
 import { backupsRunHere, poolsStayAway, Running, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
 import { leaveOut } from '../helpers/left-out.js';
+import { listening } from '../helpers/listener.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -56,9 +57,7 @@ async function behindProxy(
     });
     request.pipe(far);
   });
-  await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => proxy.close());
-  const near = (proxy.address() as AddressInfo).port;
+  const near = await listening(t, proxy);
   const authorization = `Basic ${Buffer.from(`x:${token}`).toString('base64')}`;
   const ask: Behind['ask'] = (target, method = 'GET') =>
     new Promise((resolve, reject) => {

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The program tardisremote in front of a tardisd, as an operator starts both. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -49,13 +50,11 @@ test('tardisremote serves the clients of a tardisd to their tokens', async (t) =
   t.false(remote.stderr.includes(token));
   t.false(server.stderr.includes(token));
 
-  server.signal('SIGTERM');
-  await server.ended;
+  await server.endedBy('SIGTERM');
   const gone = await ask(token);
   t.is(gone.status, 503);
   t.is(gone.headers.get('retry-after'), '5');
-  remote.signal('SIGTERM');
-  t.is((await remote.ended).status, 0);
+  t.is((await remote.endedBy('SIGTERM')).status, 0);
 });
 
 test('tardisremote refuses a server or a certificate that cannot be', async (t) => {

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The program tardisremote, with HTTP requests and the tools as its clients. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -209,8 +210,7 @@ test('tardisremote ends at a signal while readers have left their archives behin
   const left = spawnSync('curl', [...words, '-H', `Authorization: ${authorization}`, archive]);
   if (left.error !== undefined) t.log(`left out: ${left.error.message}`);
   else t.true(fs.statSync(at('got')).size > 0, left.stderr.toString());
-  server.signal('SIGTERM');
-  exited(t, 0, await server.ended);
+  exited(t, 0, await server.endedBy('SIGTERM'));
 });
 
 test('a tardisd with Remote serves its store over HTTP too', async (t) => {
@@ -227,8 +227,7 @@ test('a tardisd with Remote serves its store over HTTP too', async (t) => {
   const url = `http://127.0.0.1:${port}/api/v1/clients/me/sets`;
   const { sets } = JSON.parse(await textOf(url, bearerOf(token))) as { sets: object[] };
   t.is(sets.length, 1);
-  server.signal('SIGTERM');
-  t.is((await server.ended).status, 0);
+  t.is((await server.endedBy('SIGTERM')).status, 0);
 
   const single = new Running('tardisd', ['--config', file, '--insecure-tcp', '-C', 'other']);
   t.teardown(() => single.signalGroup('SIGKILL'));

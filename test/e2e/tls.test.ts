@@ -1,3 +1,4 @@
+// Pace: slow
 /** TLS between the commands: addresses to listen on, accepted certificates, and relays between client and server. */
 import fs from 'node:fs';
 import net, { type AddressInfo } from 'node:net';

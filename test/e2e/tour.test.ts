@@ -1,3 +1,4 @@
+// Pace: slow
 /** Every step of docs/using/tour.md works, and the document contains every step. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Sets of an encrypting client without a seal: a restore prints a warning, because a hostile server can mix their
  * entries.
@@ -92,8 +93,7 @@ test('tardis-web names a set that was broken off, and ends with status 3 if it s
     const url = `/api/v1/clients/me/sets/${set}/directory?path=${encodeURIComponent(source)}`;
     const answer = await door.request(url, { authorization: `Bearer ${door.programKey}` });
     t.is(answer.status, 200, answer.body);
-    door.running.signal('SIGTERM');
-    const { stderr } = exited(t, expected, await door.running.ended);
+    const { stderr } = exited(t, expected, await door.running.endedBy('SIGTERM'));
     t.is(NOTHING_PROVES.test(stderr), expected === 3, stderr);
   }
 });

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Versions that began in an interrupted run: output about them names listed sets only. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Directories that a client names but never lists take no space in its store. */
 import fs from 'node:fs';
 import path from 'node:path';

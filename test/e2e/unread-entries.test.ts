@@ -1,3 +1,4 @@
+// Pace: slow
 /** Sets whose backup could not read everything: a restore or a listing of such an entry reports it, and no other does. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Packs that cannot be read, because the disk fails or because the user may not open the file. A check reports the file
  * and continues. A command that cannot continue reports the file too, and changes nothing.
@@ -15,7 +16,7 @@ import {
   succeed,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { LeftOut, Mounts } from '../helpers/mounts.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { ownState } from '../helpers/scratch.js';
 import { isRoot } from '../helpers/tree.js';
@@ -46,9 +47,17 @@ class Lab {
     this.words = ['-D', store, '-C', 'c', ...secret];
   }
 
-  /** Creates a client with four sets, each in a pack of its own. */
-  static async open(t: ExecutionContext, secret: readonly string[] = []): Promise<Lab> {
-    const lab = new Lab(await Mounts.open(t), secret);
+  /** Runs a test with a client that has four sets, each in a pack of its own. */
+  static during(
+    t: ExecutionContext,
+    work: (lab: Lab) => Promise<void>,
+    secret: readonly string[] = [],
+  ): Promise<void> {
+    return Mounts.during(t, async (mounts) => work(await Lab.made(mounts, secret)));
+  }
+
+  private static async made(mounts: Mounts, secret: readonly string[]): Promise<Lab> {
+    const lab = new Lab(mounts, secret);
     for (let set = 1; set <= SETS; set += 1) {
       fs.writeFileSync(path.join(lab.source, `file ${set}`), `text ${set}`);
       fs.writeFileSync(path.join(lab.source, 'changing'), randomBytes(NOISE_BYTES));
@@ -99,30 +108,31 @@ for (const [kind, secret] of [
   ['plain', []],
   ['encrypting', [`--password=${PASSWORD}`]],
 ] as const) {
-  test(`a check names a pack that the disk does not give, and goes on: ${kind}`, async (t) => {
-    await unlessLeftOut(t, async () => {
-      const lab = await Lab.open(t, secret);
-      await lab.spoil(0, 1 << 30);
-      const check = exited(t, FOUND, await lab.sonic('check', '--no-mark'));
-      t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
-      t.regex(check.stdout, /^1 file cannot be read/m);
-      t.is(check.stdout.match(/^unreadable:/gm)!.length, 1);
-      t.regex(check.stdout, /^Checked \d+ records/m);
-      t.notRegex(check.stdout, /lost: .*file [134]/, 'other packs were looked at');
-      const lines = jsonLines((await lab.sonic('check', '--no-mark', '--json')).stdout);
-      t.like(
-        lines.find((line) => (line as { finding: string }).finding === 'unreadable'),
-        { file: PACK },
-      );
-      t.like(lines.at(-1), { finding: 'end', isClean: false, unreadableFiles: 1 });
-      await rebuildStops(t, lab);
-    });
-  });
+  test(`a check names a pack that the disk does not give, and goes on: ${kind}`, (t) =>
+    Lab.during(
+      t,
+      async (lab) => {
+        await lab.spoil(0, 1 << 30);
+        const check = exited(t, FOUND, await lab.sonic('check', '--no-mark'));
+        t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
+        t.regex(check.stdout, /^1 file cannot be read/m);
+        t.is(check.stdout.match(/^unreadable:/gm)!.length, 1);
+        t.regex(check.stdout, /^Checked \d+ records/m);
+        t.notRegex(check.stdout, /lost: .*file [134]/, 'other packs were looked at');
+        const lines = jsonLines((await lab.sonic('check', '--no-mark', '--json')).stdout);
+        t.like(
+          lines.find((line) => (line as { finding: string }).finding === 'unreadable'),
+          { file: PACK },
+        );
+        t.like(lines.at(-1), { finding: 'end', isClean: false, unreadableFiles: 1 });
+        await rebuildStops(t, lab);
+      },
+      secret,
+    ));
 }
 
-test('a check finds the records on both sides of a place that cannot be read', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const lab = await Lab.open(t);
+test('a check finds the records on both sides of a place that cannot be read', (t) =>
+  Lab.during(t, async (lab) => {
     await lab.spoil(0, 1 << 30);
     const without = looked((await lab.sonic('check', '--no-mark')).stdout);
     await lab.spoil(0, 200);
@@ -130,46 +140,38 @@ test('a check finds the records on both sides of a place that cannot be read', a
     t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
     t.true(looked(check.stdout) > without, check.stdout);
     await rebuildStops(t, lab);
-  });
-});
+  }));
 
-test('bodies that cannot be read are named when data is read', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const lab = await Lab.open(t);
+test('bodies that cannot be read are named when data is read', (t) =>
+  Lab.during(t, async (lab) => {
     const bytes = lab.packBytes();
     await lab.spoil(bytes - 1, bytes); // the end of the last commit
     const check = exited(t, FOUND, await lab.sonic('check', '--no-mark', '--read-data=all'));
     t.regex(check.stdout, /^unreadable: packs\/00000002\.pack cannot be read: EIO/m);
     await rebuildStops(t, lab);
-  });
-});
+  }));
 
-test('a quick rebuild names a pack that it cannot read, too', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const lab = await Lab.open(t);
+test('a quick rebuild names a pack that it cannot read, too', (t) =>
+  Lab.during(t, async (lab) => {
     await lab.spoil(0, 1 << 30);
     const rebuild = await lab.sonic('rebuild', '--quick');
     t.not(rebuild.status, 0, rebuild.stdout + rebuild.stderr);
     t.regex(rebuild.stdout + rebuild.stderr, /packs\/00000002\.pack cannot be read: EIO/);
     await succeed('lstardis', [...lab.words, '-l'], { mountsOf: lab.mounts.mountsOf });
-  });
-});
+  }));
 
-test('clearing up names a pack that it cannot read, and loses nothing', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const lab = await Lab.open(t);
+test('clearing up names a pack that it cannot read, and loses nothing', (t) =>
+  Lab.during(t, async (lab) => {
     await lab.spoil(0, 1 << 30);
     const ended = exited(t, 1, await lab.sonic('delete', '--waste', '1', '--yes', '2'));
     t.regex(ended.stderr, /packs\/00000002\.pack cannot be read: EIO.*IO_FAILED/);
     const orphans = exited(t, 1, await lab.sonic('orphans', '--waste', '1'));
     t.regex(orphans.stderr, /packs\/00000002\.pack cannot be read: EIO.*IO_FAILED/);
     t.true(lab.packBytes() > 0);
-  });
-});
+  }));
 
 test('a pack that the user may not open is named, and its contents are not marked', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const lab = await Lab.open(t);
+  await Lab.during(t, async (lab) => {
     fs.chmodSync(lab.mounts.home, 0o755);
     for (const name of [
       'store',

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The lines that a server on a terminal prints about its clients. */
 import fs from 'node:fs';
 import test from 'ava';
@@ -33,8 +34,7 @@ test('a server on a terminal shows clients that come and go, and is quiet in a p
   const piped = new Running('tardisd', words);
   t.teardown(() => piped.signalGroup('SIGKILL'));
   await visit();
-  piped.signal('SIGTERM');
-  const { stdout } = await piped.ended;
+  const { stdout } = await piped.endedBy('SIGTERM');
   t.true(stdout.includes('Ready: '));
   t.false(stdout.includes('this machine): '), stdout);
 });

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Reports of a server about its clients (alerts, metrics, profiles), by option and key. */
 import fs from 'node:fs';
 import net from 'node:net';

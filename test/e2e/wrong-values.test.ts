@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Catalogs that SQLite can read, with values that no writer stores: they are reported as damage, and a rebuild repairs
  * them.

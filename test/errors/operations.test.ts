@@ -15,7 +15,7 @@ import {
   TardisError,
   toWire,
 } from '../../src/errors/index.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 
 function systemError(code: string): Error {
   return Object.assign(new Error(`${code}: it failed, open '/place'`), { code });
@@ -91,8 +91,7 @@ test('a limit of sizes is that of the process, or that of a file to read', (t) =
 });
 
 test('an unknown operation names the path and the system call, and never the store', (t) => {
-  const file = path.join(scratchInMemory(t), 'file');
-  fs.writeFileSync(file, '');
+  const file = written(scratchInMemory(t), 'file', '');
   const below = path.join(file, 'below');
   const errors = [
     t.throws(() => fs.openSync(below, 'r')),

@@ -13,7 +13,7 @@ import {
 import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { InlineJobs, splitBlock } from '../../src/workers/index.js';
-import { fill, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
+import { fill, filled, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
 import { scratch } from '../helpers/scratch.js';
 
 const { native } = nodeSystem();
@@ -69,8 +69,7 @@ async function walk(folder: string, { excludes, maxEntries = 1e5, system }: Walk
 }
 
 test('rule files hold below, local ones beside; a nearer one counts more', async (t) => {
-  const folder = scratch(t);
-  fill(folder, {
+  const folder = filled(t, {
     '.tardis-excludes': '*.o\ndown/\n/only-here\n',
     'a.o': '',
     'down/x': '',
@@ -104,8 +103,7 @@ test('rule files hold below, local ones beside; a nearer one counts more', async
 });
 
 test('a directory that is left out is not read', async (t) => {
-  const folder = scratch(t);
-  fill(folder, {
+  const folder = filled(t, {
     '.tardis-excludes': 'out\n',
     'out/.tardis-excludes': '!*\n',
     'out/x': '',
@@ -122,8 +120,7 @@ test('a directory that is left out is not read', async (t) => {
 });
 
 test('a directory below is listed anew when only rules above have changed', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'sub/a.o': '', 'sub/b': '', 'other/c': '' });
+  const folder = filled(t, { 'sub/a.o': '', 'sub/b': '', 'other/c': '' });
   const hashes = async (): Promise<Map<string, string | undefined>> => {
     const { output } = await walk(folder);
     return new Map(
@@ -143,8 +140,7 @@ test('a directory below is listed anew when only rules above have changed', asyn
 });
 
 test('where a rule file cannot be read all is kept, reported, and looked at again', async (t) => {
-  const folder = scratch(t);
-  fill(folder, {
+  const folder = filled(t, {
     '.tardis-excludes': '*.o\n',
     'a.o': '',
     'sub/.tardis-excludes': '!b.o\nc\n',
@@ -196,8 +192,7 @@ test('rule files have a bound, each and together', async (t) => {
 });
 
 test('only regular files are rule files', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { rules: 'a\n', a: '', 'sub/.tardis-excludes/x': '', 'sub/a': '' });
+  const folder = filled(t, { rules: 'a\n', a: '', 'sub/.tardis-excludes/x': '', 'sub/a': '' });
   fs.symlinkSync('rules', path.join(folder, '.tardis-excludes'));
   const { paths, failures } = await walk(folder);
   t.deepEqual(
@@ -211,8 +206,7 @@ test('only regular files are rule files', async (t) => {
 });
 
 test('what is left out is counted, and reported by path when requested', async (t) => {
-  const folder = scratch(t);
-  fill(folder, {
+  const folder = filled(t, {
     '.tardis-excludes': '*.o\nout\n',
     'a.o': '',
     'out/x': '',
@@ -238,8 +232,7 @@ test('what is left out is counted, and reported by path when requested', async (
 });
 
 test('a walk without rules requests nothing but the listings', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'a/b/c': '', 'd/e': '', '.tardis': '' });
+  const folder = filled(t, { 'a/b/c': '', 'd/e': '', '.tardis': '' });
   const forbidden = (): never => {
     throw new Error('not asked for');
   };
@@ -256,8 +249,7 @@ test('a walk without rules requests nothing but the listings', async (t) => {
 });
 
 test('options that change between two jobs of a thread change what is left out', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: '', b: '' });
+  const folder = filled(t, { a: '', b: '' });
   const origin = { kind: 'option', name: '-x' } as const;
   const bytes = (text: string): Uint8Array => Buffer.from(text);
   for (const [sources, wanted] of [

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Roots and directories on file systems that report less than usual about their entries, or report it wrongly. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -10,8 +11,9 @@ import {
   commandsRunHere,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { differences, dir, file, look, makeTree, type Snapshot, symlink } from '../helpers/tree.js';
+import { written } from '../helpers/scratch.js';
 
 commandsRunHere();
 poolsStayAway();
@@ -48,16 +50,14 @@ async function thereAndBack(
   t.deepEqual(differences(lookBelow(mounts.view(source)), restored), []);
 }
 
-test('a root on ext4 without types in its directories is saved', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('a root on ext4 without types in its directories is saved', (t) =>
+  Mounts.during(t, async (mounts) => {
     const options = ['mkfs.ext4', '-q', '-O', '^filetype'] as const;
     const place = mounts.mountImage('plain', 16 << 20, options, 'ext4');
     makeTree(path.join(mounts.view(place), 'tree'), TREE);
     await thereAndBack(t, mounts, place);
     await thereAndBack(t, mounts, path.join(place, 'tree', 'empty'), 'empty');
-  });
-});
+  }));
 
 const LIES: readonly Readonly<Record<string, string>>[] = [
   { types: 'unknown' },
@@ -68,40 +68,34 @@ const LIES: readonly Readonly<Record<string, string>>[] = [
 ];
 for (const lies of LIES) {
   const [[what, how]] = Object.entries(lies) as [[string, string]];
-  test(`a root whose file system gives ${what}: ${how} is saved`, async (t) => {
-    await unlessLeftOut(t, async () => {
-      const mounts = await Mounts.open(t);
+  test(`a root whose file system gives ${what}: ${how} is saved`, (t) =>
+    Mounts.during(t, async (mounts) => {
       const real = mounts.directory('real');
       makeTree(path.join(real, 'tree'), TREE);
       const place = await mounts.lie('lying', real, lies);
       await thereAndBack(t, mounts, place);
       await thereAndBack(t, mounts, path.join(place, 'tree', 'empty'), 'empty');
-    });
-  });
+    }));
 }
 
-test('a root that is bind mounted below itself is another directory there', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('a root that is bind mounted below itself is another directory there', (t) =>
+  Mounts.during(t, async (mounts) => {
     const tree = mounts.directory('tree');
     makeTree(path.join(tree, 'own'), TREE);
     fs.mkdirSync(path.join(tree, 'self'));
     mounts.run('mount', '--bind', tree, path.join(tree, 'self'));
     await thereAndBack(t, mounts, tree);
-  });
-});
+  }));
 
-test('a directory that cannot be read and has no type stays what it was', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('a directory that cannot be read and has no type stays what it was', (t) =>
+  Mounts.during(t, async (mounts) => {
     const { home } = mounts;
     const real = mounts.directory('real');
     makeTree(path.join(real, 'tree'), [...TREE, dir('unreadable.d', [file('kept', 'kept')])]);
     const before = lookBelow(path.join(real, 'tree'));
     const place = ['-D', path.join(home, 'store'), '-C', 'me'];
     const args = [...place, '--local', '--kept-as', '/tree'];
-    const rules = path.join(home, 'rules');
-    fs.writeFileSync(rules, 'file reject .*[.]d$\nany accept .*\n');
+    const rules = written(home, 'rules', 'file reject .*[.]d$\nany accept .*\n');
     const filters = ['--filter-file', rules];
     await backup([...args, ...filters, '--create', path.join(real, 'tree')]);
     const lying = await mounts.lie('lying', real, { types: 'unknown', names: 'unreadable' });
@@ -120,12 +114,10 @@ test('a directory that cannot be read and has no type stays what it was', async 
     t.is(restored.status, 3, restored.stderr);
     t.regex(restored.stderr, /unreadable\.d: the backup could not read it: i\/o error \(EIO\);/);
     t.deepEqual(differences(before, lookBelow(path.join(out, 'tree'))), []);
-  });
-});
+  }));
 
-test('entries that no backup can hold are named, and the others are saved', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('entries that no backup can hold are named, and the others are saved', (t) =>
+  Mounts.during(t, async (mounts) => {
     const { home, mountsOf } = mounts;
     const real = mounts.directory('real');
     makeTree(path.join(real, 'tree'), TREE);
@@ -151,5 +143,4 @@ test('entries that no backup can hold are named, and the others are saved', asyn
     const listed = await run('lstardis', [...place, path.join(root, 'below')]);
     t.deepEqual([listed.status, listed.stdout], [3, 'deeper\n'], listed.stderr);
     t.regex(listed.stderr, /below\/b: the backup could not read it: .*\(EOVERFLOW\);/);
-  });
-});
+  }));

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Each error of the system, at a store or at a target, has its name and the code of its kind. */
 import fs from 'node:fs';
 import os from 'node:os';
@@ -7,10 +8,11 @@ import { asTardisError, type ErrorCode, type Operation } from '../../src/errors/
 import { isThere } from '../../src/system/index.js';
 import { run, type Tool, succeed } from '../helpers/commands.js';
 import { callsThrew, failWith } from '../helpers/failing-calls.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
 import { ofThisRun } from '../helpers/share.js';
 import { addTo, differences, file, look, makeTree, node, noise } from '../helpers/tree.js';
+import { written } from '../helpers/scratch.js';
 
 /** Numbers of Linux: 41 and 58 are not used. */
 const NUMBERS = Array.from({ length: 133 }, (_, at) => at + 1).filter(
@@ -49,8 +51,7 @@ async function failing(
   work: (it: Failing) => Promise<void>,
   lies: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+  await Mounts.during(t, async (mounts) => {
     const real = mounts.directory('real');
     const broken = path.join(mounts.home, 'broken');
     const fail: Failing['fail'] = (errno, operations = 'sorlwf', end = '*') => {
@@ -394,8 +395,7 @@ test('root is not advised to be root if a device node is refused, nor to look at
     );
     t.notRegex(stderr, /only root/);
     it.fail(0);
-    const place = path.join(it.mounts.home, 'a file');
-    fs.writeFileSync(place, '');
+    const place = written(it.mounts.home, 'a file', '');
     const refused = await commands.run('regenerate', '-o', place, commands.source);
     t.is(refused.status, 1);
     t.regex(

@@ -1,3 +1,4 @@
+// Pace: quick
 /** Targets of a restore whose disk fails, and that are mounted again without a reboot. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -5,7 +6,7 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { backupInline, inlineSystem, restoreInline, withNative } from '../helpers/inline.js';
 import { mountHere } from '../helpers/mounts.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory, written } from '../helpers/scratch.js';
 import { differences, file, look, makeTree, noise } from '../helpers/tree.js';
 
 const IMAGE_BYTES = 64 << 20;
@@ -19,8 +20,7 @@ fcntl.ioctl(os.open(sys.argv[1], os.O_RDONLY), 0x8004587D, struct.pack("I", 1))
 /** Makes a file system in an image, and returns its mount point; undefined if none can be mounted here. */
 function mountImage(t: ExecutionContext, home: string): string | undefined {
   const image = path.join(home, 'image');
-  const place = path.join(home, 'target');
-  fs.mkdirSync(place, { recursive: true });
+  const place = folderIn(home, 'target');
   if (!fs.existsSync(image)) {
     fs.writeFileSync(image, '');
     fs.truncateSync(image, IMAGE_BYTES);
@@ -34,8 +34,7 @@ test('a restore goes on with what the failed disk of its target has lost', async
   const source = path.join(home, 'source');
   const small = Array.from({ length: 50 }, (_, at) => file(`small ${at}`, noise(at, 9000)));
   makeTree(source, [...small, file('large', noise('large', 2 << 20))]);
-  const sparse = path.join(source, 'sparse');
-  fs.writeFileSync(sparse, '');
+  const sparse = written(source, 'sparse', '');
   fs.truncateSync(sparse, HOLE_BYTES);
   fs.appendFileSync(sparse, noise('sparse', 70_000));
   const place = { store: path.join(home, 'store'), client: 'me' };

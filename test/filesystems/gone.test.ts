@@ -11,10 +11,11 @@ import {
   commandsRunHere,
   poolsStayAway,
 } from '../helpers/commands.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { ofThisRun } from '../helpers/share.js';
 import { differences, dir, file, look, makeTree, noise, type Snapshot } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
+import { written } from '../helpers/scratch.js';
 
 commandsRunHere();
 poolsStayAway();
@@ -58,16 +59,14 @@ async function backupThatStops(
 }
 
 for (const how of ['first', 'later', 'later, encrypted'] as const) {
-  test(`a root that is unmounted during a ${how} backup is held`, async (t) => {
-    await unlessLeftOut(t, async () => {
-      const mounts = await Mounts.open(t);
+  test(`a root that is unmounted during a ${how} backup is held`, (t) =>
+    Mounts.during(t, async (mounts) => {
       const { home, mountsOf } = mounts;
       const [real, gate] = [mounts.directory('real'), mounts.directory('gate')];
       makeTree(path.join(real, 'tree'), TREE);
       const source = path.join(real, 'tree');
       const root = await mounts.lie('root', source, { gate });
-      const secret = path.join(home, 'secret');
-      fs.writeFileSync(secret, 'a password of the tests');
+      const secret = written(home, 'secret', 'a password of the tests');
       const keys = how === 'later, encrypted' ? ['-F', secret] : [];
       const place = ['-D', path.join(home, 'store'), '-C', 'me', ...keys];
       const args = [...place, '--local', root];
@@ -112,13 +111,11 @@ for (const how of ['first', 'later', 'later, encrypted'] as const) {
       await succeed('tardis', ['--json', ...args], { mountsOf });
       await succeed('regenerate', [...place, '-o', `${out} 2`, root]);
       t.deepEqual(differences(lookBelow(source), lookBelow(path.join(`${out} 2`, 'root'))), []);
-    });
-  });
+    }));
 }
 
-test('a file system below a root that is unmounted during a backup is held', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('a file system below a root that is unmounted during a backup is held', (t) =>
+  Mounts.during(t, async (mounts) => {
     const [real, gate] = [mounts.directory('real'), mounts.directory('gate')];
     makeTree(path.join(real, 'tree'), TREE);
     makeTree(path.join(mounts.home, 'root'), [dir('own', [file('file', 'own')]), dir('below')]);
@@ -149,14 +146,12 @@ test('a file system below a root that is unmounted during a backup is held', asy
     const large = fs.readFileSync(path.join(out, 'root/below/large 1'));
     const older = noise(1, LARGE_BYTES);
     t.true(large.equals(older) || large.equals(Buffer.concat([older, Buffer.from('more')])));
-  });
-});
+  }));
 
 const FAILURES = ['ESTALE', 'ENOTCONN', 'EIO'] as const;
 for (const failure of ofThisRun(FAILURES)) {
-  test(`a root that answers ${failure} for everything from some moment on is held`, async (t) => {
-    await unlessLeftOut(t, async () => {
-      const mounts = await Mounts.open(t);
+  test(`a root that answers ${failure} for everything from some moment on is held`, (t) =>
+    Mounts.during(t, async (mounts) => {
       const [real, gate] = [mounts.directory('real'), mounts.directory('gate')];
       makeTree(path.join(real, 'tree'), TREE);
       const broken = path.join(mounts.home, 'broken');
@@ -174,8 +169,7 @@ for (const failure of ofThisRun(FAILURES)) {
       const next = await run('tardis', [...place, '--local', root], { mountsOf: mounts.mountsOf });
       t.is(next.status, 1);
       t.regex(next.stderr, /IO_FAILED/);
-    });
-  });
+    }));
 }
 
 interface Below {
@@ -239,17 +233,15 @@ for (const { what, mount, change, secret } of ofThisRun(CLIENTS, (one) => [
   `secret: ${one.secret}`,
 ])) {
   const client = secret === '' ? '' : ', encrypted';
-  test(`a file system below a root that ${what} stays as it was${client}`, async (t) => {
-    await unlessLeftOut(t, async () => {
-      const mounts = await Mounts.open(t);
+  test(`a file system below a root that ${what} stays as it was${client}`, (t) =>
+    Mounts.during(t, async (mounts) => {
       const { home, mountsOf } = mounts;
       const real = path.join(mounts.directory('real'), 'tree');
       makeTree(real, [file('kept', 'kept'), dir('sub', [dir('deep', [file('too', 'too')])])]);
       const [root, below] = [path.join(home, 'root'), path.join(home, 'root/below')];
       makeTree(root, [file('own', 'own'), dir('below')]);
       await mount(mounts, below, real);
-      const keys = path.join(home, 'secret');
-      fs.writeFileSync(keys, secret);
+      const keys = written(home, 'secret', secret);
       const place = ['-D', path.join(home, 'store'), '-C', 'me'];
       if (secret !== '') place.push('-F', keys);
       const args = ['--json', ...place, '--local', '--crossdevice', root];
@@ -279,6 +271,5 @@ for (const { what, mount, change, secret } of ofThisRun(CLIENTS, (one) => [
       const out = path.join(home, 'out after');
       await succeed('regenerate', [...place, '-o', out, root]);
       t.false(fs.existsSync(path.join(out, 'root/below/kept')));
-    });
-  });
+    }));
 }

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A FUSE file system that misreports sizes, blocks, times, types, inodes, links and offsets. The bytes that its files
  * return are saved exactly, or the run reports the files.
@@ -18,6 +19,7 @@ import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
 import { ofThisRun } from '../helpers/share.js';
 import { addTo, look } from '../helpers/tree.js';
+import { folderIn } from '../helpers/scratch.js';
 
 commandsRunHere();
 poolsStayAway();
@@ -65,8 +67,7 @@ function shape(directory: string): string[] {
 async function thereAndBack(t: ExecutionContext, { lies, reports }: Lie): Promise<void> {
   const mounts = await Mounts.open(t);
   const { home, mountsOf } = mounts;
-  const real = path.join(mounts.directory('real'), 'files');
-  fs.mkdirSync(real);
+  const real = folderIn(mounts.directory('real'), 'files');
   for (const one of ALL_KINDS) addTo(real, one);
   fs.mkdirSync(path.join(real, HOLES));
   writePatterns(path.join(real, HOLES), files);
@@ -99,17 +100,14 @@ function kindsOf({ lies, reports }: Lie): string[] {
 
 for (const lie of ofThisRun(LIES, kindsOf)) {
   const what = Object.entries(lie.lies).map(([name, value]) => `${name}: ${value}`);
-  test(`what a file system that lies about ${what.join(', ')} gives is saved`, async (t) => {
-    await unlessLeftOut(t, () => thereAndBack(t, lie));
-  });
+  test(`what a file system that lies about ${what.join(', ')} gives is saved`, (t) =>
+    unlessLeftOut(t, () => thereAndBack(t, lie)));
 }
 
-test('files are restored onto a file system that lies about them', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('files are restored onto a file system that lies about them', (t) =>
+  Mounts.during(t, async (mounts) => {
     const { home, mountsOf } = mounts;
-    const source = path.join(mounts.directory('source'), 'files');
-    fs.mkdirSync(source);
+    const source = folderIn(mounts.directory('source'), 'files');
     for (const one of ALL_KINDS) addTo(source, one);
     writePatterns(source, files);
     const place = ['-D', path.join(home, 'store'), '-C', 'me'];
@@ -121,5 +119,4 @@ test('files are restored onto a file system that lies about them', async (t) => 
     const restored = path.join(real, 'out', 'files');
     t.deepEqual(wrongPatterns(restored, files), [], `TEST_SEED=${seed}`);
     t.deepEqual(shape(restored), shape(source));
-  });
-});
+  }));

@@ -90,11 +90,10 @@ const chosen = ofThisRun(
   Math.max(share, 0.4),
 );
 for (const fileSystem of chosen) {
-  test(`what ${fileSystem.name} holds is saved and restored, byte for byte`, async (t) => {
-    await unlessLeftOut(t, async () => {
+  test(`what ${fileSystem.name} holds is saved and restored, byte for byte`, (t) =>
+    unlessLeftOut(t, async () => {
       await thereAndBack(t, await Mounts.open(t), fileSystem);
-    });
-  });
+    }));
 }
 
 const BLOCK_BYTES = 1024;
@@ -133,9 +132,8 @@ function firstDifference(at: string): number | undefined {
   }
 }
 
-test('a large file with more pieces of data than are distinguished is saved with every byte', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('a large file with more pieces of data than are distinguished is saved with every byte', (t) =>
+  Mounts.during(t, async (mounts) => {
     const mkfs = ['mkfs.ext4', '-q', '-F', '-b', String(BLOCK_BYTES)] as const;
     const root = mounts.mountImage('mounted', 400 << 20, mkfs, 'ext4');
     const fd = fs.openSync(mounts.view(path.join(root, 'large')), 'wx');
@@ -152,5 +150,4 @@ test('a large file with more pieces of data than are distinguished is saved with
     const out = path.join(home, 'out');
     await succeed('regenerate', [...place, '-o', out, root]);
     t.is(firstDifference(path.join(out, 'mounted/large')), undefined);
-  });
-});
+  }));

@@ -1,9 +1,11 @@
+// Pace: slow
 /** Secrets on a file system that gives every file the same mode: the commands report that other users can read them. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { run, Running, commandsRunHere, poolsStayAway } from '../helpers/commands.js';
-import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { LeftOut, Mounts } from '../helpers/mounts.js';
+import { written } from '../helpers/scratch.js';
 
 commandsRunHere();
 poolsStayAway();
@@ -19,16 +21,14 @@ async function withoutPermissions(mounts: Mounts): Promise<string> {
   } catch (error) {
     if (!(error instanceof LeftOut)) throw error;
   }
-  const image = path.join(mounts.home, 'ntfs.image');
-  fs.writeFileSync(image, '');
+  const image = written(mounts.home, 'ntfs.image', '');
   fs.truncateSync(image, 32 * MIB);
   mounts.run('mkfs.ntfs', '-q', '-F', '-f', image);
   return mounts.serve('ntfs', 'lowntfs-3g', ['-o', 'no_detach', image]);
 }
 
-test('keys, sheets and memory that a file system shows to everybody are reported once, with their paths', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('keys, sheets and memory that a file system shows to everybody are reported once, with their paths', (t) =>
+  Mounts.during(t, async (mounts) => {
     const target = await withoutPermissions(mounts);
     t.log(path.basename(target));
     const source = mounts.directory('source');
@@ -67,15 +67,12 @@ test('keys, sheets and memory that a file system shows to everybody are reported
     const store = ['-D', path.join(mounts.home, 'store'), '--port', '0'];
     const running = new Running('tardisd', [...store, ...server], there);
     await running.until('the server is ready', () => running.stdout.includes('Ready: '));
-    running.signal('SIGTERM');
-    const { stderr } = await running.ended;
+    const { stderr } = await running.endedBy('SIGTERM');
     t.regex(stderr, new RegExp(`can read .*the private key ${key}: .*; with it they can pose as`));
-  });
-});
+  }));
 
-test('what lies on a file system with permissions is not reported', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('what lies on a file system with permissions is not reported', (t) =>
+  Mounts.during(t, async (mounts) => {
     const source = mounts.directory('source');
     const place = ['-D', path.join(mounts.home, 'store'), '-C', 'me'];
     const keys = ['--keys', path.join(mounts.home, 'my.keys'), FIRST];
@@ -86,5 +83,4 @@ test('what lies on a file system with permissions is not reported', async (t) =>
     );
     t.is(status, 0, stderr);
     t.notRegex(stderr, /other users can/);
-  });
-});
+  }));

@@ -1,10 +1,12 @@
+// Pace: slow
 /** Restores onto file systems with fewer features than the source: every loss is reported. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backup, run, commandsRunHere, poolsStayAway } from '../helpers/commands.js';
-import { Mounts, unlessLeftOut } from '../helpers/mounts.js';
+import { Mounts } from '../helpers/mounts.js';
 import { addTo, dir, file } from '../helpers/tree.js';
+import { written } from '../helpers/scratch.js';
 
 commandsRunHere();
 poolsStayAway();
@@ -13,16 +15,14 @@ const MIB = 1 << 20;
 
 /** Mounts a file system that ignores case in names, and lists them in lower case. */
 function foldingTarget(mounts: Mounts): Promise<string> {
-  const image = path.join(mounts.home, 'ntfs.image');
-  fs.writeFileSync(image, '');
+  const image = written(mounts.home, 'ntfs.image', '');
   fs.truncateSync(image, 32 * MIB);
   mounts.run('mkfs.ntfs', '-q', '-F', '-f', image);
   return mounts.serve('ntfs', 'lowntfs-3g', ['-o', 'no_detach,ignore_case', image]);
 }
 
-test('names that differ in case only do not replace each other on a file system that takes them for one', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('names that differ in case only do not replace each other on a file system that takes them for one', (t) =>
+  Mounts.during(t, async (mounts) => {
     const target = await foldingTarget(mounts);
     const source = mounts.directory('source');
     addTo(source, dir('Notes', [file('a', 'in Notes')]));
@@ -64,12 +64,10 @@ test('names that differ in case only do not replace each other on a file system 
       t.is(fs.readFileSync(path.join(restored, 'readme'), 'utf8'), 'capitals');
       t.is(fs.readFileSync(path.join(restored, 'notes/a'), 'utf8'), 'in Notes');
     }
-  });
-});
+  }));
 
-test('names from several sets do not replace each other either', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('names from several sets do not replace each other either', (t) =>
+  Mounts.during(t, async (mounts) => {
     const target = await foldingTarget(mounts);
     const source = mounts.directory('source');
     addTo(source, dir('A', [file('FILE', 'of set 1'), file('plain', 'of set 1')]));
@@ -96,12 +94,10 @@ test('names from several sets do not replace each other either', async (t) => {
     t.false(fs.existsSync(path.join(mounts.view(target), 'equal')));
     const apart = await last('apart', 'A/FILE', 'B/plain', 'B/plain');
     t.is(apart.status, 0, apart.stderr);
-  });
-});
+  }));
 
-test('what a file system takes and does not keep is reported once', async (t) => {
-  await unlessLeftOut(t, async () => {
-    const mounts = await Mounts.open(t);
+test('what a file system takes and does not keep is reported once', (t) =>
+  Mounts.during(t, async (mounts) => {
     const small = ['mkfs.ext4', '-q', '-F', '-I', '128'] as const;
     const target = mounts.mountImage('ext4', 48 * MIB, [...small], 'ext4');
     const source = mounts.directory('source');
@@ -126,5 +122,4 @@ test('what a file system takes and does not keep is reported once', async (t) =>
     const here = await onto(path.join(mounts.home, 'here'));
     t.is(here.stderr, '');
     t.deepEqual(fs.readdirSync(path.join(mounts.view(target), 'out')), ['source']);
-  });
-});
+  }));

@@ -12,6 +12,7 @@ import { ofThisRun, share } from '../helpers/share.js';
 import { settle, Subvolumes } from '../helpers/subvolumes.js';
 import { differences, look } from '../helpers/tree.js';
 import { pause } from '../helpers/until.js';
+import { folderIn, written } from '../helpers/scratch.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -40,8 +41,7 @@ test(
     const writer = spawn('sh', ['-c', WRITER, top], { stdio: 'ignore' });
     t.teardown(() => writer.kill('SIGKILL'));
     while (!fs.existsSync(path.join(top, 'z', 'last'))) await pause(1);
-    const config = path.join(disk.mounts.home, 'config');
-    fs.writeFileSync(config, '[Tardis]\nSnapshot = auto\n');
+    const config = written(disk.mounts.home, 'config', '[Tardis]\nSnapshot = auto\n');
     const report = await disk.save([...disk.place(), '--create', '--config', config]);
     writer.kill('SIGKILL');
     await once(writer, 'exit');
@@ -122,8 +122,7 @@ test(
   Subvolumes.test(async (disk, t) => {
     disk.create(path.join(disk.top, 'nested'));
     const subvolumes = ['sub', 'sub/nested'];
-    const other = path.join(disk.mounts.home, 'other');
-    fs.mkdirSync(other);
+    const other = folderIn(disk.mounts.home, 'other');
     await disk.save([...disk.place(), '--create'], other);
     let steps = 1 + (seed % STRIDE);
     let left = 0;

@@ -1,3 +1,4 @@
+// Pace: slow
 /** The fuzzing engine: it finds planted faults of each kind, keeps their inputs and makes them small. */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

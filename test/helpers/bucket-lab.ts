@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { ExecutionContext, TestFn } from 'ava';
 import { KEY_VARIABLES } from './buckets.js';
 import { type ListedSet, type Outcome, run, type Tool } from './commands.js';
-import { makeScratch, removeScratch, scratchInMemory } from './scratch.js';
+import { folderIn, makeScratch, removeScratch, scratchInMemory } from './scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from './tree.js';
 import { BUCKET, type S3Options, type S3Record, S3Server } from '../support/s3-server.js';
 
@@ -74,8 +74,7 @@ export class BucketLab {
   /** Lets a machine know, as another one does, that the bucket arbitrates: its requests are then the same each time. */
   teach(machine: string, by: string): void {
     const known = this.at(`${by}-cache/tardis/buckets`);
-    const cache = path.join(this.at(`${machine}-cache/tardis/buckets`), fs.readdirSync(known)[0]!);
-    fs.mkdirSync(cache, { recursive: true });
+    const cache = folderIn(this.at(`${machine}-cache/tardis/buckets`), fs.readdirSync(known)[0]!);
     fs.writeFileSync(path.join(cache, '.arbitrates'), 'many\n');
   }
 

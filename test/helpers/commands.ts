@@ -146,6 +146,12 @@ export class Running {
     this.child.kill(name);
   }
 
+  /** Sends such a signal, and returns the outcome. */
+  endedBy(name: NodeJS.Signals): Promise<Outcome> {
+    this.signal(name);
+    return this.ended;
+  }
+
   /** Sends a signal to the command and to all processes that it has started, as a terminal does. */
   signalGroup(name: NodeJS.Signals): void {
     try {
@@ -236,6 +242,11 @@ class RunningHere implements Watched {
   signal(name: NodeJS.Signals): void {
     if (name !== 'SIGTERM') throw new Error(`a server needs a process for ${name}: isProcess`);
     this.serving.stop();
+  }
+
+  endedBy(name: NodeJS.Signals): Promise<Outcome> {
+    this.signal(name);
+    return this.ended;
   }
 
   signalGroup(name: NodeJS.Signals): void {

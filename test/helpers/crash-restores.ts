@@ -6,14 +6,14 @@ import type { Scenario } from './crash-runs.js';
 import { firstBackup } from './crash-scenarios.js';
 import { inlineSystem, restoreInline } from './inline.js';
 import { differences, look, type Snapshot } from './tree.js';
+import { written } from './scratch.js';
 
 const BOOT_ID_FILE = '/proc/sys/kernel/random/boot_id';
 
 /** Returns a system with another boot id, as after a reboot. */
 function startedAnew(home: string): System {
   const { files } = nodeSystem();
-  const other = path.join(home, 'boot id');
-  fs.writeFileSync(other, '00000000-0000-0000-0000-000000000000\n');
+  const other = written(home, 'boot id', '00000000-0000-0000-0000-000000000000\n');
   const open: typeof files.open = (file, how) =>
     files.open(file === BOOT_ID_FILE ? other : file, how);
   return inlineSystem({ files: { ...files, open } });

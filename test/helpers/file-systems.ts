@@ -3,6 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Mounts } from './mounts.js';
 import { dir, file, hardlink, makeTree, node, noise, symlink, type TreeNode } from './tree.js';
+import { folderIn, written } from './scratch.js';
 
 const MIB = 1 << 20;
 
@@ -102,8 +103,7 @@ const ntfs: FileSystem = {
   holdsAll: false,
   isWritable: true,
   mount: async (mounts, fill) => {
-    const at = path.join(mounts.home, 'ntfs.image');
-    fs.writeFileSync(at, '');
+    const at = written(mounts.home, 'ntfs.image', '');
     fs.truncateSync(at, 32 * MIB);
     mounts.run('mkfs.ntfs', '-q', '-F', '-f', at);
     const place = await mounts.serve('mounted', 'ntfs-3g', ['-o', 'no_detach', at]);
@@ -118,8 +118,7 @@ const overlay: FileSystem = {
   isWritable: true,
   mount: (mounts, fill) => {
     const [lower, upper, work] = ['lower', 'upper', 'work'].map((name) => mounts.directory(name));
-    const files = path.join(lower!, 'files');
-    fs.mkdirSync(files);
+    const files = folderIn(lower!, 'files');
     fill(files);
     makeTree(path.join(files, 'layers'), [
       file('copied up', 'below'),

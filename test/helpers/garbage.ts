@@ -13,6 +13,7 @@ import type { System } from '../../src/system/index.js';
 import { inlineSystem, type Place, SMALL_STORE } from './inline.js';
 import { keysIn, ringOf } from './rewrites.js';
 import { noise, text } from './tree.js';
+import { folderIn } from './scratch.js';
 
 /** Collects garbage with small limits, immediately. */
 export async function collectInline(
@@ -72,8 +73,7 @@ export function changeTree(source: string, round: number, random: { next(): numb
   fs.mkdirSync(source, { recursive: true });
   const pick = (count: number): number => Math.floor(random.next() * count);
   for (let change = 0; change < 12; change += 1) {
-    const directory = path.join(source, `d${pick(4)}`);
-    fs.mkdirSync(directory, { recursive: true });
+    const directory = folderIn(source, `d${pick(4)}`);
     const file = path.join(directory, `f${pick(12)}`);
     const what = pick(10);
     if (what < 5) fs.writeFileSync(file, text(round * 100 + change, 200 + pick(3000)));

@@ -11,6 +11,7 @@ import {
 } from '../../src/transport/index.js';
 import { helloBytes } from './greetings.js';
 import { rowOf } from './rows.js';
+import { pause } from './until.js';
 
 const DEADLINE_MS = 60_000;
 const LOOK_EVERY_MS = 5;
@@ -122,7 +123,7 @@ export class Peer {
       if (performance.now() - start > DEADLINE_MS || this.socket.readyState === WebSocket.CLOSED) {
         throw new Error(`no ${what}, but ${this.names.join()} ${this.codes.join()}`);
       }
-      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+      await pause(LOOK_EVERY_MS);
     }
   }
 

@@ -3,6 +3,8 @@
  * other; only the socket between them is real. It is TCP, since a unix socket needs a umask, which the process
  * of the tests keeps. The clock runs ahead, so that entries made a moment ago count as settled.
  */
+import fs from 'node:fs';
+import path from 'node:path';
 import {
   type Certificate,
   type MessageName,
@@ -38,6 +40,8 @@ import { type Failure, InlineJobs, type JobRunner } from '../../src/workers/inde
 import { oneByOne } from '../support/leaves-all.js';
 import { SETTINGS } from './pipelines.js';
 import { LIGHT } from './light.js';
+import { scratchInMemory } from './scratch.js';
+import { makeTree, type TreeNode } from './tree.js';
 
 /** A client in a store. */
 export interface Place {
@@ -262,6 +266,34 @@ export function backupInline(
   return withDaemon(system, place, options, (address) =>
     backupTo(system, async () => address, place.client, directories, options),
   );
+}
+
+/** A tree, and the client `me` of a store, which backs it up within this thread. */
+export interface InlineLab {
+  /** The folder of both, and of other files beside them. */
+  readonly home: string;
+  readonly place: Place;
+  readonly source: string;
+  /** Returns the path of a file in `home`. */
+  at(...names: string[]): string;
+  /** Backs the tree up as it is now. The first backup creates the client. */
+  backup(options?: InlineBackup & InlineServer, system?: System): Promise<BackupResult>;
+}
+
+/** Makes a lab with a tree, and no store yet. */
+export function inlineLab(
+  t: Parameters<typeof scratchInMemory>[0],
+  tree: readonly TreeNode[],
+): InlineLab {
+  const home = scratchInMemory(t);
+  const at = (...names: string[]): string => path.join(home, ...names);
+  const [place, source] = [{ store: at('store'), client: 'me' }, at('tree')];
+  makeTree(source, tree);
+  const backup: InlineLab['backup'] = (options, system = inlineSystem()) => {
+    const create = !fs.existsSync(path.join(place.store, place.client));
+    return backupInline(system, place, [source], { create, ...options });
+  };
+  return { home, place, source, at, backup };
 }
 
 function credentialsOf({ password, identity }: InlineBackup) {

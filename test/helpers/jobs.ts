@@ -15,6 +15,7 @@ import { Codec } from '../../src/store/index.js';
 import { identityAt } from './identities.js';
 import { oneByOne } from '../support/leaves-all.js';
 import { entriesOf } from './rows.js';
+import { scratchInMemory } from './scratch.js';
 
 const system = nodeSystem();
 
@@ -115,6 +116,16 @@ export function parcelOfRows(sections: readonly (readonly [string, Buffer])[]): 
     identities: Buffer.concat(sections.map(([folder]) => identityAt(folder))),
     contentBytes,
   };
+}
+
+/** Creates a folder with files, which is removed when the test is over. */
+export function filled(
+  t: Parameters<typeof scratchInMemory>[0],
+  files: Readonly<Record<string, string | Buffer>>,
+): string {
+  const folder = scratchInMemory(t);
+  fill(folder, files);
+  return folder;
 }
 
 /** Creates files by their path beneath a folder; a name that ends with a slash is a directory. */

@@ -1,8 +1,6 @@
 /** Every kind of entry of a file system, as far as the user who runs the test may create it. */
 import { spawnSync } from 'node:child_process';
-import fs from 'node:fs';
-import path from 'node:path';
-import { makeScratch, removeScratch } from './scratch.js';
+import { makeScratch, removeScratch, written } from './scratch.js';
 import {
   dir,
   file,
@@ -24,8 +22,7 @@ const TIB = 2 ** 40;
 function probe(): { attributes: boolean; acls: boolean } {
   const home = makeScratch();
   try {
-    const probed = path.join(home, 'probe');
-    fs.writeFileSync(probed, '');
+    const probed = written(home, 'probe', '');
     const works = (...line: [string, ...string[]]): boolean =>
       spawnSync(line[0], [...line.slice(1), probed]).status === 0;
     return {

@@ -1,10 +1,9 @@
 /** The ground of most tests of commands: a tree, the place of a store, and other files beside them. */
-import fs from 'node:fs';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import { type CommandOptions, succeed } from './commands.js';
-import { scratchInMemory } from './scratch.js';
+import { scratchInMemory, written } from './scratch.js';
 import { differences, dir, file, look, makeTree, type TreeNode } from './tree.js';
 
 export interface Lab {
@@ -31,10 +30,7 @@ export function lab(t: ExecutionContext, tree: readonly TreeNode[] = SMALL): Lab
     source: at('tree'),
     place: ['-D', at('store'), '-C', 'me'],
     at,
-    written(name, text) {
-      fs.writeFileSync(at(name), text);
-      return at(name);
-    },
+    written: (name, text) => written(home, name, text),
   };
 }
 

@@ -1,7 +1,7 @@
-/** An HTTP server that records requests, and answers as the test specifies. */
+/** Servers of a test: any, and one over HTTP that records requests, and answers as the test specifies. */
 import { once } from 'node:events';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
 import type { ExecutionContext } from 'ava';
 
 export interface Received {
@@ -35,11 +35,15 @@ export async function urlListener(
       response.writeHead(status, { location: '/elsewhere' }).end('as you like');
     });
   });
+  const port = await listening(t, server);
+  t.teardown(() => server.closeAllConnections());
+  return { base: `http://127.0.0.1:${port}`, requested };
+}
+
+/** Lets a server listen on this machine until the test is over, and returns its port. */
+export async function listening(t: ExecutionContext, server: Server): Promise<number> {
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
-  t.teardown(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  return { base: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, requested };
+  t.teardown(() => void server.close());
+  return (server.address() as AddressInfo).port;
 }

@@ -12,7 +12,7 @@ import { fillUp } from './fill-disk.js';
 import { chainsIn } from './packed-store.js';
 import type { Choose } from './random-tree.js';
 import { flipAt } from './rot.js';
-import { makeScratch, removeScratch } from './scratch.js';
+import { folderIn, makeScratch, removeScratch } from './scratch.js';
 import { differences, look, noise, text } from './tree.js';
 
 const CLOCK = fileURLToPath(new URL('../../../scripts/shifted-clock.cjs', import.meta.url));
@@ -141,8 +141,7 @@ export class LongLife {
     const tree = this.at('tree');
     for (let count = 1 + this.choose(5); count > 0; count -= 1) {
       const number = this.choose(MOST_FILES);
-      const folder = path.join(tree, `folder ${number % 7}`);
-      fs.mkdirSync(folder, { recursive: true });
+      const folder = folderIn(tree, `folder ${number % 7}`);
       const file = path.join(folder, `file ${number}`);
       if (this.choose(4) === 0) fs.rmSync(file, { force: true });
       else fs.writeFileSync(file, text(`${round} ${number}`, this.choose(40_000)));

@@ -9,7 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
 import { among } from './commands.js';
-import { scratchInMemory } from './scratch.js';
+import { folderIn, scratchInMemory, written } from './scratch.js';
 import { isRoot } from './tree.js';
 import { pause } from './until.js';
 
@@ -73,6 +73,11 @@ export class Mounts {
     this.holder = holder;
   }
 
+  /** Runs a test with a mount namespace. Leaves it out, and logs why, if nothing can be mounted. */
+  static during(t: ExecutionContext, work: (mounts: Mounts) => Promise<void>): Promise<void> {
+    return unlessLeftOut(t, async () => work(await Mounts.open(t)));
+  }
+
   /** Opens a mount namespace. Throws LeftOut if nothing can be mounted. */
   static async open(t: ExecutionContext): Promise<Mounts> {
     if (!isRoot) throw new LeftOut('mounting needs root');
@@ -105,8 +110,7 @@ export class Mounts {
 
   /** Creates a directory in the scratch directory. */
   directory(name: string): string {
-    const place = path.join(this.home, name);
-    fs.mkdirSync(place, { recursive: true });
+    const place = folderIn(this.home, name);
     return place;
   }
 
@@ -127,8 +131,7 @@ export class Mounts {
     type: string,
     mountOptions = '',
   ): string {
-    const image = path.join(this.home, `${name}.image`);
-    fs.writeFileSync(image, '');
+    const image = written(this.home, `${name}.image`, '');
     fs.truncateSync(image, sizeBytes);
     this.run(mkfs, ...options, image);
     return this.mount(name, type, image, `loop${mountOptions === '' ? '' : `,${mountOptions}`}`);

@@ -12,7 +12,7 @@ const MEMORY_WANTED_BYTES = 2 ** 30;
 /** A test, or its hooks. */
 type Owner = Pick<ExecutionContext, 'teardown'>;
 
-function folderIn(t: Owner, parent: string): string {
+function ownedIn(t: Owner, parent: string): string {
   const folder = makeIn(parent);
   t.teardown(() => removeScratch(folder));
   return folder;
@@ -24,17 +24,31 @@ function makeIn(parent: string): string {
 
 /** Creates an empty folder, which is removed when the test is over. */
 export function scratch(t: Owner): string {
-  return folderIn(t, os.tmpdir());
+  return ownedIn(t, os.tmpdir());
 }
 
 /** Creates such a folder in memory if possible: a sync of a disk takes milliseconds, and a commit has several. */
 export function scratchInMemory(t: Owner): string {
-  return folderIn(t, memoryFolder());
+  return ownedIn(t, memoryFolder());
 }
 
 /** Creates an empty folder for several tests, in memory if possible. `removeScratch` deletes it. */
 export function makeScratch(): string {
   return makeIn(memoryFolder());
+}
+
+/** Writes a file into a folder, and returns its path. */
+export function written(folder: string, name: string, content: string | Uint8Array): string {
+  const file = path.join(folder, name);
+  fs.writeFileSync(file, content);
+  return file;
+}
+
+/** Creates a folder in a folder, and returns its path. */
+export function folderIn(folder: string, name: string): string {
+  const made = path.join(folder, name);
+  fs.mkdirSync(made, { recursive: true });
+  return made;
 }
 
 /** The hooks of a file of tests: its `test`. */

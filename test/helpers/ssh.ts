@@ -7,7 +7,7 @@ import { openProgram, type ProgramAddress } from '../../src/system/index.js';
 import { sshError } from '../../src/transport/index.js';
 import { freePort } from '../support/free-port.js';
 import { BIN } from './commands.js';
-import { scratchInMemory } from './scratch.js';
+import { folderIn, scratchInMemory } from './scratch.js';
 import { pause } from './until.js';
 
 /** Lines of a stub that runs the command of the client as a shell on the other machine does. */
@@ -27,8 +27,7 @@ export interface SshWay {
 
 /** Makes a program `ssh` with these lines. */
 export function sshProgram(t: ExecutionContext, lines: string): SshWay['env'] {
-  const folder = path.join(scratchInMemory(t), 'bin');
-  fs.mkdirSync(folder);
+  const folder = folderIn(scratchInMemory(t), 'bin');
   fs.writeFileSync(path.join(folder, 'ssh'), `#!/bin/sh\n${lines}\n`, { mode: 0o755 });
   return { PATH: `${folder}:${process.env['PATH']}` };
 }

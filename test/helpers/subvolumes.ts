@@ -12,6 +12,7 @@ import { type NativeCalls, nodeSystem, type System } from '../../src/system/inde
 import { among, backup, type BackupReport, cleanEnvironment, run, succeed } from './commands.js';
 import { LeftOut, Mounts, unlessLeftOut } from './mounts.js';
 import { dir, file, makeTree, symlink } from './tree.js';
+import { pause } from './until.js';
 
 const IMAGE_BYTES = 256 << 20;
 const OLD_SECONDS = 1_700_000_000;
@@ -116,9 +117,7 @@ export class Subvolumes {
 
 /** Waits until what was just changed is settled. */
 export function settle(): Promise<void> {
-  return new Promise((resolve) => {
-    setTimeout(resolve, SETTLED_MS);
-  });
+  return pause(SETTLED_MS);
 }
 
 const STEPS: ReadonlySet<string | symbol> = new Set<keyof NativeCalls>([

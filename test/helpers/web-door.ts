@@ -95,7 +95,6 @@ export class WebDoor {
   }
 
   async close(): Promise<void> {
-    this.running.signal('SIGTERM');
-    await this.running.ended;
+    await this.running.endedBy('SIGTERM');
   }
 }

@@ -4,7 +4,7 @@ import test from 'ava';
 import type { History } from '../../src/history/index.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { keyringOfPlace } from '../helpers/damage.js';
-import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { backupInline, inlineLab, inlineSystem } from '../helpers/inline.js';
 import { openLied } from '../helpers/lied-history.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { scratchInMemory } from '../helpers/scratch.js';
@@ -38,11 +38,10 @@ function lying(lies: Lies): (honest: History) => Partial<History> {
 }
 
 test.serial('a set is proven again once it is complete, and so are its listings', async (t) => {
-  const home = scratchInMemory(t);
-  const place = { store: `${home}/store`, client: 'me' };
-  const source = `${home}/tree`;
-  makeTree(source, [dir('docs', [file('one', 'one'), file('two', 'two')])]);
-  await backupInline(inlineSystem(), place, [source], { create: true, password: PASSWORD });
+  const { home, place, source, backup } = inlineLab(t, [
+    dir('docs', [file('one', 'one'), file('two', 'two')]),
+  ]);
+  await backup({ password: PASSWORD });
   const keyring = (await keyringOfPlace(place))!;
   process.env['XDG_STATE_HOME'] = `${home}/another machine`; // it has seen no set yet
   const lies = { isUnfinished: true, omits: false, fails: false };

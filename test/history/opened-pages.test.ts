@@ -15,11 +15,10 @@ import {
 import { SEAL_BYTES } from '../../src/model/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { keyringOfPlace } from '../helpers/damage.js';
-import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { inlineLab } from '../helpers/inline.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { chooser } from '../helpers/random-tree.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree, symlink } from '../helpers/tree.js';
+import { dir, file, symlink } from '../helpers/tree.js';
 
 const SET = 1;
 const LIMIT = 512;
@@ -30,11 +29,12 @@ const MAX_SORTED = 16_384;
 const NOTHING = Buffer.alloc(0);
 
 async function openSaved(t: ExecutionContext): Promise<{ history: History; root: string }> {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const root = path.join(home, 'source');
-  makeTree(root, [dir('one', [file('b'), file('a', 'x'), dir('deep', [file('c')])]), dir('two')]);
-  await backupInline(inlineSystem(), place, [root], { create: true, password: PASSWORD });
+  const {
+    place,
+    source: root,
+    backup,
+  } = inlineLab(t, [dir('one', [file('b'), file('a', 'x'), dir('deep', [file('c')])]), dir('two')]);
+  await backup({ password: PASSWORD });
   const system = nodeSystem();
   const local = openLocalHistory(system, { ...place, access: new Access(undefined) });
   const history = unsealedHistory(local, (await keyringOfPlace(place))!, system.native);
@@ -111,15 +111,16 @@ test('readers who accept what nothing proves, or only what all proves, have no p
 });
 
 test('a listing is opened in one call as it is entry by entry, with links, holes and attributes', async (t) => {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const root = path.join(home, 'source');
-  makeTree(root, [dir('b', [file('x')]), file('a', 'content'), file('empty'), symlink('c', 'a')]);
+  const {
+    place,
+    source: root,
+    backup,
+  } = inlineLab(t, [dir('b', [file('x')]), file('a', 'content'), file('empty'), symlink('c', 'a')]);
   writeFileSync(path.join(root, 'holes'), 'end');
   truncateSync(path.join(root, 'holes'), 1 << 20);
   const isMarked = spawnSync('setfattr', ['-n', 'user.note', '-v', 'x', path.join(root, 'a')]);
   t.log(`attributes: ${isMarked.status === 0}`);
-  await backupInline(inlineSystem(), place, [root], { create: true, password: PASSWORD });
+  await backup({ password: PASSWORD });
   const { native } = nodeSystem();
   const keyring = (await keyringOfPlace(place))!;
   const lists: number[] = [];
@@ -176,14 +177,15 @@ for (const [what, count] of [
   ['too large to be sorted', 16_500],
 ] as const) {
   test(`a page begins after any name of a directory that is ${what}, in the order of the listing`, async (t) => {
-    const home = scratchInMemory(t);
-    const place = { store: path.join(home, 'store'), client: 'me' };
-    const root = path.join(home, 'source');
-    makeTree(
-      root,
+    const {
+      place,
+      source: root,
+      backup,
+    } = inlineLab(
+      t,
       Array.from({ length: count }, (_, n) => file(`${n}`)),
     );
-    await backupInline(inlineSystem(), place, [root], { create: true, password: PASSWORD });
+    await backup({ password: PASSWORD });
     const system = nodeSystem();
     const local = openLocalHistory(system, { ...place, access: new Access(undefined) });
     const limits: number[] = [];

@@ -28,7 +28,7 @@ import { type InlineServer, inlineSystem, startInline, withHistory } from '../he
 import { changed, LIES, lying } from '../helpers/lied-catalogs.js';
 import { PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory, written } from '../helpers/scratch.js';
 import { threadsOf } from '../helpers/threads.js';
 
 const SETS = [1, 2, 3, 5, 6, 7];
@@ -365,10 +365,8 @@ test.serial('a server that requests other files, or too much, gets nothing', asy
 test.serial('a copy keeps to the quota of its account', async (t) => {
   const { lab } = labs.get(false)!;
   const there = await target(t);
-  const accounts = path.join(there.place.store, '.accounts');
-  fs.mkdirSync(accounts);
-  const account = path.join(accounts, 'family');
-  fs.writeFileSync(account, 'Targets: me\nSpaceQuota: 1 MB\n');
+  const accounts = folderIn(there.place.store, '.accounts');
+  const account = written(accounts, 'family', 'Targets: me\nSpaceQuota: 1 MB\n');
   const order = { place: lab.place, to: there.daemon.address };
   t.is(await rejectedCode(copyOut(order, { create: true })), 'QUOTA_EXCEEDED');
   fs.writeFileSync(account, 'Targets: me\nSpaceQuota: 100 MB\n');

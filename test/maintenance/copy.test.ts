@@ -1,3 +1,4 @@
+// Pace: slow
 /** Copies of a client while other commands change the source. */
 import fs from 'node:fs';
 import path from 'node:path';

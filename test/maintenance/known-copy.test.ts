@@ -1,3 +1,4 @@
+// Pace: slow
 /** Copies of a client with nothing new: they take no snapshot of the source, and miss nothing. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -11,7 +12,7 @@ import { historyLabFor } from '../helpers/history-lab.js';
 import { machine } from '../helpers/history-in-bucket.js';
 import { backupInline, inlineSystem, type Place, startInline } from '../helpers/inline.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { file, makeTree, text } from '../helpers/tree.js';
 import { deleteInline } from '../helpers/garbage.js';
 import type { Objects } from '../support/memory-object-store.js';
@@ -142,8 +143,7 @@ test('a copy to a bucket with nothing new writes nothing there', async (t) => {
 
 test('a server that is copied to asks for no catalog if there is nothing new', async (t) => {
   const { home, source } = await start(t);
-  const store = path.join(home, 'target');
-  fs.mkdirSync(store);
+  const store = folderIn(home, 'target');
   const daemon = await startInline(inlineSystem(), store, { acceptCopies: true });
   t.teardown(() => daemon.stop());
   const offered: number[] = [];

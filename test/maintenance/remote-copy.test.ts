@@ -1,3 +1,4 @@
+// Pace: slow
 /** Copies of a client from a server: broken off at any point, and from servers that lie. */
 import fs from 'node:fs';
 import path from 'node:path';

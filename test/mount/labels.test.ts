@@ -6,13 +6,13 @@ import test from 'ava';
 import { leaveOut } from '../helpers/left-out.js';
 import { mounted } from '../helpers/mounted-sets.js';
 import { until } from '../helpers/until.js';
+import { written } from '../helpers/scratch.js';
 
 test(
   'a file without attributes has no label and no ACL',
   mounted(async (lab, t) => {
     fs.mkdirSync(lab.source);
-    const plain = path.join(lab.source, 'plain');
-    fs.writeFileSync(plain, 'plain');
+    written(lab.source, 'plain', 'plain');
     await lab.save();
     await lab.mountStore();
     const askFor = (name: string): string => {
@@ -32,8 +32,7 @@ test(
   'a label is shown as it was saved',
   mounted(async (lab, t) => {
     fs.mkdirSync(lab.source);
-    const labelled = path.join(lab.source, 'labelled');
-    fs.writeFileSync(labelled, 'labelled');
+    const labelled = written(lab.source, 'labelled', 'labelled');
     const label = 'system_u:object_r:etc_t:s0';
     const set = lab.inside('setfattr', '-n', 'security.selinux', '-v', label, labelled);
     if (set.status !== 0) return leaveOut(t, `no label can be set here: ${set.stderr}`);

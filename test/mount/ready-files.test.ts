@@ -1,25 +1,19 @@
 /** Contents that the addon sends by itself: over a socket in place of /dev/fuse. */
-import fs from 'node:fs';
-import { Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { systemCode } from '../../src/errors/index.js';
-import { FuseConnection, MAX_READY_BYTES, Op, ReadyFiles } from '../../src/mount/index.js';
+import { MAX_READY_BYTES, Op, ReadyFiles } from '../../src/mount/index.js';
 import {
-  nodeSystem,
   READY_FILE_ROOM,
   READY_FILE_WORDS,
   READY_FILES,
   ReadyState,
 } from '../../src/system/index.js';
+import { KernelEnd, LOOKS } from '../helpers/kernel-end.js';
 import { chooser } from '../helpers/random-tree.js';
 
-const HEAD_BYTES = 16;
 const REQUEST_BYTES = 80;
 const STATE_WORD = 4;
 const HIGH = 7;
-const LOOKS = 30_000;
-const LOOK_MS = 1;
 
 /** Content of a file: bytes that differ from file to file, and along the file. */
 function contentOf(node: number, bytes: number): Buffer {
@@ -41,91 +35,39 @@ function setState(files: ReadyFiles, row: number, state: number): void {
   new Uint32Array(files.memory.buffer)[row * READY_FILE_WORDS + STATE_WORD] = state;
 }
 
-/** The addon at one end of a socket, and the requests of a kernel at the other one. */
-class Lab {
-  readonly files: ReadyFiles;
+/** The requests of a kernel for contents, and the contents that are ready for them. */
+class Lab extends KernelEnd {
+  readonly files = this.kernel.files;
   /** Nodes of which JavaScript got the request. */
   readonly requested: number[] = [];
-  private readonly far: number;
   private unique = 0;
-  private readonly replies: Buffer = Buffer.alloc(READY_FILE_ROOM);
 
   constructor(t: ExecutionContext) {
-    const { native } = nodeSystem();
-    const sockets = native.fuseSockets();
-    const near = sockets.readInt32LE(0);
-    this.far = sockets.readInt32LE(4);
-    const kernelEnd = new Socket({ fd: this.far, readable: false });
-    const kernel = new FuseConnection(native, near, (errno) => t.fail(String(errno)));
-    this.files = kernel.files;
-    const ended = new Promise((resolve) => {
-      const onBatch = (memory: Buffer, offset: number, bytes: number): boolean => {
-        for (let at = offset; at < offset + bytes; at += (memory.readUInt32LE(at) + 7) & ~7) {
-          this.requested.push(memory.readUInt32LE(at + 16));
-          kernel.fail({ uniqueLow: memory.readUInt32LE(at + 8), uniqueHigh: 0 }, 11);
-        }
-        return false;
-      };
-      kernel.listen(new Uint8Array(1), onBatch, resolve);
-    });
-    t.teardown(async () => {
-      kernel.fail({ uniqueLow: 0, uniqueHigh: 0 }, 11);
-      kernelEnd.destroy(); // with something unread, so that the other end gets an error
-      await ended;
-      native.close(near);
-    });
+    super(t, READY_FILE_ROOM);
+  }
+
+  protected note(low: number): void {
+    this.requested.push(low);
   }
 
   /** Returns the bytes of a part of a file; undefined if JavaScript got the request. */
-  async read(node: number, from: number, bytes: number): Promise<Buffer | undefined> {
-    this.request(node, from, bytes);
-    let reply: Buffer | undefined;
-    while (reply === undefined) {
-      await nextTurn();
-      reply = this.replied();
-    }
-    return this.bytesOf(reply);
+  read(node: number, from: number, bytes: number): Promise<Buffer | undefined> {
+    return this.answer(this.requestFor(node, from, bytes));
   }
 
   /** Returns what `read` does, while this thread does nothing else. */
   readMeanwhile(node: number, from: number, bytes: number): Buffer | undefined {
-    this.request(node, from, bytes);
-    const words = new Int32Array(new SharedArrayBuffer(4));
-    for (let look = 0; look < LOOKS; look += 1) {
-      const reply = this.replied();
-      if (reply !== undefined) return this.bytesOf(reply);
-      Atomics.wait(words, 0, 0, LOOK_MS);
-    }
-    throw new Error('no reply');
+    return this.answerMeanwhile(this.requestFor(node, from, bytes));
   }
 
-  private request(node: number, from: number, bytes: number): void {
+  /** Sends a request, and returns its number. */
+  private requestFor(node: number, from: number, bytes: number): number {
     const request = Buffer.alloc(REQUEST_BYTES);
     this.unique += 1;
-    request.writeUInt32LE(request.length, 0);
-    request.writeUInt32LE(Op.read, 4);
-    request.writeUInt32LE(this.unique, 8);
-    request.writeUInt32LE(node, 16);
-    request.writeUInt32LE(HIGH, 20);
     request.writeBigUInt64LE(BigInt(from), 48);
     request.writeUInt32LE(bytes, 56);
-    fs.writeSync(this.far, request);
-  }
-
-  private bytesOf(reply: Buffer): Buffer | undefined {
-    if (reply.readUInt32LE(0) !== reply.length || reply.readUInt32LE(8) !== this.unique) {
-      throw new Error('no reply to this request');
-    }
-    return reply.readInt32LE(4) === 0 ? reply.subarray(HEAD_BYTES) : undefined;
-  }
-
-  private replied(): Buffer | undefined {
-    try {
-      return Buffer.from(this.replies.subarray(0, fs.readSync(this.far, this.replies)));
-    } catch (error) {
-      if (systemCode(error) !== 'EAGAIN') throw error;
-      return undefined;
-    }
+    this.request(request, { opcode: Op.read, unique: this.unique, low: node, high: HIGH });
+    return this.unique;
   }
 
   /** Waits until the thread that has sent a content has noted it, and returns the node of the file. */

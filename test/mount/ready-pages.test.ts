@@ -1,29 +1,18 @@
 /** Replies that the addon sends by itself: over a socket in place of /dev/fuse, beside a model of the references. */
-import fs from 'node:fs';
-import { Socket } from 'node:net';
-import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import {
-  FuseConnection,
-  type ListedTree,
-  Op,
-  placeOfNode,
-  type ReadyPages,
-} from '../../src/mount/index.js';
-import { systemCode } from '../../src/errors/index.js';
-import { nodeSystem, READY_BYTES, READY_PAGES, ReadyState } from '../../src/system/index.js';
+import { type ListedTree, Op, placeOfNode } from '../../src/mount/index.js';
+import { READY_BYTES, READY_PAGES, ReadyState } from '../../src/system/index.js';
+import { HEAD_BYTES, KernelEnd, LOOK_MS, LOOKS } from '../helpers/kernel-end.js';
 import { chooser } from '../helpers/random-tree.js';
+import { pause } from '../helpers/until.js';
 
-const HEAD_BYTES = 16;
 const ENTRY_BYTES = 160;
 const DOTS_BYTES = 2 * ENTRY_BYTES;
 /** Turns of the event loop within which a batch comes. */
 const TURNS = 1000;
 /** More turns than the steps of a listener between the last reply and the turn of the other thread. */
 const TURNS_OF_WALK = 16;
-/** Looks for an answer of the other thread, and how long each waits. */
-const LOOKS = 30_000;
-const LOOK_MS = 1;
 const STATE_WORD = 3;
 const PAGE_WORDS = 6;
 const HEADER_BYTES = 40;
@@ -46,10 +35,10 @@ function nodeOf(directory: number): { low: number; high: number } {
   return { low: (directory << 24) >>> 0, high: (1 << 18) | (directory >>> 8) };
 }
 
-/** The addon at one end of a socket, and the requests of a kernel at the other one. */
-class Lab {
-  readonly ready: ReadyPages;
-  readonly links: Buffer;
+/** The requests of a kernel for listings, and the replies that are ready for them. */
+class Lab extends KernelEnd {
+  readonly ready = this.kernel.ready;
+  readonly links = this.kernel.links;
   /** Directories of which JavaScript got the request. */
   readonly requested: number[] = [];
   readonly tree = new CountedTree();
@@ -57,45 +46,20 @@ class Lab {
   calls = 0;
   /** Called with each batch, before it is read. */
   onBatch: () => void = () => undefined;
-  private readonly kernel: FuseConnection;
-  private readonly far: number;
-  /** Room for replies. */
-  private readonly replies: Buffer = Buffer.alloc(2 * READY_BYTES);
 
   constructor(t: ExecutionContext) {
-    const { native } = nodeSystem();
-    const sockets = native.fuseSockets();
-    const near = sockets.readInt32LE(0);
-    this.far = sockets.readInt32LE(4);
-    // It makes the descriptor non-blocking: a read that waits would take a thread of the pool that all tests share.
-    const kernelEnd = new Socket({ fd: this.far, readable: false });
-    this.kernel = new FuseConnection(native, near, (errno) => t.fail(String(errno)));
-    this.ready = this.kernel.ready;
-    this.links = this.kernel.links;
-    const ended = new Promise((resolve) => {
-      this.kernel.listen(new Uint8Array(1), (...batch) => this.batch(...batch), resolve);
-    });
-    t.teardown(async () => {
-      this.kernel.fail({ uniqueLow: 0, uniqueHigh: 0 }, 11);
-      kernelEnd.destroy(); // with something unread, so that the other end gets an error
-      await ended;
-      native.close(near);
-    });
+    super(t, 2 * READY_BYTES);
   }
 
-  /** Answers EAGAIN to what the addon did not answer. */
-  private batch(memory: Buffer, offset: number, bytes: number): boolean {
+  protected override batch(memory: Buffer, offset: number, bytes: number): boolean {
     this.ready.count();
     if (bytes === 0) this.calls += 1;
-    if (bytes === 0) return false;
-    this.onBatch();
-    for (let at = offset; at < offset + bytes; at += (memory.readUInt32LE(at) + 7) & ~7) {
-      const [uniqueLow, uniqueHigh] = [memory.readUInt32LE(at + 8), 0];
-      const [low, high] = [memory.readUInt32LE(at + 16), memory.readUInt32LE(at + 20)];
-      this.requested.push(placeOfNode(low, high).directory);
-      this.kernel.fail({ uniqueLow, uniqueHigh }, 11);
-    }
-    return false;
+    else this.onBatch();
+    return super.batch(memory, offset, bytes);
+  }
+
+  protected note(low: number, high: number): void {
+    this.requested.push(placeOfNode(low, high).directory);
   }
 
   offer(directory: number, entries: number): void {
@@ -135,28 +99,6 @@ class Lab {
     return reply?.subarray(HEAD_BYTES);
   }
 
-  /** Calls `step` until there is a reply, which it returns, while this thread does nothing else; undefined if none comes. */
-  replyMeanwhile(step: (look: number) => void): Buffer | undefined {
-    const words = new Int32Array(new SharedArrayBuffer(4));
-    for (let look = 0; look < LOOKS; look += 1) {
-      const reply = this.readNow();
-      if (reply !== undefined) return reply;
-      step(look);
-      Atomics.wait(words, 0, 0, LOOK_MS);
-    }
-    return undefined;
-  }
-
-  /** Returns the replies that are there; undefined if there are none. */
-  private readNow(): Buffer | undefined {
-    try {
-      return Buffer.from(this.replies.subarray(0, fs.readSync(this.far, this.replies)));
-    } catch (error) {
-      if (systemCode(error) !== 'EAGAIN') throw error;
-      return undefined;
-    }
-  }
-
   /** Counts references once the other thread has noted that it sent them, while this one does nothing else. */
   countSent(): void {
     const words = new Int32Array(new SharedArrayBuffer(4));
@@ -176,31 +118,18 @@ class Lab {
 
   async send(opcode: number, directory: number, request: Buffer): Promise<Buffer | undefined> {
     this.write(opcode, directory, request);
-    let reply: Buffer | undefined;
-    while (reply === undefined) {
-      await nextTurn();
-      reply = this.readNow();
-    }
-    if (reply.readUInt32LE(0) !== reply.length || reply.readUInt32LE(8) !== directory + 1) {
-      throw new Error('no reply to this request');
-    }
-    return reply.readInt32LE(4) === 0 ? reply.subarray(HEAD_BYTES) : undefined;
+    return this.answer(directory + 1);
   }
 
   write(opcode: number, directory: number, request: Buffer = Buffer.alloc(REQUEST_BYTES)): void {
-    request.writeUInt32LE(request.length, 0);
-    request.writeUInt32LE(opcode, 4);
-    request.writeUInt32LE(directory + 1, 8);
-    request.writeUInt32LE(nodeOf(directory).low, 16);
-    request.writeUInt32LE(nodeOf(directory).high, 20);
-    fs.writeSync(this.far, request);
+    this.request(request, { opcode, unique: directory + 1, ...nodeOf(directory) });
   }
 
   /** Sends bytes that are no request, and waits until the other thread, whose turn it is, has read them. */
   async waste(bytes: Buffer): Promise<void> {
     const { calls } = this;
-    fs.writeSync(this.far, bytes);
-    for (let look = 0; look < LOOKS && this.calls === calls; look += 1) await sleep(LOOK_MS);
+    this.put(bytes);
+    for (let look = 0; look < LOOKS && this.calls === calls; look += 1) await pause(LOOK_MS);
   }
 
   /** Returns the directories of the replies that are there. */

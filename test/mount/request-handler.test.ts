@@ -20,6 +20,7 @@ import {
 import { nodeSystem, READY_LINKS_BYTES } from '../../src/system/index.js';
 import { RecordDecoder } from '../../src/contents/index.js';
 import { historyEntryOf } from '../helpers/rows.js';
+import { until } from '../helpers/until.js';
 
 const ROOT = { low: 1, high: 0 };
 const FILES = 5000;
@@ -342,12 +343,10 @@ test('a new set appears, and in a deleted one everything is stale', async (t) =>
   const lab = new Lab();
   const inside = await lab.walk('first', 'root');
   lab.history.sets = [setOf(1, 'first'), setOf(2, 'second')];
-  await new Promise((resolve) => setTimeout(resolve, 1100));
-  t.true((await lab.names(Op.readdir, ROOT, 0, 4096)).includes('second'));
+  await until(async () => (await lab.names(Op.readdir, ROOT, 0, 4096)).includes('second'));
   t.deepEqual(lab.forgotten, ['Current', 'Current']); // it leads to another set
   lab.history.sets = [setOf(2, 'second')];
-  await new Promise((resolve) => setTimeout(resolve, 1100));
-  t.false((await lab.names(Op.readdir, ROOT, 0, 4096)).includes('first'));
+  await until(async () => !(await lab.names(Op.readdir, ROOT, 0, 4096)).includes('first'));
   t.true(lab.forgotten.includes('first'));
   const stale = await lab.send(Op.lookup, inside, Buffer.from('f00001\0'));
   t.is(stale.readInt32LE(0), -Errno.ESTALE);

@@ -23,6 +23,8 @@ import { seed } from '../helpers/seed.js';
 import { partOf, share } from '../helpers/share.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { ROOT } from '../tidy/house.js';
+import { pause } from '../helpers/until.js';
+import { folderIn } from '../helpers/scratch.js';
 
 /** Programs that `npm run package` installs if it may. */
 const PROGRAMS = ['strip', 'readelf', 'xz', 'dpkg-deb', 'patchelf', 'mmdebstrap'];
@@ -150,8 +152,7 @@ function goesRound(
   more: { uid?: number; node?: string } = {},
 ): void {
   const home = fs.mkdtempSync(path.join(top, 'home '));
-  const source = path.join(home, 'source');
-  fs.mkdirSync(source);
+  const source = folderIn(home, 'source');
   fs.writeFileSync(path.join(source, 'file'), 'content');
   fs.writeFileSync(path.join(source, 'large'), Buffer.alloc(3e6, 'abcdefg'));
   fs.mkdirSync(path.join(home, 'back'));
@@ -300,8 +301,7 @@ ofPackages(
 );
 
 ofPackages('the archive runs from any folder, as an ordinary user', (t) => {
-  const folder = path.join(top, 'any where');
-  fs.mkdirSync(folder);
+  const folder = folderIn(top, 'any where');
   succeeds(t, 'tar', ['-xf', named(out, /\.tar\.gz$/), '-C', folder]);
   const history = named(folder, /^tardis-.*-linux-/);
   t.is(path.basename(history), `tardis-${about.version}-linux-${ARCH}`);
@@ -395,8 +395,7 @@ function nodeTitle(): string {
 
 ofPackages('each package has a list of exactly what is inside, with hashes and licences', (t) => {
   const unpacked = (name: string, ...line: [string, string[]]): string => {
-    const folder = path.join(top, `contents ${name}`);
-    fs.mkdirSync(folder);
+    const folder = folderIn(top, `contents ${name}`);
     succeeds(t, ...line, { cwd: folder });
     return folder;
   };
@@ -538,7 +537,7 @@ ofPackages(
       ]).status === 0;
     const start = performance.now();
     while (!isWell() && server.exitCode === null && performance.now() - start < START_MS) {
-      await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+      await pause(PAUSE_MS);
     }
     t.true(isWell(), printed);
     t.regex(

@@ -12,7 +12,7 @@ import { rejectedCode } from '../helpers/codes.js';
 import { FakePeer, type PeerCall } from '../helpers/fake-peer.js';
 import { systemWith } from '../helpers/jobs.js';
 import { contentOf, settle, startPipeline } from '../helpers/pipelines.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 
 const { native } = nodeSystem();
 const MIB = 1 << 20;
@@ -24,8 +24,7 @@ function makeTree(folder: string, directories: number, files: number, bytes: num
   const random = seededRandom(directories + files);
   const noise = random.bytes(bytes + 4);
   for (let directory = 0; directory < directories; directory += 1) {
-    const at = path.join(folder, `directory ${directory}`);
-    fs.mkdirSync(at);
+    const at = folderIn(folder, `directory ${directory}`);
     for (let file = 0; file < files; file += 1) {
       noise.writeInt32LE(directory * files + file, 0);
       fs.writeFileSync(path.join(at, `file ${file}`), noise.subarray(0, bytes));

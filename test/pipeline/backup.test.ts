@@ -8,10 +8,10 @@ import { nodeSystem, systemClock } from '../../src/system/index.js';
 import { seededRandom } from '../support/seeded-random.js';
 import { Wanted } from '../../src/transport/index.js';
 import { FakePeer } from '../helpers/fake-peer.js';
-import { fill, systemError, systemWith } from '../helpers/jobs.js';
+import { fill, filled, systemError, systemWith } from '../helpers/jobs.js';
 import { contentOf, pathsAt, startPipeline } from '../helpers/pipelines.js';
 import { sha256 } from '../helpers/rows.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 
 const { native } = nodeSystem();
 
@@ -37,8 +37,7 @@ const PATHS = [
 ];
 
 test('an empty server gets everything once, and no question', async (t) => {
-  const folder = scratchInMemory(t);
-  fill(folder, TREE);
+  const folder = filled(t, TREE);
   const peer = new FakePeer();
   const { pipeline, failures, done } = startPipeline(folder, peer);
   await done;
@@ -94,8 +93,7 @@ test('with many parcels and few workers it is the same', async (t) => {
 });
 
 test('directories that are the same are neither listed nor sent', async (t) => {
-  const folder = scratchInMemory(t);
-  fill(folder, TREE);
+  const folder = filled(t, TREE);
   const peer = new FakePeer(false);
   const listed: string[] = [];
   peer.isSame = (directory) => directory !== '/sub';
@@ -113,8 +111,7 @@ test('directories that are the same are neither listed nor sent', async (t) => {
 });
 
 test('a server with data is asked what it lacks, and gets that', async (t) => {
-  const folder = scratchInMemory(t);
-  fill(folder, TREE);
+  const folder = filled(t, TREE);
   const peer = new FakePeer(false);
   const known = sha256('c'.repeat(10_000)).toString('hex');
   peer.knows = (digest) => digest === known;
@@ -133,8 +130,7 @@ test('a server with data is asked what it lacks, and gets that', async (t) => {
 });
 
 test('what may change again is not settled', async (t) => {
-  const folder = scratchInMemory(t);
-  fill(folder, { 'old/file': 'x', 'new/file': 'y' });
+  const folder = filled(t, { 'old/file': 'x', 'new/file': 'y' });
   const ofNew = fs.statSync(path.join(folder, 'new/file'), { bigint: true }).ctimeNs;
   // The listing of "old" reports times of long ago.
   const clock = { ...systemClock, nowMs: () => Number(ofNew / 1_000_000n) + 1000 };
@@ -156,8 +152,7 @@ test('what may change again is not settled', async (t) => {
 });
 
 test('a file that fails is reported, and its directory is looked at again next time', async (t) => {
-  const folder = scratchInMemory(t);
-  fill(folder, {
+  const folder = filled(t, {
     'one/a': 'a',
     'one/closed': 'b',
     'two/c': 'c',
@@ -198,8 +193,7 @@ test('a file that fails is reported, and its directory is looked at again next t
 });
 
 test('a directory that cannot be read is reported, after the one it is in', async (t) => {
-  const folder = scratchInMemory(t);
-  fill(folder, { 'closed/x': 'x', 'open/y': 'y' });
+  const folder = filled(t, { 'closed/x': 'x', 'open/y': 'y' });
   const system = systemWith({
     listOrHold: (directory) => {
       if (directory.toString().endsWith('/closed')) throw systemError('EACCES');
@@ -249,8 +243,7 @@ test('a large file the server may have is hashed first, and not sent if it has i
 test('a file over the size of a part comes in parts, each with its digest', async (t) => {
   const folder = scratchInMemory(t);
   const bytes = 64 * MIB + 100;
-  const file = path.join(folder, 'huge');
-  fs.writeFileSync(file, Buffer.alloc(bytes));
+  written(folder, 'huge', Buffer.alloc(bytes));
   const peer = new FakePeer();
   await startPipeline(folder, peer).done;
   t.deepEqual(
@@ -280,8 +273,7 @@ function openingSystem(beforeOpening: (opening: number) => void) {
 
 test('a file in parts that changes between them is flagged, also if each part was at rest', async (t) => {
   const folder = scratchInMemory(t);
-  const file = path.join(folder, 'huge');
-  fs.writeFileSync(file, Buffer.alloc(64 * MIB + 100));
+  const file = written(folder, 'huge', Buffer.alloc(64 * MIB + 100));
   const system = openingSystem((opening) => {
     fs.utimesSync(file, opening, opening);
   });
@@ -299,8 +291,7 @@ test('a file in parts that changes between them is flagged, also if each part wa
 
 test('a large file that has grown beyond what was read of it is flagged', async (t) => {
   const folder = scratchInMemory(t);
-  const file = path.join(folder, 'large');
-  fs.writeFileSync(file, Buffer.alloc(2 * MIB));
+  const file = written(folder, 'large', Buffer.alloc(2 * MIB));
   const system = openingSystem((opening) => fs.truncateSync(file, (64 + opening) * MIB));
   const peer = new FakePeer();
   const { failures, done } = startPipeline(folder, peer, { system });
@@ -315,8 +306,7 @@ test('a large file that has grown beyond what was read of it is flagged', async 
 
 test('a large file that changes once while it is read is read again', async (t) => {
   const folder = scratchInMemory(t);
-  const file = path.join(folder, 'large');
-  fs.writeFileSync(file, Buffer.alloc(2 * MIB, 'a'));
+  const file = written(folder, 'large', Buffer.alloc(2 * MIB, 'a'));
   let reads = 0;
   const { files } = nodeSystem();
   const read: typeof files.read = (...values) => {

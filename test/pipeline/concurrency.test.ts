@@ -8,7 +8,7 @@ import { rejectedCode } from '../helpers/codes.js';
 import { FakePeer, type PeerCall } from '../helpers/fake-peer.js';
 import { systemWith } from '../helpers/jobs.js';
 import { settle, startPipeline } from '../helpers/pipelines.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { noise } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
@@ -16,8 +16,7 @@ const MIB = 1 << 20;
 /** Writes directories of small files, all of which differ. */
 function makeTree(folder: string, directories: number, files: number): void {
   for (let directory = 0; directory < directories; directory += 1) {
-    const at = path.join(folder, `directory ${directory}`);
-    fs.mkdirSync(at);
+    const at = folderIn(folder, `directory ${directory}`);
     for (let file = 0; file < files; file += 1) {
       fs.writeFileSync(path.join(at, `${file}`), `${directory}/${file}`);
     }

@@ -7,9 +7,8 @@ import { NO_EXCLUDES } from '../support/no-excludes.js';
 import { nodeSystem, systemClock, type System } from '../../src/system/index.js';
 import { Wanted } from '../../src/transport/index.js';
 import { FakePeer } from '../helpers/fake-peer.js';
-import { fill, systemError, systemWith } from '../helpers/jobs.js';
+import { fill, filled, systemError, systemWith } from '../helpers/jobs.js';
 import { pathsAt, startPipeline } from '../helpers/pipelines.js';
-import { scratchInMemory } from '../helpers/scratch.js';
 
 const { native } = nodeSystem();
 /** A clock by which no change of the test is so recent that another one could go unnoticed. */
@@ -19,8 +18,12 @@ const NAMES = 9000;
 
 /** Makes a folder with one large directory (`many`) and a small one. */
 function makeFolder(t: ExecutionContext): string {
-  const folder = scratchInMemory(t);
-  fill(folder, { 'few/a': 'a', 'many/sub/b': 'b', 'many/name 00005': 'five', 'many/z/': '' });
+  const folder = filled(t, {
+    'few/a': 'a',
+    'many/sub/b': 'b',
+    'many/name 00005': 'five',
+    'many/z/': '',
+  });
   for (let index = 0; index < NAMES; index += 1) {
     if (index !== 5) fs.writeFileSync(path.join(folder, 'many', nameOf(index)), '');
   }

@@ -12,7 +12,7 @@ import { signatureOf } from '../helpers/deltas.js';
 import { FakePeer } from '../helpers/fake-peer.js';
 import { fill } from '../helpers/jobs.js';
 import { startPipeline } from '../helpers/pipelines.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { noise } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
@@ -53,11 +53,9 @@ test('the signature of a content comes with it, joined from its parts, if it is 
 
 test('a file of mostly holes has the signature of its sparse form, and one that changes while it is read has none', async (t) => {
   const folder = scratchInMemory(t);
-  const hollow = path.join(folder, 'hollow');
-  fs.writeFileSync(hollow, noise('h', 2 * MIB));
+  const hollow = written(folder, 'hollow', noise('h', 2 * MIB));
   fs.truncateSync(hollow, 9 * MIB);
-  const changing = path.join(folder, 'changing');
-  fs.writeFileSync(changing, noise('c', 4 * MIB));
+  const changing = written(folder, 'changing', noise('c', 4 * MIB));
   const peer = new FakePeer();
   peer.beforeAnswer = (call) => {
     if (call === 'chunk') fs.appendFileSync(changing, 'x');

@@ -5,9 +5,8 @@ import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { PLACE_NUMBERS, RestoreHow } from '../../src/workers/index.js';
 import { type NativeCalls, RestoreCount } from '../../src/system/index.js';
-import { backupInline, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { differences, dir, file, look, makeTree, text } from '../helpers/tree.js';
+import { inlineLab, inlineSystem, type Place, restoreInline } from '../helpers/inline.js';
+import { differences, dir, file, look, text } from '../helpers/tree.js';
 
 /** More than are located at once, so that the first directory is in a job before the second one is located. */
 const FILES = 1500;
@@ -21,13 +20,10 @@ const copy = (index: number): string => `copy-${index}`;
 async function backedUp(
   t: ExecutionContext,
 ): Promise<{ place: Place; source: string; home: string }> {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
   const others = Array.from({ length: FILES }, (_, index) =>
     file(`other-${index}`, text(FILES + index + 1, 50)),
   );
-  makeTree(source, [
+  const { home, place, source, backup } = inlineLab(t, [
     dir(
       'a',
       contents.map((bytes, index) => file(original(index), bytes)),
@@ -38,7 +34,7 @@ async function backedUp(
       contents.slice(0, COPIES).map((bytes, index) => file(copy(index), bytes)),
     ),
   ]);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  await backup();
   return { place, source, home };
 }
 

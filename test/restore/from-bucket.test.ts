@@ -5,7 +5,7 @@ import test from 'ava';
 import { catchUp } from '../../src/store/writer/index.js';
 import { backUpFrom, restoreFrom, sharedClient } from '../helpers/bucket-machines.js';
 import { inlineSystem } from '../helpers/inline.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { differences, look, noise } from '../helpers/tree.js';
 import type { Objects } from '../support/memory-object-store.js';
 
@@ -21,8 +21,7 @@ test('a restore has as many requests under way as there is room for, also with o
   const objects: Objects = new Map();
   const on = await sharedClient(t, objects);
   const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  fs.mkdirSync(source);
+  const source = folderIn(home, 'tree');
   for (let file = 0; file < FILES; file += 1) {
     fs.writeFileSync(path.join(source, `f${file}`), noise(file, FILE_BYTES));
   }

@@ -10,7 +10,7 @@ import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { withNative } from '../helpers/inline.js';
 import { rowOf } from '../helpers/rows.js';
-import { scratch } from '../helpers/scratch.js';
+import { folderIn, scratch, written } from '../helpers/scratch.js';
 import { isRoot } from '../helpers/tree.js';
 
 const PREFIX = '.tardis-test-';
@@ -92,8 +92,7 @@ test('a dry run creates nothing, and finds nothing in a target that is not there
 
 test('a target that cannot be one is refused, with its descriptor closed', (t) => {
   const top = scratch(t);
-  const file = path.join(top, 'file');
-  fs.writeFileSync(file, 'mine');
+  const file = written(top, 'file', 'mine');
   const options = { metadataOptions: 0, prefix: PREFIX, isDry: false };
   for (const [output, code] of [
     [file, 'USAGE'],
@@ -168,8 +167,7 @@ test('what is there stays, unless it may be replaced', (t) => {
 
 test('no link in the target leads out of it, however the entry is created', (t) => {
   const { target, home } = newTarget(t);
-  const outside = path.join(path.dirname(home), 'outside');
-  fs.mkdirSync(outside);
+  const outside = folderIn(path.dirname(home), 'outside');
   fs.writeFileSync(path.join(home, 'file'), '');
   fs.symlinkSync(outside, path.join(home, 'out'));
   fs.mkdirSync(path.join(home, 'deep'));
@@ -196,8 +194,7 @@ test('no link in the target leads out of it, however the entry is created', (t) 
 
 test('a directory that is exchanged for a link while it is open is not left', (t) => {
   const { target, home } = newTarget(t);
-  const outside = path.join(path.dirname(home), 'outside');
-  fs.mkdirSync(outside);
+  const outside = folderIn(path.dirname(home), 'outside');
   target.makeDirectory(at('', 'in'));
   target.makeDirectory(at('in', 'one')); // the directory is open from now on
   fs.renameSync(path.join(home, 'in'), path.join(home, 'moved'));
@@ -209,8 +206,7 @@ test('a directory that is exchanged for a link while it is open is not left', (t
 
 test('temporary files of an earlier run are removed, and nothing else', (t) => {
   const { target, home } = newTarget(t);
-  const inside = path.join(home, 'in');
-  fs.mkdirSync(inside);
+  const inside = folderIn(home, 'in');
   for (const name of [`${PREFIX}1`, `${PREFIX}2`, 'mine', `x${PREFIX}1`, '.tardis-other-1']) {
     fs.writeFileSync(path.join(inside, name), '');
   }

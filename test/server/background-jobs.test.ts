@@ -10,21 +10,20 @@ import type { Finding } from '../../src/maintenance/check/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { codeOf, rejectedCode } from '../helpers/codes.js';
 import { dataFiles } from '../helpers/damage.js';
-import { backupInline, inlineSystem, type Place, startInline } from '../helpers/inline.js';
+import { inlineLab, inlineSystem, startInline } from '../helpers/inline.js';
 import { giveKeys, PASSWORD } from '../helpers/rewrites.js';
 import { threadsOf } from '../helpers/threads.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
+import { dir, file, noise, text } from '../helpers/tree.js';
 
 const KIB = 1 << 10;
 const ALL = { read: { data: { kind: 'all' }, leastAgeMs: 0 }, mark: false } as const;
 
 async function lab(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [dir('a', [file('b', text(1, 900))]), file('large', noise(2, 300 * KIB))]);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { place, backup } = inlineLab(t, [
+    dir('a', [file('b', text(1, 900))]),
+    file('large', noise(2, 300 * KIB)),
+  ]);
+  await backup();
   await giveKeys(place, false);
   const daemon = await startInline(inlineSystem(), place.store);
   t.teardown(() => daemon.stop());

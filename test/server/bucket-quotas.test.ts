@@ -87,7 +87,7 @@ test('what other servers store meanwhile counts in sessions that are under way',
   hers.release();
   await pause(20);
   const after = state.measured;
-  await pause(20);
+  await pause(20); // no event marks that nothing is measured for several intervals
   t.is(state.measured, after, 'without sessions nothing is measured');
   const again = (await quotas.admit('me'))!;
   t.is(valueOf(again.grant.used), 250, 'then the bucket counts again');

@@ -11,10 +11,15 @@ import { putAccount, removeAccount } from '../../src/store/index.js';
 import type { Address } from '../../src/system/index.js';
 import type { KeptStretch } from '../../src/transport/login/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { backupInline, inlineSystem, startInline, type InlineServer } from '../helpers/inline.js';
+import {
+  backupInline,
+  inlineLab,
+  type InlineServer,
+  inlineSystem,
+  startInline,
+} from '../helpers/inline.js';
 import { giveAccount, PASSWORD } from '../helpers/rewrites.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { file } from '../helpers/tree.js';
 import { until } from '../helpers/until.js';
 
 const NOTHING_SHARED: SharedClients = {
@@ -32,12 +37,9 @@ const NOTHING_SHARED: SharedClients = {
 
 /** Makes a client with one set and the account bob, and starts its server when `serve` is called. */
 async function clientOfBob(t: ExecutionContext, rights: RightName[] = ['list', 'read']) {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const tree = path.join(home, 'tree');
-  makeTree(tree, [file('one', 'first')]);
+  const { place, source: tree, backup } = inlineLab(t, [file('one', 'first')]);
   const system = inlineSystem();
-  await backupInline(system, place, [tree], { create: true, password: PASSWORD });
+  await backup({ password: PASSWORD }, system);
   await giveAccount(place, 'bob', rights);
   const serve = async (options: InlineServer = {}): Promise<Address> => {
     const daemon = await startInline(system, place.store, options);

@@ -1,10 +1,8 @@
 /** A backup reads the sets before its own once, however many there are: a client may have thousands. */
-import path from 'node:path';
 import test from 'ava';
 import type { SqlDatabase } from '../../src/system/index.js';
-import { backupInline, inlineSystem } from '../helpers/inline.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { inlineLab, inlineSystem } from '../helpers/inline.js';
+import { file } from '../helpers/tree.js';
 
 /** Counts the calls of queries whose text contains a text. */
 function counting(database: SqlDatabase, text: string, count: () => void): SqlDatabase {
@@ -23,10 +21,7 @@ function counting(database: SqlDatabase, text: string, count: () => void): SqlDa
 }
 
 test('a backup reads all sets once, and the roots of as many of them after many backups as after few', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('same', Buffer.from('some text'))]);
-  const place = { store: path.join(home, 'store'), client: 'me' };
+  const { backup } = inlineLab(t, [file('same', Buffer.from('some text'))]);
   let [lists, roots] = [0, 0];
   const plain = inlineSystem();
   const system = {
@@ -40,7 +35,7 @@ test('a backup reads all sets once, and the roots of as many of them after many 
   const counts: string[] = [];
   for (let run = 0; run < 12; run += 1) {
     [lists, roots] = [0, 0];
-    await backupInline(system, place, [source], { create: run === 0 });
+    await backup({ create: run === 0 }, system);
     counts.push(`${lists} ${roots}`);
   }
   t.is(counts.at(-1)!.split(' ')[0], '1');

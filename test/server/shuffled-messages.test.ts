@@ -3,24 +3,15 @@
  * an error of the table other than INTERNAL, or takes them. In any case the store is sound, and older sets stay as they
  * are. TEST_SEED chooses.
  */
-import path from 'node:path';
 import test from 'ava';
 import { InlineStorageHost } from '../../src/server/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import { decodeMessage, encodeMessage } from '../../src/transport/index.js';
 import { checkInline } from '../helpers/damage.js';
-import {
-  backupInline,
-  dumpHistory,
-  inlineSystem,
-  type Place,
-  SMALL_STORE,
-  tapped,
-} from '../helpers/inline.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { dumpHistory, inlineLab, inlineSystem, SMALL_STORE, tapped } from '../helpers/inline.js';
 import { seed } from '../helpers/seed.js';
 import { type Message, StorageClient } from '../helpers/storage-client.js';
-import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
+import { dir, file, noise, text } from '../helpers/tree.js';
 import { seededRandom } from '../support/seeded-random.js';
 
 const KIB = 1 << 10;
@@ -50,15 +41,12 @@ function shuffled(messages: readonly Message[], random: Random): Message[] {
 }
 
 test('messages that are left out, repeated or swapped do no harm', async (t) => {
-  const home = scratchInMemory(t);
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
   const few = (name: string) =>
     dir(
       name,
       [1, 2, 3, 4, 5].map((n) => file(`${n}`, text(`${name} ${n}`, 400 * n))),
     );
-  makeTree(source, [
+  const { place, backup } = inlineLab(t, [
     ...['a', 'b', 'c', 'd'].map(few),
     dir('deep', [dir('er', [few('est')])]),
     file('middle', noise(3, 90 * KIB)),
@@ -69,7 +57,7 @@ test('messages that are left out, repeated or swapped do no harm', async (t) => 
   const wrapHost = tapped(() => ({
     message: (name, bytes) => void messages.push({ name, bytes: inFull(name, bytes) }),
   }));
-  await backupInline(system, place, [source], { create: true, wrapHost });
+  await backup({ wrapHost }, system);
   const before = (await dumpHistory(place)).filter((line) => line.startsWith('1 '));
 
   const host = new InlineStorageHost(system);

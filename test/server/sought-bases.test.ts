@@ -8,7 +8,7 @@ import { decodeMessage, peekMessage } from '../../src/transport/index.js';
 import { Peer, PLAIN_SET } from '../helpers/hand-made-peer.js';
 import { backupTo, inlineSystem, startInline, tapped } from '../helpers/inline.js';
 import { rowOf, sha256 } from '../helpers/rows.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { noise } from '../helpers/tree.js';
 
 const MIB = 1 << 20;
@@ -50,8 +50,7 @@ class Lab {
 
   /** Backs up a directory with one file. Returns the number of contents that were sent as deltas. */
   async save(client: string, content: Buffer, more: { password?: string } = {}): Promise<number> {
-    const source = path.join(this.home, 'tree');
-    fs.mkdirSync(source, { recursive: true });
+    const source = folderIn(this.home, 'tree');
     fs.writeFileSync(path.join(source, 'large'), content);
     const create = !this.has(client);
     const { address } = this.daemon!;

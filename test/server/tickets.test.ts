@@ -2,7 +2,6 @@
 /** Continuing a session: tickets, replayed bytes, and attacks by another peer on a parked session. */
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import type { BackupResult } from '../../src/client/index.js';
 import { StoreWriter } from '../../src/store/writer/index.js';
@@ -21,7 +20,7 @@ import {
 import { type Fate, Link } from '../helpers/link.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
-import { until } from '../helpers/until.js';
+import { pause, until } from '../helpers/until.js';
 
 const KIB = 1 << 10;
 const PATIENCE = { forMs: 60_000, firstWaitMs: 1 };
@@ -86,7 +85,7 @@ async function onceFree<T>(open: () => Promise<T>): Promise<T> {
       return await open();
     } catch (error) {
       if ((error as { code?: string }).code !== 'CLIENT_BUSY' || tries === FREE_TRIES) throw error;
-      await setTimeout(FREE_PAUSE_MS);
+      await pause(FREE_PAUSE_MS);
     }
   }
 }

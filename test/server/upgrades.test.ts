@@ -1,17 +1,21 @@
 /** Catalogs of earlier releases at a server, and `sonic upgrade`. The later release is this one with injected steps. */
 import fs from 'node:fs';
-import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ERROR_TABLE } from '../../src/errors/index.js';
 import { CATALOG_VERSION, catalogVersion } from '../../src/store/catalog/index.js';
 import { openClientDirectory } from '../../src/store/index.js';
 import { upgradeCatalog } from '../../src/store/writer/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { backupInline, type InlineServer, inlineSystem, SMALL_STORE } from '../helpers/inline.js';
+import {
+  backupInline,
+  inlineLab,
+  type InlineServer,
+  inlineSystem,
+  SMALL_STORE,
+} from '../helpers/inline.js';
 import { LATER_STEPS, laterSystem } from '../helpers/later-catalogs.js';
 import { dumpedHistory } from '../helpers/rewrites.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { file } from '../helpers/tree.js';
 
 const later = laterSystem();
 const NEWEST = CATALOG_VERSION + LATER_STEPS.length;
@@ -25,11 +29,8 @@ function backupLater(
 
 /** Makes a store with one backup by this release. */
 async function lab(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a', 'a'), file('b', 'b')]);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { place, source, backup } = inlineLab(t, [file('a', 'a'), file('b', 'b')]);
+  await backup();
   const directory = openClientDirectory(later, place);
   const { catalogPath } = directory;
   return { source, place, directory, catalogPath };

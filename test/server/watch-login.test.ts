@@ -50,7 +50,7 @@ test('a session is ended once, although ending it takes time', async (t) => {
     watch(() => Promise.reject(new TardisError('NO_SUCH_ACCOUNT', 'it is gone'))),
   ];
   await until(() => ends.length >= 2);
-  await pause(50);
+  await pause(50); // a second end would come without any event before it
   for (const stop of stops) stop();
   t.deepEqual(ends, ['NO_SUCH_ACCOUNT', 'STORE_AWAY']);
 });

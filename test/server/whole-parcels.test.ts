@@ -11,7 +11,7 @@ import { RowReader } from '../../src/model/index.js';
 import { sharedCount } from '../../src/store/writer/index.js';
 import { type NativeCalls, nodeSystem } from '../../src/system/index.js';
 import { decodeMessage, encodeMessage } from '../../src/transport/index.js';
-import { backupInline, inlineSystem, SMALL_STORE, tapped } from '../helpers/inline.js';
+import { inlineLab, inlineSystem, SMALL_STORE, tapped } from '../helpers/inline.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { type Message, StorageClient } from '../helpers/storage-client.js';
 import { dir, file, makeTree, noise, symlink, text } from '../helpers/tree.js';
@@ -22,14 +22,12 @@ const TABLES = ['entries', 'contents', 'records', 'directories', 'unplaced_direc
 
 /** Returns the messages of two backups: everything is new in the first one, and a directory in the second one. */
 async function recorded(t: ExecutionContext): Promise<Message[][]> {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
   const few = (name: string) =>
     dir(
       name,
       [1, 2, 3, 4, 5, 6].map((n) => file(`${n}`, text(`${name} ${n}`, 300 * n))),
     );
-  makeTree(source, [
+  const { source, backup } = inlineLab(t, [
     ...['a', 'b', 'c'].map(few),
     dir('deep', [dir('er', [few('est'), symlink('to', 'est/1'), file('empty', Buffer.alloc(0))])]),
     dir(
@@ -39,14 +37,13 @@ async function recorded(t: ExecutionContext): Promise<Message[][]> {
     file('middle', noise(3, 90 * KIB)),
     file('large', noise(4, 1100 * KIB)),
   ]);
-  const place = { store: path.join(home, 'store'), client: 'me' };
   const sets: Message[][] = [];
   for (const create of [true, false]) {
     const messages: Message[] = [];
     const wrapHost = tapped(() => ({
       message: (name, bytes) => void messages.push({ name, bytes: Buffer.from(bytes) }),
     }));
-    await backupInline(inlineSystem(), place, [source], { create, wrapHost });
+    await backup({ create, wrapHost });
     sets.push(messages);
     if (create) makeTree(path.join(source, 'deep', 'new'), [few('y'), few('z')]);
   }
@@ -115,23 +112,20 @@ function withWaitingRow(message: Message): Message {
 }
 
 test('a quota that ends within a parcel is reported, and what was stored before it is kept', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
   const few = (name: string) =>
     dir(
       name,
       [1, 2, 3, 4, 5].map((n) => file(`${n}`, text(`${name} ${n}`, 40))),
     );
-  makeTree(
-    source,
-    Array.from({ length: 60 }, (_none, at) => few(`d${at}`)),
-  );
   const messages: Message[] = [];
   const wrapHost = tapped(() => ({
     message: (name, bytes) => void messages.push({ name, bytes: Buffer.from(bytes) }),
   }));
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  await backupInline(inlineSystem(), place, [source], { create: true, wrapHost });
+  const { backup } = inlineLab(
+    t,
+    Array.from({ length: 60 }, (_none, at) => few(`d${at}`)),
+  );
+  await backup({ wrapHost });
   const changed = messages.map((one) => (one.name === 'parcel' ? withWaitingRow(one) : one));
   t.notDeepEqual(changed, messages);
   const codes = new Set<string>();

@@ -14,21 +14,17 @@ import {
 import { type Files, nodeSystem, type System } from '../../src/system/index.js';
 import { type Checked, checkInline } from '../helpers/damage.js';
 import { requestFor, requestInline } from '../helpers/forgets.js';
-import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
+import { inlineLab } from '../helpers/inline.js';
 import { giveAccount, giveKeys } from '../helpers/rewrites.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { file } from '../helpers/tree.js';
 import { untilLocked } from '../helpers/until.js';
 
 const system = nodeSystem();
 
 /** Makes a client with the accounts "desk" and "phone". */
 async function withAccounts(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a', 'a')]);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { place, source, backup } = inlineLab(t, [file('a', 'a')]);
+  await backup();
   await giveKeys(place, false);
   for (const name of ['desk', 'phone']) await giveAccount(place, name, ['list']);
   const client = path.join(place.store, 'me');

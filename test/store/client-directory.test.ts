@@ -22,7 +22,7 @@ import { nodeSystem, type System } from '../../src/system/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { Ledger } from '../helpers/faults.js';
 import { keyRecord } from '../helpers/records.js';
-import { scratch } from '../helpers/scratch.js';
+import { folderIn, scratch } from '../helpers/scratch.js';
 import { untilLocked } from '../helpers/until.js';
 
 const system = nodeSystem();
@@ -115,8 +115,7 @@ test('every client has an id of its own', async (t) => {
 
 test('no name leads out of the store, or to a strange directory', async (t) => {
   const parent = scratch(t);
-  const store = path.join(parent, 'store');
-  fs.mkdirSync(store);
+  const store = folderIn(parent, 'store');
   for (const client of BAD_NAMES) {
     const shown = JSON.stringify(client);
     t.false(isClientName(client), shown);

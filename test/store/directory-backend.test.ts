@@ -5,7 +5,7 @@ import test from 'ava';
 import * as fc from 'fast-check';
 import { DirectoryBackend, type ObjectWriter } from '../../src/store/index.js';
 import { WatchedDisk } from '../helpers/watched-disk.js';
-import { scratch } from '../helpers/scratch.js';
+import { folderIn, scratch } from '../helpers/scratch.js';
 
 interface Step {
   readonly what: 'create' | 'stage' | 'append' | 'sync' | 'restart';
@@ -28,8 +28,7 @@ test('after a sync a power cut takes neither an object nor a directory on the wa
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 30 }), async (steps) => {
       runs += 1;
-      const root = path.join(parent, String(runs));
-      fs.mkdirSync(root);
+      const root = folderIn(parent, String(runs));
       const watched = new WatchedDisk(root);
       let backend = new DirectoryBackend(root, watched.files);
       const writers: { writer: ObjectWriter; name: string }[] = [];
@@ -94,8 +93,7 @@ test('reading keeps few files open, and none after close', async (t) => {
 });
 
 test('what is in a directory that is gone is neither missing nor damaged', async (t) => {
-  const root = path.join(scratch(t), 'me');
-  fs.mkdirSync(root);
+  const root = folderIn(scratch(t), 'me');
   const backend = new DirectoryBackend(root, new WatchedDisk(root).files);
   const read = (): Promise<number> => backend.read('packs/1', 0, Buffer.alloc(1), 1);
   await t.throwsAsync(read, { code: 'ENOENT' });

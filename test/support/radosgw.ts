@@ -7,6 +7,7 @@ import path from 'node:path';
 import aws4 from 'aws4';
 import { freePort } from './free-port.js';
 import { BUCKET, KEYS } from './s3-server.js';
+import { pause } from '../helpers/until.js';
 
 const PROGRAMS = ['radosgw', 'radosgw-admin', 'ceph', 'ceph-mon', 'ceph-osd'];
 const START_MS = 180_000;
@@ -173,8 +174,4 @@ function signalTo(pid: number, signal: NodeJS.Signals | 0): boolean {
   } catch {
     return false;
   }
-}
-
-function pause(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

@@ -11,7 +11,7 @@ import {
   readStart,
   unlinkIfThere,
 } from '../../src/system/index.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratch, written } from '../helpers/scratch.js';
 
 const { files } = nodeSystem();
 
@@ -26,8 +26,7 @@ function messageOf(work: () => unknown): string {
 
 test('an error of a read or write names operation and file, as one of opening does', (t) => {
   const home = scratch(t);
-  const file = path.join(home, 'file');
-  fs.writeFileSync(file, 'x');
+  const file = written(home, 'file', 'x');
   const directory = files.open(home, 'directory');
   const reading = files.open(file, 'read');
   t.teardown(() => [directory, reading].forEach((fd) => files.close(fd)));
@@ -77,8 +76,7 @@ test('a refused call means what its directory is used for, and whether it reads 
     'STORE_NOT_WRITABLE',
   );
   // The directory itself counts, too, and a failure of an open file is one of its place.
-  const file = path.join(home, 'file');
-  fs.writeFileSync(file, '');
+  const file = written(home, 'file', '');
   t.is(
     codeOf(() => files.list(file)),
     'ACCESS_REFUSED',
@@ -109,8 +107,7 @@ test('what another process deletes between a look and its use counts as missing'
 });
 
 test('a file that replaces a shorter one after the look is read whole', (t) => {
-  const at = path.join(scratch(t), 'replaced');
-  fs.writeFileSync(at, 'short');
+  const at = written(scratch(t), 'replaced', 'short');
   const status = (name: string): FileStatus | undefined => {
     const found = files.status(name);
     fs.writeFileSync(name, 'a longer one');

@@ -18,7 +18,7 @@ import {
   rowLike,
 } from '../helpers/native.js';
 import { sha256 } from '../helpers/rows.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratch, written } from '../helpers/scratch.js';
 
 test('no call takes a name that is no single name', (t) => {
   const folder = scratch(t);
@@ -111,8 +111,7 @@ test('sha256 hashes part of a buffer', (t) => {
 });
 
 test('a lock keeps another process out', async (t) => {
-  const file = path.join(scratch(t), 'lock');
-  fs.writeFileSync(file, '');
+  const file = written(scratch(t), 'lock', '');
   const child = spawn(
     process.execPath,
     [

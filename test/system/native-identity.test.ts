@@ -1,3 +1,4 @@
+// Pace: quick
 /** Calls that open what was listed, and nothing else that has its name now. */
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
@@ -20,7 +21,7 @@ import { namedDirectoryAt } from '../../src/system/index.js';
 import { identityAt } from '../helpers/identities.js';
 import { mountHere as mount, overlayHere } from '../helpers/mounts.js';
 import { failing, isRoot, native, openFolder } from '../helpers/native.js';
-import { scratch, scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratch, scratchInMemory, written } from '../helpers/scratch.js';
 
 /** Returns the code with which a directory cannot be opened by an identity; `opened` if it can. */
 function codeOf(folder: string, identity: Buffer): string | undefined {
@@ -370,8 +371,7 @@ for (const [what, mode, code] of [
 ] as const) {
   test(`looking at a directory on which autofs mounts something does not mount it, and ${what}`, async (t) => {
     const home = scratch(t);
-    const at = path.join(home, 'auto');
-    fs.mkdirSync(at);
+    const at = folderIn(home, 'auto');
     if (!isRoot) return t.log('this needs root');
     const daemon = spawn('python3', ['-c', AUTOMOUNTER, at, mode], {
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -463,8 +463,7 @@ time.sleep(60)
 
 test('a file that another program has a lease on is read once that gives it up', async (t) => {
   const folder = scratch(t);
-  const file = path.join(folder, 'leased');
-  fs.writeFileSync(file, 'content');
+  const file = written(folder, 'leased', 'content');
   const holder = spawn('python3', ['-c', HOLDER, file], { stdio: ['ignore', 'pipe', 'ignore'] });
   const ended = once(holder, 'exit');
   t.teardown(() => holder.kill('SIGKILL'));

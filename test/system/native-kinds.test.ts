@@ -24,7 +24,7 @@ import {
   rowLike,
 } from '../helpers/native.js';
 import { entriesOf, sha256 } from '../helpers/rows.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratch, written } from '../helpers/scratch.js';
 
 const LIMIT = 128 << 10;
 const name = (text: string): Buffer => Buffer.from(text);
@@ -186,8 +186,7 @@ test('times beyond nanoseconds in 64 bits come back exactly', (t) => {
     ['early', -10_000_000_000_987_654_321n],
   ];
   for (const [what, timeNs] of exact) {
-    const file = path.join(folder, what);
-    fs.writeFileSync(file, '');
+    const file = written(folder, what, '');
     const seconds = timeNs >= 0n ? timeNs / 10n ** 9n : -((-timeNs + 10n ** 9n - 1n) / 10n ** 9n);
     const stamp = `@${seconds}.${String(timeNs - seconds * 10n ** 9n).padStart(9, '0')}`;
     t.is(spawnSync('touch', ['-d', stamp, file]).status, 0);

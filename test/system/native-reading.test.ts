@@ -16,7 +16,7 @@ import {
   rowLike,
 } from '../helpers/native.js';
 import { entriesOf, sha256 } from '../helpers/rows.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratch, written } from '../helpers/scratch.js';
 
 const PROCESS = `/proc/${process.pid}`;
 
@@ -74,8 +74,7 @@ for (const [title, readFile] of readers) {
 
   test(`${title} brings a row up to date that is not the file's`, (t) => {
     const folder = scratch(t);
-    const file = path.join(folder, 'a');
-    fs.writeFileSync(file, 'before');
+    const file = written(folder, 'a', 'before');
     const rows = native.listDirectory(Buffer.from(folder));
     const birth = rows.readBigInt64LE(RowOffset.birthTimeNs);
     fs.writeFileSync(`${file}2`, 'afterwards');

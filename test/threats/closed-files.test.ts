@@ -6,12 +6,11 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
-import { setTimeout } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { backupsRunHere, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, rest, run, succeed } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { isRoot } from '../helpers/native.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { ofThisRun } from '../helpers/share.js';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
@@ -285,9 +284,6 @@ for (const options of CLIENTS) {
   );
 }
 
-/** Milliseconds after which an entry is old enough for the skip hash of its directory. */
-const OLD_MS = 2_100;
-
 for (const options of CLIENTS) {
   const how = options.length === 0 ? 'plain' : 'encrypted';
   test.serial(
@@ -295,10 +291,9 @@ for (const options of CLIENTS) {
     async (t) => {
       const home = scratchInMemory(t);
       const [source, away] = [path.join(home, 'source'), path.join(home, 'away')];
-      const moving = path.join(source, 'moving');
-      fs.mkdirSync(moving, { recursive: true });
+      const moving = folderIn(source, 'moving');
       fs.writeFileSync(path.join(moving, 'empty'), '', { mode: 0o644 });
-      await setTimeout(OLD_MS);
+      await rest(); // the entry is old enough for the skip hash of its directory
       const held = await AtReadings.of(t, [moving], (reading) => {
         if (reading === 0) fs.renameSync(moving, away); // it is listed, and then no path leads to it
       });

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A hostile server, or somebody between it and the client, changes a field of the answer to `openSet` or `closeSet`. A
  * client that encrypts seals a set with these fields. It never reports a set as complete that cannot be proven later, and

@@ -14,7 +14,7 @@ import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js'
 import { leavesAll } from '../support/leaves-all.js';
 import { overlayHere } from '../helpers/mounts.js';
 import { isRoot } from '../helpers/native.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { ofThisRun, share, shareOf } from '../helpers/share.js';
 import { swappedSystem, Swapper } from '../helpers/swapper.js';
@@ -82,11 +82,9 @@ function makeGround(
   { isLink, siblings, largeBytes }: { isLink: boolean; siblings: number; largeBytes: number },
   home = scratchInMemory(t),
 ): Ground {
-  const mine = path.join(home, 'mine');
-  fs.mkdirSync(mine);
+  const mine = folderIn(home, 'mine');
   for (let index = 0; index < siblings; index += 1) {
-    const sibling = path.join(mine, `before ${index}`);
-    fs.mkdirSync(sibling);
+    const sibling = folderIn(mine, `before ${index}`);
     for (let each = 0; each < 8; each += 1) fs.writeFileSync(path.join(sibling, `${each}`), 'x');
   }
   fs.chownSync(mine, USER, USER);
@@ -204,8 +202,7 @@ async function attackAcls(t: ExecutionContext, isFile: boolean, isEach: boolean)
   t.log(`TEST_SEED=${seed}`);
   const random = seededRandom(seed);
   const home = scratchInMemory(t);
-  const mine = path.join(home, 'mine');
-  fs.mkdirSync(mine);
+  const mine = folderIn(home, 'mine');
   fs.chownSync(mine, USER, USER);
   for (const [name, uid] of [
     ['x', OTHER],
@@ -260,8 +257,7 @@ function rebuiltSystem(
   const rebuild = (when: (typeof MOMENTS)[number], isMet: boolean): void => {
     if (isDone || !isMet || when !== moment) return;
     isDone = true;
-    const other = path.join(home, 'other');
-    fs.mkdirSync(other);
+    const other = folderIn(home, 'other');
     build(other, 'new');
     fs.rmSync(built, { recursive: true });
     fs.renameSync(path.join(other, path.relative(path.join(home, 'source'), built)), built);
@@ -473,8 +469,7 @@ test.serial(
       for (const visited of paths.slice(index)) {
         for (const moment of MOMENTS) {
           const home = scratchInMemory(t);
-          const source = path.join(home, 'source');
-          fs.mkdirSync(source);
+          const source = folderIn(home, 'source');
           build(source, 'old');
           const place = { store: path.join(home, 'store'), client: 'me' };
           const failures: string[] = [];

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A local user of a machine that root restores onto changes what is there, before the restore and while it runs. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -10,7 +11,7 @@ import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands
 import { backupInline, inlineSystem, restoreInline, withNative } from '../helpers/inline.js';
 import { overlayHere } from '../helpers/mounts.js';
 import { isRoot } from '../helpers/native.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../helpers/scratch.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
 import { swappedSystem, Swapper } from '../helpers/swapper.js';
@@ -91,8 +92,7 @@ test.serial(
   asRoot(async (t) => {
     const ground = makeGround(t);
     const { place, mine, closed } = ground;
-    const folder = path.join(mine, 'profile.d');
-    fs.mkdirSync(folder);
+    const folder = folderIn(mine, 'profile.d');
     const [own, other] = ['own.sh', 'other.sh'].map((name) => path.join(folder, name));
     for (const name of [own!, other!]) {
       fs.writeFileSync(name, 'commands of this user');
@@ -155,8 +155,7 @@ test.serial(
   'a directory that moves while files are restored into it leads none elsewhere',
   asRoot(async (t) => {
     const { home, place, mine, closed } = makeGround(t);
-    const source = path.join(home, 'source');
-    fs.mkdirSync(source);
+    const source = folderIn(home, 'source');
     for (let each = 0; each < SMALL_FILES; each += 1)
       fs.writeFileSync(path.join(source, `${each}`), 'x');
     for (let each = 0; each < 6; each += 1) {

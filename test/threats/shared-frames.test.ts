@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A user of a machine places files beside the secrets of another one, and sees the sizes of what an encrypting client
  * stores. The size of nothing that holds a secret depends on these files.

@@ -241,19 +241,34 @@ test('every test runs', (t) => {
 });
 
 test('a file of tests has its pace in a word that the scripts know', (t) => {
-  const known = ['slow', 'long', 'alone'];
   const paces = tests.map((file) => [file, /^\/\/ ?[Pp]ace\b.*$/m.exec(read(file))?.[0]] as const);
   const marked = paces.filter(([, line]) => line !== undefined);
   t.true(marked.length > 20);
   const wrong = marked.filter(
     ([file, line]) =>
-      !known.includes(line!.replace('// Pace: ', '')) || !read(file).startsWith(line!),
+      !/^\/\/ Pace: (quick|slow|long|alone)$/.test(line!) || !read(file).startsWith(line!),
   );
   expectNone(
     t,
     wrong.map(([file]) => file),
     'Write it as the first line, as in scripts/test-pace.mjs:',
   );
+});
+
+test('a file of tests that may start commands notes its pace', (t) => {
+  const starters = tests.filter((file) => read(file).includes("from './commands.js'"));
+  const names = starters.map((file) => path.basename(file, '.ts'));
+  t.true(names.length > 10);
+  const isStarting = new RegExp(
+    `from '[./]+/(helpers|support)/(commands|${names.join('|')})\\.js'`,
+  );
+  const found = tests.filter(
+    (file) =>
+      file.endsWith('.test.ts') &&
+      isStarting.test(read(file)) &&
+      !read(file).startsWith('// Pace: '),
+  );
+  expectNone(t, found, 'Begin it with `// Pace: slow`, or quick (scripts/test-pace.mjs):');
 });
 
 test('only commands end the process', (t) => {

@@ -11,7 +11,7 @@ import { BIN, cleanEnvironment, run, succeed } from '../helpers/commands.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { scratch } from '../helpers/scratch.js';
+import { folderIn, scratch, written } from '../helpers/scratch.js';
 import { ROOT } from '../tidy/house.js';
 
 const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]!))];
@@ -95,8 +95,7 @@ test('a store offers its clients, sets, days and paths, and needs no password fo
   const closed = ['-D', store, '-C', 'secret'];
   t.deepEqual(await ask('sets', '', closed), ['1']);
   t.deepEqual(await ask('paths', `${typed}/`, closed).catch(() => []), []);
-  const file = path.join(home, 'password');
-  fs.writeFileSync(file, `${PASSWORD}\n`);
+  const file = written(home, 'password', `${PASSWORD}\n`);
   const open = [...closed, '--password-file', file];
   t.is((await ask('sets', '', open)).length, 2);
   t.deepEqual(await ask('paths', `${typed}/lett`, open), paths);
@@ -109,8 +108,7 @@ test('a store offers its clients, sets, days and paths, and needs no password fo
 
 test('no more is offered than a terminal can take', async (t) => {
   const home = scratch(t);
-  const source = path.join(home, 'tree');
-  fs.mkdirSync(source);
+  const source = folderIn(home, 'tree');
   for (let n = 0; n < 700; n += 1) fs.writeFileSync(path.join(source, `f${n}`), '');
   fs.writeFileSync(path.join(source, 'f\u001b[2J'), 'which a terminal would obey');
   const place = { store: path.join(home, 'store'), client: 'me' };

@@ -1,3 +1,4 @@
+// Pace: quick
 /** The text of --help. Every example in it is a valid command. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -1,3 +1,4 @@
+// Pace: quick
 /** The small decisions of the tools: numbers for people, words for a shell, patterns, sets and servers. */
 import { namePattern, wordsPattern } from '../../src/excludes/index.js';
 import { spawnSync } from 'node:child_process';

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import http2 from 'node:http2';
-import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { nodeSystem } from '../../src/system/index.js';
 import {
@@ -14,6 +12,7 @@ import {
 import { certificateIn } from '../helpers/certificates.js';
 import { helloOf } from '../helpers/greetings.js';
 import { scratch } from '../helpers/scratch.js';
+import { listening } from '../helpers/listener.js';
 
 const TRICKLE_MS = 20;
 const TIMEOUT_MS = 300;
@@ -36,10 +35,7 @@ async function connectedTo(
     stream.on('error', () => undefined);
     answer(stream);
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  t.teardown(() => server.close());
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(t, server);
   const line = await connectHttps(
     nodeSystem(),
     { kind: 'tcp', host: '127.0.0.1', port },

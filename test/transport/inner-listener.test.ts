@@ -12,7 +12,7 @@ import {
 } from '../../src/transport/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { ManualClock } from '../support/manual-clock.js';
-import { pause } from '../helpers/until.js';
+import { until } from '../helpers/until.js';
 
 const system = nodeSystem();
 const urlOf = (room: string): string =>
@@ -20,6 +20,20 @@ const urlOf = (room: string): string =>
 
 /** A link whose pings follow each other quickly. */
 const HURRIED = { ...DEFAULT_LINK, pingMs: 10 };
+
+/** A clock that counts how often the two ends of a connection read its wall clock: with each ping. */
+class BeatClock extends ManualClock {
+  private read = 0;
+  override nowMs(): number {
+    this.read += 1;
+    return super.nowMs();
+  }
+  /** Waits until each end has sent several pings. */
+  beats(): Promise<void> {
+    const enough = this.read + 10;
+    return until(() => this.read >= enough);
+  }
+}
 
 function connected(
   t: ExecutionContext,
@@ -143,27 +157,27 @@ test('very many small messages that wait for a paused end arrive in their order'
 });
 
 test('a process that stood still is no silent peer', async (t) => {
-  const clock = new ManualClock(1_700_000_000_000);
+  const clock = new BeatClock(1_700_000_000_000);
   const { server, client } = connected(t, { ...system, clock });
   const over: string[] = [];
   for (const { closed } of [server, client]) void closed.then(() => over.push('over'));
   client.owes(true);
   for (let round = 0; round < 5; round += 1) {
     clock.advance(10 * DEFAULT_LINK.timeoutMs);
-    await pause(50); // several pings
+    await clock.beats();
   }
   t.deepEqual(over, []);
 });
 
 test('after a sleep of the machine, a peer that is busy for long is not dead', async (t) => {
-  const clock = new ManualClock(1_700_000_000_000);
+  const clock = new BeatClock(1_700_000_000_000);
   const { server, client } = connected(t, { ...system, clock });
   const over: string[] = [];
   for (const { closed } of [server, client]) void closed.then(() => over.push('over'));
   server.pause(); // answers no ping
   clock.jumpTo(1_700_000_000_000 + 3_600_000);
   for (let round = 0; round < 5; round += 1) {
-    await pause(50); // several pings
+    await clock.beats();
     clock.advance(20_000);
   }
   t.deepEqual(over, []);

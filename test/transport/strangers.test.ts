@@ -20,7 +20,7 @@ import { helloBytes } from '../helpers/greetings.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { rejectedCode } from '../helpers/codes.js';
 import { scratch } from '../helpers/scratch.js';
-import { pause, until } from '../helpers/until.js';
+import { until } from '../helpers/until.js';
 
 const system = nodeSystem();
 const HELLO = helloBytes('c');
@@ -93,7 +93,9 @@ test('a peer that was admitted has no deadline and no limit of bytes', async (t)
   const got: number[] = [];
   accepted[0]!.onMessage((_name, bytes) => void got.push(bytes.length));
   accepted[0]!.admit();
-  await pause(2000);
+  const later = await stranger(port);
+  later.send(HELLO);
+  t.is(await closeReason(later), 'TIMED_OUT', 'the deadline has passed');
   const large = { question: 1, digests: Buffer.alloc(100_000), promise: false };
   socket.send(encodeMessage('digests', large).head);
   await until(() => got.length === 1);

@@ -10,13 +10,13 @@ import { joinPath } from '../../src/model/index.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { pathInZip } from '../helpers/zip-paths.js';
 import { ALL_NAMES, someNames } from '../helpers/generated-names.js';
-import { backupInline, inlineSystem, type Place } from '../helpers/inline.js';
+import { backupInline, inlineLab, inlineSystem } from '../helpers/inline.js';
 import { certificateIn } from '../helpers/certificates.js';
 import { mounted } from '../helpers/mounted-sets.js';
 import { LeftOut, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
-import { scratchInMemory } from '../helpers/scratch.js';
+import { scratchInMemory, written } from '../helpers/scratch.js';
 import { dir, file, makeTree, noise, text } from '../helpers/tree.js';
 import { openDoors, quotedPath, type WebDoors } from '../helpers/web-doors.js';
 
@@ -49,8 +49,7 @@ async function archived(
   const query = `format=${format}&path=${quotedPath(source)}`;
   const answer = await doors.get(`/api/v1/clients/me/sets/latest/archive?${query}`);
   t.is(answer.status, 200);
-  const archive = path.join(home, `all.${format}`);
-  fs.writeFileSync(archive, Buffer.from(await answer.arrayBuffer()));
+  const archive = written(home, `all.${format}`, Buffer.from(await answer.arrayBuffer()));
   const limits = { maxBuffer: 1 << 26, encoding: 'utf8' } as const;
   const { status, stdout, stderr, error } = spawnSync(
     'python3',
@@ -157,11 +156,8 @@ const TREE = [
 async function clientLab(
   t: ExecutionContext,
 ): Promise<{ doors: WebDoors; home: string; source: string; url: string }> {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(source, TREE);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { home, place, source, backup } = inlineLab(t, TREE);
+  await backup();
   const doors = await openDoors(t, place);
   return { doors, home, source, url: `${doors.origin}/dav/me/Current${quotedPath(source)}` };
 }
@@ -219,11 +215,8 @@ test('curl, wget and rclone read WebDAV', async (t) => {
 });
 
 test('curl and wget read the API over TLS, by HTTP/2 and HTTP/1.1', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(source, TREE);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { home, place, source, backup } = inlineLab(t, TREE);
+  await backup();
   const tls = await certificateIn(home);
   const doors = await openDoors(t, place, { tls });
   const large = fs.readFileSync(path.join(source, 'large'));

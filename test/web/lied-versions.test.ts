@@ -8,11 +8,10 @@ import { nodeSystem } from '../../src/system/index.js';
 import { provenGaps, provenVersions } from '../../src/tools/index.js';
 import { registerDav } from '../../src/web/dav/index.js';
 import { keyringOfPlace } from '../helpers/damage.js';
-import { backupInline, inlineSystem } from '../helpers/inline.js';
+import { inlineLab } from '../helpers/inline.js';
 import { openLied } from '../helpers/lied-history.js';
 import { PASSWORD } from '../helpers/rewrites.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { dir, file, makeTree } from '../helpers/tree.js';
+import { dir, file } from '../helpers/tree.js';
 import { makeWebLab } from '../helpers/web-lab.js';
 
 const SECRET = 'of the other directory';
@@ -20,15 +19,15 @@ const ALL = { authorization: 'Bearer me:all' };
 
 /** Returns a history whose server answers with the versions of another file `name`, once it lies. */
 async function makeLab(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [dir('one', [file('name', 'first')]), dir('two', [file('name', SECRET)])]);
+  const { place, source, backup } = inlineLab(t, [
+    dir('one', [file('name', 'first')]),
+    dir('two', [file('name', SECRET)]),
+  ]);
   const password = { password: PASSWORD };
-  await backupInline(inlineSystem(), place, [source], { create: true, ...password });
+  await backup(password);
   fs.writeFileSync(path.join(source, 'one', 'name'), 'the second');
   fs.writeFileSync(path.join(source, 'two', 'name'), `${SECRET}, again`);
-  await backupInline(inlineSystem(), place, [source], password);
+  await backup(password);
   const keyring = (await keyringOfPlace(place))!;
   const lies = { isLying: false, isHiding: false };
   const [one, two] = ['one', 'two'].map((above) =>

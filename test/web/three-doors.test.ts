@@ -9,12 +9,11 @@ import test, { type ExecutionContext } from 'ava';
 import { joinPath } from '../../src/model/index.js';
 import { serveHere } from '../helpers/local-door.js';
 import { ALL_NAMES, someNames } from '../helpers/generated-names.js';
-import { backupInline, inlineSystem, restoreInline } from '../helpers/inline.js';
+import { inlineLab, inlineSystem, restoreInline } from '../helpers/inline.js';
 import { PASSWORD } from '../helpers/rewrites.js';
 import { seed } from '../helpers/seed.js';
 import { shareOf } from '../helpers/share.js';
-import { scratchInMemory } from '../helpers/scratch.js';
-import { file, makeTree } from '../helpers/tree.js';
+import { file } from '../helpers/tree.js';
 import { quotedPath } from '../helpers/web-doors.js';
 import { openThroughWeb, startWeb, type WebServer } from '../helpers/web-server.js';
 
@@ -32,17 +31,14 @@ async function ownDoor(
 }
 
 test('a tool over HTTPS and the own door of the user give the bytes of the source, for generated names', async (t) => {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
   const names = someNames(shareOf(ALL_NAMES, 200));
   t.log(`${names.length} names, TEST_SEED=${seed}`);
-  makeTree(
-    source,
+  const { home, place, source, backup } = inlineLab(
+    t,
     names.map((name) => file(name, name)),
   );
   process.env['XDG_STATE_HOME'] = path.join(home, 'state');
-  await backupInline(inlineSystem(), place, [source], { create: true, password: PASSWORD });
+  await backup({ password: PASSWORD });
   const web = await startWeb(home, place.store);
   t.teardown(() => web.close());
 

@@ -1,3 +1,4 @@
+// Pace: quick
 /** Jobs that read block devices: only the listed one, and only to its end. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -20,11 +20,11 @@ import {
   type WalkInput,
   type WalkOutput,
 } from '../../src/workers/index.js';
-import { fill, parcelOf, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
+import { filled, parcelOf, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
 import { ACL } from '../helpers/kinds.js';
 import { isRoot } from '../helpers/native.js';
 import { entriesOf } from '../helpers/rows.js';
-import { scratch, scratchInMemory } from '../helpers/scratch.js';
+import { folderIn, scratchInMemory, written } from '../helpers/scratch.js';
 import { listedFile } from '../helpers/identities.js';
 
 const { native } = nodeSystem();
@@ -46,8 +46,7 @@ function nameOf(fd: number, name: Buffer): string {
 }
 
 test('rows get attributes where there are some, and keep nothing of the way', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'content', b: 'other', empty: '', 'sub/x': '' });
+  const folder = filled(t, { a: 'content', b: 'other', empty: '', 'sub/x': '' });
   fs.symlinkSync('a', path.join(folder, 'link'));
   const having = new Set(['a', 'empty', 'link', 'sub']);
   const requested: string[] = [];
@@ -72,8 +71,7 @@ test('rows get attributes where there are some, and keep nothing of the way', as
 });
 
 test('an entry whose attributes cannot be read is closed to others, reported, and tried again', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'content', empty: '', 'gone/x': '', 'replaced/x': '' });
+  const folder = filled(t, { a: 'content', empty: '', 'gone/x': '', 'replaced/x': '' });
   const system = systemWith({
     attributesAt: (fd, name) => {
       const codes: Record<string, string> = { gone: 'ENOENT', replaced: 'EREPLACED' };
@@ -101,8 +99,10 @@ test('an entry whose attributes cannot be read is closed to others, reported, an
 });
 
 test('the attributes of a parcel are bounded', async (t) => {
-  const folder = scratchInMemory(t);
-  fill(folder, Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`${index}`, ''])));
+  const folder = filled(
+    t,
+    Object.fromEntries(Array.from({ length: 600 }, (_, index) => [`${index}`, ''])),
+  );
   const most = packed(Buffer.alloc(MAX_ATTRIBUTES_BYTES - 20));
   const output = await hash(folder, systemWith({ attributesAt: () => most }));
   const kept = entriesOf(output.rows).filter(({ attributes }) => attributes !== undefined);
@@ -113,8 +113,7 @@ test('the attributes of a parcel are bounded', async (t) => {
 });
 
 test('an ACL has its users by name', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { empty: '' });
+  const folder = filled(t, { empty: '' });
   const system = systemWith({
     attributesAt: () => packed(ACL, 'system.posix_acl_access'),
     userName: (id) => Buffer.from(`user ${id}`),
@@ -126,8 +125,7 @@ test('an ACL has its users by name', async (t) => {
 });
 
 test('a file that has become large and full of holes is handed on as one', async (t) => {
-  const folder = scratchInMemory(t);
-  fill(folder, { a: 'small' });
+  const folder = filled(t, { a: 'small' });
   const parcel = parcelOf(folder);
   fs.truncateSync(path.join(folder, 'a'), 100 * MIB);
   const jobs = new InlineJobs(systemWith());
@@ -139,8 +137,7 @@ test('a file that has become large and full of holes is handed on as one', async
 
 test('holes of large files are found, and a dense file has none', async (t) => {
   const folder = scratchInMemory(t);
-  const holes = path.join(folder, 'holes');
-  fs.writeFileSync(holes, '');
+  const holes = written(folder, 'holes', '');
   fs.truncateSync(holes, 50 * MIB);
   const fd = fs.openSync(holes, 'r+');
   fs.writeSync(fd, 'data', 20 * MIB);
@@ -163,16 +160,14 @@ test('holes of large files are found, and a dense file has none', async (t) => {
 });
 
 test('a file of another owner under the name of the listed one is not read, another of the same is', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { listed: 'the listed', same: 'of one own', other: 'of another' });
+  const folder = filled(t, { listed: 'the listed', same: 'of one own', other: 'of another' });
   if (!isRoot) return leaveOut(t, 'this needs root');
   fs.chownSync(path.join(folder, 'other'), 4711, 4711);
   for (const [name, failure] of [
     ['same', ''],
     ['other', 'EREPLACED'],
   ] as const) {
-    const now = path.join(folder, `now ${name}`);
-    fs.mkdirSync(now);
+    const now = folderIn(folder, `now ${name}`);
     fs.linkSync(path.join(folder, 'listed'), path.join(now, 'file'));
     const listed = listedFile(path.join(now, 'file'));
     const parcel = parcelOf(now);
@@ -203,8 +198,7 @@ const pathsOf = (output: WalkOutput, folder: string): string[] =>
   walkedOf(output).map(({ path: directory }) => path.relative(folder, directory));
 
 test('a walk goes as deep as it may, also over several jobs', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'a/b/c/d': '1', 'e/f': '2' });
+  const folder = filled(t, { 'a/b/c/d': '1', 'e/f': '2' });
   t.deepEqual(pathsOf(await walk(folder, {}), folder), ['', 'a', 'a/b', 'a/b/c', 'e']);
   t.deepEqual(pathsOf(await walk(folder, { maxDepth: 3 }), folder), ['', 'a', 'a/b', 'e']);
   t.deepEqual(pathsOf(await walk(folder, { maxDepth: 1 }), folder), ['']);
@@ -217,8 +211,7 @@ test('a walk goes as deep as it may, also over several jobs', async (t) => {
 });
 
 test('other file systems are entered only if that is requested', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'mount/below/x': '1', 'own/y': '2' });
+  const folder = filled(t, { 'mount/below/x': '1', 'own/y': '2' });
   const system = systemWith({
     listOrHold: (directory) => {
       const rows = new RowReader(native.listDirectory(directory));
@@ -242,8 +235,7 @@ test('other file systems are entered only if that is requested', async (t) => {
 });
 
 test('owners are reported once a job, with the names the system has for them', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: '', b: '', 'c/d': '' });
+  const folder = filled(t, { a: '', b: '', 'c/d': '' });
   let requested = 0;
   const system = systemWith({
     userName: () => {

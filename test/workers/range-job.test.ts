@@ -14,7 +14,7 @@ import { InlineJobs, type RangeInput } from '../../src/workers/index.js';
 import { joined } from '../helpers/fake-peer.js';
 import { systemWith } from '../helpers/jobs.js';
 import { entriesOf, sha256 } from '../helpers/rows.js';
-import { scratch } from '../helpers/scratch.js';
+import { scratch, written } from '../helpers/scratch.js';
 import { listedFile } from '../helpers/identities.js';
 
 const { native } = nodeSystem();
@@ -102,8 +102,7 @@ test('a type that never shrinks is not compressed', async (t) => {
 
 test('the row is that of the file as it was opened', async (t) => {
   const folder = scratch(t);
-  const file = path.join(folder, 'file');
-  fs.writeFileSync(file, 'listed');
+  const file = written(folder, 'file', 'listed');
   const input = inputFor(folder, 'file');
   fs.writeFileSync(file, CONTENT);
   fs.chmodSync(file, 0o604);
@@ -137,8 +136,7 @@ const CHANGES: [string, (file: string) => void][] = [
 for (const [what, change] of CHANGES) {
   test(`a file that ${what} while it is read is flagged`, async (t) => {
     const folder = scratch(t);
-    const file = path.join(folder, 'file');
-    fs.writeFileSync(file, CONTENT);
+    const file = written(folder, 'file', CONTENT);
     fs.utimesSync(file, 1000, 1000);
     const { output, chunks } = await run(inputFor(folder, 'file'), (chunk) => {
       if (chunk === 2) change(file);
@@ -153,8 +151,7 @@ for (const [what, change] of CHANGES) {
 
 test('a file that was changed a moment ago is read again next time', async (t) => {
   const folder = scratch(t);
-  const file = path.join(folder, 'file');
-  fs.writeFileSync(file, 'content');
+  const file = written(folder, 'file', 'content');
   const nowMs = Number(fs.statSync(file, { bigint: true }).ctimeNs / 1_000_000n);
   const system = systemWith({}, { ...systemClock, nowMs: () => nowMs + 1000 });
   const { output } = await run(inputFor(folder, 'file'), undefined, system);

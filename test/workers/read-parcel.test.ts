@@ -21,7 +21,7 @@ import {
   RACY_WINDOW_NS,
 } from '../../src/workers/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { fill, parcelOf, parcelOfRows, systemError, systemWith } from '../helpers/jobs.js';
+import { fill, filled, parcelOf, parcelOfRows, systemError, systemWith } from '../helpers/jobs.js';
 import { entriesOf, sha256 } from '../helpers/rows.js';
 import { scratch } from '../helpers/scratch.js';
 
@@ -92,8 +92,12 @@ function failuresOf(output: ReadOutput): [number, string, string, string][] {
 }
 
 test('files are read and hashed, everything else passes as it is', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'content of a', 'empty.txt': '', 'sub/x': 'not in this parcel', z: 'z' });
+  const folder = filled(t, {
+    a: 'content of a',
+    'empty.txt': '',
+    'sub/x': 'not in this parcel',
+    z: 'z',
+  });
   fs.symlinkSync('a', path.join(folder, 'link'));
   const parcel = parcelOf(folder);
   const before = entriesOf(parcel.rows);
@@ -147,8 +151,12 @@ test('files that the system has to read from a disk are read right', async (t) =
 });
 
 test('sections keep their directories apart', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'one/same': 'first', 'two/same': 'second', 'two/third': '3', 'none/': '' });
+  const folder = filled(t, {
+    'one/same': 'first',
+    'two/same': 'second',
+    'two/third': '3',
+    'none/': '',
+  });
   const folders = ['one', 'none', 'two'].map((name) => path.join(folder, name));
   const output = await hash(parcelOf(...folders));
   t.deepEqual([...output.slots], [10, 11, 12]);
@@ -189,8 +197,7 @@ test('with frames the contents come out as records, each once', async (t) => {
 });
 
 test('without frames a content is a repeat once its digest is known', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'known', b: 'new', c: 'new' });
+  const folder = filled(t, { a: 'known', b: 'new', c: 'new' });
   const jobs = new InlineJobs(systemWith());
   jobs.recent.add(sha256('known'));
   const output = await hash(parcelOf(folder), { jobs });
@@ -199,8 +206,7 @@ test('without frames a content is a repeat once its digest is known', async (t) 
 });
 
 test('a file that changed since it was listed is read as it is now', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'as it was listed', b: 'longer when it was listed' });
+  const folder = filled(t, { a: 'as it was listed', b: 'longer when it was listed' });
   const parcel = parcelOf(folder);
   fill(folder, { a: 'as it is by now!', b: 'shorter' });
   fs.chmodSync(path.join(folder, 'a'), 0o600);
@@ -220,8 +226,7 @@ test('a file that changed since it was listed is read as it is now', async (t) =
 });
 
 test('a file that became empty has no content', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'full', b: 'x' });
+  const folder = filled(t, { a: 'full', b: 'x' });
   const parcel = parcelOf(folder);
   fill(folder, { a: '' });
   const output = await hash(parcel);
@@ -263,8 +268,7 @@ test('a file that keeps changing while it is read is kept as read, and flagged',
 });
 
 test('a file that changed once while it was read is read again, and is sound', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'before', b: 'other' });
+  const folder = filled(t, { a: 'before', b: 'other' });
   const system = disturbing(t, (reading) => {
     if (reading === 1) fs.writeFileSync(path.join(folder, 'a'), 'after!');
   });
@@ -276,8 +280,7 @@ test('a file that changed once while it was read is read again, and is sound', a
 });
 
 test('a file that was changed a moment before it was read is read again next time', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'content' });
+  const folder = filled(t, { a: 'content' });
   const ctimeMs = Number(
     fs.statSync(path.join(folder, 'a'), { bigint: true }).ctimeNs / 1_000_000n,
   );
@@ -294,8 +297,7 @@ test('a file that was changed a moment before it was read is read again next tim
 });
 
 test('files that are gone or cannot be read are reported, and do not stop the others', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'a', closed: 'x', gone: 'g', replaced: 'r', z: 'z' });
+  const folder = filled(t, { a: 'a', closed: 'x', gone: 'g', replaced: 'r', z: 'z' });
   const parcel = parcelOf(folder);
   fs.unlinkSync(path.join(folder, 'gone'));
   fs.unlinkSync(path.join(folder, 'replaced'));
@@ -321,8 +323,7 @@ test('files that are gone or cannot be read are reported, and do not stop the ot
 });
 
 test('a directory that is gone takes its own files only', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'one/a': 'a', 'two/b': 'b', 'two/c': 'c', 'three/d': 'd' });
+  const folder = filled(t, { 'one/a': 'a', 'two/b': 'b', 'two/c': 'c', 'three/d': 'd' });
   const parcel = parcelOf(...['one', 'two', 'three'].map((name) => path.join(folder, name)));
   fs.rmSync(path.join(folder, 'two'), { recursive: true });
   const output = await hash(parcel);
@@ -335,8 +336,7 @@ test('a directory that is gone takes its own files only', async (t) => {
 });
 
 test('a file that has grown since it was listed is handed on, with its row up to date', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'small', b: 'other' });
+  const folder = filled(t, { a: 'small', b: 'other' });
   const parcel = parcelOf(folder);
   fill(folder, { a: 'x'.repeat(100_000) });
   const output = await hash(parcel);
@@ -349,8 +349,7 @@ test('a file that has grown since it was listed is handed on, with its row up to
 });
 
 test('a bug in a job is no file’s failure', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'a' });
+  const folder = filled(t, { a: 'a' });
   const system = systemWith({
     readFileAt: () => {
       throw new TypeError('x is not a function');
@@ -360,8 +359,7 @@ test('a bug in a job is no file’s failure', async (t) => {
 });
 
 test('no directory stays open, whatever fails', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'one/a': 'a', 'two/b': 'b' });
+  const folder = filled(t, { 'one/a': 'a', 'two/b': 'b' });
   let open = 0;
   const system = systemWith({
     openListed: (folderPath, identity) => {
@@ -387,8 +385,7 @@ test('no directory stays open, whatever fails', async (t) => {
 });
 
 test('what is handed over to a job in this thread is gone afterwards, as in a pool', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { a: 'small', b: 'small too' });
+  const folder = filled(t, { a: 'small', b: 'small too' });
   const jobs = new InlineJobs(systemWith());
   const rows = Uint8Array.from(parcelOf(folder).rows); // a buffer of its own, which can be transferred
   const parcel = { ...parcelOf(folder), rows };

@@ -12,7 +12,7 @@ import {
   type WalkOutput,
 } from '../../src/workers/index.js';
 import { rejectedCode } from '../helpers/codes.js';
-import { fill, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
+import { fill, filled, startAt, systemError, systemWith, walkedOf } from '../helpers/jobs.js';
 import { scratch } from '../helpers/scratch.js';
 
 const { native } = nodeSystem();
@@ -67,8 +67,7 @@ test('a job ends by the paths of its directories too, and the next ones walk the
 });
 
 test('directories are met in pre-order, by the bytes of their names', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { ...TREE, 'é/1': '', 'Z/1': '', '~/1': '' });
+  const folder = filled(t, { ...TREE, 'é/1': '', 'Z/1': '', '~/1': '' });
   const output = await walk(startAt(folder));
   const walked = walkedOf(output);
   t.deepEqual(
@@ -109,8 +108,7 @@ test('each directory has a slot, and names the slot of the one it is in', async 
 });
 
 test('walks that go on side by side take slots that do not meet', async (t) => {
-  const folder = scratch(t);
-  fill(folder, TREE);
+  const folder = filled(t, TREE);
   const output = await walk(startAt(folder), { firstFreeSlot: 5, slotStride: 3 });
   const slots = [...output.walked.slots].sort((a, b) => a - b);
   t.deepEqual(slots, [0, 5, 8, 11, 14, 17]);
@@ -148,8 +146,7 @@ test('a walk in many jobs finds what one job finds, in the same order', async (t
 });
 
 test('a settled listing has the skip hash of its rows', async (t) => {
-  const folder = scratch(t);
-  fill(folder, TREE);
+  const folder = filled(t, TREE);
   const [first, again] = [await walk(startAt(folder)), await walk(startAt(folder))];
   for (const { hash, listing } of walkedOf(first)) t.deepEqual(hash, native.hashRows(listing));
   t.deepEqual(walkedOf(again), walkedOf(first));
@@ -160,8 +157,7 @@ test('a settled listing has the skip hash of its rows', async (t) => {
 });
 
 test('what was changed a moment ago, or will be, is not settled and has no skip hash', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'old/file': 'x', 'old/other': 'x', 'empty/': '' });
+  const folder = filled(t, { 'old/file': 'x', 'old/other': 'x', 'empty/': '' });
   const file = path.join(folder, 'old/file');
   fs.utimesSync(file, 1, 1); // the time of its last change is now, while its other times are old
   const { ctimeNs } = fs.statSync(file, { bigint: true });
@@ -182,8 +178,7 @@ test('what was changed a moment ago, or will be, is not settled and has no skip 
 });
 
 test('an entry whose metadata cannot be read is reported, and its listing is not settled', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'sub/a': '1', 'sub/b': '2' });
+  const folder = filled(t, { 'sub/a': '1', 'sub/b': '2' });
   const system = systemWith({
     listOrHold: (directory) => {
       const rows = new RowReader(native.listDirectory(directory));
@@ -205,8 +200,7 @@ test('an entry whose metadata cannot be read is reported, and its listing is not
 });
 
 test('a directory that is gone or closed is reported in the one it is in; the walk goes on', async (t) => {
-  const folder = scratch(t);
-  fill(folder, { 'closed/x': '', 'gone/x': '', 'replaced/x': '', 'z/file': '' });
+  const folder = filled(t, { 'closed/x': '', 'gone/x': '', 'replaced/x': '', 'z/file': '' });
   const errors: Record<string, string> = { closed: 'EACCES', gone: 'ENOENT', replaced: 'ENOTDIR' };
   const system = systemWith({
     listOrHold: (directory) => {

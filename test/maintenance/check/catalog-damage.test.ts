@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Damage of a catalog: a check finds every change of its content, and a rebuild undoes it. TEST_SHARE multiplies the number
  * of cases of this file and of damage.test.ts; TEST_SEED is where they begin.

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Checks: what they read, remember and mark, and that other work continues meanwhile. */
 import fs from 'node:fs';
 import { spawnSync } from 'node:child_process';

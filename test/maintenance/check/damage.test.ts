@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Damage of all kinds: a check finds each one. It names all versions of files that cannot be restored any more,
  * including those that depend on them, and no others. The test restores everything of every set to know them.

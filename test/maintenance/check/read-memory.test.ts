@@ -1,9 +1,10 @@
+// Pace: slow
 /** The cache of contents that checks have read: whatever happens to it, a check continues. */
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
 import { backup, backupsRunHere, poolsStayAway, run, succeed } from '../../helpers/commands.js';
-import { Mounts, unlessLeftOut } from '../../helpers/mounts.js';
+import { Mounts } from '../../helpers/mounts.js';
 import { flipAt } from '../../helpers/rot.js';
 import { lab } from '../../helpers/lab.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
@@ -42,9 +43,8 @@ const FILL = {
 } as const;
 
 for (const [what, fill] of Object.entries(FILL)) {
-  test(`a check of a store with no ${what} free does its work, and reports that it notes nothing`, async (t) => {
-    await unlessLeftOut(t, async () => {
-      const mounts = await Mounts.open(t);
+  test(`a check of a store with no ${what} free does its work, and reports that it notes nothing`, (t) =>
+    Mounts.during(t, async (mounts) => {
       const { mountsOf } = mounts;
       const disk = mounts.mount('disk', 'tmpfs', 'tmpfs', 'size=72m,nr_inodes=100');
       const [store, source] = [path.join(disk, 'store'), path.join(scratchInMemory(t), 'tree')];
@@ -71,6 +71,5 @@ for (const [what, fill] of Object.entries(FILL)) {
       flipAt(pack, fs.statSync(pack).size >> 1, 3);
       const found = await run('sonic', ['check', ...place, '--read-data'], { mountsOf });
       t.is(found.status, 3, found.stderr + found.stdout);
-    });
-  });
+    }));
 }

@@ -1,3 +1,4 @@
+// Pace: slow
 /** Repairs of a client in a bucket in memory: random damage, and faults at each request of writing and of healing. */
 import { createHash } from 'node:crypto';
 import fs from 'node:fs';
@@ -14,7 +15,7 @@ import { collectGarbage } from '../../../src/maintenance/gc/index.js';
 import { catchUp, deleteSets } from '../../../src/store/writer/index.js';
 import { backUpFrom, restoreFrom, sharedClient } from '../../helpers/bucket-machines.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
-import { scratch } from '../../helpers/scratch.js';
+import { folderIn, scratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { partOf, sweepShare } from '../../helpers/share.js';
 import { noise } from '../../helpers/tree.js';
@@ -43,8 +44,7 @@ async function labOf(t: ExecutionContext) {
   const objects: Objects = new Map();
   const start = await sharedClient(t, objects);
   const on = (before?: BeforeRequest): ClientDirectory => withParity(start(before));
-  const source = path.join(scratch(t), 'tree');
-  fs.mkdirSync(source);
+  const source = folderIn(scratch(t), 'tree');
   fs.writeFileSync(path.join(source, 'large'), noise(1, 3_000_000));
   const first = on();
   for (let round = 1; round <= 2; round += 1) {
@@ -203,8 +203,7 @@ test('a pack that another machine deletes while it is healed exists again, and t
   const objects: Objects = new Map();
   const start = await sharedClient(t, objects);
   const on = (before?: BeforeRequest): ClientDirectory => withParity(start(before));
-  const source = path.join(scratch(t), 'tree');
-  fs.mkdirSync(source);
+  const source = folderIn(scratch(t), 'tree');
   fs.writeFileSync(path.join(source, 'kept'), noise(1, 300_000));
   fs.writeFileSync(path.join(source, 'gone'), noise(2, 3_000_000));
   const other = on();

@@ -8,7 +8,13 @@ import { rebuildCatalog } from '../../../src/maintenance/rebuild/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
 import { checkInline } from '../../helpers/damage.js';
 import { seededRandom } from '../../support/seeded-random.js';
-import { backupInline, inlineSystem, type Place, rebuildInline } from '../../helpers/inline.js';
+import {
+  backupInline,
+  inlineLab,
+  inlineSystem,
+  type Place,
+  rebuildInline,
+} from '../../helpers/inline.js';
 import { PASSWORD, dumpedHistory } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import {
@@ -56,10 +62,7 @@ async function purge(t: ExecutionContext, place: Place, sets: readonly number[])
 }
 
 test.serial('small packs of many sets are merged, and every set stays', async (t) => {
-  const home = scratchInMemory(t);
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  fs.mkdirSync(source);
+  const { place, source } = inlineLab(t, []);
   for (let round = 1; round <= 70; round += 1) {
     fs.writeFileSync(path.join(source, 'counted'), `${round}`);
     await backupInline(inlineSystem(), place, [source], { create: round === 1 });

@@ -6,26 +6,16 @@ import { markSets } from '../../../src/store/writer/index.js';
 import { deleteForSpace } from '../../../src/maintenance/gc/index.js';
 import { openClientDirectory } from '../../../src/store/index.js';
 import type { System } from '../../../src/system/index.js';
-import {
-  backupInline,
-  inlineSystem,
-  type Place,
-  SMALL_STORE,
-  withHistory,
-} from '../../helpers/inline.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
+import { inlineLab, inlineSystem, SMALL_STORE, withHistory } from '../../helpers/inline.js';
 import { noise, sizeOf } from '../../helpers/tree.js';
 
 const KIB = 1 << 10;
 
 test('sets go until there is room, the oldest first, and what they held is free at once', async (t) => {
-  const home = scratchInMemory(t);
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  fs.mkdirSync(source);
+  const { place, source, backup } = inlineLab(t, []);
   for (let set = 1; set <= 6; set += 1) {
     fs.writeFileSync(path.join(source, 'changes'), noise(set, 300 * KIB));
-    await backupInline(inlineSystem(), place, [source], { create: set === 1 });
+    await backup();
   }
   const plain = inlineSystem();
   const directory = openClientDirectory(plain, place);

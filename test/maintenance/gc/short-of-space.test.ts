@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Garbage collection on a nearly full disk: it writes a bounded number of bytes at once, and each step frees what it
  * used.
@@ -10,13 +11,13 @@ import type { System } from '../../../src/system/index.js';
 import { checkInline } from '../../helpers/damage.js';
 import {
   backupInline,
+  inlineLab,
   inlineSystem,
   type Place,
   rebuildInline,
   SMALL_STORE,
 } from '../../helpers/inline.js';
 import { dumpedHistory } from '../../helpers/rewrites.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
 import { noise, sizeOf } from '../../helpers/tree.js';
 import { bySet, deleteInline, collectInline } from '../../helpers/garbage.js';
 
@@ -36,15 +37,12 @@ const SHORT = { wantedFreeBytes: 1024 * MIB, limits: STORAGE.store };
 
 /** Makes a store of two sets that share half of one large pack, and drops the first set. */
 async function halfDead(t: ExecutionContext): Promise<{ place: Place; packs: string }> {
-  const home = scratchInMemory(t);
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  fs.mkdirSync(source);
+  const { place, source, backup } = inlineLab(t, []);
   for (const round of [1, 2]) {
     for (let file = 0; file < FILES; file += round) {
       fs.writeFileSync(path.join(source, `f${file}`), noise(`${round} ${file}`, FILE_BYTES));
     }
-    await backupInline(inlineSystem(), place, [source], { create: round === 1, storage: STORAGE });
+    await backup({ storage: STORAGE });
   }
   await deleteInline(place, [1]);
   return { place, packs: path.join(place.store, 'me', 'packs') };

@@ -1,3 +1,4 @@
+// Pace: slow
 /** A damaged catalog neither causes data to be deleted nor is copied into a rewritten client. */
 import fs from 'node:fs';
 import path from 'node:path';
@@ -7,16 +8,16 @@ import { nodeSystem } from '../../../src/system/index.js';
 import { changeCatalog } from '../../helpers/changed-catalog.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import {
-  backupInline,
   dumpHistory,
+  inlineLab,
   inlineSystem,
   type Place,
   rebuildInline,
 } from '../../helpers/inline.js';
 import { freshKeys, rewriteInline } from '../../helpers/rewrites.js';
 import { flipAt } from '../../helpers/rot.js';
-import { scratchInMemory, ownState } from '../../helpers/scratch.js';
-import { dir, file, makeTree, text } from '../../helpers/tree.js';
+import { ownState } from '../../helpers/scratch.js';
+import { dir, file, text } from '../../helpers/tree.js';
 import { deleteInline, collectInline } from '../../helpers/garbage.js';
 
 /** With this many more bytes, a session does not check the whole catalog when it opens it. */
@@ -28,13 +29,10 @@ ownState(test);
 
 /** Makes a client with three sets, drops the first one, and flips a bit in a name in its catalog. */
 async function damaged(t: ExecutionContext): Promise<{ place: Place; packs: () => string[] }> {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(source, [dir(NAME, [file('one', text(1, 9000))])]);
+  const { place, source, backup } = inlineLab(t, [dir(NAME, [file('one', text(1, 9000))])]);
   for (const seed of [2, 3, 4]) {
     fs.writeFileSync(path.join(source, 'changes'), text(seed, 5000));
-    await backupInline(inlineSystem(), place, [source], { create: seed === 2 });
+    await backup();
   }
   await deleteInline(place, [1]);
   const catalog = path.join(place.store, 'me', 'tardis.db');

@@ -11,7 +11,7 @@ import { openClientDirectory } from '../../../src/store/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { backupInline, inlineSystem, restoreInline, SMALL_STORE } from '../../helpers/inline.js';
 import { PASSWORD } from '../../helpers/rewrites.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../../helpers/scratch.js';
 import { sizeOf, text } from '../../helpers/tree.js';
 import { deleteInline, frameTools, collectInline } from '../../helpers/garbage.js';
 import { seed } from '../../helpers/seed.js';
@@ -64,8 +64,7 @@ test('over many days of changes the store stays within what is needed, and a hal
   const source = path.join(home, 'tree');
   const random = seededRandom(seed);
   const write = (file: number, day: number): void => {
-    const directory = path.join(source, `d${Math.floor(file / FILES_IN_DIRECTORY)}`);
-    fs.mkdirSync(directory, { recursive: true });
+    const directory = folderIn(source, `d${Math.floor(file / FILES_IN_DIRECTORY)}`);
     const bytes = 500 + Math.floor(random.next() * 6000);
     fs.writeFileSync(path.join(directory, `f${file}`), text(`${seed} ${file} ${day}`, bytes));
   };

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A client in a bucket is rebuilt: commits are damaged, deleted, swapped or repeated, requests fail, the process ends, and
  * two machines rebuild at once. Every set that can be kept is kept, on every machine. TEST_SEED and TEST_SHARE choose the
@@ -31,7 +32,7 @@ import {
 } from '../../helpers/bucket-machines.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
-import { memoryFolder, removeScratch } from '../../helpers/scratch.js';
+import { folderIn, memoryFolder, removeScratch } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { ofThisRun, share } from '../../helpers/share.js';
 import { freshPaths } from '../../helpers/strike.js';
@@ -69,8 +70,7 @@ async function begin() {
   await createClientDirectory(system, { store: writer.access.cache, client: CLIENT });
   const source = freshPath('tree');
   for (let round = 1; round <= SETS; round += 1) {
-    const folder = path.join(source, `folder-${round}`);
-    fs.mkdirSync(folder, { recursive: true });
+    const folder = folderIn(source, `folder-${round}`);
     fs.writeFileSync(path.join(folder, 'small'), noise(`small ${round}`, 3000));
     fs.writeFileSync(path.join(source, `large-${round}`), noise(`large ${round}`, 1_500_000));
     await backUpFrom(writer.present(), source, { storage: WHOLE_SETS });

@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * Stores with missing data: after a rebuild, everything left can be listed and restored, and the next backup succeeds.
  */
@@ -23,6 +24,7 @@ import {
 import {
   backupInline,
   dumpHistory,
+  inlineLab,
   inlineSystem,
   type Place,
   SMALL_STORE,
@@ -47,13 +49,13 @@ async function salvage(
 }
 
 test('what is below a directory whose listing is lost is found again', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  makeTree(source, [dir('a', [dir('b', [file('first', text(1, 3000))])]), file('x', 'x')]);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { place, source, backup } = inlineLab(t, [
+    dir('a', [dir('b', [file('first', text(1, 3000))])]),
+    file('x', 'x'),
+  ]);
+  await backup();
   fs.writeFileSync(path.join(source, 'a', 'b', 'second'), text(2, 3000));
-  await backupInline(inlineSystem(), place, [source]);
+  await backup();
   const right = await contentsOf(place, undefined);
   const packs = path.join(place.store, 'me', 'packs');
   fs.rmSync(path.join(packs, fs.readdirSync(packs).sort()[0]!)); // the whole first set
@@ -69,7 +71,7 @@ test('what is below a directory whose listing is lost is found again', async (t)
   const reported = await dumpHistory(place);
   t.is((await salvage(place, true)).placed, 0);
   t.deepEqual(await dumpHistory(place), reported, 'the new place is in the packs');
-  await backupInline(inlineSystem(), place, [source]);
+  await backup();
   const next = await contentsOf(place, undefined);
   const third = [...next].filter(([name]) => name.startsWith('3 '));
   t.deepEqual(

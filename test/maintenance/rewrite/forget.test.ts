@@ -1,3 +1,4 @@
+// Pace: slow
 /**
  * A client forgets paths. The remaining history is what a naive second computation expects, and no forgotten byte can
  * be found. After a failure or a kill, the client is as before or as after. TEST_SHARE multiplies the number of
@@ -31,6 +32,7 @@ import {
 import { rejectedCode } from '../../helpers/codes.js';
 import {
   backupInline,
+  inlineLab,
   inlineSystem,
   type Place,
   rebuildInline,
@@ -45,7 +47,7 @@ import {
   ringOf,
   dumpedHistory,
 } from '../../helpers/rewrites.js';
-import { removeScratch, scratchInMemory, ownState } from '../../helpers/scratch.js';
+import { removeScratch, ownState } from '../../helpers/scratch.js';
 import { dir, file, makeTree, noise } from '../../helpers/tree.js';
 import { seed } from '../../helpers/seed.js';
 import { sweepShare } from '../../helpers/share.js';
@@ -94,10 +96,10 @@ async function lived(
   random: Source,
   password?: string,
 ): Promise<{ place: Place; source: string }> {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [dir('a', [dir('c'), file('f1', noise(1, 150_000))]), file('f0', 'zero')]);
+  const { place, source } = inlineLab(t, [
+    dir('a', [dir('c'), file('f1', noise(1, 150_000))]),
+    file('f0', 'zero'),
+  ]);
   for (let set = 1; set <= SETS; set += 1) {
     await backupInline(inlineSystem(), place, [source], {
       create: set === 1,
@@ -163,11 +165,8 @@ const SECRET = 'Quastenflosser-3C9E77';
 
 /** Makes a client with a file and a directory to forget. They share frames with others, and a delta depends on them. */
 async function withSecrets(t: ExecutionContext): Promise<{ place: Place; source: string }> {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
   const large = noise(20, 400_000);
-  makeTree(source, [
+  const { place, source } = inlineLab(t, [
     file('stays', 'what stays'),
     file('secret', `${SECRET} in a frame`),
     dir(`${SECRET}-dir`, [file('below', noise(21, 200)), file('large', large)]),

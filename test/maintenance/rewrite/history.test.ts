@@ -1,3 +1,4 @@
+// Pace: slow
 /** A rewritten client shows the same history as before, whatever that history was. */
 import fs from 'node:fs';
 import path from 'node:path';

@@ -17,7 +17,7 @@ import {
 import { nodeSystem } from '../../../src/system/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { keyringOfPlace } from '../../helpers/damage.js';
-import { backupInline, inlineSystem, type Place } from '../../helpers/inline.js';
+import { backupInline, inlineLab, inlineSystem, type Place } from '../../helpers/inline.js';
 import { PASSWORD } from '../../helpers/rewrites.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { dir, file, makeTree, sparse, symlink } from '../../helpers/tree.js';
@@ -110,17 +110,22 @@ const SETS = 4;
 
 async function makeSets(t: ExecutionContext, seed: number, isSealed: boolean): Promise<void> {
   process.env['XDG_STATE_HOME'] = scratchInMemory(t);
-  const home = scratchInMemory(t);
-  const top = path.join(home, 'tree');
-  makeTree(top, [dir('a', [dir('b', [file('n1', 'x')]), file('n2', 'y')]), dir('c'), file('n0')]);
   const random = seededRandom(seed);
   const number = (): number => random.bytes(4).readUInt32LE() / 2 ** 32;
-  const place = { store: path.join(home, 'store'), client: 'me' };
+  const {
+    place,
+    source: top,
+    backup,
+  } = inlineLab(t, [
+    dir('a', [dir('b', [file('n1', 'x')]), file('n2', 'y')]),
+    dir('c'),
+    file('n0'),
+  ]);
   const shapes: Shape[] = [];
   for (let set = 1; set <= SETS; set += 1) {
     shapes.push(shapeOf(top));
     const options = { create: set === 1, ...(isSealed ? { password: PASSWORD } : {}) };
-    await backupInline(inlineSystem(), place, [top], options);
+    await backup(options);
     change(top, number);
   }
   const history = await openOf(place, isSealed);
@@ -155,16 +160,17 @@ test.serial('sets of an encrypting client differ as in a naive comparison', (t) 
 test.serial(
   'contents are compared where size and times show nothing, holes wherever they are',
   async (t) => {
-    const home = scratchInMemory(t);
-    const top = path.join(home, 'tree');
-    makeTree(top, [
+    const {
+      place,
+      source: top,
+      backup,
+    } = inlineLab(t, [
       file('same', 'one'),
       file('other', 'one'),
       sparse('holes', 1 << 20, [[500_000, Buffer.from('data')]]),
       symlink('link', 'here'),
     ]);
-    const place = { store: path.join(home, 'store'), client: 'me' };
-    await backupInline(inlineSystem(), place, [top], { create: true });
+    await backup();
     const { atimeMs, mtimeMs } = fs.statSync(path.join(top, 'other'));
     fs.writeFileSync(path.join(top, 'other'), 'two');
     fs.utimesSync(path.join(top, 'other'), atimeMs / 1000, mtimeMs / 1000);
@@ -211,13 +217,14 @@ test.serial('a directory of which little differs is looked through in pieces', a
 });
 
 test.serial('texts that take too long to compare are reported to differ', async (t) => {
-  const home = scratchInMemory(t);
-  const top = path.join(home, 'tree');
   const lines = (seed: number): string =>
     Array.from({ length: 20_000 }, (_, index) => (index * 7919 * seed) % 99_991).join('\n');
-  makeTree(top, [file('one', lines(1)), file('other', lines(2))]);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  await backupInline(inlineSystem(), place, [top], { create: true });
+  const {
+    place,
+    source: top,
+    backup,
+  } = inlineLab(t, [file('one', lines(1)), file('other', lines(2))]);
+  await backup();
   const history = openLocalHistory(system, place);
   t.teardown(() => history.close());
   const contents = new Contents(system, history, false);

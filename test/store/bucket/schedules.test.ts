@@ -1,7 +1,6 @@
 // Pace: long
 /** Writers of one log lose nothing that was acknowledged, however their requests are delayed, lost and repeated. */
 import test from 'ava';
-import fs from 'node:fs';
 import path from 'node:path';
 import { createHash } from 'node:crypto';
 import { asTardisError, TardisError } from '../../../src/errors/index.js';
@@ -22,7 +21,7 @@ import type { ObjectBody, ObjectStore } from '../../../src/store/objects/index.j
 import { accessTo } from '../../helpers/bucket-machines.js';
 import { inlineSystem } from '../../helpers/inline.js';
 import { contentRecord } from '../../helpers/records.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../../helpers/scratch.js';
 import { seed } from '../../helpers/seed.js';
 import { sweepShare } from '../../helpers/share.js';
 import { MemoryObjectStore, type Objects } from '../../support/memory-object-store.js';
@@ -331,8 +330,7 @@ class Schedule {
 
 /** Makes the directory of a client in a cache, as opening the client does. */
 function directoryIn(bucket: BucketAccess): ClientDirectory {
-  const place = path.join(bucket.cache, 'me');
-  fs.mkdirSync(place, { recursive: true });
+  const place = folderIn(bucket.cache, 'me');
   return { client: 'me', path: place, catalogPath: path.join(place, 'tardis.db'), bucket };
 }
 

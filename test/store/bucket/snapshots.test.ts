@@ -25,7 +25,7 @@ import {
 import { backUpFrom, restoreFrom, startsIn } from '../../helpers/bucket-machines.js';
 import { foldNow, forgeSnapshot } from '../../helpers/forged-snapshots.js';
 import { inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../../helpers/scratch.js';
 import { differences, look } from '../../helpers/tree.js';
 import type { BeforeRequest, Objects } from '../../support/memory-object-store.js';
 
@@ -45,8 +45,7 @@ type Lab = Awaited<ReturnType<typeof start>>;
 
 async function start(t: ExecutionContext) {
   const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  fs.mkdirSync(source);
+  const source = folderIn(home, 'tree');
   for (let file = 0; file < FILES; file += 1) {
     fs.writeFileSync(path.join(source, `${'n'.repeat(180)}-${file}`), file % 500 === 0 ? 'x' : '');
   }

@@ -8,7 +8,7 @@ import { FaultPlan, faultySystem } from '../../support/faults.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { thrownCode } from '../../helpers/codes.js';
 import { dumpCatalog } from '../../helpers/packed-store.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
+import { scratchInMemory, written } from '../../helpers/scratch.js';
 
 const system = nodeSystem();
 const COUNTERS = { set: 1, root: 2, directory: 3, sequence: 4 };
@@ -71,8 +71,7 @@ test('a catalog of a later version is refused, and not touched', (t) => {
 
 test('what is no database is a damaged catalog, and not touched', (t) => {
   for (const text of ['A short text.\n\n', 'This is a text, and no database.\n'.repeat(1000)]) {
-    const file = path.join(scratchInMemory(t), 'tardis.db');
-    fs.writeFileSync(file, text);
+    const file = written(scratchInMemory(t), 'tardis.db', text);
     for (const open of OPENINGS) {
       const code = thrownCode(() => open(system, file));
       t.is(code, 'CATALOG_DAMAGED');

@@ -4,7 +4,7 @@ import path from 'node:path';
 import test from 'ava';
 import { snapshotCatalog } from '../../../src/store/catalog/index.js';
 import { type Files, nodeSystem, type System } from '../../../src/system/index.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../../helpers/scratch.js';
 
 const ROWS = 200;
 /** More calls than a copy makes. */
@@ -14,8 +14,7 @@ test('a log that disappears at any call is no error, and no row is missing', (t)
   const scratch = scratchInMemory(t);
   let callsMade = MOST_CALLS;
   for (let at = 0; at <= callsMade; at += 1) {
-    const folder = path.join(scratch, String(at));
-    fs.mkdirSync(folder);
+    const folder = folderIn(scratch, String(at));
     const catalog = path.join(folder, 'catalog.db');
     const writer = nodeSystem().openDatabase(catalog, { readonly: false });
     writer.pragma('journal_mode = WAL');

@@ -1,6 +1,5 @@
 import fs from 'node:fs';
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Environment } from '../../../src/store/objects/index.js';
@@ -8,6 +7,7 @@ import { bucketAt } from '../../helpers/buckets.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import { scratch } from '../../helpers/scratch.js';
 import { KEYS, type S3Options, S3Server } from '../../support/s3-server.js';
+import { listening } from '../../helpers/listener.js';
 
 const NO_KEYS = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
 const TOKEN = { ...KEYS, sessionToken: 'token/of+a/session==' };
@@ -47,15 +47,14 @@ async function service(
   answers: Readonly<Record<string, string>>,
 ): Promise<{ url: string; requested: string[] }> {
   const requested: string[] = [];
-  const listening = http.createServer((request, response) => {
+  const server = http.createServer((request, response) => {
     requested.push(`${request.method} ${request.url}`);
     const answer = answers[`${request.method} ${request.url}`];
     if (answer === undefined) response.writeHead(404).end();
     else response.end(answer);
   });
-  await new Promise<void>((resolve) => listening.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => void listening.close());
-  return { url: `http://127.0.0.1:${(listening.address() as AddressInfo).port}`, requested };
+  const port = await listening(t, server);
+  return { url: `http://127.0.0.1:${port}`, requested };
 }
 
 test('an access key comes from the environment, with its session token', async (t) => {

@@ -1,6 +1,5 @@
 /** Versions of objects, and locks that keep them. */
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { isMultipart, type ObjectVersion } from '../../../src/store/objects/index.js';
 import type { Clock } from '../../../src/system/index.js';
@@ -9,6 +8,7 @@ import { rejectedCode } from '../../helpers/codes.js';
 import { sourceOf } from '../../contract/object-store.suite.js';
 import type { S3Options } from '../../support/s3-server.js';
 import { versionsText } from '../../support/s3-lists.js';
+import { listening } from '../../helpers/listener.js';
 
 const DAY_MS = 86_400_000;
 const LOCK_DAYS = 30;
@@ -87,9 +87,8 @@ test('locks end by the clock of the store, and no answer moves it by more than a
       response.writeHead(404, { date: 'Fri, 01 Jan 2100 00:00:00 GMT' }).end();
     });
   });
-  await new Promise<void>((resolve) => late.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => void late.close());
-  const url = `http://127.0.0.1:${(late.address() as AddressInfo).port}`;
+  const port = await listening(t, late);
+  const url = `http://127.0.0.1:${port}`;
   const lying = await bucketAt(url, { lockDays: 1 });
   await lying.store.head('nothing');
   t.true(Math.abs(lying.versions.nowMs() - Date.now() - 900_000) < 10_000);
@@ -217,9 +216,8 @@ test('lists of versions that lie are refused', async (t) => {
     const server = http.createServer((request, response) => {
       request.resume().on('end', () => response.end(body));
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    t.teardown(() => void server.close());
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const port = await listening(t, server);
+    const url = `http://127.0.0.1:${port}`;
     const { versions } = await bucketAt(url, BRIEF);
     const walk = async (): Promise<void> => {
       for await (const version of versions.list('')) t.truthy(version);

@@ -1,11 +1,11 @@
 // Pace: slow
 /** Reports of a bucket that does not answer while its requests are sent again. */
 import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { onLongWait, nodeSystem } from '../../../src/system/index.js';
 import { bucketAt } from '../../helpers/buckets.js';
 import { rejectedCode } from '../../helpers/codes.js';
+import { listening } from '../../helpers/listener.js';
 
 /** Time that passes between two looks at the clock, so that a test need not wait. */
 const STEP_MS = 900;
@@ -54,9 +54,7 @@ test.serial(
       const status = failures >= 0 ? 503 : 200;
       request.resume().on('end', () => response.writeHead(status, { etag: '"1"' }).end());
     });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    t.teardown(() => void server.close());
-    const { port } = server.address() as AddressInfo;
+    const port = await listening(t, server);
     const store = await openAt(t, `http://127.0.0.1:${port}`);
     for (const [fail, reported] of [
       [1, 0],

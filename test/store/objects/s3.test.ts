@@ -2,7 +2,6 @@
 import fs from 'node:fs';
 import http from 'node:http';
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../../src/errors/index.js';
 import { bucketAt, openTestBucket } from '../../helpers/buckets.js';
@@ -11,6 +10,7 @@ import { rejectedCode } from '../../helpers/codes.js';
 import { scratch } from '../../helpers/scratch.js';
 import { sourceOf } from '../../contract/object-store.suite.js';
 import type { S3Fault } from '../../support/s3-faults.js';
+import { listening } from '../../helpers/listener.js';
 
 const X = Buffer.from('x');
 const BRIEF = { patienceMs: 0 };
@@ -26,9 +26,8 @@ async function answering(
   const server = http.createServer((request, response) => {
     request.resume().on('end', () => response.writeHead(status, headers).end(body));
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => void server.close());
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const port = await listening(t, server);
+  return `http://127.0.0.1:${port}`;
 }
 
 /** Starts an endpoint by TLS, whose certificate it signed itself. */
@@ -38,9 +37,7 @@ async function tlsEndpoint(t: ExecutionContext): Promise<{ url: string; certific
   const server = https.createServer({ cert, key }, (request, response) => {
     request.resume().on('end', () => response.writeHead(200, { etag: '"1"' }).end());
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => void server.close());
-  const { port } = server.address() as AddressInfo;
+  const port = await listening(t, server);
   return { url: `https://localhost:${port}`, certificate: cert };
 }
 

@@ -22,6 +22,7 @@ import { configWith } from '../../helpers/client-configs.js';
 import { rejectedCode } from '../../helpers/codes.js';
 import {
   backupInline,
+  inlineLab,
   type InlineServer,
   inlineSystem,
   type Place,
@@ -31,17 +32,13 @@ import {
 import { chainsIn } from '../../helpers/packed-store.js';
 import { recordsIn } from '../../helpers/records.js';
 import { giveKeys, PASSWORD, rewriteInline } from '../../helpers/rewrites.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
-import { file, makeTree, noise } from '../../helpers/tree.js';
+import { file, noise } from '../../helpers/tree.js';
 import { deleteInline, collectInline } from '../../helpers/garbage.js';
 
 const system = inlineSystem();
 
 function ground(t: ExecutionContext) {
-  const home = scratchInMemory(t);
-  const place: Place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('stays', 'the same')]);
+  const { home, place, source } = inlineLab(t, [file('stays', 'the same')]);
   const set = (key: string, value: string | undefined): Promise<void> =>
     changeSetting(system, openClientDirectory(system, place), SMALL_STORE.store, {
       text: key,

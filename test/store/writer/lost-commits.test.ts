@@ -10,15 +10,8 @@ import {
   scanPack,
 } from '../../../src/store/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
-import {
-  backupInline,
-  dumpHistory,
-  inlineSystem,
-  type Place,
-  rebuildInline,
-} from '../../helpers/inline.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
-import { file, makeTree, text } from '../../helpers/tree.js';
+import { dumpHistory, inlineLab, type Place, rebuildInline } from '../../helpers/inline.js';
+import { file, text } from '../../helpers/tree.js';
 import { deleteInline, collectInline } from '../../helpers/garbage.js';
 
 /** Returns the path of the pack that ends with the commit of an image. */
@@ -38,18 +31,15 @@ async function imagePack({ store, client }: Place): Promise<string> {
 }
 
 test('a set behind an image whose commit is lost stays, and the rebuild reports that something is damaged', async (t) => {
-  const home = scratchInMemory(t);
-  const source = path.join(home, 'tree');
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  makeTree(source, [file('one', text(1, 5000))]);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { place, source, backup } = inlineLab(t, [file('one', text(1, 5000))]);
+  await backup();
   fs.writeFileSync(path.join(source, 'one'), text(2, 5000));
-  await backupInline(inlineSystem(), place, [source]);
+  await backup();
   await deleteInline(place, [1]);
   await collectInline(place, { isThorough: true, wasteRatio: 0.01 });
   for (const name of ['two', 'three']) {
     fs.writeFileSync(path.join(source, name), text(name, 3000));
-    await backupInline(inlineSystem(), place, [source]);
+    await backup();
   }
   const before = await dumpHistory(place);
   t.is(before.filter((line) => line.startsWith('set ')).length, 3);

@@ -10,11 +10,18 @@ import type { System } from '../../../src/system/index.js';
 import { seededRandom } from '../../support/seeded-random.js';
 import { InlineJobs } from '../../../src/workers/index.js';
 import { rejectedCode } from '../../helpers/codes.js';
-import { backupInline, inlineSystem, type Place, restoreInline } from '../../helpers/inline.js';
+import {
+  backupInline,
+  inlineLab,
+  inlineSystem,
+  type Place,
+  restoreInline,
+} from '../../helpers/inline.js';
 import { dumpedHistory } from '../../helpers/rewrites.js';
-import { scratch } from '../../helpers/scratch.js';
+import { folderIn, scratch } from '../../helpers/scratch.js';
 import { differences, look, noise } from '../../helpers/tree.js';
 import { bySet, changeTree, deleteInline, collectInline } from '../../helpers/garbage.js';
+import { pause } from '../../helpers/until.js';
 
 /** The longest wait for garbage collection; on a quiet machine it is about 50 ms. */
 const LONGEST_WAIT_MS = 1000;
@@ -114,7 +121,7 @@ test.serial(
         ...base.files,
         sync: async (fd) => {
           reportBegun();
-          await new Promise((resolve) => setTimeout(resolve, 60));
+          await pause(60);
           await base.files.sync(fd);
         },
       },
@@ -159,10 +166,7 @@ test.serial(
 test.serial(
   'what a kept version is made from stays, even if deleted sets had it, too',
   async (t) => {
-    const home = scratch(t);
-    const place: Place = { store: path.join(home, 'store'), client: 'me' };
-    const source = path.join(home, 'tree');
-    fs.mkdirSync(source);
+    const { home, place, source } = inlineLab(t, []);
     const file = path.join(source, 'large');
     const first = noise(1, 1_500_000);
     for (let round = 1; round <= 4; round += 1) {
@@ -181,8 +185,7 @@ test.serial(
 test.serial('a client that is being written anew is left alone', async (t) => {
   const { place } = await withSets(t, 3);
   const reported = await dumpedHistory(place);
-  const second = path.join(place.store, '.me.next');
-  fs.mkdirSync(second);
+  const second = folderIn(place.store, '.me.next');
   const lock = tryLock(inlineSystem(), `${second}.lock`);
   for (const code of ['CLIENT_BUSY', 'REKEY_UNFINISHED']) {
     t.is(await rejectedCode(deleteInline(place, [1])), code);

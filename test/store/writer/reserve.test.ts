@@ -15,9 +15,9 @@ import {
 } from '../../../src/store/writer/index.js';
 import { nodeSystem, type System } from '../../../src/system/index.js';
 import { thrownCode } from '../../helpers/codes.js';
-import { backupInline, inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
+import { inlineLab, inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
-import { dir, file, makeTree, noise, sizeOf, type TreeNode } from '../../helpers/tree.js';
+import { dir, file, noise, sizeOf, type TreeNode } from '../../helpers/tree.js';
 
 const KIB = 1 << 10;
 const MIB = 1 << 20;
@@ -154,17 +154,14 @@ const TREES: Readonly<Record<string, () => TreeNode[]>> = {
 
 for (const [name, tree] of Object.entries(TREES)) {
   test(`what was reserved before it arrived covers what a store holds: ${name}`, async (t) => {
-    const home = scratchInMemory(t);
-    const source = path.join(home, 'tree');
-    makeTree(source, tree());
-    const place = { store: path.join(home, 'store'), client: 'me' };
+    const { place, backup } = inlineLab(t, tree());
     const mostBytes = 256 * MIB;
     const storage = {
       ...SMALL_STORE,
       store: { ...SMALL_STORE.store, reserveBytes: mostBytes },
       checkpoint: { bytes: 64 * MIB, entries: 1_000_000, intervalMs: 3_600_000 },
     };
-    await backupInline(inlineSystem(), place, [source], { create: true, storage });
+    await backup({ storage });
     const directory = openClientDirectory(inlineSystem(), place);
     const reserved = fs.statSync(path.join(directory.path, 'reserve')).size;
     const sizes = storedSizes(nodeSystem(), directory, mostBytes);

@@ -9,7 +9,7 @@ import test from 'ava';
 import type { StorageOptions } from '../../../src/server/index.js';
 import type { System } from '../../../src/system/index.js';
 import { backupInline, inlineSystem, SMALL_STORE } from '../../helpers/inline.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
+import { folderIn, scratchInMemory } from '../../helpers/scratch.js';
 import { noise } from '../../helpers/tree.js';
 
 const KIB = 1 << 10;
@@ -72,8 +72,7 @@ const STORAGE: StorageOptions = {
 
 test('a checkpoint takes at most four syncs', async (t) => {
   const top = scratchInMemory(t);
-  const source = path.join(top, 'tree');
-  fs.mkdirSync(source);
+  const source = folderIn(top, 'tree');
   for (let index = 0; index < 200; index += 1) {
     fs.writeFileSync(path.join(source, `${index}`), noise(index, 30 * KIB));
   }

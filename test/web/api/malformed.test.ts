@@ -2,15 +2,13 @@
 /** Requests that no well-made program sends, over real connections: none gets what it should not, and the server goes on. */
 import http2 from 'node:http2';
 import net from 'node:net';
-import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { constantFrom, integer, oneof, sample, tuple, uint8Array } from 'fast-check';
 import { certificateIn } from '../../helpers/certificates.js';
-import { backupInline, inlineSystem } from '../../helpers/inline.js';
+import { inlineLab } from '../../helpers/inline.js';
 import { seed } from '../../helpers/seed.js';
 import { shareOf } from '../../helpers/share.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
-import { file, makeTree } from '../../helpers/tree.js';
+import { file } from '../../helpers/tree.js';
 import { openDoors, quotedPath, type WebDoors } from '../../helpers/web-doors.js';
 
 const ALL_REQUESTS = 10_000;
@@ -29,11 +27,8 @@ interface Lab {
 }
 
 async function makeLab(t: ExecutionContext): Promise<Lab> {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a.txt', CONTENT)]);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { place, source, backup } = inlineLab(t, [file('a.txt', CONTENT)]);
+  await backup();
   const doors = await openDoors(t, place);
   const url = `/api/v1/clients/me/sets/1/content?path=${quotedPath(source)}/a.txt`;
   const lines = [
@@ -195,11 +190,8 @@ test('a request that two programs would delimit in different ways is refused wit
 });
 
 test('requests over HTTP/2 that are reset at once keep no places', async (t) => {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a.txt', CONTENT)]);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { home, place, source, backup } = inlineLab(t, [file('a.txt', CONTENT)]);
+  await backup();
   const doors = await openDoors(t, place, { tls: await certificateIn(home) });
   const url = `/api/v1/clients/me/sets/1/content?path=${quotedPath(source)}/a.txt`;
   const headers = { ':path': url, authorization: `Bearer ${doors.token}` };

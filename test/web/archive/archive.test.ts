@@ -13,7 +13,7 @@ import test from 'ava';
 import { certificateIn } from '../../helpers/certificates.js';
 import { dataFiles } from '../../helpers/damage.js';
 import { backupInline, inlineSystem } from '../../helpers/inline.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
+import { scratchInMemory, written } from '../../helpers/scratch.js';
 import {
   differences,
   dir,
@@ -70,8 +70,7 @@ const TREE = [
 async function unpacked(t: ExecutionContext, lab: Lab, query: string): Promise<string | undefined> {
   const answer = await lab.get(`${ARCHIVE}?${query}`);
   t.is(answer.status, 200);
-  const archive = path.join(lab.home, 'archive');
-  fs.writeFileSync(archive, Buffer.from(await answer.arrayBuffer()));
+  const archive = written(lab.home, 'archive', Buffer.from(await answer.arrayBuffer()));
   const out = path.join(lab.home, 'out');
   fs.rmSync(out, { recursive: true, force: true });
   fs.mkdirSync(out);

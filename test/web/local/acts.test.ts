@@ -1,12 +1,10 @@
 /** Acts of a user's own page: commands that run as jobs. */
-import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { openLocalHistory } from '../../../src/history/index.js';
 import { type Act, type Commands, Job, Jobs, type OnLine } from '../../../src/web/local/index.js';
-import { backupInline, inlineSystem } from '../../helpers/inline.js';
+import { inlineLab, inlineSystem } from '../../helpers/inline.js';
 import { serveHere } from '../../helpers/local-door.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
-import { file, makeTree } from '../../helpers/tree.js';
+import { file } from '../../helpers/tree.js';
 
 const NO_RULES = { KeepDaily: '0', KeepWithin: '', KeepTags: 'old', Priorities: '40' };
 
@@ -62,12 +60,9 @@ async function served(
   offers: Commands['offers'] = ['backup', 'change', 'mount', 'purge'],
   jobs: Jobs = new Jobs(),
 ) {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a.txt', 'x')]);
+  const { place, backup } = inlineLab(t, [file('a.txt', 'x')]);
   const system = inlineSystem();
-  await backupInline(system, place, [source], { create: true });
+  await backup({}, system);
   const commands = new FakeCommands(offers);
   const history = openLocalHistory(system, { ...place, catalogFile: 'tardis.db' });
   const { base, headers } = await serveHere(t, history, { commands, jobs });

@@ -7,12 +7,12 @@ import type { Keyring } from '../../../src/crypto/index.js';
 import type { History } from '../../../src/history/index.js';
 import { serveHere } from '../../helpers/local-door.js';
 import { keyringOfPlace } from '../../helpers/damage.js';
-import { backupInline, inlineSystem } from '../../helpers/inline.js';
+import { inlineLab, inlineSystem } from '../../helpers/inline.js';
 import { openLied } from '../../helpers/lied-history.js';
 import { PASSWORD } from '../../helpers/rewrites.js';
-import { scratchInMemory } from '../../helpers/scratch.js';
-import { file, makeTree } from '../../helpers/tree.js';
+import { file } from '../../helpers/tree.js';
 import { InlineJobs } from '../../../src/workers/index.js';
+import { pause } from '../../helpers/until.js';
 
 interface Restore {
   readonly id: string;
@@ -32,12 +32,9 @@ async function served(
   idleMs = 0,
   more: Parameters<typeof serveHere>[2] = {},
 ) {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a.txt', 'secret')]);
+  const { home, place, source, backup } = inlineLab(t, [file('a.txt', 'secret')]);
   const system = inlineSystem();
-  await backupInline(system, place, [source], { create: true, password: PASSWORD });
+  await backup({ password: PASSWORD }, system);
   const keyring = (await keyringOfPlace(place))!;
   process.env['XDG_STATE_HOME'] = path.join(home, 'another machine'); // it has seen no set yet
   const history = openLied(place, keyring, (honest) => lies(honest, keyring));
@@ -195,7 +192,7 @@ test('requests that are refused do not keep the server from its idle end', async
     const { status } = await fetch(`${base}/clients`, { headers: { 'x-tardis-page': '1' } });
     t.is(status, 401);
     refused += 1;
-    await new Promise((resolve) => setTimeout(resolve, IDLE_MS / 8));
+    await pause(IDLE_MS / 8);
   }
   t.true(state.hasEnded, `${refused} refused requests`);
 });

@@ -8,7 +8,7 @@ import { openLocalHistory } from '../../../src/history/index.js';
 import { nodeSystem } from '../../../src/system/index.js';
 import { archiveRoute, Selections, selectionRoute } from '../../../src/web/archive/index.js';
 import { serveHere } from '../../helpers/local-door.js';
-import { backupInline, inlineSystem } from '../../helpers/inline.js';
+import { backupInline, inlineLab, inlineSystem } from '../../helpers/inline.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 import { file, makeTree } from '../../helpers/tree.js';
 import { deleteInline } from '../../helpers/garbage.js';
@@ -102,14 +102,14 @@ test('versions, searches and deleted names have a listed set that shows them', a
 });
 
 test('all deleted names of a directory come, page by page', async (t) => {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
   const names = Array.from({ length: GONE }, (_, n) => `n${n}`);
-  makeTree(source, [file('a', 'x'), ...names.map((name) => file(name, ''))]);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { place, source, backup } = inlineLab(t, [
+    file('a', 'x'),
+    ...names.map((name) => file(name, '')),
+  ]);
+  await backup();
   for (const name of names) fs.rmSync(path.join(source, name));
-  await backupInline(inlineSystem(), place, [source]);
+  await backup();
   const { get } = await serve(t, place.store);
   const found: string[] = [];
   for (let after = ''; ; ) {
@@ -179,15 +179,12 @@ test('names of a directory are deleted too if another directory of its name is t
 });
 
 test('an archive and a restore take more paths than an address has room for', async (t) => {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
   const names = Array.from({ length: GONE }, (_, n) => `${'long '.repeat(20)}${n}`);
-  makeTree(
-    source,
+  const { home, place, source, backup } = inlineLab(
+    t,
     names.map((name) => file(name, 'x')),
   );
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  await backup();
   const { get, post } = await serve(t, place.store);
   const paths = names.map((name) =>
     path.join(source, name).split('/').map(encodeURIComponent).join('/'),
@@ -213,11 +210,8 @@ test('an archive and a restore take more paths than an address has room for', as
 });
 
 test('what the terminal shows of a failed request has no control characters', async (t) => {
-  const home = scratchInMemory(t);
-  const place = { store: path.join(home, 'store'), client: 'me' };
-  const source = path.join(home, 'tree');
-  makeTree(source, [file('a', 'x')]);
-  await backupInline(inlineSystem(), place, [source], { create: true });
+  const { place, backup } = inlineLab(t, [file('a', 'x')]);
+  await backup();
   const { reported, get } = await serve(t, place.store);
   t.is((await get('/../../clients')).status, 500);
   t.is(reported.length, 1);

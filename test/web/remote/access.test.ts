@@ -9,6 +9,7 @@ import { historyLabFor } from '../../helpers/history-lab.js';
 import { giveAccount } from '../../helpers/rewrites.js';
 import { openThroughWeb, startWeb, type WebServer } from '../../helpers/web-server.js';
 import { giveToken } from '../../helpers/web-gateway.js';
+import { ManualClock } from '../../support/manual-clock.js';
 
 const test = anyTest as TestFn<undefined>;
 const system = nodeSystem();
@@ -58,8 +59,8 @@ test.serial('a server of one client refuses all others', async (t) => {
 });
 
 /** Starts a server in which `meanwhile` runs between the challenge of a login and its proof. */
-async function startWith(meanwhile: () => Promise<void>): Promise<WebServer> {
-  const server = await startWeb(lab.home, lab.place.store);
+async function startWith(meanwhile: () => Promise<void>, clock = system.clock): Promise<WebServer> {
+  const server = await startWeb(lab.home, lab.place.store, { system: { ...system, clock } });
   const real = server.door.logins;
   const prove = real.prove.bind(real);
   real.prove = async (...words) => {
@@ -88,7 +89,8 @@ test.serial('a password that changes between challenge and proof begins no sessi
 test.serial('the session of a removed account does not come back with its name', async (t) => {
   const directory = path.join(lab.place.store, 'me');
   await giveAccount(lab.place, 'bob', ['list', 'read']);
-  const server = await startWith(async () => undefined);
+  const clock = new ManualClock(Date.now());
+  const server = await startWith(async () => undefined, clock);
   t.teardown(() => server.close());
   const { door } = server;
   const begin = door.beginSession.bind(door);
@@ -102,7 +104,7 @@ test.serial('the session of a removed account does not come back with its name',
   t.is((await get(server, '/session', token)).status, 200);
   await removeAccount(system, directory, 'bob');
   await giveAccount(lab.place, 'bob', ['list', 'read']);
-  await new Promise((resolve) => setTimeout(resolve, RIGHTS_HOLD_MS));
+  clock.advance(RIGHTS_HOLD_MS);
   t.is((await get(server, '/session', token)).status, 401);
   history.close();
   await removeAccount(system, directory, 'bob');

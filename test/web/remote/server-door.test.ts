@@ -1,7 +1,6 @@
 // Pace: slow
 /** A program in front of a server: whose word counts, and what happens if the server lies, changes or goes away. */
 import https from 'node:https';
-import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import type { ExecutionContext } from 'ava';
 import anyTest, { type TestFn } from 'ava';
@@ -21,12 +20,13 @@ import {
   type TlsServer,
 } from '../../helpers/web-gateway.js';
 import { ManualClock } from '../../support/manual-clock.js';
-import { pause } from '../../helpers/until.js';
+import { until } from '../../helpers/until.js';
+import { listening } from '../../helpers/listener.js';
 
 const test = anyTest as TestFn<undefined>;
 const system = nodeSystem();
-/** Longer than a server goes without looking at an account. */
-const RIGHTS_HOLD_MS = 2600;
+/** Longer than a program in front of a server that is away goes without trying again. */
+const AWAY_MS = 2100;
 const FAILURES = 60;
 const SETS = '/clients/me/sets';
 
@@ -76,14 +76,15 @@ test('rights of an account hold for its own token, and end with it', async (t) =
     putAccount(system, directory(), { name, rights }, undefined);
   await change('reader', ['list']);
   await change('lister', ['list', 'read']);
-  await pause(RIGHTS_HOLD_MS);
-  t.is((await get(gateway, contentOf('empty'), reader)).status, 403);
-  t.is((await get(gateway, contentOf('empty'), lister)).status, 200);
+  // A server goes for some time without looking at an account.
+  const statusOf = async (route: string, token: string): Promise<number> =>
+    (await get(gateway, route, token)).status;
+  await until(async () => (await statusOf(contentOf('empty'), reader)) === 403);
+  await until(async () => (await statusOf(contentOf('empty'), lister)) === 200);
   await removeAccount(system, directory(), 'reader');
   const again = await giveToken(lab.place, 'reader', ['list', 'read']);
-  await pause(RIGHTS_HOLD_MS);
-  t.is((await get(gateway, SETS, reader)).status, 401);
-  t.is((await get(gateway, SETS, again)).status, 200);
+  await until(async () => (await statusOf(SETS, reader)) === 401);
+  t.is(await statusOf(SETS, again), 200);
 });
 
 test('a token without the right to list reads nothing, and a password is refused by its name', async (t) => {
@@ -117,7 +118,8 @@ test('clients and figures are those that the server shows to the login', async (
 test('a server that goes away gives 503 with Retry-After, and comes back by itself', async (t) => {
   const first = await startOverTls(lab.home, lab.place.store);
   const { address } = first;
-  const gateway = await inFront(t, first);
+  const clock = new ManualClock(Date.now());
+  const gateway = await inFront(t, first, { clock });
   const token = await giveToken(lab.place, 'patient', ['list']);
   t.is((await get(gateway, SETS, token)).status, 200);
   await first.stop();
@@ -133,7 +135,7 @@ test('a server that goes away gives 503 with Retry-After, and comes back by itse
   const port = address.kind === 'tcp' ? address.port : 0;
   const second = await startOverTls(lab.home, lab.place.store, { port, like: first });
   t.teardown(() => second.stop());
-  await pause(2100);
+  clock.advance(AWAY_MS);
   t.is((await get(gateway, SETS, token)).status, 200);
 });
 
@@ -180,9 +182,7 @@ test('no token is sent over plain TCP, nor to a server with another certificate'
   let requested = 0;
   const impostor = https.createServer({ cert, key }, () => (requested += 1));
   impostor.on('upgrade', () => (requested += 1));
-  await new Promise<void>((resolve) => impostor.listen(0, '127.0.0.1', resolve));
-  t.teardown(() => impostor.close());
-  const { port } = impostor.address() as AddressInfo;
+  const port = await listening(t, impostor);
   const address = { kind: 'tcp', host: '127.0.0.1', port } as const;
   for (const tls of [server.tls, { validate: true } as const]) {
     const fooled = await inFront(t, { address, tls });
