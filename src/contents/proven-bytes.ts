@@ -6,6 +6,8 @@ import type { StoredPiece } from './stored-piece.js';
 
 /** Minimum size of a part that is hashed on another thread. Passing on a smaller one takes longer than hashing it. */
 const LEAST_ASYNC_BYTES = 64 << 10;
+/** Minimum size of a piece of which parts are hashed so. Beside smaller ones, the processors have other files to work on. */
+const LEAST_ASYNC_PIECE_BYTES = 8 << 20;
 
 /**
  * Yields the parts of a piece, each valid until the next one is requested. The caller must only read them: another thread
@@ -17,13 +19,14 @@ export async function* provenBytes(
   parts: AsyncIterable<Buffer> | Iterable<Buffer>,
   { digest, sizeBytes }: Pick<StoredPiece, 'digest' | 'sizeBytes'>,
 ): AsyncGenerator<Buffer> {
+  const leastBytes = sizeBytes < LEAST_ASYNC_PIECE_BYTES ? Infinity : LEAST_ASYNC_BYTES;
   const state = native.sha256Begin();
   let bytes = 0;
   let hashing: Promise<void> | undefined;
   try {
     for await (const part of parts) {
       await hashing;
-      hashing = native.sha256Part(state, part, part.length >= LEAST_ASYNC_BYTES);
+      hashing = native.sha256Part(state, part, part.length >= leastBytes);
       hashing?.catch(() => undefined); // thrown when it is awaited
       bytes += part.length;
       let isPast = false;

@@ -1,10 +1,15 @@
-/** Reads and decodes the chunks of a large record. Another thread decodes the next chunk while the caller uses one. */
+/**
+ * Reads and decodes the chunks of a record. Of a large one, another thread decodes the next chunk while the caller uses
+ * one.
+ */
 import { setImmediate } from 'node:timers/promises';
 import { NO_BYTES } from '../model/index.js';
 import {
   CHUNK_HEADER_BYTES,
   Codec,
   type CodecNumber,
+  decode,
+  openSealed,
   readChunkHeader,
   RECORD_HEADER_BYTES,
   type SealedBody,
@@ -20,7 +25,17 @@ import type { RecordPlace } from './stored-piece.js';
 /**
  * Decrypts and decodes a body into `target`, which has exactly the decoded length. Throws RECORD_DAMAGED if that fails.
  */
-export type BodyDecoder = (codec: CodecNumber, sealed: SealedBody, target: Buffer) => Promise<void>;
+export type BodyDecoder = (
+  codec: CodecNumber,
+  sealed: SealedBody,
+  target: Buffer,
+) => Promise<void> | void;
+
+/**
+ * Minimum decoded length of a record of which chunks are decoded ahead. Of smaller ones, passing chunks to another thread
+ * costs a restore more than it gains, since the processors have other files to work on (measured: /usr/share).
+ */
+const LEAST_AHEAD_BYTES = 8 << 20;
 
 interface ChunkReading {
   readonly memory: ReusedBuffers;
@@ -36,11 +51,14 @@ export async function* recordChunks(
   { backend, native }: RecordSource,
   record: RecordPlace,
   { header, cipher }: RecordHead,
-  { memory, decode = decoderOf(native) }: ChunkReading,
+  { memory, decode: given }: ChunkReading,
 ): AsyncGenerator<Buffer> {
-  memory.second ??= new ReusedBuffers();
-  memory.second.second ??= new ReusedBuffers();
-  const places = [memory, memory.second, memory.second.second];
+  const second = (memory.second ??= new ReusedBuffers());
+  const isAhead = header.rawBytes >= LEAST_AHEAD_BYTES;
+  const places = isAhead
+    ? [memory, second, (second.second ??= new ReusedBuffers())]
+    : [memory, second];
+  const decode = given ?? (isAhead ? decoderAhead(native) : decoderHere(native));
   let at = RECORD_HEADER_BYTES + header.indexBytes;
   const end = at + header.bodyBytes;
   let remaining = header.rawBytes;
@@ -71,16 +89,26 @@ export async function* recordChunks(
   try {
     while (next !== undefined) {
       const chunk = await next;
-      next = begin();
-      await setImmediate(); // its bytes are read by then, so the other thread has begun when the caller keeps this one busy
+      next = undefined;
+      if (isAhead) {
+        next = begin();
+        await setImmediate(); // its bytes are read by then, so the other thread has begun when the caller keeps this one busy
+      }
       yield chunk;
+      next ??= begin();
     }
   } finally {
     await next?.catch(() => undefined); // nothing may be written to the memory of a reader that is used again
   }
 }
 
-function decoderOf(native: NativeCalls): BodyDecoder {
+function decoderAhead(native: NativeCalls): BodyDecoder {
   return (codec, sealed, target) =>
     decodeBody(native, { codec, sealed, target, contents: NO_BYTES });
+}
+
+function decoderHere(native: NativeCalls): BodyDecoder {
+  return (codec, sealed, target) => {
+    decode(codec, openSealed(native, sealed), target);
+  };
 }
