@@ -1,5 +1,5 @@
 /**
- * Reads and decodes the chunks of a record. Of a large one, another thread decodes the next chunk while the caller uses
+ * Reads and decodes the chunks of a record. If it is large, another thread decodes the next chunk while the caller uses
  * one.
  */
 import { setImmediate } from 'node:timers/promises';
@@ -32,8 +32,8 @@ export type BodyDecoder = (
 ) => Promise<void> | void;
 
 /**
- * Minimum decoded length of a record of which chunks are decoded ahead. Of smaller ones, passing chunks to another thread
- * costs a restore more than it gains, since the processors have other files to work on (measured: /usr/share).
+ * Minimum decoded length of a record whose chunks are decoded ahead. A restore loses more than it gains if it passes the
+ * chunks of a smaller one to another thread, since the processors have other files to work on (measured: /usr/share).
  */
 const LEAST_AHEAD_BYTES = 8 << 20;
 

@@ -34,6 +34,9 @@ const CONTENT = Buffer.from(
 const RECORDS = [Codec.none, Codec.zstd, Codec.zlib].map((codec) =>
   chunkedRecord(CONTENT, STREAM_CHUNK_BYTES, codec),
 );
+/** A content of which chunks are decoded ahead. */
+const LARGE = Buffer.from(Buffer.concat([text(3, 8 * STREAM_CHUNK_BYTES), Buffer.from('end')]));
+const LARGE_RECORD = chunkedRecord(LARGE, STREAM_CHUNK_BYTES, Codec.zstd);
 
 function backendOf(record: Buffer): ObjectReader {
   return {
@@ -95,7 +98,15 @@ test('a content of another digest is found at its end', async (t) => {
   }
 });
 
-test('one chunk is decoded while one is used, and none after the reader has left', async (t) => {
+/** Yields the decoded chunks of a record. */
+async function* chunksOf(record: Buffer, decoder: BodyDecoder): AsyncGenerator<Buffer> {
+  const place = { object: 'x', position: 0, recordBytes: record.length };
+  const source = { backend: backendOf(record), native, keys: undefined };
+  const how = { memory: new ReusedBuffers(), decode: decoder };
+  yield* recordChunks(source, place, await fetchHead(source, place), how);
+}
+
+test('one chunk of a large record is decoded while one is used, and none after the reader has left', async (t) => {
   let [running, most, decoded] = [0, 0, 0];
   const isUsed = Promise.withResolvers<void>();
   const slowly: BodyDecoder = async (codec, sealed, target) => {
@@ -106,16 +117,11 @@ test('one chunk is decoded while one is used, and none after the reader has left
     if (decoded > 1) await isUsed.promise;
     running -= 1;
   };
-  const record = RECORDS[0]!;
-  const place = { object: 'x', position: 0, recordBytes: record.length };
-  const source = { backend: backendOf(record), native, keys: undefined };
-  const how = { memory: new ReusedBuffers(), decode: slowly };
-  const head = await fetchHead(source, place);
-  for await (const part of recordChunks(source, place, head, how)) {
+  for await (const part of chunksOf(LARGE_RECORD, slowly)) {
     t.is(running, 1, 'the next one');
-    t.true(part.equals(CONTENT.subarray(0, part.length)));
+    t.true(part.equals(LARGE.subarray(0, part.length)));
     await until(() => decoded === 2);
-    t.true(part.equals(CONTENT.subarray(0, part.length)), 'it is not overwritten');
+    t.true(part.equals(LARGE.subarray(0, part.length)), 'it is not overwritten');
     isUsed.resolve();
     break;
   }
@@ -123,28 +129,43 @@ test('one chunk is decoded while one is used, and none after the reader has left
   t.is(most, 1);
 });
 
-test('a chunk stays as it is until the one after the next is requested', async (t) => {
-  const record = RECORDS[1]!;
-  const place = { object: 'x', position: 0, recordBytes: record.length };
-  const source = { backend: backendOf(record), native, keys: undefined };
-  const head = await fetchHead(source, place);
-  let decodedBytes = 0;
-  const counting: BodyDecoder = async (codec, sealed, target) => {
+test('a chunk of a small record is decoded when it is requested', async (t) => {
+  let decoded = 0;
+  const counting: BodyDecoder = (codec, sealed, target) => {
     decode(codec, openSealed(native, sealed), target);
-    decodedBytes += target.length;
+    decoded += 1;
   };
-  const how = { memory: new ReusedBuffers(), decode: counting };
-  let at = 0;
-  for await (const part of recordChunks(source, place, head, how)) {
-    const end = at + part.length;
-    await until(() => decodedBytes > end || end === CONTENT.length); // the next one is decoded
-    t.true(part.equals(CONTENT.subarray(at, end)));
-    at = end;
+  let used = 0;
+  for await (const _ of chunksOf(RECORDS[1]!, counting)) {
+    used += 1;
+    await pause(5); // time enough for one that is decoded ahead
+    t.is(decoded, used);
   }
-  t.is(at, CONTENT.length);
+  t.is(used, 4);
 });
 
-test('a part is hashed while it is used and the next one is made, and is left when it is hashed', async (t) => {
+for (const [what, record, content] of [
+  ['small', RECORDS[1]!, CONTENT],
+  ['large', LARGE_RECORD, LARGE],
+] as const) {
+  test(`a chunk of a ${what} record stays as it is until the one after the next is requested`, async (t) => {
+    const decodes: BodyDecoder = (codec, sealed, target) => {
+      decode(codec, openSealed(native, sealed), target);
+    };
+    let at = 0;
+    let last: { part: Buffer; at: number } = { part: Buffer.alloc(0), at };
+    for await (const part of chunksOf(record, decodes)) {
+      await pause(5); // the next one may be decoded
+      t.true(part.equals(content.subarray(at, at + part.length)));
+      t.true(last.part.equals(content.subarray(last.at, last.at + last.part.length)));
+      last = { part, at };
+      at += part.length;
+    }
+    t.is(at, content.length);
+  });
+}
+
+test('a part of a large content is hashed while it is used and the next one is made, and is left when it is hashed', async (t) => {
   let hashing = 0;
   const slowHash = new Proxy(native, {
     get: (target, name: keyof typeof native) => {
@@ -158,12 +179,12 @@ test('a part is hashed while it is used and the next one is made, and is left wh
     },
   });
   const opener = { native: slowHash, keys: undefined };
-  const piece = { digest: sha256(CONTENT), sizeBytes: CONTENT.length };
+  const piece = { digest: sha256(LARGE), sizeBytes: LARGE.length };
   const usedHashing: number[] = [];
   const madeHashing: number[] = [];
   let endedHashing = -1;
   async function* parts(): AsyncGenerator<Buffer> {
-    const halves = [CONTENT.subarray(0, STREAM_CHUNK_BYTES), CONTENT.subarray(STREAM_CHUNK_BYTES)];
+    const halves = [LARGE.subarray(0, STREAM_CHUNK_BYTES), LARGE.subarray(STREAM_CHUNK_BYTES)];
     try {
       for (const half of halves) {
         madeHashing.push(hashing);
@@ -185,7 +206,7 @@ test('a part is hashed while it is used and the next one is made, and is left wh
   t.is(hashing, 0);
   for await (const _ of provenBytes(opener, parts(), piece)) break;
   t.deepEqual([hashing, endedHashing], [0, 0], 'the reader has left');
-  const shorter = provenBytes(opener, parts(), { ...piece, sizeBytes: CONTENT.length + 1 });
+  const shorter = provenBytes(opener, parts(), { ...piece, sizeBytes: LARGE.length + 1 });
   await t.throwsAsync(
     async () => {
       for await (const _ of shorter);
