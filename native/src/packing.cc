@@ -79,7 +79,7 @@ class Mixer {
 
 // Returns an inode number: the hash of these values, or that of the mount's root for set 0 and directory 0.
 uint64_t inodeOf(uint64_t set, std::optional<uint64_t> directory, std::optional<Bytes> bytes) {
-  if (set == 0 && directory == 0) return FUSE_ROOT_ID;
+  if (set == 0 && directory == 0 && !bytes) return FUSE_ROOT_ID;
   Mixer mixer;
   mixer.number(set);
   if (directory) mixer.number(*directory);

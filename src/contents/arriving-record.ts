@@ -32,8 +32,8 @@ export class ArrivingRecord {
   ) {}
 
   /**
-   * Takes the next bytes, and passes on the chunks that they complete. Returns false if the record is refused, or is none
-   * in chunks. Throws RECORD_DAMAGED, and the errors of `headIn`.
+   * Takes the next bytes, and passes on the chunks that they complete. Returns false if `taker` refuses the record, or if
+   * it is not in chunks. Throws RECORD_DAMAGED, STORE_NEWER, and the errors of `headIn` and `taker`.
    */
   take(bytes: Buffer): boolean {
     this.waiting.append(bytes);

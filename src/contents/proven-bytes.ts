@@ -11,7 +11,7 @@ const LEAST_ASYNC_PIECE_BYTES = 8 << 20;
 
 /**
  * Yields the parts of a piece, each valid until the next one is requested. The caller must only read them: another thread
- * hashes a part while the caller uses it and the next one is made. So each of `parts` must be valid until the one after
+ * hashes a part of a large piece while the caller uses it and the next one is made. So each of `parts` must be valid until the one after
  * the next is requested. Throws CONTENT_DAMAGED after the last part if the bytes do not have the digest.
  */
 export async function* provenBytes(

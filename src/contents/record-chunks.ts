@@ -32,8 +32,8 @@ export type BodyDecoder = (
 ) => Promise<void> | void;
 
 /**
- * Minimum decoded length of a record whose chunks are decoded ahead. A restore loses more than it gains if it passes the
- * chunks of a smaller one to another thread, since the processors have other files to work on (measured: /usr/share).
+ * Minimum decoded length of a record whose chunks are decoded ahead. Passing the chunks of a smaller one to another thread
+ * costs more than it gains, for example in a restore, whose processors have other files to work on (measured: /usr/share).
  */
 const LEAST_AHEAD_BYTES = 8 << 20;
 
@@ -89,11 +89,8 @@ export async function* recordChunks(
   try {
     while (next !== undefined) {
       const chunk = await next;
-      next = undefined;
-      if (isAhead) {
-        next = begin();
-        await setImmediate(); // its bytes are read by then, so the other thread has begun when the caller keeps this one busy
-      }
+      next = isAhead ? begin() : undefined;
+      await setImmediate(); // other work gets its turn; the bytes of the next chunk are read by then, so that its thread has begun
       yield chunk;
       next ??= begin();
     }

@@ -4,7 +4,7 @@ import { releaseAll } from '../model/index.js';
 export class ReusedBuffers {
   decoded: Buffer = Buffer.alloc(0);
   stored: Buffer = Buffer.alloc(0);
-  /** Buffers for the next chunk, which is decoded while this one is used; undefined before there was one. They may have a `second` too. */
+  /** Buffers for the next chunk, since this one may still be in use; undefined before there was one. They may have a `second` too. */
   second: ReusedBuffers | undefined;
 
   release(): void {

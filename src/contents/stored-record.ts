@@ -36,7 +36,7 @@ export async function requireSound(
   const { object, position } = record;
   const header = known ?? (await fetchHeader(backend, record));
   if (await isRecordSound(backend, object, position, header)) return;
-  throw recordDamaged('a record does not match its checksum', { position });
+  throw recordDamaged(`a record in ${object} does not match its checksum`, { position });
 }
 
 /** Returns the index of a record with this header, which is not compared with its checksum. Throws as `fetchRecord` does. */

@@ -12,8 +12,8 @@ export const DOTS = 2;
 export type Dots = readonly [Inode, Inode];
 
 const DOT_ENTRIES = ['.', '..'].map((name) => virtualDirectory(Buffer.from(name), 0));
-/** Maximum number of bytes of an entry besides its name: with its padding. */
-const MAX_ENTRY_BYTES = ENTRY_BYTES + DIRENT_BYTES + 7;
+/** Maximum number of bytes of a dirent besides its name: with its padding. */
+const MAX_DIRENT_BYTES = DIRENT_BYTES + 7;
 
 /**
  * Packs an entry from an offset of the memory on, with the attributes that `stat` shows if there are `validSeconds`.
@@ -58,8 +58,9 @@ export function packPage(
   const first = isFirst ? -DOTS : page.first;
   const entries = isFirst ? [...dots.map(shownDot), ...page.entries] : page.entries;
   const pack = (seconds?: number): PackedEntries => {
+    const entryBytes = MAX_DIRENT_BYTES + (seconds === undefined ? 0 : ENTRY_BYTES);
     const room = Buffer.allocUnsafeSlow(
-      entries.reduce((sum, { entry }) => sum + entry.name.length + MAX_ENTRY_BYTES, 0),
+      entries.reduce((sum, { entry }) => sum + entry.name.length + entryBytes, 0),
     );
     const starts = new Uint32Array(entries.length + 1);
     entries.forEach((shown, index) => {

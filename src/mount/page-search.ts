@@ -37,7 +37,8 @@ export async function storedSizes(
   return new Map(
     sparse.map((entry, index) => {
       const pieces = located[index] ?? [];
-      return [entry, pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)];
+      const bytes = pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+      return [entry, Math.min(bytes, Number.MAX_SAFE_INTEGER)]; // a store may lie about sizes
     }),
   );
 }

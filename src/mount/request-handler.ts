@@ -278,7 +278,8 @@ export class RequestHandler {
    * if only its name is shown.
    */
   private shown(shown: ShownEntry, validSeconds: number, from: number): Built {
-    if (shown.nodeLow === 0 && shown.nodeHigh === 0) throw shown.entry.damage ?? circle();
+    if (shown.entry.damage !== undefined) throw shown.entry.damage;
+    if (shown.nodeLow === 0 && shown.nodeHigh === 0) throw circle();
     const { body } = this;
     packEntry(this.options.system.native, body, OUT_HEADER_BYTES, shown, 0, validSeconds);
     const data = { data: body, from: OUT_HEADER_BYTES + from, bytes: ENTRY_BYTES - from };

@@ -40,12 +40,12 @@ export function largeFiles(context: Context): OperatorFunction<LargeFile, never>
 /** Sends one file. Resolves when the server has received its row. Throws UnreadableFile. */
 async function sendLarge(context: Context, file: LargeFile): Promise<void> {
   const { basis, open, parts, sendLarge: rows } = context.counters;
-  const source = await open.passing(openLarge(context, file));
+  const source = await open.passing(() => openLarge(context, file));
   open.count(1, file.sizeBytes, 0);
-  const delta = await basis.passing(findBasis(context, source));
+  const delta = await basis.passing(() => findBasis(context, source));
   if (delta !== undefined) basis.count(1, source.formBytes, 0);
-  const result = await parts.passing(new PartsSender(context).send(file, source, delta));
-  await rows.passing(sendRow(context, file, result));
+  const result = await parts.passing(() => new PartsSender(context).send(file, source, delta));
+  await rows.passing(() => sendRow(context, file, result));
 }
 
 /** Sends the row of a file whose content was sent. Throws UnreadableFile if its directory is gone. */

@@ -54,10 +54,10 @@ export class StageCounters {
     this.elapsedMs += elapsedMs;
   }
 
-  /** Waits for work in the stage, and counts the time for which it takes. */
-  async passing<T>(work: Promise<T>): Promise<T> {
+  /** Does work in the stage, and counts the time that it takes. */
+  async passing<T>(work: () => Promise<T>): Promise<T> {
     const startMs = performance.now();
-    const result = await work;
+    const result = await work();
     this.passed(performance.now() - startMs);
     return result;
   }

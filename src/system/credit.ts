@@ -92,8 +92,8 @@ export class Credit {
 }
 
 /**
- * Calls `work` for each item, with at most `most` calls at once. After a failure it makes no further call, and throws
- * the error when the running calls have ended.
+ * Calls `work` for each item, with at most `most` calls at once. After a failure, of `items` too, it makes no further
+ * call, and throws the error when the running calls have ended.
  */
 export async function atOnce<T>(
   items: AsyncIterable<T> | Iterable<T>,
@@ -102,15 +102,19 @@ export async function atOnce<T>(
 ): Promise<void> {
   const turns = new Credit(most);
   const failures: unknown[] = [];
-  for await (const item of items) {
-    await turns.take(1);
-    if (failures.length > 0) {
-      turns.give(1);
-      break;
+  try {
+    for await (const item of items) {
+      await turns.take(1);
+      if (failures.length > 0) {
+        turns.give(1);
+        break;
+      }
+      void work(item)
+        .catch((error: unknown) => failures.push(error))
+        .finally(() => turns.give(1));
     }
-    void work(item)
-      .catch((error: unknown) => failures.push(error))
-      .finally(() => turns.give(1));
+  } catch (error) {
+    failures.push(error);
   }
   await turns.take(most);
   if (failures.length > 0) throw failures[0];

@@ -52,6 +52,9 @@ export interface BucketRebuild {
   readonly isNewGeneration: boolean;
 }
 
+/** Maximum number of rewrites by other machines that a rebuild follows, since each costs it a walk through the log. */
+const MAX_FOLLOWED = 20;
+
 /**
  * Rebuilds a client in a bucket. Throws STORE_FORKED if this machine's catalog is of another history, STORE_NEWER for a
  * newer format, STORE_TAKEN if other machines wrote to the client again and again, CLIENT_BUSY if it is in use here,
@@ -62,9 +65,9 @@ export function rebuildInBucket(
   directory: ClientDirectory,
   options: BucketRebuildOptions,
 ): Promise<BucketRebuild> {
-  return inNewest(system, directory, (present) =>
-    untilUndisturbed(() => rebuildOnce(system, present, options)),
-  );
+  const rebuild = (present: ClientDirectory): Promise<BucketRebuild> =>
+    untilUndisturbed(() => rebuildOnce(system, present, options));
+  return inNewest(system, directory, rebuild, MAX_FOLLOWED);
 }
 
 async function rebuildOnce(

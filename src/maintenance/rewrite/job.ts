@@ -93,7 +93,7 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
     await run.catchUp(false);
     using _last = await medium.claim();
     await generations.refreshKeys();
-    return await untilUndisturbed(async (isAgain) => {
+    const result = await untilUndisturbed(async (isAgain) => {
       const commit = await recover(system, first);
       if (request.forgotten.length > 0 || isAgain) {
         // The first generation cannot change any more, so the data to leave out is final.
@@ -101,16 +101,17 @@ async function rewriteSound(system: System, request: RewriteRequest): Promise<Re
         run.abandon();
         run = await Run.open(system, request, verifiedUpTo);
       }
-      const result = await run.finish();
+      const finished = await run.finish();
       const keepsKeys = request.keyring === undefined;
       // An account that is changed between the copy and the switch would be changed in the old generation only.
       using _accounts = keepsKeys ? await lockAccounts(system, first.path) : undefined;
       if (keepsKeys) await generations.copyKeys();
       await generations.exchange({ commit, keepsKeys });
-      // The locks held here are now those of the old generation, which no other process can open before it is removed.
-      await removeOld(generations, request.onProgress);
-      return result;
+      return finished;
     });
+    // The lock held here is now that of the old generation, which no other process can open before it is removed.
+    await removeOld(generations, request.onProgress);
+    return result;
   } finally {
     run.abandon();
   }

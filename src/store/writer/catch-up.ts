@@ -28,19 +28,20 @@ export function catchUp(system: System, directory: ClientDirectory): Promise<voi
 
 /**
  * Returns the result of work on the newest generation of a client. If the work finds that a rewrite has replaced its
- * generation by another one, that one is fetched, and the work is done there.
+ * generation by another one, that one is fetched, and the work is done there, for at most `mostFollowed` rewrites.
  */
 export async function inNewest<T>(
   system: System,
   directory: ClientDirectory,
   work: (present: ClientDirectory) => Promise<T>,
+  mostFollowed: number = MAX_FOLLOWED,
 ): Promise<T> {
   let present = directory;
   for (let followed = 0; ; followed += 1) {
     try {
       return await work(present);
     } catch (error) {
-      if (!(await isFollowed(system, present, error)) || followed >= MAX_FOLLOWED) throw error;
+      if (!(await isFollowed(system, present, error)) || followed >= mostFollowed) throw error;
       present = reopenClient(system, present);
     }
   }
