@@ -36,7 +36,7 @@ const { metafile } = await build({
   metafile: true,
   sourcemap: 'external',
   platform: 'browser',
-  // The first versions with AbortSignal.any.
+  // The first versions with AbortSignal.any and light-dark().
   target: ['chrome123', 'firefox124', 'safari17.5'],
   format: 'esm',
   jsx: 'automatic',

@@ -53,7 +53,7 @@ export async function decodeBody(native: NativeCalls, body: BodyToDecode): Promi
 }
 
 /** Decrypts and decodes a body in this thread. For a part of a body, all of it is decoded. Throws RECORD_DAMAGED. */
-function decodeHere(native: NativeCalls, body: BodyToDecode): void {
+export function decodeHere(native: NativeCalls, body: BodyToDecode): void {
   const { codec, sealed, target, contents, part } = body;
   const opened = openSealed(native, sealed);
   if (part === undefined) decode(codec, opened, target);

@@ -11,7 +11,7 @@ export {
 export { SpareMemory } from './spare-memory.js';
 export { NO_READ, OpenContent, type ReadBytes } from './open-content.js';
 export { after, type Soon } from './soon.js';
-export { LoneContents, DecodedBlocks } from './decoded-blocks.js';
+export { DecodedBlocks, LoneContents } from './decoded-blocks.js';
 export { WalkAhead } from './walk-ahead.js';
 export { ReusedBuffers } from './reused-buffers.js';
 export { type BodyDecoder, recordChunks } from './record-chunks.js';

@@ -8,8 +8,6 @@ import {
   CHUNK_HEADER_BYTES,
   Codec,
   type CodecNumber,
-  decode,
-  openSealed,
   readChunkHeader,
   RECORD_HEADER_BYTES,
   type SealedBody,
@@ -17,7 +15,7 @@ import {
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
 import type { NativeCalls } from '../system/index.js';
-import { decodeBody } from './body-decoder.js';
+import { decodeBody, decodeHere } from './body-decoder.js';
 import { fetchRecord, type RecordHead, type RecordSource } from './record-head.js';
 import { ReusedBuffers, room } from './reused-buffers.js';
 import type { RecordPlace } from './stored-piece.js';
@@ -32,10 +30,11 @@ export type BodyDecoder = (
 ) => Promise<void> | void;
 
 /**
- * Minimum decoded length of a record whose chunks are decoded ahead. Passing the chunks of a smaller one to another thread
- * costs more than it gains, for example in a restore, whose processors have other files to work on (measured: /usr/share).
+ * Minimum decoded length of a record whose chunks other threads decode ahead, and hash. Passing the chunks of a smaller one
+ * to them costs more than it gains, for example in a restore, whose processors have other files to work on (measured:
+ * /usr/share).
  */
-const LEAST_AHEAD_BYTES = 8 << 20;
+export const LEAST_AHEAD_BYTES: number = 8 << 20;
 
 interface ChunkReading {
   readonly memory: ReusedBuffers;
@@ -51,14 +50,14 @@ export async function* recordChunks(
   { backend, native }: RecordSource,
   record: RecordPlace,
   { header, cipher }: RecordHead,
-  { memory, decode: given }: ChunkReading,
+  { memory, decode }: ChunkReading,
 ): AsyncGenerator<Buffer> {
   const second = (memory.second ??= new ReusedBuffers());
   const isAhead = header.rawBytes >= LEAST_AHEAD_BYTES;
   const places = isAhead
     ? [memory, second, (second.second ??= new ReusedBuffers())]
     : [memory, second];
-  const decode = given ?? (isAhead ? decoderAhead(native) : decoderHere(native));
+  const decoder = decode ?? usualDecoder(native, isAhead);
   let at = RECORD_HEADER_BYTES + header.indexBytes;
   const end = at + header.bodyBytes;
   let remaining = header.rawBytes;
@@ -73,7 +72,7 @@ export async function* recordChunks(
     place.decoded = room(place.decoded, STREAM_CHUNK_BYTES);
     const target = place.decoded.subarray(0, Math.min(STREAM_CHUNK_BYTES, remaining));
     const sealed = sealedChunk(chunk, stored, cipher && { cipher, number });
-    await decode(chunk.isRaw ? Codec.none : header.codec, sealed, target);
+    await decoder(chunk.isRaw ? Codec.none : header.codec, sealed, target);
     at += CHUNK_HEADER_BYTES + chunk.storedBytes;
     remaining -= target.length;
     number += 1;
@@ -99,13 +98,8 @@ export async function* recordChunks(
   }
 }
 
-function decoderAhead(native: NativeCalls): BodyDecoder {
+function usualDecoder(native: NativeCalls, isAhead: boolean): BodyDecoder {
+  const decodeOne = isAhead ? decodeBody : decodeHere;
   return (codec, sealed, target) =>
-    decodeBody(native, { codec, sealed, target, contents: NO_BYTES });
-}
-
-function decoderHere(native: NativeCalls): BodyDecoder {
-  return (codec, sealed, target) => {
-    decode(codec, openSealed(native, sealed), target);
-  };
+    decodeOne(native, { codec, sealed, target, contents: NO_BYTES });
 }

@@ -1,13 +1,13 @@
 /** Reads the contents of files by their nodes, and decodes in advance the files that are probably read next. */
 import {
   after,
+  DecodedBlocks,
   loneAmong,
   mayHaveMoved,
   OpenContent,
   rangeOf,
   type RecordDecoder,
   type Soon,
-  DecodedBlocks,
 } from '../contents/index.js';
 import {
   type ContentLocation,

@@ -7,8 +7,8 @@
  *
  * Each stage is an operator in a file of its name, whose comment has its items and the bound of its queue. All are made
  * by `stage`, with counters that have their names and concurrencies: counters.ts has these, and context.ts what the
- * stages share. A large file passes its four steps in one function (large-files.ts). Items are batches of directories, parcels of files, large files and their parts. No small file is an
- * item of its own.
+ * stages share. A large file passes its four steps in one function (send-large.ts). Items are batches of directories,
+ * parcels of files, large files and their parts. No small file is an item of its own.
  *
  * The budget is the backpressure that RxJS lacks. The walk takes entries from it before it emits them, the cut stage
  * takes the bytes of a parcel, and a part of a large file takes its window of chunks. All return when the server has
@@ -19,11 +19,11 @@ import { build } from './build.js';
 import { compare } from './compare.js';
 import type { Context } from './context.js';
 import { cut } from './cut.js';
-import { largeFiles } from './large-files.js';
 import { need } from './need.js';
 import type { LargeFile, Parcel, Work } from './parcel.js';
 import { read } from './read.js';
 import { send } from './send.js';
+import { sendLarge } from './send-large.js';
 import { sendStreams } from './send-streams.js';
 import { walk } from './walk.js';
 
@@ -45,13 +45,13 @@ export function backup(context: Context): Observable<never> {
     send(context),
   );
 
-  const large = merge(work.pipe(onlyLargeFiles()), context.grown).pipe(
-    largeFiles(context), // each is opened, compared with its basis, and sent in parts, then its row
+  const largeFiles = merge(work.pipe(onlyLargeFiles()), context.grown).pipe(
+    sendLarge(context), // each is opened, compared with its basis, and sent in parts, then its row
   );
 
   const streams = sendStreams(context); // what commands write, each piece as a part of a large file
 
-  return merge(parcels, large, streams);
+  return merge(parcels, largeFiles, streams);
 }
 
 function onlyParcels(): OperatorFunction<Work, Parcel> {

@@ -1,7 +1,7 @@
 /**
- * The second step of a large file: determines the basis with which its parts are compared. The server
- * offers the earlier version of a changed file. If this machine remembers contents to which the file is more similar, as
- * after a rotation of logs, or if the file is new, these are sought at the server.
+ * The second step of a large file: determines the basis with which its parts are compared. The server offers the earlier
+ * version of a changed file. If this machine remembers contents to which the file is more similar, as after a rotation of
+ * logs, or if the file is new, these are sought at the server.
  */
 import { blockBytesFor, samplePlaces } from '../delta/index.js';
 import { RowReader } from '../model/index.js';

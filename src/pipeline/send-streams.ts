@@ -11,7 +11,7 @@ import type { Context } from './context.js';
 import { FileDelta } from './file-delta.js';
 import { chosenScheme, type PartResult, type Sending } from './large-file.js';
 import type { LargeFile } from './parcel.js';
-import { noteLarge, sendRow } from './large-files.js';
+import { noteLarge, sendRow } from './send-large.js';
 import { PartsSender } from './send-parts.js';
 import { SignatureSender } from './signature-sender.js';
 import { stage } from './stage.js';

@@ -4,10 +4,10 @@
  */
 import { createHash } from 'node:crypto';
 import {
+  DecodedBlocks,
   mayHaveMoved,
   OpenContent,
   type RecordDecoder,
-  DecodedBlocks,
 } from '../../../contents/index.js';
 import {
   type ContentPiece,

@@ -24,10 +24,10 @@ import { stage } from './stage.js';
  * answers. It emits nothing. Files that wait for their turn hold no bytes; their directories hold entries of the budget,
  * which limits their number.
  */
-export function largeFiles(context: Context): OperatorFunction<LargeFile, never> {
+export function sendLarge(context: Context): OperatorFunction<LargeFile, never> {
   const { counters, directories, flight } = context;
   const send = async (file: LargeFile): Promise<void> => {
-    await sendLarge(context, file).catch((error: unknown) => {
+    await sendFile(context, file).catch((error: unknown) => {
       noteUnreadable(context, file, error);
     });
     counters.large.count(1, file.sizeBytes, 0);
@@ -38,7 +38,7 @@ export function largeFiles(context: Context): OperatorFunction<LargeFile, never>
 }
 
 /** Sends one file. Resolves when the server has received its row. Throws UnreadableFile. */
-async function sendLarge(context: Context, file: LargeFile): Promise<void> {
+async function sendFile(context: Context, file: LargeFile): Promise<void> {
   const { basis, open, parts, sendLarge: rows } = context.counters;
   const source = await open.passing(() => openLarge(context, file));
   open.count(1, file.sizeBytes, 0);
