@@ -13,6 +13,7 @@ enum MetadataOption : unsigned {
   kDropInherited = 4,       // remove the ACLs and flags inherited from the parent directory
   kForgivePermissions = 8,  // as kForgiveOwner, for permissions
   kForgiveTimes = 16,       // as kForgiveOwner, for times
+  kJustMade = 32,           // the call has made this entry itself
 };
 
 // The metadata that the system refused to set. The errors of owner, permissions and times are 0 if these were set or

@@ -71,7 +71,7 @@ napi_value symlinkAt(const Call& call) {
   const unsigned options = call.bits(5);
   demand(retry([&] { return symlinkat(target.c_str(), directory, name.text); }), "symlinkat");
   const Fd made = openMade(directory, name.text, S_IFLNK, 0);
-  return finishMade(call, made, name, [&](int fd) { return setLinkMetadata(fd, row, options); });
+  return finishMade(call, made, name, [&](int fd) { return setLinkMetadata(fd, row, options | kJustMade); });
 }
 
 // Creates a fifo, socket or device node. At first only its creator may use it; the permissions are set later.
@@ -91,7 +91,7 @@ napi_value makeNodeAt(const Call& call) {
   const dev_t device = kind == S_IFCHR || kind == S_IFBLK ? row.get<uint64_t>(kRdev) : 0;
   demand(retry([&] { return mknodat(directory, name.text, kind | 0600, device); }), "mknodat");
   const Fd made = openMade(directory, name.text, kind, device);
-  return finishMade(call, made, name, [&](int fd) { return setNodeMetadata(fd, row, options); });
+  return finishMade(call, made, name, [&](int fd) { return setNodeMetadata(fd, row, options | kJustMade); });
 }
 
 napi_value linkAt(const Call& call) {

@@ -36,7 +36,7 @@ Refused writeFile(int directory, const char* name, const Bytes& data, const Row&
   Fd fd = createFile(directory, name);
   try {
     writeWhole(fd.get(), data.data, data.size);
-    Refused refused = setMetadata(fd.get(), row, options, false);
+    Refused refused = setMetadata(fd.get(), row, options | kJustMade, false);
     closeWritten(fd);
     return refused;
   } catch (const Failure&) {

@@ -1,17 +1,22 @@
-import { releaseAll } from '../model/index.js';
+import { NO_BYTES, releaseAll } from '../model/index.js';
 
 /** Buffers that are kept when a reader ends, so that the next one need not allocate them. */
 export class ReusedBuffers {
-  decoded: Buffer = Buffer.alloc(0);
-  stored: Buffer = Buffer.alloc(0);
-  /** Buffers for the next chunk, since this one may still be in use; undefined before there was one. They may have a `second` too. */
-  second: ReusedBuffers | undefined;
+  decoded: Buffer = NO_BYTES;
+  stored: Buffer = NO_BYTES;
+  /** Decoded chunks beside the one in `decoded`, if several are in use at once. */
+  private readonly others: Buffer[] = [];
+
+  /** Returns a buffer with room for one of the decoded chunks that are in use at once. The first one is in `decoded`. */
+  chunk(index: number, bytes: number): Buffer {
+    if (index === 0) return (this.decoded = room(this.decoded, bytes));
+    return (this.others[index - 1] = room(this.others[index - 1] ?? NO_BYTES, bytes));
+  }
 
   release(): void {
-    releaseAll([this.decoded, this.stored]);
-    this.decoded = Buffer.alloc(0);
-    this.stored = Buffer.alloc(0);
-    this.second?.release();
+    releaseAll([this.decoded, this.stored, ...this.others.splice(0)]);
+    this.decoded = NO_BYTES;
+    this.stored = NO_BYTES;
   }
 }
 

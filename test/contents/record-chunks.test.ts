@@ -99,24 +99,34 @@ test('a content of another digest is found at its end', async (t) => {
 });
 
 /** Yields the decoded chunks of a record. */
-async function* chunksOf(record: Buffer, decoder: BodyDecoder): AsyncGenerator<Buffer> {
+async function* chunksOf(
+  record: Buffer,
+  calls = native,
+  decoder?: BodyDecoder,
+): AsyncGenerator<Buffer> {
   const place = { object: 'x', position: 0, recordBytes: record.length };
-  const source = { backend: backendOf(record), native, keys: undefined };
-  const how = { memory: new ReusedBuffers(), decode: decoder };
+  const source = { backend: backendOf(record), native: calls, keys: undefined };
+  const how = { memory: new ReusedBuffers(), ...(decoder && { decode: decoder }) };
   yield* recordChunks(source, place, await fetchHead(source, place), how);
 }
 
 test('one chunk of a large record is decoded while one is used, and none after the reader has left', async (t) => {
   let [running, most, decoded] = [0, 0, 0];
   const isUsed = Promise.withResolvers<void>();
-  const slowly: BodyDecoder = async (codec, sealed, target) => {
-    running += 1;
-    most = Math.max(most, running);
-    decode(codec, openSealed(native, sealed), target);
-    decoded += 1;
-    if (decoded > 1) await isUsed.promise;
-    running -= 1;
-  };
+  const slowly = new Proxy(native, {
+    get: (target, name: keyof typeof native) => {
+      if (name !== 'decodeAsync') return target[name];
+      return async (...body: Parameters<typeof native.decodeAsync>) => {
+        running += 1;
+        most = Math.max(most, running);
+        const outcome = await native.decodeAsync(...body);
+        decoded += 1;
+        if (decoded > 1) await isUsed.promise;
+        running -= 1;
+        return outcome;
+      };
+    },
+  });
   for await (const part of chunksOf(LARGE_RECORD, slowly)) {
     t.is(running, 1, 'the next one');
     t.true(part.equals(LARGE.subarray(0, part.length)));
@@ -129,41 +139,45 @@ test('one chunk of a large record is decoded while one is used, and none after t
   t.is(most, 1);
 });
 
-test('a chunk of a small record is decoded when it is requested', async (t) => {
-  let decoded = 0;
-  const counting: BodyDecoder = (codec, sealed, target) => {
-    decode(codec, openSealed(native, sealed), target);
-    decoded += 1;
-  };
-  let used = 0;
-  for await (const _ of chunksOf(RECORDS[1]!, counting)) {
-    used += 1;
-    await pause(5); // time enough for one that is decoded ahead
-    t.is(decoded, used);
-  }
-  t.is(used, 4);
-});
-
-for (const [what, record, content] of [
-  ['small', RECORDS[1]!, CONTENT],
-  ['large', LARGE_RECORD, LARGE],
+for (const [what, record, chunks] of [
+  ['small', RECORDS[1]!, 4],
+  ['large', LARGE_RECORD, 9],
 ] as const) {
-  test(`a chunk of a ${what} record stays as it is until the one after the next is requested`, async (t) => {
-    const decodes: BodyDecoder = (codec, sealed, target) => {
+  test(`a chunk of a ${what} record is decoded by its caller's decoder when it is requested`, async (t) => {
+    let decoded = 0;
+    const counting: BodyDecoder = (codec, sealed, target) => {
       decode(codec, openSealed(native, sealed), target);
+      decoded += 1;
     };
-    let at = 0;
-    let last: { part: Buffer; at: number } = { part: Buffer.alloc(0), at };
-    for await (const part of chunksOf(record, decodes)) {
-      await pause(5); // the next one may be decoded
-      t.true(part.equals(content.subarray(at, at + part.length)));
-      t.true(last.part.equals(content.subarray(last.at, last.at + last.part.length)));
-      last = { part, at };
-      at += part.length;
+    let used = 0;
+    for await (const _ of chunksOf(record, native, counting)) {
+      used += 1;
+      await pause(5); // time enough for one that is decoded ahead
+      t.is(decoded, used);
     }
-    t.is(at, content.length);
+    t.is(used, chunks);
   });
 }
+
+test('a chunk of a large record stays as it is until the one after the next is requested', async (t) => {
+  let at = 0;
+  let last: { part: Buffer; at: number } = { part: Buffer.alloc(0), at };
+  for await (const part of chunksOf(LARGE_RECORD)) {
+    await pause(5); // the next one may be decoded
+    t.true(part.equals(LARGE.subarray(at, at + part.length)));
+    t.true(last.part.equals(LARGE.subarray(last.at, last.at + last.part.length)));
+    last = { part, at };
+    at += part.length;
+  }
+  t.is(at, LARGE.length);
+});
+
+test('the chunks of a small record share the memory of one', async (t) => {
+  const chunks: Buffer[] = [];
+  for await (const part of chunksOf(RECORDS[1]!)) chunks.push(part);
+  t.is(chunks.length, 4);
+  t.is(new Set(chunks.map(({ buffer }) => buffer)).size, 1);
+});
 
 test('a part of a large content is hashed while it is used and the next one is made, and is left when it is hashed', async (t) => {
   let hashing = 0;

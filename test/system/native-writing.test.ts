@@ -83,6 +83,32 @@ test('root sets the owner of what it writes, anyone else only to themselves', (t
   t.deepEqual(refused, [{ name: 'owner', code: 'EPERM' }]);
 });
 
+test('a new entry gets its owner and group where its directory gives it another group', (t) => {
+  const folder = scratch(t);
+  const [user, group] = [process.getuid!(), process.getgid!()];
+  const other = isRoot ? 4321 : process.getgroups!().at(-1)!;
+  fs.chownSync(folder, user, other);
+  fs.chmodSync(folder, 0o2755); // new entries get the group of the directory
+  const fd = openFolder(t, folder);
+  for (const [uid, gid] of [
+    [user, group],
+    [user, other],
+    [isRoot ? 1234 : user, other],
+  ] as const) {
+    const row = rowLike({ uid, gid, permissions: 0o6711 });
+    const options = MetadataOption.setOwner;
+    native.writeFileAt(fd, Buffer.from('file'), Buffer.alloc(0), 0, 0, row, 0, options);
+    native.symlinkAt(fd, Buffer.from('link'), Buffer.from('x'), row, 0, options);
+    for (const name of ['file', 'link']) {
+      const file = path.join(folder, name);
+      const stat = fs.lstatSync(file);
+      t.deepEqual([stat.uid, stat.gid], [uid, gid], name);
+      if (name === 'file') t.is(stat.mode & 0o7777, 0o6711);
+      fs.unlinkSync(file);
+    }
+  }
+});
+
 test('an owner that may not be set is reported, or forgiven, and the entry stays', (t) => {
   const folder = scratch(t);
   fs.chmodSync(folder, 0o777);

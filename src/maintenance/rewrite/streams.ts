@@ -9,7 +9,7 @@ import {
   type RecordPlace,
 } from '../../contents/index.js';
 import { recordDamaged, TardisError } from '../../errors/index.js';
-import { contentDigest, NO_CONTENT } from '../../model/index.js';
+import { contentDigest, NO_BYTES, NO_CONTENT } from '../../model/index.js';
 import { type StoreWriter, IncomingStream } from '../../store/writer/index.js';
 import {
   buildChunk,
@@ -145,19 +145,19 @@ export class StreamMover {
     fresh: RecordCipher | undefined,
   ): AsyncGenerator<Buffer> {
     const { source } = this.old;
-    const opened: { readonly bytes: Buffer; readonly isRaw: boolean }[] = [];
-    const openAndDecode: BodyDecoder = async (codec, sealed, target) => {
-      const bytes = openSealed(source.native, sealed);
-      decode(codec, bytes, target);
-      opened.push({ bytes, isRaw: codec !== header.codec });
+    let opened: Buffer = NO_BYTES;
+    let isRaw = false;
+    const openAndDecode: BodyDecoder = (codec, sealed, target) => {
+      opened = openSealed(source.native, sealed);
+      decode(codec, opened, target);
+      isRaw = codec !== header.codec;
     };
     const how = { memory: new ReusedBuffers(), decode: openAndDecode };
     let number = 0;
     let rawBytes = 0;
     for await (const decoded of recordChunks(source, place, { header, cipher }, how)) {
-      const { bytes, isRaw } = opened.shift()!;
       hash.update(decoded);
-      yield buildEncodedChunk(bytes, isRaw, fresh && { cipher: fresh, number });
+      yield buildEncodedChunk(opened, isRaw, fresh && { cipher: fresh, number });
       number += 1;
       rawBytes += decoded.length;
     }
