@@ -30,13 +30,15 @@ int unlessForgiven(int error, unsigned options, MetadataOption forgiven) {
   return (options & forgiven) != 0 ? 0 : error;
 }
 
+// True if an entry has this owner. The system also shows kOverflowId for owners that it cannot name in this user namespace.
 bool isOwnedBy(int fd, uid_t uid, gid_t gid) {
+  constexpr uint32_t kOverflowId = 65534;
   struct stat stat;
-  return fstat(fd, &stat) == 0 && stat.st_uid == uid && stat.st_gid == gid;
+  return uid != kOverflowId && gid != kOverflowId && fstat(fd, &stat) == 0 && stat.st_uid == uid && stat.st_gid == gid;
 }
 
 // Sets the owner by `own`, unless a new entry has it already: asking takes a third of the time of setting, and most restores
-// write files of their own user. A change clears set-id bits and capabilities, so older entries always get one. If it is
+// write files of their own user. A change clears set-id bits and capabilities, so all other entries get one. If it is
 // refused, takes the set-id bits of a file from *permissions: a program that runs as its owner must not run as the user
 // who restores it.
 template <typename Own>

@@ -99,7 +99,7 @@ export class RecordReader {
 
   /**
    * Yields the bytes as `pieceBytes` does, but checks only the checksums of the record, not the digest. Each part is valid
-   * until the next one is requested; those of a piece of LEAST_AHEAD_BYTES or more, until the one after that. Throws
+   * until the next one is requested; those of a record of LEAST_AHEAD_BYTES or more, until the one after that. Throws
    * RECORD_DAMAGED if a checksum or the kind of the record is wrong.
    */
   async *uncheckedBytes(record: RecordPlace, piece: RecordPiece): AsyncGenerator<Buffer> {

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { EntryType } from '../../src/model/index.js';
 import { failedAttributes, MetadataOption } from '../../src/system/index.js';
 import { failing, inChild, isRoot, native, openFolder, rowLike } from '../helpers/native.js';
 import { scratch } from '../helpers/scratch.js';
@@ -86,7 +87,7 @@ test('root sets the owner of what it writes, anyone else only to themselves', (t
 test('a new entry gets its owner and group where its directory gives it another group', (t) => {
   const folder = scratch(t);
   const [user, group] = [process.getuid!(), process.getgid!()];
-  const other = isRoot ? 4321 : process.getgroups!().at(-1)!;
+  const other = isRoot ? 4321 : (process.getgroups!().find((one) => one !== group) ?? group);
   fs.chownSync(folder, user, other);
   fs.chmodSync(folder, 0o2755); // new entries get the group of the directory
   const fd = openFolder(t, folder);
@@ -99,11 +100,13 @@ test('a new entry gets its owner and group where its directory gives it another 
     const options = MetadataOption.setOwner;
     native.writeFileAt(fd, Buffer.from('file'), Buffer.alloc(0), 0, 0, row, 0, options);
     native.symlinkAt(fd, Buffer.from('link'), Buffer.from('x'), row, 0, options);
-    for (const name of ['file', 'link']) {
+    const fifo = rowLike({ type: EntryType.fifo, uid, gid, permissions: 0o6711 });
+    native.makeNodeAt(fd, Buffer.from('fifo'), fifo, 0, options);
+    for (const name of ['file', 'link', 'fifo']) {
       const file = path.join(folder, name);
       const stat = fs.lstatSync(file);
       t.deepEqual([stat.uid, stat.gid], [uid, gid], name);
-      if (name === 'file') t.is(stat.mode & 0o7777, 0o6711);
+      if (name !== 'link') t.is(stat.mode & 0o7777, 0o6711, name);
       fs.unlinkSync(file);
     }
   }

@@ -9,9 +9,10 @@ import {
   type PlacedContent,
   type StoredContent,
 } from '../../store/catalog/index.js';
-import { isDamage, throwIfAborted } from '../../errors/index.js';
+import { isDamage } from '../../errors/index.js';
 import { type ContentId, NO_CONTENT } from '../../model/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
+import { yieldRegularly } from '../../system/index.js';
 import { locationName } from '../../store/index.js';
 import type { OldStore } from './old-generation.js';
 
@@ -56,9 +57,10 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
    */
   async copyNew(signal: AbortSignal, onContent: (isNeeded: boolean) => void): Promise<void> {
     const { history } = this.old.catalog;
+    const breathe = yieldRegularly(signal);
     for (const page of history.contents(this.lastContent)) {
       for (const { contentId } of page) {
-        throwIfAborted(signal);
+        await breathe();
         const isNeeded = this.isNeeded(contentId);
         if (isNeeded) await this.ensure(contentId);
         this.lastContent = contentId;
@@ -67,7 +69,7 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
     }
     for (const page of history.signatures()) {
       for (const signature of page) {
-        throwIfAborted(signal);
+        await breathe();
         if (this.isNeeded(signature.contentId)) await this.ensureSignature(signature);
       }
     }

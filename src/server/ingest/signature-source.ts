@@ -20,7 +20,7 @@ import {
 import { protocolViolation, recordDamaged, TardisError } from '../../errors/index.js';
 import { type ContentId, releaseMemory } from '../../model/index.js';
 import { type ObjectReader, packName, RecordKind } from '../../store/index.js';
-import type { System } from '../../system/index.js';
+import { type System, yieldRegularly } from '../../system/index.js';
 import type { Answer } from './basis-offers.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Trust } from './trust.js';
@@ -106,7 +106,9 @@ export class SignatureSource {
    * sends the file whole.
    */
   private async run(): Promise<void> {
+    const breathe = yieldRegularly(); // the bytes of a local store are read without a turn of the event loop
     for (;;) {
+      await breathe();
       const task = this.waiting.shift();
       if (task === undefined) break;
       this.current = task.basis;
@@ -122,9 +124,18 @@ export class SignatureSource {
   }
 
   private async sendOne(task: Task): Promise<void> {
-    const { catalog } = this.store;
     const memory = new ReusedBuffers();
     const reader = new RecordReader(this.objects, this.system.native, memory);
+    try {
+      await this.sendBy(reader, task);
+    } finally {
+      reader.release();
+      memory.release();
+    }
+  }
+
+  private async sendBy(reader: RecordReader, task: Task): Promise<void> {
+    const { catalog } = this.store;
     const isWhole = !task.isSample && task.range === undefined;
     const isStored = isWhole && this.trust.inSignature(task.contentId);
     const stored = isStored ? catalog.signatures.find(task.contentId) : undefined;
@@ -151,8 +162,6 @@ export class SignatureSource {
       this.sendPart(task, maker.finish(), true);
     } finally {
       maker.close();
-      reader.release();
-      memory.release();
     }
   }
 
