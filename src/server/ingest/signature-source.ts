@@ -151,18 +151,14 @@ export class SignatureSource {
     const sealed = await this.sealedRecord(task, pieces);
     if (sealed !== undefined) return this.sendAll(task, sealed);
     const blockBytes = task.range?.blockBytes ?? blockBytesFor(sizeBytes)!;
-    const maker = new SignatureMaker(this.system.native, blockBytes, PIECE_BYTES);
-    try {
-      const steps = task.range ? rangeSteps(task.range) : sampleSteps(sizeBytes, blockBytes);
-      const content = isWhole ? this.whole(pieces, reader) : this.ranges(pieces, steps);
-      for await (const bytes of content) {
-        maker.push(bytes);
-        if (maker.madeBytes >= PIECE_BYTES && !this.sendPart(task, maker.take(), false)) return;
-      }
-      this.sendPart(task, maker.finish(), true);
-    } finally {
-      maker.close();
+    using maker = new SignatureMaker(this.system.native, blockBytes, PIECE_BYTES);
+    const steps = task.range ? rangeSteps(task.range) : sampleSteps(sizeBytes, blockBytes);
+    const content = isWhole ? this.whole(pieces, reader) : this.ranges(pieces, steps);
+    for await (const bytes of content) {
+      maker.push(bytes);
+      if (maker.madeBytes >= PIECE_BYTES && !this.sendPart(task, maker.take(), false)) return;
     }
+    this.sendPart(task, maker.finish(), true);
   }
 
   /**

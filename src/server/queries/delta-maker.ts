@@ -3,6 +3,7 @@
  * the new parts of each content. If a content has too little in common with that version, the delta is refused early,
  * since reading the content whole is then cheaper.
  */
+import { setImmediate } from 'node:timers/promises';
 import { ReusedBuffers, RecordReader } from '../../contents/index.js';
 import type { History } from '../../history/index.js';
 import { DeltaMaker, LoadedSignature, MAX_SIGNATURE_BYTES } from '../../delta/index.js';
@@ -120,7 +121,7 @@ export class ReaderDeltas {
             yield* held;
             held = undefined;
           }
-          await turn();
+          await setImmediate(); // other work of this thread gets its turn
         }
       }
       yield* held ?? [];
@@ -141,9 +142,4 @@ function partOf(bytes: Buffer): MadePart {
   length.writeUInt32LE(bytes.length);
   const chunk = Buffer.concat([length, buildChunk(bytes, COMPRESSION)]);
   return { chunk, isLast: false, isUseless: false };
-}
-
-/** Yields to other work of this thread. Called between chunks. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
