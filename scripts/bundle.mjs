@@ -27,6 +27,11 @@ const TOOLS = [
   'sonic',
 ];
 
+/** Folders in which the parts of scripts are while this runs: as ES modules, then as functions' bodies. */
+const MODULES = 'dist/modules';
+const SCRIPTS = 'dist/scripts';
+const BUNDLE = 'dist/bundle';
+
 /** Programs that share their code: the web server is larger than the rest of the first two, an import is a row of backups, and a comparison reads as a list does. */
 const SHARING = [
   ['tardisremote', 'tardis-web'],
@@ -97,9 +102,62 @@ function withoutImports(text) {
   });
 }
 
-/** Folder in which the scripts are, for a moment, as ES modules. */
-const MODULES = 'dist/modules';
-const BUNDLE = 'dist/bundle';
+/** Modules that are imported on demand, but by most runs of their program. */
+const USUAL = ['src/tools/tardis/run.ts', 'src/tools/tardis/inner-daemon.ts'];
+
+const baseOf = (file) => path.basename(file, '.js');
+
+/**
+ * Returns the names of the parts of each script of a program. A script has what is always loaded together: an entry, or
+ * a usual module, with all that it imports and no script before it has. Any other chunk is a script of its own. A backup
+ * loads 6 scripts instead of 62, and takes 16 % less of the processor if nothing has changed (measured).
+ */
+function scriptsOf({ outputs }) {
+  const scripts = new Map();
+  const placed = new Set();
+  const place = (chunk, parts, withImports) => {
+    if (placed.has(chunk)) return parts;
+    placed.add(chunk);
+    parts.push(baseOf(chunk));
+    const imports = withImports ? outputs[chunk].imports : [];
+    for (const { path: other, kind, external } of imports)
+      if (kind === 'import-statement' && !external) place(other, parts, true);
+    return parts;
+  };
+  const starts = [...ENTRIES.flat(), ...USUAL];
+  const chunks = Object.keys(outputs).filter((output) => output.endsWith('.js'));
+  const firstOf = (start) => chunks.find((chunk) => outputs[chunk].entryPoint === start) ?? [];
+  for (const chunk of starts.flatMap(firstOf)) scripts.set(baseOf(chunk), place(chunk, [], true));
+  for (const chunk of chunks.filter((one) => !placed.has(one)))
+    scripts.set(baseOf(chunk), place(chunk, [], false));
+  return scripts;
+}
+
+/** The start of a part. V8 compiles a function in parentheses at once. */
+const PART = '(function(exports,require,module,__url){';
+const REQUIRE = /\brequire\("\.\/([\w-]+)\.js"\)/g;
+const MAP_LINK = /\/\/# sourceMappingURL=.*\n$/;
+
+/** Writes a script: an object of its parts, by name. `require("./script.js#part")` loads a part of another script. */
+function writeScript(name, parts, scriptOfPart) {
+  const asPart = (found, part) => {
+    const script = scriptOfPart.get(part);
+    return script === part ? found : `require("./${script}.js#${part}")`;
+  };
+  const lines = [];
+  const sections = [];
+  for (const part of parts) {
+    lines.push(`${lines.length === 0 ? '({' : ''}"${part}":${PART}`);
+    const map = JSON.parse(readFileSync(`${SCRIPTS}/${part}.js.map`, 'utf8'));
+    sections.push({ offset: { line: lines.length, column: 0 }, map });
+    const code = readFileSync(`${SCRIPTS}/${part}.js`, 'utf8').replace(MAP_LINK, '');
+    lines.push(...code.replaceAll(REQUIRE, asPart).split('\n'), '}),');
+  }
+  const text = `${lines.join('\n')}})\n//# sourceMappingURL=${name}.cjs.map\n`;
+  const map = { version: 3, file: `${name}.cjs`, sections };
+  writeFileSync(`${BUNDLE}/${name}.cjs`, text);
+  writeFileSync(`${BUNDLE}/${name}.cjs.map`, JSON.stringify(map));
+}
 
 /** The module that refuses truncated native code. It is a script of its own, which each entry loads first. */
 const GUARD = 'whole-addons.js';
@@ -127,15 +185,15 @@ const COMMON = {
 };
 
 // Removed before the first build starts: a small build has written its script before all are started.
-rmSync(MODULES, { recursive: true, force: true });
+for (const folder of [MODULES, SCRIPTS]) rmSync(folder, { recursive: true, force: true });
 
-const bundles = ENTRIES.map((entries) =>
+const bundles = ENTRIES.map((entries, index) =>
   build({
     ...COMMON,
     entryPoints: entries,
     entryNames: '[name]', // without folders, since threads are started by a URL beside the file that starts them
     outdir: MODULES,
-    chunkNames: 'c-[hash]', // short, since it occurs in each use of another chunk
+    chunkNames: `${index.toString(36)}-[hash]`, // short, since it occurs in each use of another chunk
     bundle: true,
     metafile: true,
     splitting: true,
@@ -163,13 +221,16 @@ const made = (await Promise.all(bundles)).map(({ metafile }) => metafile);
 const modules = readdirSync(MODULES).filter((name) => name.endsWith('.js'));
 for (const file of modules.map((name) => `${MODULES}/${name}`))
   writeFileSync(file, withoutImports(readFileSync(file, 'utf8')));
+const scripts = new Map(made.flatMap((program) => [...scriptsOf(program)]));
+const scriptOfPart = new Map(
+  [...scripts].flatMap(([name, parts]) => parts.map((part) => [part, name])),
+);
 // As for Node.js's older modules, only the default exports are declared, not all names that they export.
 writeFileSync(`${MODULES}/package.json`, '{ "type": "commonjs" }\n');
 await build({
   ...COMMON,
   entryPoints: modules.map((name) => `${MODULES}/${name}`),
-  outdir: BUNDLE,
-  outExtension: { '.js': '.cjs' },
+  outdir: SCRIPTS,
   format: 'cjs',
   platform: 'neutral', // without the list of names for Node.js's own loader
   define: { 'import.meta.url': '__url' },
@@ -177,6 +238,9 @@ await build({
   logOverride: { 'duplicate-object-key': 'silent' }, // in a package
 });
 rmSync(MODULES, { recursive: true });
+for (const [name, parts] of scripts) writeScript(name, parts, scriptOfPart);
+rmSync(SCRIPTS, { recursive: true });
+
 /**
  * Refuses a Node.js in which the entry itself would fail, so that its user gets words instead of a stack. A newer one that
  * is not supported is refused by the program.
@@ -203,8 +267,10 @@ const entries = ENTRIES.flat().map((entry) => `${path.basename(entry, '.ts')}.js
 for (const entry of entries) writeFileSync(`${BUNDLE}/${entry}`, loading.outputFiles[0].contents);
 
 // Chunks of earlier builds have other names and are removed.
-const scripts = modules.map((name) => name.replace(/js$/, 'cjs'));
-const current = new Set([...entries, ...scripts.flatMap((name) => [name, `${name}.map`])]);
+const current = new Set([
+  ...entries,
+  ...[...scripts.keys()].flatMap((name) => [`${name}.cjs`, `${name}.cjs.map`]),
+]);
 for (const file of readdirSync(BUNDLE)) {
   if (!current.has(file)) rmSync(`${BUNDLE}/${file}`, { recursive: true });
 }
@@ -216,7 +282,7 @@ for (const [output, { inputs }] of made.flatMap(({ outputs }) => Object.entries(
   for (const [file, { bytesInOutput }] of Object.entries(inputs)) {
     const [place] = PACKAGE.exec(file) ?? [];
     if (place !== undefined && bytesInOutput > 0)
-      (inside[place] ??= new Set()).add(path.basename(output).replace(/js$/, 'cjs'));
+      (inside[place] ??= new Set()).add(`${scriptOfPart.get(baseOf(output))}.cjs`);
   }
 }
 const listed = Object.keys(inside)

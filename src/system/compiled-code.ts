@@ -21,10 +21,13 @@ type Require = ReturnType<typeof NodeModule.createRequire>;
 interface Exported {
   exports: Record<string, unknown>;
 }
-/** A script, as the body of a function. */
-type Body = (exports: unknown, require: unknown, module: Exported, url: string) => void;
+/** A part of a script: the body of a module. */
+type Part = (exports: unknown, require: unknown, module: Exported, url: string) => void;
+/** The parts of a script, by name. */
+type Script = Readonly<Record<string, Part>>;
 
-const PARAMETERS = '(function(exports,require,module,__url){';
+/** Matches the name of a part: its script, and its own name if that is another one. */
+const NAME = /^\.\/([^#]+)\.js(?:#(.+))?$/;
 const GUARD = './whole-addons.js';
 /** Bytes before compiled code: how often it was written, and checksums of the script and of the code. */
 const HEAD_BYTES = 12;
@@ -86,6 +89,7 @@ export function writingTask(task: Task, program: Pick<Program, 'save'>): Task {
 /** The scripts of a program in one thread. `code` is the folder of compiled code, if there is one. */
 export class Program {
   private readonly modules = new Map<string, Exported>();
+  private readonly parts = new Map<string, Script>();
   private readonly scripts: Loaded[] = [];
   private readonly outside: Require;
 
@@ -96,7 +100,7 @@ export class Program {
     this.outside = createRequire(path.join(folder, 'entry.js'));
   }
 
-  /** Returns the exports of a script beside the program, or of another module. */
+  /** Returns the exports of a part of a script, as './script.js#part' or './part.js', or of another module. */
   readonly load = (name: string): Record<string, unknown> => {
     if (name.startsWith('node:'))
       return process.getBuiltinModule(name) as unknown as Record<string, unknown>;
@@ -105,10 +109,9 @@ export class Program {
     if (known !== undefined) return known.exports;
     const module: Exported = { exports: {} };
     this.modules.set(name, module);
-    const base = path.basename(name, '.js');
-    const file = path.join(this.folder, `${base}.cjs`);
-    const url = pathToFileURL(path.join(this.folder, `${base}.js`)).href;
-    this.body(base, file)(module.exports, this.load, module, url);
+    const [, script, part = script] = NAME.exec(name) as unknown as [string, string, string?];
+    const url = pathToFileURL(path.join(this.folder, `${script}.js`)).href;
+    this.scriptOf(script)[part]!(module.exports, this.load, module, url);
     return module.exports;
   };
 
@@ -130,19 +133,28 @@ export class Program {
     }
   }
 
-  private body(base: string, file: string): Body {
+  /** Returns the parts of a script, by name. Reads the script at the first call. */
+  private scriptOf(name: string): Script {
+    const known = this.parts.get(name);
+    if (known !== undefined) return known;
+    const parts = this.read(name);
+    this.parts.set(name, parts);
+    return parts;
+  }
+
+  private read(name: string): Script {
+    const file = path.join(this.folder, `${name}.cjs`);
     const bytes = fs.readFileSync(file);
     const sum = crc32(bytes);
-    const codeFile = this.code === undefined ? '' : path.join(this.code, base);
+    const codeFile = this.code === undefined ? '' : path.join(this.code, name);
     const known = this.code === undefined ? undefined : readCode(codeFile, sum);
-    const script = new vm.Script(`${PARAMETERS}${bytes.toString('latin1')}\n})`, {
+    const script = new vm.Script(bytes.toString('latin1'), {
       filename: file,
-      columnOffset: -PARAMETERS.length,
       ...(known === undefined ? {} : { cachedData: known.code }),
     });
     const isUsed = known !== undefined && script.cachedDataRejected === false;
     this.scripts.push({ file: codeFile, script, sum, writes: isUsed ? known.writes : 0 });
-    return script.runInThisContext() as Body;
+    return script.runInThisContext() as Script;
   }
 }
 

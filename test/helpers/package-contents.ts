@@ -61,10 +61,19 @@ export function sha512Of(file: string): string {
   return createHash('sha512').update(fs.readFileSync(file)).digest('hex');
 }
 
+interface SourceMap {
+  readonly sources?: string[];
+  readonly sections?: { readonly map: SourceMap }[];
+}
+
+/** Returns the sources of a source map, or of its sections. */
+function sourcesOf({ sources = [], sections = [] }: SourceMap): string[] {
+  return [...sources, ...sections.flatMap(({ map }) => sourcesOf(map))];
+}
+
 /** Returns the places of the packages whose sources a source map names; they are relative to a folder. */
 function packagesOf(map: string, folder: string): string[] {
-  const { sources } = JSON.parse(fs.readFileSync(map, 'utf8')) as { sources: string[] };
-  return sources.flatMap((source) => {
+  return sourcesOf(JSON.parse(fs.readFileSync(map, 'utf8')) as SourceMap).flatMap((source) => {
     const place = packageOf(path.join(folder, source));
     return place === undefined ? [] : [path.resolve(place)];
   });

@@ -7,14 +7,20 @@ import { scratch } from '../helpers/scratch.js';
 
 type Place = ReturnType<typeof placeOf>;
 
-function placeOf(t: ExecutionContext, scripts: Record<string, string>) {
+function placeOf(t: ExecutionContext, scripts: Record<string, string | Record<string, string>>) {
   const folder = scratch(t);
   for (const [name, text] of Object.entries(scripts)) write(folder, name, text);
   return { folder, code: path.join(folder, 'cache', 'program') };
 }
 
-const write = (folder: string, name: string, text: string): void =>
-  fs.writeFileSync(path.join(folder, `${name}.cjs`), text);
+const PART = '(function(exports,require,module,__url){';
+
+/** Writes a script that has one part, or several by name. */
+function write(folder: string, name: string, parts: string | Record<string, string>): void {
+  const named = typeof parts === 'string' ? { [name]: parts } : parts;
+  const bodies = Object.entries(named).map(([part, text]) => `"${part}":${PART}\n${text}\n}),`);
+  fs.writeFileSync(path.join(folder, `${name}.cjs`), `({${bodies.join('')}})`);
+}
 
 /** Loads `main`, calls its function `answer`, and keeps the compiled code. */
 function run({ folder, code }: Place): unknown {
@@ -43,6 +49,19 @@ test('scripts load each other once, modules of Node.js, and packages, and know t
   t.deepEqual(answer(), [1, 2, `file://${folder}/other.js`, '/', 'function']);
   program.save();
   t.false(fs.existsSync(place.code));
+});
+
+test('a part of a script is run when it is first loaded, and the script is read once', (t) => {
+  const place = placeOf(t, {
+    main: `exports.answer = () => [require('./parts.js#b').both(), require('./parts.js#b').both()];`,
+    parts: {
+      a: 'exports.runs = (globalThis.runsOfA = (globalThis.runsOfA ?? 0) + 1);',
+      b: `const a = require('./parts.js#a'); exports.both = () => a.runs + require('./parts.js#a').runs + __url.slice(-9);`,
+      c: `throw new Error('nobody has asked for this part');`,
+    },
+  });
+  t.deepEqual(run(place), ['2/parts.js', '2/parts.js']);
+  t.deepEqual(fs.readdirSync(place.code).sort(), ['main', 'parts']);
 });
 
 test('functions that a run has compiled are in the code of the next ones', (t) => {
