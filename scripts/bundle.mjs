@@ -103,7 +103,7 @@ function withoutImports(text) {
 }
 
 /** Modules that are imported on demand, but by most runs of their program. */
-const USUAL = ['src/tools/tardis/run.ts', 'src/tools/tardis/inner-daemon.ts'];
+const USUAL = ['src/tools/tardis/inner-daemon.ts', 'src/tools/tardis/run.ts'];
 
 const baseOf = (file) => path.basename(file, '.js');
 

@@ -29,8 +29,11 @@ type Script = Readonly<Record<string, Part>>;
 /** Matches the name of a part: its script, and its own name if that is another one. */
 const NAME = /^\.\/([^#]+)\.js(?:#(.+))?$/;
 const GUARD = './whole-addons.js';
-/** Bytes before compiled code: how often it was written, and checksums of the script and of the code. */
-const HEAD_BYTES = 12;
+/**
+ * Bytes before compiled code: how often it was written, checksums of the script and of the code, and four unused ones.
+ * V8 copies code that does not begin at a multiple of eight.
+ */
+const HEAD_BYTES = 16;
 /**
  * Maximum number of runs of a program that write compiled code. Each run uses some other functions, and adds the code
  * of those.
