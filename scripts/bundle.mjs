@@ -32,11 +32,14 @@ const MODULES = 'dist/modules';
 const SCRIPTS = 'dist/scripts';
 const BUNDLE = 'dist/bundle';
 
-/** Programs that share their code: the web server is larger than the rest of the first two, an import is a row of backups, and a comparison reads as a list does. */
+/**
+ * Programs that share their code: the web server is larger than the rest of the first two, an import is a row of backups,
+ * and a comparison and a restore read as a list does.
+ */
 const SHARING = [
   ['tardisremote', 'tardis-web'],
   ['tardis', 'tardis-import'],
-  ['lstardis', 'tardiff'],
+  ['lstardis', 'tardiff', 'regenerate'],
 ];
 
 const ENTRIES = [
