@@ -1,5 +1,4 @@
 /** Gives jobs what those of one runner share: the system, recent digests, and memory that the next job uses again. */
-import { ReusedBuffers } from '../contents/index.js';
 import type { System } from '../system/index.js';
 import type { JobRunner } from './job-runner.js';
 import type { ParcelInput, RecentDigests } from './jobs.js';
@@ -21,7 +20,6 @@ export interface JobContext {
 export class JobMemory {
   private readonly parcels: ParcelMemory[] = [];
   private readonly records: RecordMemory[] = [];
-  private readonly readers: ReusedBuffers[] = [];
 
   /** Calls `work` with memory for a parcel whose contents do not leave the job. */
   async withParcel<T>(parcel: ParcelInput, work: (memory: ParcelMemory) => Promise<T>): Promise<T> {
@@ -43,20 +41,9 @@ export class JobMemory {
     }
   }
 
-  /** Calls `work` with memory for a reader of records. */
-  async withReader<T>(work: (memory: ReusedBuffers) => Promise<T>): Promise<T> {
-    const memory = this.readers.pop() ?? new ReusedBuffers();
-    try {
-      return await work(memory);
-    } finally {
-      this.readers.push(memory);
-    }
-  }
-
   release(): void {
     for (const memory of this.parcels.splice(0)) memory.release();
     for (const memory of this.records.splice(0)) memory.release();
-    for (const memory of this.readers.splice(0)) memory.release();
   }
 }
 
