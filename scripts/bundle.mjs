@@ -7,7 +7,7 @@
  * earlier runs (src/system/compiled-code.ts).
  * dist/bundle/packages.json lists the packages of npm that are inside, each with the files that it is in.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { isBuiltin } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -30,6 +30,7 @@ const TOOLS = [
 /** Folders in which the parts of scripts are while this runs: as ES modules, then as functions' bodies. */
 const MODULES = 'dist/modules';
 const SCRIPTS = 'dist/scripts';
+
 const BUNDLE = 'dist/bundle';
 
 /**
@@ -94,26 +95,31 @@ const IMPORT =
 /**
  * Returns a module in which modules of Node.js are loaded by `require`. esbuild's own translation copies each of their
  * names at each start, and calls a function for each use, which takes 5 ms of a start. Columns stay as they are, for
- * the source map.
+ * the source map, so `require` has the short name that PART gives it.
  */
 function withoutImports(text) {
+  if (/(?<![\w$])\$r(?![\w$])/.test(text)) throw new Error('$r is the name of something else');
   return text.replace(IMPORT, (found, ...rest) => {
     const { name, space, names, module } = rest.at(-1);
     if (!isBuiltin(module)) return found;
     const target = name ?? space ?? `{${names.replaceAll(' as ', ':')}}`;
-    return `const ${target}=require("${module}");`.padEnd(found.length);
+    return `let ${target}=$r("${module}");`.padEnd(found.length);
   });
 }
 
-/** Modules that are imported on demand, but by most runs of their program. */
+/**
+ * Modules that are imported on demand, but by most runs of their program. The script of the first one has
+ * all that both import; in the other order, a first backup took 14 MB more (measured).
+ */
 const USUAL = ['src/tools/tardis/inner-daemon.ts', 'src/tools/tardis/run.ts'];
 
 const baseOf = (file) => path.basename(file, '.js');
 
 /**
  * Returns the names of the parts of each script of a program. A script has what is always loaded together: an entry, or
- * a usual module, with all that it imports and no script before it has. Any other chunk is a script of its own. A backup
- * loads 6 scripts instead of 62, and takes 16 % less of the processor if nothing has changed (measured).
+ * a usual module, with all that it imports and no script before it has. Any other chunk is a script of its own. A program
+ * that shares its code loads the script of the first one. A backup loads 6 scripts instead of 62, and takes 16 % less of the
+ * processor if nothing has changed (measured).
  */
 function scriptsOf({ outputs }) {
   const scripts = new Map();
@@ -136,17 +142,27 @@ function scriptsOf({ outputs }) {
   return scripts;
 }
 
+/** Names the parts of other scripts as the loader does: './script.js#part'. Everything else is left as it is. */
+const partsOutside = (scriptOfPart) => ({
+  name: 'parts-outside',
+  setup({ onResolve }) {
+    onResolve({ filter: /./ }, ({ path: name, kind }) => {
+      if (kind === 'entry-point') return undefined;
+      if (!name.startsWith('./')) return { path: name, external: true };
+      const part = baseOf(name);
+      const script = scriptOfPart.get(part);
+      if (script === undefined) throw new Error(`${name} is in no script`);
+      return { path: script === part ? name : `./${script}.js#${part}`, external: true };
+    });
+  },
+});
+
 /** The start of a part. V8 compiles a function in parentheses at once. */
-const PART = '(function(exports,require,module,__url){';
-const REQUIRE = /\brequire\("\.\/([\w-]+)\.js"\)/g;
+const PART = '(function(exports,require,module,__url,$r){';
 const MAP_LINK = /\/\/# sourceMappingURL=.*\n$/;
 
-/** Writes a script: an object of its parts, by name. `require("./script.js#part")` loads a part of another script. */
-function writeScript(name, parts, scriptOfPart) {
-  const asPart = (found, part) => {
-    const script = scriptOfPart.get(part);
-    return script === part ? found : `require("./${script}.js#${part}")`;
-  };
+/** Writes a script: an object of its parts, by name. Its source map has a section for each. */
+function writeScript(name, parts) {
   const lines = [];
   const sections = [];
   for (const part of parts) {
@@ -154,12 +170,20 @@ function writeScript(name, parts, scriptOfPart) {
     const map = JSON.parse(readFileSync(`${SCRIPTS}/${part}.js.map`, 'utf8'));
     sections.push({ offset: { line: lines.length, column: 0 }, map });
     const code = readFileSync(`${SCRIPTS}/${part}.js`, 'utf8').replace(MAP_LINK, '');
-    lines.push(...code.replaceAll(REQUIRE, asPart).split('\n'), '}),');
+    lines.push(...inAscii(code).split('\n'), '}),');
   }
   const text = `${lines.join('\n')}})\n//# sourceMappingURL=${name}.cjs.map\n`;
   const map = { version: 3, file: `${name}.cjs`, sections };
   writeFileSync(`${BUNDLE}/${name}.cjs`, text);
   writeFileSync(`${BUNDLE}/${name}.cjs.map`, JSON.stringify(map));
+}
+
+/** Returns code with escapes for all that is not ASCII, since the loader reads bytes. esbuild leaves regular expressions as they are. */
+function inAscii(code) {
+  return code.replaceAll(
+    /[^\0-\x7f]/g,
+    (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }
 
 /** The module that refuses truncated native code. It is a script of its own, which each entry loads first. */
@@ -196,7 +220,7 @@ const bundles = ENTRIES.map((entries, index) =>
     entryPoints: entries,
     entryNames: '[name]', // without folders, since threads are started by a URL beside the file that starts them
     outdir: MODULES,
-    chunkNames: `${index.toString(36)}-[hash]`, // short, since it occurs in each use of another chunk
+    chunkNames: `${index.toString(36)}-[hash]`, // short, since each use has it; with the program's number, since scripts differ by program
     bundle: true,
     metafile: true,
     splitting: true,
@@ -234,6 +258,8 @@ await build({
   ...COMMON,
   entryPoints: modules.map((name) => `${MODULES}/${name}`),
   outdir: SCRIPTS,
+  bundle: true, // for the plugin only: everything is outside
+  plugins: [partsOutside(scriptOfPart)],
   format: 'cjs',
   platform: 'neutral', // without the list of names for Node.js's own loader
   define: { 'import.meta.url': '__url' },
@@ -241,7 +267,8 @@ await build({
   logOverride: { 'duplicate-object-key': 'silent' }, // in a package
 });
 rmSync(MODULES, { recursive: true });
-for (const [name, parts] of scripts) writeScript(name, parts, scriptOfPart);
+mkdirSync(BUNDLE, { recursive: true });
+for (const [name, parts] of scripts) writeScript(name, parts);
 rmSync(SCRIPTS, { recursive: true });
 
 /**
@@ -269,7 +296,7 @@ const loading = await build({
 const entries = ENTRIES.flat().map((entry) => `${path.basename(entry, '.ts')}.js`);
 for (const entry of entries) writeFileSync(`${BUNDLE}/${entry}`, loading.outputFiles[0].contents);
 
-// Chunks of earlier builds have other names and are removed.
+// Scripts of earlier builds have other names and are removed.
 const current = new Set([
   ...entries,
   ...[...scripts.keys()].flatMap((name) => [`${name}.cjs`, `${name}.cjs.map`]),

@@ -93,6 +93,6 @@ export async function* recordChunks(
       next ??= begin();
     }
   } finally {
-    await next?.catch(() => undefined); // nothing may be written to the memory of a reader that is used again
+    await next?.catch(() => undefined); // nothing may be written to the memory of a reader that is used again, or freed
   }
 }

@@ -1,6 +1,6 @@
 import { NO_BYTES, releaseAll } from '../model/index.js';
 
-/** Buffers that are kept when a reader ends, so that the next one need not allocate them. */
+/** Buffers that a reader uses for one record after the other. Their maker frees them. */
 export class ReusedBuffers {
   decoded: Buffer = NO_BYTES;
   stored: Buffer = NO_BYTES;

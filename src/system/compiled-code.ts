@@ -21,16 +21,19 @@ type Require = ReturnType<typeof NodeModule.createRequire>;
 interface Exported {
   exports: Record<string, unknown>;
 }
-/** A part of a script: the body of a module. */
-type Part = (exports: unknown, require: unknown, module: Exported, url: string) => void;
-/** The parts of a script, by name. */
-type Script = Readonly<Record<string, Part>>;
+/** A part of a script: the body of a module. It gets `require` under a short name, too. */
+type Part = (
+  ...given: [exports: unknown, require: Load, module: Exported, url: string, $r: Load]
+) => void;
+type Load = (name: string) => Record<string, unknown>;
+/** The parts of a script, by name; undefined if the script is empty. */
+type Script = Readonly<Record<string, Part>> | undefined;
 
 /** Matches the name of a part: its script, and its own name if that is another one. */
 const NAME = /^\.\/([^#]+)\.js(?:#(.+))?$/;
 const GUARD = './whole-addons.js';
 /**
- * Bytes before compiled code: how often it was written, checksums of the script and of the code, and four unused ones.
+ * Bytes before compiled code: how often it was written, checksums of the script and of the code, and four unused bytes.
  * V8 copies code that does not begin at a multiple of eight.
  */
 const HEAD_BYTES = 16;
@@ -104,7 +107,7 @@ export class Program {
   }
 
   /** Returns the exports of a part of a script, as './script.js#part' or './part.js', or of another module. */
-  readonly load = (name: string): Record<string, unknown> => {
+  readonly load: Load = (name) => {
     if (name.startsWith('node:'))
       return process.getBuiltinModule(name) as unknown as Record<string, unknown>;
     if (!name.startsWith('./')) return this.outside(name) as Record<string, unknown>;
@@ -112,11 +115,22 @@ export class Program {
     if (known !== undefined) return known.exports;
     const module: Exported = { exports: {} };
     this.modules.set(name, module);
-    const [, script, part = script] = NAME.exec(name) as unknown as [string, string, string?];
-    const url = pathToFileURL(path.join(this.folder, `${script}.js`)).href;
-    this.scriptOf(script)[part]!(module.exports, this.load, module, url);
+    try {
+      this.run(name, module);
+    } catch (error) {
+      this.modules.delete(name); // else the next one who loads it would get a part that is half made
+      throw error;
+    }
     return module.exports;
   };
+
+  private run(name: string, module: Exported): void {
+    const [, script = '', part = script] = NAME.exec(name) ?? [];
+    const body = this.scriptOf(script)?.[part];
+    if (body === undefined) throw new Error(`${script}.cjs has no part ${part}`);
+    const url = pathToFileURL(path.join(this.folder, `${script}.js`)).href;
+    body(module.exports, this.load, module, url, this.load);
+  }
 
   /**
    * Writes the compiled code of each script that few runs have written, and deletes the code of scripts that do not

@@ -57,7 +57,7 @@ test('a script that cannot be loaded ends a backup with its error, though a loca
   const whole = fs.readFileSync(backUp!);
   const broken = "throw new Error('broken on purpose');";
   for (const more of [['--create'], []]) {
-    // The server of a new client is a process of its own; that of a small one is in the same process.
+    // The server of a new client has threads, if there are processors for them; that of a small one has none.
     for (const script of [broken, 'not a script(']) {
       fs.writeFileSync(backUp!, script);
       const { status, signal, stderr } = tool('tardis', ['--local', ...more, source]);

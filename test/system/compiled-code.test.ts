@@ -13,7 +13,7 @@ function placeOf(t: ExecutionContext, scripts: Record<string, string | Record<st
   return { folder, code: path.join(folder, 'cache', 'program') };
 }
 
-const PART = '(function(exports,require,module,__url){';
+const PART = '(function(exports,require,module,__url,$r){';
 
 /** Writes a script that has one part, or several by name. */
 function write(folder: string, name: string, parts: string | Record<string, string>): void {
@@ -56,12 +56,31 @@ test('a part of a script is run when it is first loaded, and the script is read 
     main: `exports.answer = () => [require('./parts.js#b').both(), require('./parts.js#b').both()];`,
     parts: {
       a: 'exports.runs = (globalThis.runsOfA = (globalThis.runsOfA ?? 0) + 1);',
-      b: `const a = require('./parts.js#a'); exports.both = () => a.runs + require('./parts.js#a').runs + __url.slice(-9);`,
+      b: `require('node:fs').rmSync(__url.slice(7, -3) + '.cjs'); const a = require('./parts.js#a'); exports.both = () => a.runs + require('./parts.js#a').runs + __url.slice(-9);`,
       c: `throw new Error('nobody has asked for this part');`,
     },
   });
   t.deepEqual(run(place), ['2/parts.js', '2/parts.js']);
   t.deepEqual(fs.readdirSync(place.code).sort(), ['main', 'parts']);
+});
+
+test('a part that fails has its error each time, and is whole once it can be', (t) => {
+  const { folder } = placeOf(t, {
+    broken: 'exports.early = 1; if (globalThis.isMended === undefined) throw new Error("once");',
+    none: {},
+    cut: 'exports.',
+  });
+  fs.writeFileSync(path.join(folder, 'empty.cjs'), '');
+  const program = new Program(folder, undefined);
+  for (let n = 0; n < 2; n += 1) {
+    t.throws(() => program.load('./broken.js'), { message: 'once' });
+    t.throws(() => program.load('./cut.js'), { name: 'SyntaxError' });
+    t.throws(() => program.load('./gone.js'), { code: 'ENOENT' });
+    t.throws(() => program.load('./none.js'), { message: 'none.cjs has no part none' });
+    t.throws(() => program.load('./empty.js#a'), { message: 'empty.cjs has no part a' });
+  }
+  Object.assign(globalThis, { isMended: true });
+  t.deepEqual({ ...program.load('./broken.js') }, { early: 1 });
 });
 
 test('functions that a run has compiled are in the code of the next ones', (t) => {
