@@ -100,6 +100,11 @@ export class BytesBuilder {
     return this.buffer.subarray(0, this.used);
   }
 
+  /** Forgets all bytes, and keeps the memory. Views returned earlier will be written over. */
+  clear(): void {
+    this.used = 0;
+  }
+
   /** Returns all bytes in memory of exactly their size. The builder is empty afterwards. */
   take(): Buffer {
     // NO_BYTES stays the builder's: a caller may free or move what it gets.

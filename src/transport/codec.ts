@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { protocolViolation, TardisError } from '../errors/index.js';
 import { bufferOf } from '../model/index.js';
 import { loadSnappy, unpackSnappy } from '../system/index.js';
-import { plainPackr } from '../system/msgpack/index.js';
+import { plainPackr, TEMPORARY } from '../system/msgpack/index.js';
 import { checked, sendableMap, WRONG } from './field-values.js';
 import type { MessageRow } from './message-row.js';
 import { type Head, type MessageName, MESSAGES } from './messages.js';
@@ -45,7 +45,8 @@ export function encodeMessage<N extends MessageName>(
   compress = false,
 ): EncodedMessage {
   const { number, fields }: MessageRow = MESSAGES[name];
-  let body: Buffer = packr.pack(STRUCTURED.has(name) ? sendableMap(head, fields) : head);
+  const fieldMap: unknown = STRUCTURED.has(name) ? sendableMap(head, fields) : head;
+  let body: Buffer = packr.pack(fieldMap, TEMPORARY);
   let flags = 0;
   if (compress && body.length >= SNAPPY_MIN_BYTES) {
     const packed = loadSnappy().compressSync(body, { copyOutputData: true });

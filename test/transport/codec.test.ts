@@ -17,6 +17,7 @@ import {
   peekMessage,
   type PlainKind,
 } from '../../src/transport/index.js';
+import { plainPackr, TEMPORARY } from '../../src/system/msgpack/index.js';
 import { thrownCode } from '../helpers/codes.js';
 import { valueOfKind, valuesOfFields } from '../helpers/field-values.js';
 
@@ -357,4 +358,18 @@ test('fields that the table does not list are neither sent nor taken', (t) => {
   const foreign = around('setsAre', packr.pack(reported));
   t.true(foreign.includes('of it'));
   t.false('more' in decodeMessage('setsAre', foreign).head.sets[0]!);
+});
+
+test('temporary encodings share one piece of memory, which later ones of any length do not leave', (t) => {
+  const encoder = plainPackr();
+  const { buffer, byteOffset } = encoder.pack({ rows: Buffer.alloc(400_000, 1) }, TEMPORARY);
+  for (const length of [300_000, 10, 400_000]) {
+    const encoded = encoder.pack({ rows: Buffer.alloc(length, 2) }, TEMPORARY);
+    t.is(encoded.buffer, buffer);
+    t.is(encoded.byteOffset, byteOffset);
+    t.is(encoded.at(-1), 2);
+  }
+  const kept = encoder.pack({ rows: Buffer.alloc(10, 3) });
+  encoder.pack({ rows: Buffer.alloc(10, 4) }, TEMPORARY);
+  t.is(kept.at(-1), 3, 'other encodings keep their bytes');
 });

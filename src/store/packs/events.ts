@@ -24,8 +24,9 @@ import {
   SET_SEAL_BYTES,
   type SetMarks,
   type SetNumber,
+  releaseMemory,
 } from '../../model/index.js';
-import { plainPackr } from '../../system/msgpack/index.js';
+import { plainPackr, TEMPORARY } from '../../system/msgpack/index.js';
 import { isClientName } from '../layout/client-name.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
 import type { PackRange } from './pack-ranges.js';
@@ -188,18 +189,17 @@ export function buildCompressed(
   sequence: number,
   value: unknown,
 ): Buffer {
-  const raw = packr.pack(value);
+  const raw = packr.pack(value, TEMPORARY);
   const body = Buffer.allocUnsafe(encodedBound(Codec.zstd, raw.length));
   const bodyBytes = encode(Codec.zstd, LISTING_LEVEL, raw, body, 0);
-  return buildRecord(
-    { kind, codec: Codec.zstd, rawBytes: raw.length, sequence },
-    NO_BYTES,
-    body.subarray(0, bodyBytes),
-  );
+  const header = { kind, codec: Codec.zstd, rawBytes: raw.length, sequence } as const;
+  const record = buildRecord(header, NO_BYTES, body.subarray(0, bodyBytes));
+  releaseMemory(body);
+  return record;
 }
 
 export function buildEvent(sequence: number, event: StoreEvent): Buffer {
-  const body = packr.pack(event);
+  const body = packr.pack(event, TEMPORARY);
   return buildRecord(
     { kind: RecordKind.event, codec: Codec.none, rawBytes: body.length, sequence },
     NO_BYTES,
@@ -208,7 +208,7 @@ export function buildEvent(sequence: number, event: StoreEvent): Buffer {
 }
 
 export function buildCommit(sequence: number, commit: CommitBody): Buffer {
-  const body = packr.pack(commit);
+  const body = packr.pack(commit, TEMPORARY);
   return buildRecord(
     { kind: RecordKind.commit, codec: Codec.none, rawBytes: body.length, sequence },
     NO_BYTES,

@@ -1,4 +1,5 @@
 /** Makes the parity file of a pack or an object. */
+import { releaseMemory } from '../../model/index.js';
 import { crc32, type NativeCalls } from '../../system/index.js';
 import type { Backend, ObjectWriter } from '../backends/backend.js';
 import { parityName } from '../layout/layout.js';
@@ -63,6 +64,7 @@ export async function appendParity(
     const parity = await parityOf(source, math, { shape, stretch, table, breathe });
     addSums(table, shape.blocks + stretch.firstParity, parity, shape.blockBytes);
     staged.append(parity);
+    releaseMemory(parity);
   }
   const index: ParityIndex = { shape, table };
   const head = buildHead(index);
@@ -102,6 +104,7 @@ async function parityOf(
     addToRows(math, parity, { rowBytes, rows }, piece.subarray(0, whole), at - from);
     await breathe();
   }
+  releaseMemory(piece);
   return parity;
 }
 

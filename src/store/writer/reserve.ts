@@ -6,7 +6,7 @@
  */
 import path from 'node:path';
 import { asTardisError, causeCode, isDiskFull, TardisError } from '../../errors/index.js';
-import { formatBytes } from '../../model/index.js';
+import { formatBytes, releaseMemory } from '../../model/index.js';
 import { goneStore, HeldDirectory, RESERVE_FILE } from '../index.js';
 import { freeSpaceText, OpenFd, type System, unlinkIfThere } from '../../system/index.js';
 
@@ -255,7 +255,9 @@ export class Reserve {
     const { files, random } = this.system;
     for (let at = from; at < to; at += PIECE_BYTES) {
       // Random bytes are written, since zeros or repeated bytes might take no space on the disk.
-      files.write(fd, random.bytes(Math.min(PIECE_BYTES, to - at)), at);
+      const piece = random.bytes(Math.min(PIECE_BYTES, to - at));
+      files.write(fd, piece, at);
+      releaseMemory(piece);
     }
   }
 }

@@ -14,7 +14,9 @@ interface OpenSection {
   readonly set: SetNumber;
   readonly root: RootNumber;
   readonly directory: DirectoryId;
-  readonly rows: BytesBuilder;
+  /** The range of its rows in the rows of all sections. */
+  readonly from: number;
+  to: number;
   readonly children: DirectoryId[];
   readonly removed: Buffer[];
   closed: boolean;
@@ -22,12 +24,13 @@ interface OpenSection {
 
 /** Number of bytes of rows at which a listing record is written. */
 const FLUSH_BYTES = 512 << 10;
-const ROWS_HINT_BYTES = 1024;
 
 export class SectionCollector {
   private sections: OpenSection[] = [];
   private current: OpenSection | undefined;
   private bytes = 0;
+  /** The rows of all sections. Its memory is kept for the next record: garbage collection would come after many. */
+  private readonly rows = new BytesBuilder(0);
 
   constructor(private readonly set: SetNumber) {}
 
@@ -42,7 +45,8 @@ export class SectionCollector {
         set,
         root,
         directory,
-        rows: new BytesBuilder(ROWS_HINT_BYTES),
+        from: this.rows.length,
+        to: this.rows.length,
         children: [],
         removed: [],
         closed: false,
@@ -55,9 +59,8 @@ export class SectionCollector {
   /** Adds a new or changed entry; the row is copied. `child` is the id of a directory entry. */
   put(root: RootNumber, directory: DirectoryId, row: Buffer, child: DirectoryId | undefined): void {
     const section = this.section(root, directory);
-    section.rows.append(row);
+    this.append(section, row);
     if (child !== undefined) section.children.push(child);
-    this.bytes += row.length;
   }
 
   /**
@@ -72,18 +75,22 @@ export class SectionCollector {
   ): boolean {
     if (this.bytes + rows.length >= FLUSH_BYTES) return false;
     const section = this.section(root, directory);
-    section.rows.append(rows);
+    this.append(section, rows);
     for (const child of children) section.children.push(child);
-    this.bytes += rows.length;
     return true;
+  }
+
+  private append(section: OpenSection, rows: Buffer): void {
+    this.rows.append(rows);
+    section.to = this.rows.length;
+    this.bytes += rows.length;
   }
 
   /** Adds a removed name. The section must have no rows yet, so that the removal precedes them. */
   remove(root: RootNumber, directory: DirectoryId, name: Buffer): void {
     // Removals are applied before rows, so a removal after a row needs another section.
-    if (this.current?.directory === directory && this.current.rows.length > 0) {
-      this.current = undefined;
-    }
+    const { current } = this;
+    if (current?.directory === directory && current.to > current.from) this.current = undefined;
     this.section(root, directory).removed.push(Buffer.from(name));
     this.bytes += name.length;
   }
@@ -97,13 +104,16 @@ export class SectionCollector {
   /** Returns a listing record of all collected changes; undefined if there are none. */
   take(nextSequence: () => number): Buffer | undefined {
     if (this.sections.length === 0) return undefined;
-    const sections: ListingSection[] = this.sections.map((section) => ({
+    const rows = this.rows.view();
+    const sections: ListingSection[] = this.sections.map(({ from, to, ...section }) => ({
       ...section,
-      rows: section.rows.view(),
+      rows: rows.subarray(from, to),
     }));
+    const record = buildListing(nextSequence(), sections);
+    this.rows.clear();
     this.sections = [];
     this.current = undefined;
     this.bytes = 0;
-    return buildListing(nextSequence(), sections);
+    return record;
   }
 }

@@ -3,7 +3,7 @@
  * types.
  */
 // Loads the library without its addon, which takes 8 ms to load and makes no command faster (measured).
-import { addExtension, Packr } from 'msgpackr/pack';
+import { addExtension, Packr, RESET_BUFFER_MODE } from 'msgpackr/pack';
 
 /**
  * Extension types that the library decodes: dates, sets, errors, expressions, typed arrays, references, large
@@ -27,3 +27,9 @@ for (const type of MEANT) {
 export function plainPackr(): Packr {
   return new Packr({ useRecords: false, mapsAsObjects: true, int64AsType: 'number' });
 }
+
+/**
+ * Option of `pack` for bytes that are copied before this thread encodes anything else: the next call writes over them.
+ * Without it, all later values get new memory of the size of the largest one, which a full collection of garbage frees.
+ */
+export const TEMPORARY: number = RESET_BUFFER_MODE;
