@@ -32,7 +32,7 @@ import {
   type StoredPiece,
 } from './stored-piece.js';
 import { MAX_WHOLE_BYTES } from './whole-record.js';
-import { WalkAhead } from './walk-ahead.js';
+import { PackAhead } from './pack-ahead.js';
 
 /**
  * Maximum number of records that are remembered as decoded. A walk through a pack does not decode them ahead again.
@@ -85,7 +85,7 @@ export class DecodedBlocks implements DecodedRecords {
    * Decodes the next records in advance; undefined if the store is behind a server, where finding them would cost a
    * round trip.
    */
-  private readonly walk: WalkAhead | undefined;
+  private readonly walk: PackAhead | undefined;
   private readonly here: ChunksHere;
   private readonly wholeRecords: ObjectReader;
 
@@ -105,7 +105,7 @@ export class DecodedBlocks implements DecodedRecords {
     const prefetch = (record: RecordPlace): void => {
       if (!this.decoded.has(recordKey(record))) this.prefetch(record);
     };
-    this.walk = directory === undefined ? undefined : new WalkAhead(source.backend, prefetch);
+    this.walk = directory === undefined ? undefined : new PackAhead(source.backend, prefetch);
   }
 
   /** Returns the layout of a record: its chunks, or undefined if it is in one piece. */

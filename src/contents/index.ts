@@ -12,7 +12,7 @@ export { SpareMemory } from './spare-memory.js';
 export { NO_READ, OpenContent, type ReadBytes } from './open-content.js';
 export { after, type Soon } from './soon.js';
 export { DecodedBlocks, LoneContents } from './decoded-blocks.js';
-export { WalkAhead } from './walk-ahead.js';
+export { PackAhead } from './pack-ahead.js';
 export { ReusedBuffers } from './reused-buffers.js';
 export { type BodyDecoder, recordChunks } from './record-chunks.js';
 export {

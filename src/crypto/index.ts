@@ -5,7 +5,7 @@ export { type Keyring, keyringOf } from './keyring.js';
 export { NameSealer } from './name-sealer.js';
 export * from './tree-sealer.js';
 export { encryptingKeyset } from './key-record.js';
-export { type Challenge, ClientLogin, type LoginContext, ServerLogin } from './login.js';
+export { type Challenge, ClientLogin, type LoginContext, ServerLogin } from './srp-login.js';
 export * from './seal-memory.js';
 export * from './srp.js';
 export { openConfig, sealConfig } from './sealed-config.js';

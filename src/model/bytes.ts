@@ -100,9 +100,10 @@ export class BytesBuilder {
     return this.buffer.subarray(0, this.used);
   }
 
-  /** Forgets all bytes, and keeps the memory. Views returned earlier will be written over. */
+  /** Forgets all bytes, and frees the memory at once if it is large: views returned earlier become empty. */
   clear(): void {
     this.used = 0;
+    this.replaceBy(NO_BYTES);
   }
 
   /** Returns all bytes in memory of exactly their size. The builder is empty afterwards. */

@@ -31,7 +31,7 @@ export function build(context: Context): OperatorFunction<NeededParcel, BuiltPar
     const made =
       needed === undefined
         ? { ...recordsOf(output), contents: output.files - output.repeats }
-        : { ...(await buildRecords(context, needed)), contents: needed.count };
+        : { ...(await buildNeeded(context, needed)), contents: needed.count };
     const { contents, ...records } = made;
     const outgoing = { slots: output.slots, rows, rowEnds, ...records };
     if (context.encryption.keys !== undefined) requireEncrypted(outgoing);
@@ -46,7 +46,7 @@ function recordsOf({ records, recordLengths }: Records): Records {
 }
 
 /** Makes the records in one job. */
-async function buildRecords(
+async function buildNeeded(
   { counters, effort, encryption, jobs }: Context,
   { contents, wanted, count }: NonNullable<NeededParcel['needed']>,
 ): Promise<Records> {

@@ -23,12 +23,12 @@ export interface ReadParcel extends Pick<Parcel, 'heldBytes' | 'slots'> {
 export function read(context: Context): OperatorFunction<Parcel, ReadParcel> {
   return (parcels) =>
     parcels.pipe(
-      stage(context.counters.read, (parcel) => readParcel(context, parcel)),
+      stage(context.counters.read, (parcel) => readFiles(context, parcel)),
       tap({ complete: () => context.grown.complete() }),
     );
 }
 
-async function readParcel(
+async function readFiles(
   context: Context,
   { input, heldBytes, slots }: Parcel,
 ): Promise<ReadParcel> {

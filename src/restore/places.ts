@@ -10,7 +10,8 @@ import { RestoreHow } from '../workers/index.js';
 import type { FoldedNames } from './folded-names.js';
 import { FlagsToSet } from './inode-flags.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
-import { currentUmask, type RestorePolicy, type Verdict } from './policy.js';
+import type { RestorePolicy, Verdict } from './policy.js';
+import { currentUmask } from './restored-metadata.js';
 import type { DirectoryStatus, RestoreTarget, TargetName } from './target.js';
 import { type DirectoryFacts, OutputDirectory, type OutputPath } from './walk.js';
 

@@ -1,8 +1,7 @@
 /**
  * Decides how a restore treats existing entries: whether they equal those of the set, and which entry stays if they
- * differ. Also decides which metadata the restored entries get.
+ * differ.
  */
-import { readFileSync } from 'node:fs';
 import type { HistoryEntry } from '../history/index.js';
 import {
   appendRow,
@@ -10,39 +9,27 @@ import {
   decodeRow,
   type Entry,
   EntryType,
-  joinRow,
-  METADATA_FROM,
-  metadataOf,
   RowFlag,
-  RowOffset,
   RowReader,
   SECOND_NS,
-  timeAmong,
-  withAttributes,
-  withoutCapabilities,
 } from '../model/index.js';
 import { MetadataOption } from '../system/index.js';
 import { RestoreHow } from '../workers/index.js';
 import type { OwnerMap } from './owner-map.js';
 import type { Resume } from './journal.js';
+import { type MetadataChoice, RestoredMetadata, SET_ID_BITS } from './restored-metadata.js';
 import type { RequestedLimits } from './target-limits.js';
 
 /** The condition for replacing an existing entry: always, if the set's entry is newer (or older), or never. */
 type OverwriteMode = 'always' | 'newer' | 'older' | 'never';
 
-export interface PolicyOptions {
+export interface PolicyOptions extends MetadataChoice {
   /**
    * Condition for replacing an existing entry that differs. If undefined, the entry stays and is reported as an error.
    */
   readonly overwrite?: OverwriteMode | undefined;
   /** True if a file of equal size counts as unchanged only if its content is equal. */
   readonly compareContents?: boolean;
-  readonly setTimes?: boolean;
-  readonly setPermissions?: boolean;
-  readonly setOwner?: boolean;
-  readonly setAttributes?: boolean;
-  /** False to omit inode flags, which only root can set. */
-  readonly setFlags?: boolean;
 }
 
 /** The decision on an entry. */
@@ -88,12 +75,11 @@ const KEPT_NS: readonly (readonly [unitNs: bigint, withinNs: bigint])[] = [
   [100n, 100n],
 ];
 const UNFINISHED_MODE = 0o600;
-const SET_ID_BITS = 0o6000;
 
 export class RestorePolicy {
   readonly isRoot: boolean = process.geteuid?.() === 0;
   private readonly uid = process.geteuid?.() ?? 0;
-  private readonly dressing: Dressing | undefined;
+  private readonly restored: RestoredMetadata | undefined;
   /** The state of an earlier run of this restore that was interrupted or ended with failures. */
   resume: Resume | undefined;
 
@@ -105,7 +91,7 @@ export class RestorePolicy {
   ) {
     const { setTimes, setPermissions, setOwner, setAttributes } = options;
     const isPlain = [setTimes, setPermissions, setOwner, setAttributes].every((is) => is !== false);
-    this.dressing = isPlain ? undefined : new Dressing(options, nowMs);
+    this.restored = isPlain ? undefined : new RestoredMetadata(options, nowMs);
   }
 
   /** True if it is not an error that an existing entry stays. */
@@ -164,9 +150,9 @@ export class RestorePolicy {
 
   /** Appends the row that `row` returns. */
   append(into: BytesBuilder, metadata: Buffer, name: Buffer, digest?: Uint8Array): void {
-    const dressed = this.dressing?.dress(metadata) ?? metadata;
-    if (this.owners === undefined) appendRow(into, dressed, name, digest);
-    else this.owners.append(into, dressed, name, digest);
+    const chosen = this.restored?.of(metadata) ?? metadata;
+    if (this.owners === undefined) appendRow(into, chosen, name, digest);
+    else this.owners.append(into, chosen, name, digest);
   }
 
   /**
@@ -364,56 +350,4 @@ function isCoarselyEqual(wantedNs: bigint, thereNs: bigint): boolean {
   if (wantedNs === thereNs) return true;
   const apartNs = wantedNs > thereNs ? wantedNs - thereNs : thereNs - wantedNs;
   return KEPT_NS.some(([unitNs, withinNs]) => thereNs % unitNs === 0n && apartNs < withinNs);
-}
-
-/** Replaces the metadata that are not restored from the set. */
-class Dressing {
-  private readonly nowNs: bigint;
-  private readonly umask: number;
-
-  constructor(
-    private readonly options: PolicyOptions,
-    nowMs: number,
-  ) {
-    this.nowNs = BigInt(Math.round(nowMs)) * 1_000_000n;
-    this.umask = currentUmask();
-  }
-
-  dress(metadata: Buffer): Buffer {
-    const { setTimes, setPermissions, setOwner, setAttributes } = this.options;
-    const type = metadata[RowOffset.type - METADATA_FROM];
-    let dressed = Buffer.from(metadata);
-    if (setAttributes === false) dressed = withOnly(metadata, timeAmong);
-    else if (setOwner === false) dressed = withOnly(metadata, withoutCapabilities);
-    const permissionsAt = RowOffset.permissions - METADATA_FROM;
-    if (setPermissions === false && type !== EntryType.symlink) {
-      const open = type === EntryType.directory ? 0o777 : 0o666;
-      dressed.writeUInt16LE(open & ~this.umask, permissionsAt);
-    }
-    if (setOwner === false && type !== EntryType.directory) {
-      // Without the owner of the set, the file must not run with the rights of the user who restores it.
-      dressed.writeUInt16LE(dressed.readUInt16LE(permissionsAt) & ~SET_ID_BITS, permissionsAt);
-    }
-    if (setTimes === false) dressed.writeBigInt64LE(this.nowNs, RowOffset.mtimeNs - METADATA_FROM);
-    return dressed;
-  }
-}
-
-/** Returns a copy with those attributes that `chosen` leaves. */
-function withOnly(
-  metadata: Buffer,
-  chosen: (packed: Buffer | undefined) => Buffer,
-): Buffer<ArrayBuffer> {
-  const row = joinRow(metadata, Buffer.from('x'), undefined);
-  const rows = new RowReader(row);
-  const left = withAttributes(row, chosen(rows.attributes(0)));
-  return Buffer.from(metadataOf(new RowReader(left), 0));
-}
-
-const DEFAULT_UMASK = 0o022;
-
-/** Returns the umask. process.umask() is not used, since it changes the mask for a moment, for all threads. */
-export function currentUmask(): number {
-  const found = /^Umask:\s*([0-7]+)$/m.exec(readFileSync('/proc/self/status', 'latin1'));
-  return found === null ? DEFAULT_UMASK : Number.parseInt(found[1]!, 8);
 }

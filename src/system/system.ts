@@ -52,6 +52,7 @@ export function nodeSystem(umask: number = STORE_UMASK): System {
  * system's generator directly, so that no injected source can weaken them.
  */
 export interface Random {
+  /** Returns new bytes, in memory that is the caller's. */
   bytes(count: number): Buffer;
 }
 

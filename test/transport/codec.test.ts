@@ -360,7 +360,7 @@ test('fields that the table does not list are neither sent nor taken', (t) => {
   t.false('more' in decodeMessage('setsAre', foreign).head.sets[0]!);
 });
 
-test('temporary encodings share one piece of memory, which later ones of any length do not leave', (t) => {
+test('temporary encodings share one piece of memory', (t) => {
   const encoder = plainPackr();
   const { buffer, byteOffset } = encoder.pack({ rows: Buffer.alloc(400_000, 1) }, TEMPORARY);
   for (const length of [300_000, 10, 400_000]) {
@@ -372,4 +372,16 @@ test('temporary encodings share one piece of memory, which later ones of any len
   const kept = encoder.pack({ rows: Buffer.alloc(10, 3) });
   encoder.pack({ rows: Buffer.alloc(10, 4) }, TEMPORARY);
   t.is(kept.at(-1), 3, 'other encodings keep their bytes');
+});
+
+test('encoding a message leaves no memory but that of the message', (t) => {
+  const rows = Buffer.alloc(400_000, 1);
+  const head = { slot: 1, last: false };
+  let bytes = 0;
+  encodeMessage('listing', { ...head, rows });
+  const before = process.memoryUsage().arrayBuffers;
+  for (let count = 0; count < 40; count += 1) {
+    bytes += encodeMessage('listing', { ...head, rows: rows.subarray(0, 100_000) }).bytes;
+  }
+  t.true(process.memoryUsage().arrayBuffers - before < 1.5 * bytes);
 });

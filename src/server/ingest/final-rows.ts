@@ -17,16 +17,10 @@ import {
   sameMetadata,
   type SlotNumber,
 } from '../../model/index.js';
-import {
-  applyContentRecord,
-  applyNewFrame,
-  type HeadRow,
-  type RowTargets,
-} from '../../store/catalog/index.js';
-import { markOfAccount, parseRecord, readHeader, RecordKind } from '../../store/index.js';
+import type { HeadRow, RowTargets } from '../../store/catalog/index.js';
 import type { SetJournal, StoreWriter } from '../../store/writer/index.js';
 import { NO_DIRECTORY, RowPlace, UNKNOWN_ID } from '../../system/index.js';
-import { ParcelContents } from './parcel-contents.js';
+import { ParcelContents, storeContents } from './parcel-contents.js';
 import type { Slots, SlotState } from './slots.js';
 import type { Trust } from './trust.js';
 
@@ -326,38 +320,4 @@ class WaitingRows {
     for (const { slot } of rows) slot.waitingRows -= 1;
     return rows;
   }
-}
-
-/**
- * Appends a record of contents and adds them to the catalog and, with their ids, to `contents`. Unless the session is
- * of the client itself (`isOfClient`), the record is marked as sent by an account. Throws PROTOCOL_VIOLATION.
- */
-function storeContents(
-  store: StoreWriter,
-  bytes: Buffer,
-  contents: ParcelContents,
-  isOfClient: boolean,
-): void {
-  let parsed;
-  try {
-    parsed = parseRecord(bytes);
-  } catch (error) {
-    throw protocolViolation('a record arrived damaged', {}, error);
-  }
-  const { header, index } = parsed;
-  if (header.kind !== RecordKind.frame && header.kind !== RecordKind.content) {
-    throw protocolViolation('a parcel may hold frames and contents only');
-  }
-  if (header.flags !== 0 || header.sequence !== 0) {
-    throw protocolViolation('a record has flags a client may not set');
-  }
-  store.space?.take(bytes.length);
-  if (!isOfClient) markOfAccount(bytes);
-  const location = store.packs.append(bytes);
-  const marked = isOfClient ? header : readHeader(bytes, 0)!;
-  if (header.kind === RecordKind.frame) {
-    const firstId = applyNewFrame(store.catalog, marked, index, location);
-    if (firstId !== undefined) return contents.addFrame(index, firstId);
-  }
-  applyContentRecord(store.catalog, marked, index, { location, ids: contents.single });
 }

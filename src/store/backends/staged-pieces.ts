@@ -5,7 +5,10 @@ import type { Backend, ObjectWriter } from './backend.js';
 /** Number of bytes read at once. */
 const PIECE_BYTES = 1 << 20;
 
-/** Yields the bytes of an object that is being written, from a position on. Each piece is valid until the next one. */
+/**
+ * Yields the bytes of an object that is being written, from a position on. Each piece is valid until the next one or the
+ * end; after that it may be empty.
+ */
 export async function* stagedPieces(staged: ObjectWriter, from = 0): AsyncGenerator<Buffer> {
   const piece = Buffer.allocUnsafe(Math.min(PIECE_BYTES, Math.max(1, staged.sizeBytes - from)));
   try {

@@ -2,7 +2,7 @@ export type { NamedVersion, StoredUse } from './reports.js';
 export { holdsSeals, sealedWithoutKeys } from './soundness/sealed.js';
 export type { SealedDirectory, SealSpan } from './tables/seals.js';
 export * from './recovery/apply.js';
-export * from './recovery/apply-contents.js';
+export * from './content-records.js';
 export { Catalog } from './catalog.js';
 export type { StoredContent } from './tables/contents.js';
 export { damagedEntry } from './tables/stored-entry.js';
@@ -19,7 +19,7 @@ export * from './tables/packed-values.js';
 export type { PlacedContent } from './history.js';
 export { PAGE_ROWS, pages } from './pages.js';
 export { catalogVersion, hasNewestVersion, isCatalogLost, isUnusedClient } from './open.js';
-export { shapeOf } from './shape.js';
+export { shapeOf } from './soundness/expected-tables.js';
 export { CATALOG_VERSION, newestVersion } from './versions.js';
 export {
   type CommitLog,

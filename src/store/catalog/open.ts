@@ -10,7 +10,7 @@ import { PrivateFolder, type SqlDatabase, type System } from '../../system/index
 import { needsCopy, openCopy } from './private-copy.js';
 import { logOfAnother, pagesChanged, pagesDamaged, PageSums } from './soundness/page-sums.js';
 import { SealTable } from './tables/seals.js';
-import { hasNoTables } from './shape.js';
+import { hasNoTables } from './soundness/expected-tables.js';
 import {
   bringUpToDate,
   newestVersion,

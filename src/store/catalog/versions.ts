@@ -8,7 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TardisError } from '../../errors/index.js';
 import type { CatalogStep, SqlDatabase, System } from '../../system/index.js';
-import { NO_TABLES, requireShape } from './shape.js';
+import { NO_TABLES, requireShape } from './soundness/expected-tables.js';
 
 /** The version that `schema/tardis.sql` makes. It is in PRAGMA user_version; an empty database has version 0. */
 export const CATALOG_VERSION = 1;

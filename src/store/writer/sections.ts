@@ -14,7 +14,7 @@ interface OpenSection {
   readonly set: SetNumber;
   readonly root: RootNumber;
   readonly directory: DirectoryId;
-  /** The range of its rows in the rows of all sections. */
+  /** Its rows are the bytes from `from` to `to` of the rows of all sections. */
   readonly from: number;
   to: number;
   readonly children: DirectoryId[];
@@ -29,8 +29,8 @@ export class SectionCollector {
   private sections: OpenSection[] = [];
   private current: OpenSection | undefined;
   private bytes = 0;
-  /** The rows of all sections. Its memory is kept for the next record: garbage collection would come after many. */
-  private readonly rows = new BytesBuilder(0);
+  /** The rows of all sections, in one piece of memory that is freed with each record. */
+  private readonly allRows = new BytesBuilder(0);
 
   constructor(private readonly set: SetNumber) {}
 
@@ -45,8 +45,8 @@ export class SectionCollector {
         set,
         root,
         directory,
-        from: this.rows.length,
-        to: this.rows.length,
+        from: this.allRows.length,
+        to: this.allRows.length,
         children: [],
         removed: [],
         closed: false,
@@ -81,8 +81,8 @@ export class SectionCollector {
   }
 
   private append(section: OpenSection, rows: Buffer): void {
-    this.rows.append(rows);
-    section.to = this.rows.length;
+    this.allRows.append(rows);
+    section.to = this.allRows.length;
     this.bytes += rows.length;
   }
 
@@ -101,16 +101,16 @@ export class SectionCollector {
     this.bytes += 64;
   }
 
-  /** Returns a listing record of all collected changes; undefined if there are none. */
+  /** Returns a listing record of all collected changes; undefined if there are none. If it throws, the changes stay. */
   take(nextSequence: () => number): Buffer | undefined {
     if (this.sections.length === 0) return undefined;
-    const rows = this.rows.view();
-    const sections: ListingSection[] = this.sections.map(({ from, to, ...section }) => ({
-      ...section,
-      rows: rows.subarray(from, to),
-    }));
+    const allRows = this.allRows.view();
+    const sections = this.sections.map((section): ListingSection => {
+      const { set, root, directory, from, to, children, removed, closed } = section;
+      return { set, root, directory, rows: allRows.subarray(from, to), children, removed, closed };
+    });
     const record = buildListing(nextSequence(), sections);
-    this.rows.clear();
+    this.allRows.clear();
     this.sections = [];
     this.current = undefined;
     this.bytes = 0;

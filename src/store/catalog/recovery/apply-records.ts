@@ -13,7 +13,7 @@ import {
   recordBytes,
   RecordKind,
 } from '../../index.js';
-import { applyContentRecord, applyUnsoundRecord } from './apply-contents.js';
+import { applyContentRecord, applyUnsoundRecord } from '../content-records.js';
 import type { Catalog } from '../catalog.js';
 import type { PendingRecord } from './commit-walk.js';
 

@@ -13,7 +13,7 @@ import {
   scanPack,
 } from '../../index.js';
 import { yieldRegularly } from '../../../system/index.js';
-import { digestsIn } from './apply-contents.js';
+import { digestsIn } from '../content-records.js';
 import type { ContentRecords } from './apply-records.js';
 import type { Catalog } from '../catalog.js';
 import { MAX_DEPTH } from '../locate.js';

@@ -13,7 +13,7 @@ import {
 } from '../../index.js';
 import { yieldRegularly } from '../../../system/index.js';
 import { type KnownContents, applyDamage, breakDependants, contentOfRow } from './apply.js';
-import { digestsIn } from './apply-contents.js';
+import { digestsIn } from '../content-records.js';
 import type { ContentRecords } from './apply-records.js';
 import type { Catalog } from '../catalog.js';
 import type { PendingRecord } from './commit-walk.js';

@@ -3,8 +3,8 @@
  * with a changed bit in a name is still valid. A catalog must also not contain triggers or views from elsewhere.
  */
 import { createHash } from 'node:crypto';
-import { systemCode, TardisError } from '../../errors/index.js';
-import type { SqlDatabase } from '../../system/index.js';
+import { systemCode, TardisError } from '../../../errors/index.js';
+import type { SqlDatabase } from '../../../system/index.js';
 
 /** The result of `shapeOf` for a database without tables. */
 export const NO_TABLES = 'e3b0c44298fc1c14';

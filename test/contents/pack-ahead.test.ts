@@ -1,6 +1,6 @@
 /** Looking ahead in the order of the packs. */
 import test from 'ava';
-import { type RecordPlace, WalkAhead } from '../../src/contents/index.js';
+import { type RecordPlace, PackAhead } from '../../src/contents/index.js';
 import {
   Codec,
   RECORD_CHUNKED,
@@ -46,7 +46,7 @@ async function aheadOf(...read: readonly RecordPlace[]): Promise<number[]> {
       pack.copy(target, 0, position, position + bytes),
     close: () => undefined,
   };
-  const walk = new WalkAhead(backend, ({ position }) => prefetched.push(position / RECORD_BYTES));
+  const walk = new PackAhead(backend, ({ position }) => prefetched.push(position / RECORD_BYTES));
   for (const record of read) walk.follow(record);
   await new Promise(setImmediate);
   return prefetched;

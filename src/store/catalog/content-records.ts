@@ -1,5 +1,5 @@
 /** Converts records of contents to catalog rows: the place of each content, and which of several records is used. */
-import { TardisError } from '../../../errors/index.js';
+import { TardisError } from '../../errors/index.js';
 import {
   type ContentId,
   decodeParts,
@@ -8,7 +8,7 @@ import {
   NO_CONTENT,
   type PackNumber,
   type RecordId,
-} from '../../../model/index.js';
+} from '../../model/index.js';
 import {
   checkFrameIndex,
   type ContentIndex,
@@ -21,10 +21,10 @@ import {
   readFrameIndex,
   RecordKind,
   type RecordHeader,
-} from '../../index.js';
-import { applyDamage } from './apply.js';
-import type { Catalog } from '../catalog.js';
-import type { ContentRow } from '../tables/contents.js';
+} from '../index.js';
+import { applyDamage } from './recovery/apply.js';
+import type { Catalog } from './catalog.js';
+import type { ContentRow } from './tables/contents.js';
 
 const NO_PACKS: ReadonlySet<PackNumber> = new Set();
 

@@ -17,7 +17,7 @@ const MAX_AHEAD_BYTES = 2 << 20;
 /** Maximum distance in a pack between two records read one after the other by a walk. */
 const MAX_STEP_BYTES = 8 << 20;
 
-export class WalkAhead {
+export class PackAhead {
   /** The record that was read last. */
   private last: RecordPlace | undefined;
 
