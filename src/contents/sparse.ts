@@ -182,7 +182,7 @@ export async function* withZeros(form: AsyncIterable<Buffer>): AsyncGenerator<Bu
   yield* zeros(writer.finish() - at);
 }
 
-const ZEROS = Buffer.alloc(256 << 10);
+const ZEROS = Buffer.alloc(64 << 10);
 
 /** Yields this many zeros, in pieces that must not be changed. */
 export function* zeros(bytes: number): Generator<Buffer, void> {

@@ -21,6 +21,14 @@ export function bufferOf(bytes: Uint8Array): Buffer {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
+/** True if all bytes are zero. Each is compared with the one before it, so that no zeros have to be kept for it. */
+export function isZeros(bytes: Buffer): boolean {
+  return (
+    bytes.length === 0 ||
+    (bytes[0] === 0 && bytes.compare(bytes, 1, bytes.length, 0, bytes.length - 1) === 0)
+  );
+}
+
 /** Returns a byte string in which the capital letters of ASCII are small ones; all other bytes stay. */
 export function lowerAscii(bytes: Buffer): Buffer {
   const text = bytes.toString('latin1');

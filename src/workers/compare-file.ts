@@ -1,13 +1,12 @@
 /** Compares an existing file with the content that a restore would write, and reads one that the restore has written. */
 import { MAX_EXTENTS, SparseMap, SparseWriter } from '../contents/index.js';
-import { contentDigest, type ContentKeys, DIGEST_BYTES } from '../model/index.js';
+import { contentDigest, type ContentKeys, DIGEST_BYTES, isZeros } from '../model/index.js';
 import { type Files, OpenFd, OpenKind, type System } from '../system/index.js';
 import { createHash } from 'node:crypto';
 import { anotherFile } from './target-file.js';
 import { RestoreHow, type RestorePiece } from './restore-types.js';
 
 const READ_BYTES = 1 << 20;
-const ZEROS: Buffer = Buffer.alloc(READ_BYTES);
 
 /** A piece of a content; the pieces follow one another. */
 export type WantedPiece = Pick<RestorePiece, 'digest' | 'sizeBytes'>;
@@ -68,8 +67,9 @@ export async function hasSparseContent(
   const has = (from: number, to: number, wanted?: Buffer): boolean => {
     for (let at = from; at < to; ) {
       const count = files.read(fd, buffer, 0, Math.min(to - at, READ_BYTES), at);
-      const [start, end] = wanted === undefined ? [0, count] : [at - from, at - from + count];
-      if (count === 0 || buffer.compare(wanted ?? ZEROS, start, end, 0, count) !== 0) return false;
+      const read = buffer.subarray(0, count);
+      const isWanted = wanted?.subarray(at - from, at - from + count).equals(read) ?? isZeros(read);
+      if (count === 0 || !isWanted) return false;
       at += count;
     }
     return true;

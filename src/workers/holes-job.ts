@@ -3,7 +3,7 @@
  * took the name since is used if it has the same owner. A block device must be the listed one; it reports no holes.
  */
 import { MAX_EXTENTS } from '../contents/index.js';
-import { holdsDevice, RowFlag, RowReader } from '../model/index.js';
+import { holdsDevice, isZeros, RowFlag, RowReader } from '../model/index.js';
 import { OpenedPlace, OpenFd, type System } from '../system/index.js';
 import { transferOf } from './block-builder.js';
 import type { DataInput, DataOutput, HolesOutput, JobResult, ListedFile } from './jobs.js';
@@ -47,7 +47,6 @@ function look(input: ListedFile, system: System): HolesOutput {
 /** Length of the blocks that are zeros or data. A shorter hole would save nothing. */
 const BLOCK_BYTES = 64 << 10;
 const READ_BYTES = 1 << 20;
-const ZEROS = Buffer.alloc(BLOCK_BYTES);
 
 export function dataJob(input: DataInput, system: System): JobResult<DataOutput> {
   try {
@@ -77,7 +76,7 @@ function dataOf(input: DataInput, system: System): [offset: number, bytes: numbe
 function addBlocks(extents: [number, number][], bytes: Buffer, position: number): void {
   for (let from = 0; from < bytes.length; from += BLOCK_BYTES) {
     const to = Math.min(from + BLOCK_BYTES, bytes.length);
-    if (bytes.compare(ZEROS, 0, to - from, from, to) === 0) continue;
+    if (isZeros(bytes.subarray(from, to))) continue;
     const last = extents.at(-1);
     if (last !== undefined && last[0] + last[1] === position + from) last[1] += to - from;
     else extents.push([position + from, to - from]);

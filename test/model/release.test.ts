@@ -1,5 +1,5 @@
 import test from 'ava';
-import { BytesBuilder, releaseAll, releaseMemory } from '../../src/model/index.js';
+import { BytesBuilder, isZeros, releaseAll, releaseMemory } from '../../src/model/index.js';
 
 const MIB = 1 << 20;
 
@@ -70,4 +70,28 @@ test('a builder takes over memory that is much, and comes first', (t) => {
   const bytes = builder.take();
   t.is(bytes.subarray(0, 7).toString('latin1'), 'little\u0004');
   t.is(second.length, 2 * MIB);
+});
+
+test('a builder that is cleared frees its memory, and is used again', (t) => {
+  const builder = new BytesBuilder(0);
+  builder.append(Buffer.alloc(MIB, 1));
+  const view = builder.view();
+  builder.clear();
+  t.deepEqual([builder.length, view.length], [0, 0]);
+  builder.append(Buffer.from('again'));
+  t.is(builder.take().toString(), 'again');
+});
+
+test('bytes are zeros if each of them is', (t) => {
+  for (const sizeBytes of [0, 1, 2, 1000, MIB]) {
+    const bytes = Buffer.alloc(sizeBytes);
+    t.true(isZeros(bytes));
+    for (const at of new Set([0, sizeBytes >> 1, sizeBytes - 1])) {
+      if (at < 0 || at >= sizeBytes) continue;
+      bytes[at] = 1;
+      t.false(isZeros(bytes), `${at} of ${sizeBytes}`);
+      bytes[at] = 0;
+    }
+  }
+  t.false(isZeros(Buffer.alloc(10, 5)), 'equal bytes are no zeros');
 });
