@@ -30,7 +30,6 @@ const TOOLS = [
 /** Folders in which the parts of scripts are while this runs: as ES modules, then as functions' bodies. */
 const MODULES = 'dist/modules';
 const SCRIPTS = 'dist/scripts';
-
 const BUNDLE = 'dist/bundle';
 
 /**

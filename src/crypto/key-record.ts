@@ -7,6 +7,7 @@
 import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
 import { crc32 } from 'node:zlib';
 import { TardisError } from '../errors/index.js';
+import { isZeros } from '../model/index.js';
 import { type ModPow, SRP_BYTES, srpGroup, srpPower, srpPrivateKey } from './srp.js';
 import {
   isFit,
@@ -141,7 +142,7 @@ export function recordBytesByHead(head: Buffer): number | undefined {
 
 /** True if a record without keys is valid: no room for keys, no nonce, and marked as encrypting. */
 function isBare(bytes: Buffer): boolean {
-  const hasNonce = bytes.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES).some((byte) => byte !== 0);
+  const hasNonce = !isZeros(bytes.subarray(NONCE_AT, NONCE_AT + NONCE_BYTES));
   return bytes.length === WRAPPED_AT + CRC_BYTES && !hasNonce && bytes[ENCRYPTS_AT] === 1;
 }
 

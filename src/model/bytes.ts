@@ -22,11 +22,9 @@ export function bufferOf(bytes: Uint8Array): Buffer {
 }
 
 /** True if all bytes are zero. Each is compared with the one before it, so that no zeros have to be kept for it. */
-export function isZeros(bytes: Buffer): boolean {
-  return (
-    bytes.length === 0 ||
-    (bytes[0] === 0 && bytes.compare(bytes, 1, bytes.length, 0, bytes.length - 1) === 0)
-  );
+export function isZeros(bytes: Uint8Array): boolean {
+  if (bytes.length === 0) return true;
+  return bytes[0] === 0 && Buffer.compare(bytes.subarray(1), bytes.subarray(0, -1)) === 0;
 }
 
 /** Returns a byte string in which the capital letters of ASCII are small ones; all other bytes stay. */

@@ -2,7 +2,7 @@
  * The identity of a listed entry, by which the addon recognises it when it is opened later. Between the two, any user who
  * may write to a directory above it can put something else in its place.
  */
-import { bufferOf } from './bytes.js';
+import { bufferOf, isZeros } from './bytes.js';
 import { holdsDevice, mountState, RowFlag, RowOffset, type RowReader } from './row.js';
 
 /**
@@ -37,10 +37,10 @@ export function identityOf(rows: RowReader, at: number, device: bigint): Buffer 
 /** Returns the identity of a directory, whose row is at `at`, in a directory that was opened by its identity. */
 export function identityBelow(rows: RowReader, at: number, above: Uint8Array): Buffer {
   const identity = blank(rows, at);
-  const isMountPoint = isElsewhere(rows, at) || isZero(above, 0, INODE);
+  const isMountPoint = isElsewhere(rows, at) || isZeros(above.subarray(0, INODE));
   if (isMountPoint) return identity; // there is nothing above it on its device
   identity.set(above.subarray(0, INODE));
-  const isTop = isZero(above, TOP, ABOVE);
+  const isTop = isZeros(above.subarray(TOP, ABOVE));
   identity.set(isTop ? above.subarray(INODE, USER) : above.subarray(TOP, ABOVE), TOP);
   identity.set(above.subarray(BELOW, CLOSED), ABOVE);
   return identity;
@@ -63,11 +63,6 @@ function blank(reader: RowReader, at: number): Buffer {
   if (holdsDevice(reader, at))
     rows.copy(identity, NODE, at + RowOffset.device, at + RowOffset.device + 4);
   return identity;
-}
-
-function isZero(bytes: Uint8Array, from: number, to: number): boolean {
-  for (let at = from; at < to; at += 1) if (bytes[at] !== 0) return false;
-  return true;
 }
 
 /** Returns a view of the n-th of several identities. */

@@ -4,7 +4,7 @@
  * selected at once.
  */
 import type { OperatorFunction } from 'rxjs';
-import { countRows, identityIn, RowReader, type SlotNumber } from '../model/index.js';
+import { countRows, identityIn, isZeros, RowReader, type SlotNumber } from '../model/index.js';
 import { HEAD_PROTECTED, HEAD_SAME } from '../transport/index.js';
 import { itemsOfPath, oneOfBlock, runOf, type WalkOutput } from '../workers/index.js';
 import type { Context } from './context.js';
@@ -103,7 +103,7 @@ function selectChanged(context: Context, batch: WalkOutput, same: Uint8Array): S
     }
     if (isQuery) progress.listings += 1;
     const hash = hashes.subarray(index * HASH_BYTES, (index + 1) * HASH_BYTES);
-    const isSettled = hash.some((byte) => byte !== 0);
+    const isSettled = !isZeros(hash);
     const directory = { slot: slots[index]!, items, isSettled };
     if (held !== undefined) {
       const block = oneOfBlock(walked, index);

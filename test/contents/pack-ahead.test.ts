@@ -1,6 +1,6 @@
 /** Looking ahead in the order of the packs. */
 import test from 'ava';
-import { type RecordPlace, PackAhead } from '../../src/contents/index.js';
+import { PackAhead, type RecordPlace } from '../../src/contents/index.js';
 import {
   Codec,
   RECORD_CHUNKED,

@@ -7,14 +7,16 @@ const TIMEOUT_MS = 120_000;
 
 /**
  * Runs a command, and types the next answer whenever the output ends with a colon and a space. Returns everything
- * that the terminal showed.
+ * that the terminal showed; `soFar` returns that of a command that runs.
  */
 export function runOnTerminal(
   tool: Tool,
   args: readonly string[],
   answers: readonly string[],
   env: Readonly<Record<string, string>> = {},
-): Promise<{ readonly status: number | null; readonly shown: string }> {
+): Promise<{ readonly status: number | null; readonly shown: string }> & {
+  readonly soFar: () => string;
+} {
   const quoted = [path.join(BIN, tool), ...args].map((word) => `'${word}'`).join(' ');
   const child = spawn('script', ['-qec', quoted, '/dev/null'], {
     stdio: ['pipe', 'pipe', 'inherit'],
@@ -31,8 +33,9 @@ export function runOnTerminal(
     seen = shown.length;
     child.stdin.write(left.shift()!);
   });
-  return new Promise((resolve, reject) => {
+  const ended = new Promise<{ status: number | null; shown: string }>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (status) => resolve({ status, shown }));
   });
+  return Object.assign(ended, { soFar: () => shown });
 }

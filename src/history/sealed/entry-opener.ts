@@ -13,6 +13,7 @@ import {
   DIGEST_BYTES,
   EntryType,
   isSparse,
+  isZeros,
   metadataOf,
   ROOT_NAME,
   RowReader,
@@ -120,9 +121,7 @@ export class EntryOpener {
    * must not choose these. Returns undefined if both are right.
    */
   private strayOf(entry: HistoryEntry, proof: ContentProof): TardisError | undefined {
-    const hasContent = proof.hashes
-      .subarray(proof.at, proof.at + SEAL_BYTES)
-      .some((byte) => byte !== 0);
+    const hasContent = !isZeros(proof.hashes.subarray(proof.at, proof.at + SEAL_BYTES));
     const { digest, metadata } = entry;
     if (hasContent !== (entry.contentId !== undefined)) return otherContent();
     if ((entry.type === EntryType.directory) !== (entry.childId !== undefined)) {

@@ -7,6 +7,7 @@ import { type Keyring, SealSum } from '../../crypto/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
 import {
   type DirectoryId,
+  isZeros,
   metadataFault,
   type RootNumber,
   SEAL_BYTES,
@@ -103,5 +104,5 @@ export class ListingFaults {
 
 /** True for the seal of a directory that the client could not read completely. */
 function isPartial({ seal }: SealSpan): boolean {
-  return seal.subarray(SEAL_BYTES).every((byte) => byte === 0);
+  return isZeros(seal.subarray(SEAL_BYTES));
 }

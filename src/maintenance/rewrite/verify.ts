@@ -11,6 +11,7 @@ import { TardisError } from '../../errors/index.js';
 import {
   type ContentId,
   type DirectoryId,
+  isZeros,
   mappedMarks,
   NO_CONTENT,
   type RootNumber,
@@ -172,7 +173,7 @@ export class Verifier {
     for (const page of catalog.seals.allAsOf(set)) {
       for (const { directory, seal } of page) {
         const listing = seal.subarray(SEAL_BYTES);
-        if (listing.every((byte) => byte === 0)) continue; // the client never read the directory completely
+        if (isZeros(listing)) continue; // the client never read the directory completely
         const sum = sumOf(catalog, directory, set, (entries, to) =>
           this.made.keys.open(entries, to),
         );

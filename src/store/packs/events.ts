@@ -19,12 +19,12 @@ import {
   MAX_OWNER_NAME_BYTES,
   NO_BYTES,
   type PackNumber,
+  releaseMemory,
   type RootNumber,
   type RowReader,
   SET_SEAL_BYTES,
   type SetMarks,
   type SetNumber,
-  releaseMemory,
 } from '../../model/index.js';
 import { plainPackr, TEMPORARY } from '../../system/msgpack/index.js';
 import { isClientName } from '../layout/client-name.js';

@@ -3,7 +3,7 @@
  * shows that a file is a copy of a pack under another number, or a pack of another client. Format: docs/inside/formats.md,
  * "Labels".
  */
-import type { PackNumber } from '../../model/index.js';
+import { isZeros, type PackNumber } from '../../model/index.js';
 import { systemCode, TardisError } from '../../errors/index.js';
 import type { Backend } from '../backends/backend.js';
 import { packName, packNumber, PACKS_PREFIX } from '../layout/layout.js';
@@ -58,7 +58,7 @@ export function readLabel(bytes: Buffer): PackLabel | undefined {
   const { header, index } = parseRecord(bytes.subarray(0, LABEL_BYTES));
   if (header.kind !== RecordKind.label || index.length !== INDEX_BYTES) return undefined;
   const client = index.toString('hex', 0, CLIENT_BYTES);
-  const isKnown = index.subarray(0, CLIENT_BYTES).some((byte) => byte !== 0);
+  const isKnown = !isZeros(index.subarray(0, CLIENT_BYTES));
   const number = Number(index.readBigUInt64LE(CLIENT_BYTES));
   return { pack: number, client: isKnown ? client : undefined };
 }

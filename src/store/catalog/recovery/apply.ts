@@ -10,6 +10,7 @@ import {
   type DirectoryId,
   EntryType,
   forEachRow,
+  isZeros,
   type RootNumber,
   RowReader,
   type SetNumber,
@@ -253,7 +254,7 @@ function applySeals(
   directories.forEach((directory, index) => {
     const at = index * DIRECTORY_SEAL_BYTES;
     const seal = seals.subarray(at, at + DIRECTORY_SEAL_BYTES);
-    catalog.seals.put(directory, set, isNone(seal) ? undefined : Buffer.from(seal));
+    catalog.seals.put(directory, set, isZeros(seal) ? undefined : Buffer.from(seal));
   });
 }
 
@@ -277,10 +278,6 @@ export function applyFound({ contents, bases }: Catalog, digest: Buffer): void {
     contents.markSound(contentId);
     for (const dependant of bases.dependants(contentId)) found.add(dependant);
   }
-}
-
-function isNone(seal: Buffer): boolean {
-  return seal.every((byte) => byte === 0);
 }
 
 /**
