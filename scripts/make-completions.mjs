@@ -1,6 +1,6 @@
 // Completions of bash, zsh and fish, made from the table of settings: make-manuals.mjs writes them. Values from
 // a store (clients, sets, days, paths in a set) come from `sonic complete`, which prints nothing if it finds none.
-import { headingOf, listedRowsOf, rowsOf, TOOLS } from '../dist/src/config/index.js';
+import { ALSO_OF_SONIC, headingOf, listedRowsOf, rowsOf, TOOLS } from '../dist/src/config/index.js';
 import { HELP } from '../dist/src/tools/index.js';
 
 const COMMANDS = [...new Set(TOOLS.map((tool) => tool.split(' ')[0]))];
@@ -53,8 +53,15 @@ function argumentOf(tool) {
   return found === undefined ? 'any' : argumentKind(found[1]);
 }
 
-const toolsOf = (command) => TOOLS.filter((tool) => tool.split(' ')[0] === command);
-const subOf = (tool) => tool.split(' ')[1];
+/** Names of the commands of `sonic` that are other programs. */
+const ALSO = new Map(Object.entries(ALSO_OF_SONIC).map(([name, tool]) => [tool, name]));
+
+const toolsOf = (command) => [
+  ...TOOLS.filter((tool) => tool.split(' ')[0] === command),
+  ...(command === 'sonic' ? ALSO.keys() : []),
+];
+const subOf = (command, tool) =>
+  command === 'sonic' ? (ALSO.get(tool) ?? tool.split(' ')[1]) : undefined;
 
 // --- bash -------------------------------------------------------------------------------------------
 
@@ -154,10 +161,10 @@ function bashFile(command) {
     ? `  local sub=\${words[1]}
   ((\${#words[@]} > 2)) || sub=
   case $sub in
-  ${tools.map((tool) => `${subOf(tool)})${bashTool(tool)}\n    ;;`).join('\n  ')}
+  ${tools.map((tool) => `${subOf(command, tool)})${bashTool(tool)}\n    ;;`).join('\n  ')}
   *)
     options='--help --version'
-    rest='words ${tools.map(subOf).join(' ')}'
+    rest='words ${tools.map((tool) => subOf(command, tool)).join(' ')}'
     ((\${#words[@]} > 2)) && rest=any
     ;;
   esac`
@@ -242,14 +249,14 @@ function zshFile(command) {
       : `local -a commands
   if ((CURRENT == 2)); then
     commands=(
-${tools.map((tool) => `      '${subOf(tool)}:${zshQuoted(HELP[tool].summary)}'`).join('\n')}
+${tools.map((tool) => `      '${subOf(command, tool)}:${zshQuoted(HELP[tool].summary)}'`).join('\n')}
     )
     _describe -t commands command commands
     return
   fi
   local sub=$words[2]
   case $sub in
-${tools.map((tool) => `  ${subOf(tool)}) _arguments -s -S ':command:' \\\n${zshSpecs(tool)} ;;`).join('\n')}
+${tools.map((tool) => `  ${subOf(command, tool)}) _arguments -s -S ':command:' \\\n${zshSpecs(tool)} ;;`).join('\n')}
   esac`;
   return `#compdef ${command}
 ${NOTE}
@@ -280,7 +287,7 @@ function fishTakes(kind, isOptional) {
 }
 
 function fishTool(command, tool) {
-  const sub = subOf(tool);
+  const sub = subOf(command, tool);
   const when = sub === undefined ? '' : ` -n '__fish_seen_subcommand_from ${sub}'`;
   const options = optionsOf(tool).map(({ short, long, takes, isOptional, help }) => {
     const one = short === undefined ? '' : ` -s ${short}`;
@@ -298,7 +305,7 @@ function fishFile(command) {
       ? []
       : tools.map(
           (tool) =>
-            `complete -c ${command} -n __fish_use_subcommand -f -a ${subOf(tool)} -d ${fishQuoted(HELP[tool].summary)}`,
+            `complete -c ${command} -n __fish_use_subcommand -f -a ${subOf(command, tool)} -d ${fishQuoted(HELP[tool].summary)}`,
         );
   return `${NOTE}
 # fish: put it into ~/.config/fish/completions or a vendor_completions.d directory.

@@ -1,6 +1,13 @@
 // The manual pages, made from the table of settings and that of help: make-manuals.mjs writes them.
 import { readFileSync } from 'node:fs';
-import { allRows, formatValue, headingOf, listedRowsOf, TOOLS } from '../dist/src/config/index.js';
+import {
+  ALSO_OF_SONIC,
+  allRows,
+  formatValue,
+  headingOf,
+  listedRowsOf,
+  TOOLS,
+} from '../dist/src/config/index.js';
 import { HELP, SONIC_SUMMARY, statusNote } from '../dist/src/tools/index.js';
 
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
@@ -137,7 +144,7 @@ function page(command) {
     '.SH SYNOPSIS',
     ...synopsis(command, tools, isGroup),
     '.SH DESCRIPTION',
-    ...(isGroup ? groupDescription(tools) : description(command)),
+    ...(isGroup ? [...otherPrograms(), ...groupDescription(tools)] : description(command)),
     ...(isGroup ? [] : ['.SH OPTIONS', ...optionsOf(command)]),
     '.SH ENVIRONMENT',
     ...environmentOf(tools),
@@ -161,6 +168,14 @@ function synopsis(command, tools, isGroup) {
     const line = `${bold(tool)} [option...] ${argumentsOf(tool).join(' ')}`.trimEnd();
     return at === 0 ? line : `.br\n${line}`;
   });
+}
+
+/** Returns the commands of a group that are other programs. */
+function otherPrograms() {
+  return Object.entries(ALSO_OF_SONIC).flatMap(([name, tool]) => [
+    `.SS sonic ${name}`,
+    paragraph(`The same as ${tool}(1): ${HELP[tool].summary}`),
+  ]);
 }
 
 function description(command) {

@@ -13,6 +13,7 @@ import type { Head, InnerListener, Patience, Retry, TlsOptions } from '../transp
 import type { Credentials, Elsewhere } from '../transport/login/index.js';
 import type { JobRunner } from '../workers/index.js';
 import type { BasePath } from './roots.js';
+import type { RunReport } from './run-report.js';
 import type { Settled } from './settling.js';
 import type { SnapshotShown } from './snapshots.js';
 import type { StreamSource } from './stream-roots.js';
@@ -33,6 +34,8 @@ export interface BackupRequest {
   readonly marks?: Pick<SetMarks, 'priority' | 'isExpendable' | 'tags'>;
   /** Settings of this run, stored with the set for later inspection; undefined if they are not stored. */
   readonly config?: PlainConfig | undefined;
+  /** The record of this run, for the journal of the client; undefined if none is kept. */
+  readonly report?: RunReport | undefined;
   /** Paths as bytes; relative paths start at the working directory. */
   readonly directories: readonly Buffer[];
   /** Outputs of commands, and standard input, to be stored as files. */

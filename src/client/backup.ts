@@ -28,6 +28,7 @@ import {
   rootsHead,
   rootTasks,
 } from './roots.js';
+import { closingRun } from './run-report.js';
 import { SealingPeer } from './sealing-peer.js';
 import { ServerPeer } from './server-peer.js';
 import { SessionConnector } from './session-connector.js';
@@ -82,14 +83,18 @@ async function runSessions(
   for (let begun = 1; ; begun += 1) {
     // Threads remember what a session has sent; that must not outlive the session.
     const jobs = await openJobs();
-    const run = new BackupRun(system, jobs, { reach, request, hooks });
+    const run = new BackupRun(system, jobs, { reach, request, hooks }, startMs);
     let isDone = false;
     try {
       const result = await run.toItsEnd(login, signal);
       replaced += run.replaced;
-      const elapsedMs = run.closedMs - startMs;
       isDone = true;
-      return { ...result, elapsedMs, replacedConnections: replaced, restarts: begun - 1 };
+      return {
+        ...result,
+        elapsedMs: run.tookMs,
+        replacedConnections: replaced,
+        restarts: begun - 1,
+      };
     } catch (error) {
       replaced += run.replaced;
       const isGone = error instanceof TardisError && error.code === 'SESSION_GONE';
@@ -111,8 +116,8 @@ type RunResult = Omit<BackupResult, 'elapsedMs' | 'replacedConnections' | 'resta
 class BackupRun {
   /** The login; undefined until it has succeeded. */
   login: Login | undefined;
-  /** Time at which the set was complete. */
-  closedMs = 0;
+  /** Duration of the backup in milliseconds, from the start of its first session to the end of the set. The set has it too. */
+  tookMs = 0;
   /** Resolves with the result of the server's work after the set; undefined if the backup does not wait for it. */
   private settled: (() => Promise<Settled>) | undefined;
   private readonly server: ServerPeer;
@@ -130,12 +135,15 @@ class BackupRun {
     private readonly system: System,
     jobs: JobRunner,
     { reach, request, hooks }: Pick<BackupTask, 'reach' | 'request' | 'hooks'>,
+    /** Time by the monotonic clock at which the first session of the backup began. */
+    private readonly startMs: number,
   ) {
     this.request = request;
     this.hooks = hooks;
     const { roots: walked, missing } = readRoots(system, request.directories, request);
     const { signal } = this.streaming;
-    const streamed = streamRoots(system, request.streams ?? [], { others: walked, signal });
+    const absent = missing.map(({ path }) => path);
+    const streamed = streamRoots(system, request.streams ?? [], walked, { absent, signal });
     this.roots = [...walked, ...streamed.roots];
     this.missing = missing;
     this.server = new ServerPeer({
@@ -199,7 +207,6 @@ class BackupRun {
       await running;
       const sealed = peer.endSet();
       const closed = await this.closeSet(opened, sealed);
-      this.closedMs = this.system.clock.monotonicMs();
       const doubts = [peer.remember(closed.set, sealed.seal), ...pipeline.remember()];
       const settled = await this.settled?.(); // from here on the set is complete, whatever follows
       await lifeline.leave();
@@ -233,11 +240,25 @@ class BackupRun {
       answer.catch(() => undefined); // reported by `this.settled`
       this.settled = () => untilSettled(answer, (lost) => lifeline.expectNoMore(lost));
     }
-    const stats = setStats(this.pipeline.progress);
-    const closed = await server.closeSet(stats, sealed, { purge, waits });
+    this.tookMs = Math.round(this.system.clock.monotonicMs() - this.startMs);
+    const stats = { ...setStats(this.pipeline.progress), tookMs: this.tookMs };
+    const closed = await server.closeSet(stats, sealed, { purge, waits, runs: this.runs() });
     if (closed.set === set) return closed;
     const what = `the server opened set ${set}, and closed set ${closed.set}`;
     throw protocolViolation(what);
+  }
+
+  /** Returns the records for the journal: those of earlier runs, then that of this one. */
+  private runs(): string[] {
+    const { request, roots, missing, peer, pipeline } = this;
+    const { report } = request;
+    if (report === undefined) return [];
+    const saved = [...roots.map(({ keptPath }) => keptPath), ...missing.map(({ path }) => path)];
+    const own = closingRun(this.system, report, saved, pipeline.progress);
+    return [
+      ...report.earlier.map((run) => peer.record({ run, configured: undefined })),
+      peer.record(own),
+    ];
   }
 
   private openSet(): Promise<Head<'setOpened'>> {
@@ -259,8 +280,9 @@ class BackupRun {
   }
 
   private prepareLogin(): Promise<Login> {
-    const { client, create, credentials = NO_CREDENTIALS } = this.request;
-    return Login.prepare(this.system, { client, create, purpose: Purpose.backup }, credentials);
+    const { client, create, credentials = NO_CREDENTIALS, report } = this.request;
+    const target = { client, create, purpose: Purpose.backup, run: report?.run.id };
+    return Login.prepare(this.system, target, credentials);
   }
 
   private fail(error: TardisError): void {

@@ -28,7 +28,10 @@ export interface LocalServer {
   readonly isForLittle?: boolean;
   /** Resolves when the server in this process listens, or rejects with its error; undefined for a child. */
   readonly ready?: Promise<void>;
-  /** Returns SERVER_DIED if a signal that this process did not send has ended the child. Call it after `close`. */
+  /**
+   * Returns SERVER_DIED if a signal that this process did not send has ended the child, and the error with which the session of a
+   * server in this process ended. Call it after `close`.
+   */
   death(): TardisError | undefined;
   /** Ends the session, if there is one, and waits until the server has ended. */
   close(): Promise<void>;

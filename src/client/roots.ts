@@ -1,6 +1,13 @@
 /** Reads the directories and files to back up, before anything else is started. */
 import fs from 'node:fs';
-import { errnoText, failedTo, requireSystemCode, usageError } from '../errors/index.js';
+import {
+  asTardisError,
+  errnoText,
+  failedTo,
+  requireSystemCode,
+  TardisError,
+  usageError,
+} from '../errors/index.js';
 import {
   directoryOf,
   displayName,
@@ -12,6 +19,7 @@ import {
   pathBelow,
   ROOT_NAME,
   RowReader,
+  shownRoot,
   SLASH_BYTES,
   type SlotNumber,
   splitPath,
@@ -43,6 +51,9 @@ export interface Root {
   readonly file?: Buffer;
 }
 
+/** Reasons why a directory is not there. */
+const NOT_THERE: readonly string[] = ['ENOENT', 'ENOTDIR'];
+
 /** Slot for directories that are not sent to the server. */
 const NO_SLOT: SlotNumber = -1;
 
@@ -52,7 +63,7 @@ const NO_SLOT: SlotNumber = -1;
  */
 export type BasePath = 'full' | 'common' | 'none';
 
-interface RootPaths {
+export interface RootPaths {
   /** True if a link to a block device is a root of its own name: the contents of the device are saved under it. */
   readonly readDevices?: boolean;
   /** Streams that are backed up too, so that a backup without any directory is one of these. */
@@ -60,6 +71,11 @@ interface RootPaths {
   readonly basePath?: BasePath;
   /** For each directory, the path under which it is stored; if empty, `basePath` decides. */
   readonly keptAs?: readonly Buffer[];
+  /**
+   * Given if every directory has to be there, since the user has just named it. Returns what the error adds to a name that is not
+   * there.
+   */
+  readonly hintAt?: ((directory: Buffer) => string) | undefined;
 }
 
 interface PlainRoot extends Omit<Root, 'keptPath'> {
@@ -71,6 +87,8 @@ interface PlainRoot extends Omit<Root, 'keptPath'> {
  * compared nor closed.
  */
 interface MissingRoot {
+  /** Path as it was given. */
+  readonly given: Buffer;
   readonly path: Buffer;
   /** Error code of the system. */
   readonly reason: string;
@@ -83,14 +101,14 @@ interface Roots {
 }
 
 /**
- * Returns each directory once, by its real path, and separately those that cannot be opened. If nothing is left, throws
- * SOURCE_MISSING, or IO_FAILED for a disk that fails. Throws USAGE if two would be stored under one path or `keptAs` does not
+ * Returns each directory once, by its real path, and separately those that cannot be opened. If nothing is left, or one is not
+ * there that has to be, throws SOURCE_MISSING, or IO_FAILED for a disk that fails. Throws USAGE if two would be stored under one path or `keptAs` does not
  * fit.
  */
 export function readRoots(
   system: System,
   directories: readonly Buffer[],
-  { basePath = 'full', keptAs = [], readDevices = false, streams = [] }: RootPaths = {},
+  { basePath = 'full', keptAs = [], readDevices = false, streams = [], hintAt }: RootPaths = {},
 ): Roots {
   void system.native; // Loads the addon first: if it is missing, that is not an error of a directory.
   const given = keptAs.length === 0 ? undefined : givenPaths(directories, basePath, keptAs);
@@ -112,12 +130,16 @@ export function readRoots(
       }
     } catch (error) {
       const reason = requireSystemCode(error);
-      missing.push({ path: absolute, reason, error });
+      missing.push({ given: directory, path: absolute, reason, error });
     }
   }
-  const [first] = missing;
-  if (roots.size + streams.length === 0 && first !== undefined) {
-    throw failedTo(`open ${displayName(first.path)}`, first.error, 'openSource');
+  const absentOne = hintAt && missing.find(({ reason }) => NOT_THERE.includes(reason));
+  const wrong = absentOne ?? (roots.size + streams.length === 0 ? missing[0] : undefined);
+  if (wrong !== undefined) {
+    const failure = failedTo(`open ${displayName(wrong.path)}`, wrong.error, 'openSource');
+    const { code, message, context } = asTardisError(failure);
+    const hint = wrong === absentOne ? hintAt!(wrong.given) : '';
+    throw new TardisError(code, message + hint, context, failure);
   }
   const absent = missing.map(({ path }) => path);
   return { roots: withKeptPaths([...roots.values()], absent, basePath), missing };
@@ -189,13 +211,14 @@ function withKeptPaths(
   const taken = new Map<string, Buffer>();
   return roots.map(({ givenPath, ...root }, index) => {
     const keptPath = keptPathOf(root, givenPath ?? pathBelow(SLASH_BYTES, cut(split[index]!)));
-    const other = taken.get(keptPath.toString('latin1'));
+    const key = shownRoot(keptPath).toString('latin1');
+    const other = taken.get(key);
     if (other !== undefined) {
       const [one, two] = [displayName(other), displayName(namedPath(root))];
       const both = `${one} and ${two} would both be stored as ${displayName(keptPath)}`;
       throw usageError(`${both}: use --basepath full or common`);
     }
-    taken.set(keptPath.toString('latin1'), namedPath(root));
+    taken.set(key, namedPath(root));
     return { ...root, keptPath };
   });
 }

@@ -8,6 +8,7 @@ import {
   type NameSealer,
   ownSetSeal,
   sealConfig,
+  sealedRun,
   SealMemory,
   type TreeSealer,
 } from '../crypto/index.js';
@@ -17,6 +18,7 @@ import {
   type ContentKeys,
   countRows,
   DIGEST_BYTES,
+  encodeRun,
   mappedMachine,
   type PlainConfig,
   RowReader,
@@ -35,6 +37,7 @@ import type { CipherHead } from '../store/index.js';
 import type { RsyncCalls, SealingCalls } from '../system/index.js';
 import type { Head } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
+import { type ClosingRun, withRoots } from './run-report.js';
 import { SealedSignature } from './sealed-signature.js';
 import type { ServerPeer } from './server-peer.js';
 import { type SealedSet, SetSealer } from './set-sealer.js';
@@ -149,6 +152,13 @@ export class SealingPeer implements BackupPeer {
       const { keyring } = this;
       this.server.configuration(keyring === undefined ? config : sealConfig(keyring.names, config));
     });
+  }
+
+  /** Returns a record for the journal, with its words and roots sealed. */
+  record(closing: ClosingRun): string {
+    const names = this.keyring?.names;
+    const run = withRoots(closing, (path) => names?.path(path) ?? path);
+    return encodeRun(names === undefined ? run : sealedRun(run, names));
   }
 
   /** Returns the seal of the set, after everything else was sent; empty for a client that does not encrypt. */

@@ -124,13 +124,13 @@ export class ServerPeer {
     return opened;
   }
 
-  /** Closes the set. `sealed` is empty unless the client encrypts. With `waits` the server also sends `settled`. */
+  /** Closes the set. `sealed` is empty unless the client encrypts. With `waits` the server also sends `settled`. `runs` are for the journal. */
   closeSet(
     stats: Record<string, number>,
     sealed: SealedSet,
-    { purge, waits }: { readonly purge: boolean; readonly waits: boolean },
+    more: { readonly purge: boolean; readonly waits: boolean; readonly runs: string[] },
   ): Promise<Head<'setClosed'>> {
-    return this.request('closeSet', { stats, ...sealed, purge, waits });
+    return this.request('closeSet', { stats, ...sealed, ...more });
   }
 
   /** Resolves with the result of the server's work after the set. Call it before the answer to `closeSet` arrives. */

@@ -1,9 +1,11 @@
 /** Files of a backup that are no files of this machine: what commands write, and standard input. Each is a root. */
+import fs from 'node:fs';
 import { usageError } from '../errors/index.js';
 import {
   displayName,
   EntryType,
   fileRootPath,
+  hiddenRoot,
   shownRoot,
   UNKNOWN_SIZE_BYTES,
   unseenRow,
@@ -34,6 +36,11 @@ const PERMISSIONS = 0o600;
 const DIRECTORY = Buffer.from('/');
 const NS_PER_MS = 1_000_000n;
 
+/** Returns the path under which a stream is stored. */
+export function streamPath(name: Buffer): Buffer {
+  return fileRootPath(DIRECTORY, name);
+}
+
 /** Roots of streams, and their files, in the same order. */
 interface StreamRoots {
   readonly roots: readonly Root[];
@@ -41,27 +48,22 @@ interface StreamRoots {
 }
 
 /**
- * Returns a root for each stream, which follow the roots of directories. Throws USAGE if two files of the set would have
- * one path.
+ * Returns a root for each stream, which follow the roots of directories. Throws USAGE if one would hide
+ * another one, or one of the `absent` roots that cannot be opened now.
  */
 export function streamRoots(
   system: System,
   streams: readonly StreamSource[],
-  { others, signal }: { readonly others: readonly Root[]; readonly signal: AbortSignal },
+  walked: readonly Root[],
+  { absent, signal }: { readonly absent: readonly Buffer[]; readonly signal: AbortSignal },
 ): StreamRoots {
-  const taken = new Set(others.map(({ keptPath }) => shownRoot(keptPath).toString('latin1')));
   const roots: Root[] = [];
   const files: StreamedFile[] = [];
   for (const stream of streams) {
     const { name, uid, gid } = stream;
     const root = readRoot(system, DIRECTORY, name);
-    const keptPath = fileRootPath(DIRECTORY, name);
-    const shown = shownRoot(keptPath);
-    if (taken.has(shown.toString('latin1'))) {
-      throw usageError(`two sources would both be stored as ${displayName(shown)}`);
-    }
-    taken.add(shown.toString('latin1'));
-    const slot = others.length + roots.length;
+    const keptPath = streamPath(name);
+    const slot = walked.length + roots.length;
     // The directory "/" may be that of another container each time, which is no doubt about a stream.
     roots.push({ ...root, keptPath, device: '', incomplete: '' });
     const timeNs = BigInt(wallMs(system.clock)) * NS_PER_MS;
@@ -85,5 +87,25 @@ export function streamRoots(
       read: (take) => stream.read(take, signal),
     });
   }
+  const paths = roots.map(({ keptPath }) => keptPath);
+  requireShown(
+    paths,
+    walked.map(({ keptPath }) => keptPath),
+  );
+  requireShown(paths, absent);
   return { roots, files };
+}
+
+/** Throws USAGE if a set could not show something, since a stream has its path, or a path above it. */
+function requireShown(streams: readonly Buffer[], others: readonly Buffer[]): void {
+  if (streams.length === 0) return;
+  const isWhole = others.some((path) => path.equals(DIRECTORY));
+  const below = isWhole ? streams.map(shownRoot).filter((path) => fs.existsSync(path)) : [];
+  const found = hiddenRoot([...others, ...below, ...streams]);
+  if (found === undefined) return;
+  const [file, hidden] = [displayName(found.file), displayName(found.hidden)];
+  const what = found.file.equals(found.hidden)
+    ? `two sources would both be stored as ${file}`
+    : `a source would be stored as ${file}, and hide ${hidden}`;
+  throw usageError(`${what}: give the source another name`);
 }

@@ -8,7 +8,7 @@ export { configInvalid, requireOwnFile } from './invalid.js';
 export { clientJobs, type Found, longFlag, type Source } from './layers.js';
 export { KEPT_KEYS, keptKey, keptValue, meantSettings } from './client-settings.js';
 export { NEOPHYTOS, NEOPHYTOS_ONLY } from './neophytos.js';
-export { nearest } from './nearest.js';
+export { nearest, nearestHint } from './nearest.js';
 export { isBucket, isSetAbove, resolveSettings, SOURCES, usualClientFile } from './precedence.js';
 export {
   BUCKET_SCHEME,
@@ -37,6 +37,6 @@ export {
 } from './settings.js';
 export { formatSize, parseSize } from './sizes.js';
 export { type SourceCommand, sourceCommand } from './source-commands.js';
-export { type Tool, TOOLS, USER_TOOLS } from './tools.js';
+export { ALSO_OF_SONIC, type Tool, TOOLS, USER_TOOLS } from './tools.js';
 export { formatValue, parseGiven, parseValue } from './values.js';
 export { splitList, splitWords } from './command-words.js';

@@ -38,7 +38,7 @@ const TUNING = 'pipeline';
 const SOURCES = 'sources';
 /**
  * Environment variables that are not settings: those of the launcher, those that `tardisd --daemon` passes to
- * itself, and those that are passed to hooks.
+ * itself, that of a program that runs commands, and those that are passed to hooks.
  */
 const OTHER_VARIABLES = [
   'TARDIS_NODE',
@@ -46,6 +46,7 @@ const OTHER_VARIABLES = [
   'TARDIS_READY_FD',
   'TARDIS_HANGUP',
   'TARDIS_FRONT',
+  'TARDIS_RUN_BY',
   ...Object.values<string>(HOOK_VARIABLES),
 ];
 

@@ -104,6 +104,32 @@ export interface SettingRow extends ValueSpec, RowTexts {
 }
 
 export type SettingTable = Readonly<Record<string, SettingRow>>;
+type Rest = Omit<SettingRow, 'type' | 'flags' | 'tools'> & Partial<Pick<SettingRow, 'tools'>>;
+
+/** Returns a row from its type, its flags (empty if it has none), and all else. */
+export function row<const T extends ValueType, const M extends Rest>(
+  type: T,
+  flags: string,
+  more: M,
+): Readonly<{ type: T; flags?: string }> & M {
+  return { type, ...withFlags(flags), ...more };
+}
+
+/** Returns the row of a number from its type, its flags, its default with its least and greatest value, and all else. */
+export function amount<const T extends ValueType, const D extends number, const M extends Rest>(
+  type: T,
+  flags: string,
+  [usual, ...range]: readonly [usual: D] | readonly [usual: D, least: number, greatest: number],
+  more: M,
+): Readonly<{ type: T; flags?: string; default: D }> & M {
+  const limits = range.length === 0 ? {} : { range };
+  return { type, ...withFlags(flags), default: usual, ...limits, ...more };
+}
+
+function withFlags(flags: string): Pick<SettingRow, 'flags'> {
+  return flags === '' ? {} : { flags };
+}
+
 /** A table whose rows may lack the tools that all of them share. */
 export type PartialTable = Readonly<
   Record<string, Omit<SettingRow, 'tools'> & Partial<Pick<SettingRow, 'tools'>>>

@@ -1,5 +1,5 @@
 /** Settings of `tardis`: what is backed up and how it is stored. */
-import { forTools, type PartialTable, rowsFor } from './row.js';
+import { amount, forTools, type PartialTable, row, rowsFor } from './row.js';
 import { BACKUPS, READERS } from './tools.js';
 
 const DAY_SECONDS = 86_400;
@@ -9,50 +9,39 @@ const SERVER =
 
 /** Settings of the commands on the client's side. */
 export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
-  directories: {
-    type: 'paths',
+  directories: row('paths', '', {
     tools: ['tardis'],
     default: ['.'],
     argument: '[source...]',
     clientKey: 'Directories',
     help: 'directories and files to back up',
-  },
-  server: {
-    type: 'text',
+  }),
+  server: row('text', '--server <host>', {
     default: 'localhost',
     tools: ['tardis', ...READERS],
-    flags: '--server <host>',
     isCommon: true,
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
     perTool: forTools(READERS, { help: `${SERVER}; or the URL of a tardisremote` }),
     help: SERVER,
-  },
-  local: {
-    type: 'bool',
+  }),
+  local: row('bool', '--[no-]local', {
     tools: ['tardis'],
-    flags: '--[no-]local',
     isCommon: true,
     clientKey: 'Local',
     help: 'write to a store on this machine, through a server of this run; takes precedence over a --server from the same source (such as the command line)',
-  },
-  localConfig: {
-    type: 'path',
-    flags: '--local-config <file>',
+  }),
+  localConfig: row('path', '--local-config <file>', {
     variable: 'TARDIS_LOCAL_CONFIG',
     help: 'configuration file of the --local server (default: /etc/tardis/tardisd.local.cfg, if it exists)',
-  },
-  localServerCmd: {
-    type: 'command',
+  }),
+  localServerCmd: row('command', '--local-server-cmd <command>', {
     tools: ['tardis'],
-    flags: '--local-server-cmd <command>',
     clientKey: 'LocalServerCmd',
     help: 'command that runs the --local server; it gets its options and --stdio, and its standard input and output are the connection',
-  },
-  create: {
-    type: 'bool',
+  }),
+  create: row('bool', '--create', {
     tools: [...BACKUPS, 'tardisd', 'sonic copy'],
-    flags: '--create',
     isCommon: true,
     perTool: {
       tardisd: {
@@ -66,81 +55,65 @@ export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
       },
     },
     help: 'create the client first (with --local also the store, and copies in other stores); after an interruption, the same command continues',
-  },
-  setName: {
-    type: 'text',
+  }),
+  setName: row('text', '--name <name>', {
     tools: ['tardis'],
     default: '',
-    flags: '--name <name>',
     help: 'name of the backup set (default: date and time, or what Formats of the server says)',
-  },
-  sendConfig: {
-    type: 'bool',
+  }),
+  sendConfig: row('bool', '--[no-]send-config', {
     default: true,
-    flags: '--[no-]send-config',
     variable: 'TARDIS_SEND_CONFIG',
     clientKey: 'SendClientConfig',
     help: 'send the settings of this run, without secrets, to the server, which stores them with the set',
-  },
-  stats: {
-    type: 'bool',
-    flags: '--[no-]stats',
+  }),
+  stats: row('bool', '--[no-]stats', {
     clientKey: 'Stats',
     help: 'print statistics of every stage',
-  },
-  verbosity: {
-    type: 'count',
-    range: [0, 9],
-    default: 0,
-    flags: '-v, --verbose',
+  }),
+  verbosity: amount('count', '-v, --verbose', [0, 0, 9], {
     isCommon: true,
     clientKey: 'Verbosity',
     help: 'print each changed directory (+); twice: also unchanged ones (=) and what is left out (x)',
-  },
-  report: {
-    type: 'bool',
-    flags: '--[no-]report',
+  }),
+  report: row('bool', '--[no-]report', {
     clientKey: 'Report',
     help: 'at the end, print the names of everything that was saved',
-  },
-  logFiles: {
-    type: 'paths',
-    flags: '--logfile <file>',
+  }),
+  logFiles: row('paths', '--logfile <file>', {
     clientKey: 'LogFiles',
     help: 'also write messages to this file; may be repeated',
-  },
-  paths: {
-    type: 'paths',
+  }),
+  paths: row('paths', '', {
     tools: ['regenerate', 'lstardis', 'tardiff'],
     argument: '[path...]',
+    shownArguments: { tardiff: '[set [set]] [path...]' },
+    perTool: {
+      tardiff: {
+        help: 'up to two sets (numbers, names, or dates such as "3 days ago"), then paths as they were backed up (default: everything)',
+      },
+    },
     help: 'paths as they were backed up',
-  },
-  numericIds: {
-    type: 'bool',
+  }),
+  numericIds: row('bool', '--numeric-ids', {
     tools: ['regenerate', 'lstardis'],
-    flags: '--numeric-ids',
     help: 'use the numbers of owners and groups instead of their names',
-  },
+  }),
 } as const satisfies PartialTable);
 
 /** Settings of files that are no files of the machine: what commands write, and standard input. */
 export const SOURCE_ROWS = rowsFor({ tools: ['tardis'] }, {
-  stdin: {
-    type: 'name',
-    flags: '--stdin <name>',
+  stdin: row('name', '--stdin <name>', {
     help: 'store standard input as the file /NAME of the set, beside the given directories, or alone',
-  },
-  commands: {
-    type: 'commands',
-    flags: '--source <command>',
+  }),
+  commands: row('commands', '--source <command>', {
     help: 'store the output of a command as the file /NAME of the set; written "NAME=COMMAND", may be repeated, and replaces the section [Sources]; a command that fails leaves the earlier version',
-  },
-  commandNames: {
-    type: 'texts',
+  }),
+  commandNames: row('texts', '', {
     default: undefined,
     clientKey: 'Sources',
     help: 'names in the section [Sources] whose commands this job runs (default: all)',
-  },
+  }),
   commandSeconds: {
     type: 'seconds',
     range: [0.1, 7 * DAY_SECONDS],
@@ -153,47 +126,33 @@ export const SOURCE_ROWS = rowsFor({ tools: ['tardis'] }, {
 
 /** Settings of the walk, and of the paths under which directories are stored. */
 export const ROOT_ROWS = rowsFor({ tools: BACKUPS }, {
-  crossDevice: {
-    type: 'bool',
-    flags: '--[no-]crossdevice',
+  crossDevice: row('bool', '--[no-]crossdevice', {
     isCommon: true,
     help: 'enter other file systems below the directories',
-  },
-  snapshot: {
-    type: 'choice',
+  }),
+  snapshot: row('choice', '--snapshot <when>', {
     tools: ['tardis'],
     choices: ['no', 'auto'],
     default: 'no',
-    flags: '--snapshot <when>',
     clientKey: 'Snapshot',
     help: 'auto: save each subvolume of btrfs as of one moment, in a snapshot that is deleted afterwards (needs root); what has none is named, and read as it is',
-  },
-  readDevices: {
-    type: 'bool',
+  }),
+  readDevices: row('bool', '--[no-]read-devices', {
     tools: ['tardis'],
-    flags: '--[no-]read-devices',
     clientKey: 'ReadDevices',
     help: 'save the contents of block devices that are named as sources (disks, partitions, LVM volumes), instead of their nodes',
-  },
-  maxDepth: {
-    type: 'int',
+  }),
+  maxDepth: amount('int', '--maxdepth <n>', [0, 0, 1_000_000], {
     tools: ['tardis'],
-    range: [0, 1_000_000],
-    default: 0,
-    flags: '--maxdepth <n>',
     help: 'enter at most n levels of directories (1: only the given directories; 0: no limit); deeper entries are kept as in the last set',
-  },
-  basePath: {
-    type: 'choice',
+  }),
+  basePath: row('choice', '--basepath <style>', {
     tools: ['tardis'],
     choices: ['full', 'common', 'none'],
     default: 'full',
-    flags: '--basepath <style>',
     help: 'store directories under their full paths (full), without the part that all paths begin with (common), or under their last names only (none)',
-  },
-  keptAs: {
-    type: 'paths',
-    flags: '--kept-as <path>',
+  }),
+  keptAs: row('paths', '--kept-as <path>', {
     clientKey: 'KeptAs',
     perTool: {
       'tardis-import': {
@@ -202,13 +161,11 @@ export const ROOT_ROWS = rowsFor({ tools: BACKUPS }, {
       },
     },
     help: 'path under which a directory is stored; give it once for each directory, in the order of the directories',
-  },
-  trustRoots: {
-    type: 'bool',
+  }),
+  trustRoots: row('bool', '--trust-roots', {
     tools: ['tardis'],
-    flags: '--trust-roots',
     help: 'back up directories, and mount points below them, even if they are now empty or on another device than before',
-  },
+  }),
 } as const satisfies PartialTable);
 
 /** Settings of the exclude rules. */
@@ -220,193 +177,139 @@ export const EXCLUDE_ROWS = rowsFor({ tools: BACKUPS }, {
     clientKey: 'ExcludePatterns',
     help: 'exclude what matches this pattern; may be repeated',
   },
-  excludeFiles: {
-    type: 'paths',
-    flags: '-X, --exclude-file <file>',
+  excludeFiles: row('paths', '-X, --exclude-file <file>', {
     isCommon: true,
     clientKey: 'ExcludeFiles',
     help: 'exclude what matches a pattern in this file; may be repeated',
-  },
-  excludeDirs: {
-    type: 'paths',
-    flags: '--exclude-dir <dir>',
+  }),
+  excludeDirs: row('paths', '--exclude-dir <dir>', {
     clientKey: 'ExcludeDirs',
     help: 'exclude this directory; may be repeated',
-  },
-  globalExcludeFile: {
-    type: 'path',
+  }),
+  globalExcludeFile: row('path', '--global-exclude-file <file>', {
     default: '/etc/tardis/excludes',
-    flags: '--global-exclude-file <file>',
     variable: 'TARDIS_GLOBAL_EXCLUDES',
     clientKey: 'GlobalExcludeFileName',
     help: 'file of exclude patterns for every backup; the default file is read if it exists',
-  },
-  ignoreGlobalExcludes: {
-    type: 'bool',
-    flags: '--[no-]ignore-global-excludes',
+  }),
+  ignoreGlobalExcludes: row('bool', '--[no-]ignore-global-excludes', {
     help: 'ignore the global file of exclude patterns',
-  },
-  excludeFileName: {
-    type: 'name',
+  }),
+  excludeFileName: row('name', '--exclude-file-name <name>', {
     defaultText: '.tardis-excludes and .tardis-exclude',
-    flags: '--exclude-file-name <name>',
     variable: 'TARDIS_EXCLUDES',
     clientKey: 'ExcludeFileName',
     help: 'name of the files whose patterns apply to their directory and everything below it',
-  },
-  localExcludeFileName: {
-    type: 'name',
+  }),
+  localExcludeFileName: row('name', '--local-exclude-file-name <name>', {
     defaultText: '.tardis-local-excludes and .tardis-local-exclude',
-    flags: '--local-exclude-file-name <name>',
     variable: 'TARDIS_LOCAL_EXCLUDES',
     clientKey: 'LocalExcludeFileName',
     help: 'name of the files whose patterns apply only to their own directory',
-  },
-  skipFileName: {
-    type: 'name',
+  }),
+  skipFileName: row('name', '--skip-file, --skip-file-name <name>', {
     defaultText: '.tardis-skip',
-    flags: '--skip-file, --skip-file-name <name>',
     variable: 'TARDIS_SKIP',
     clientKey: 'SkipFileName',
     help: 'name of a file that excludes everything in and below its directory',
-  },
-  olderSkipFileName: {
-    type: 'name',
+  }),
+  olderSkipFileName: row('name', '', {
     variable: 'TARDIS_SKIPFILE',
     help: 'the older name of TARDIS_SKIP',
-  },
-  skipCaches: {
-    type: 'bool',
-    flags: '--[no-]skip-caches',
+  }),
+  skipCaches: row('bool', '--[no-]skip-caches', {
     isCommon: true,
     clientKey: 'SkipCaches',
     help: 'exclude the contents of directories with a valid CACHEDIR.TAG',
-  },
-  ignoreCvs: {
-    type: 'bool',
-    flags: '--[no-]cvs-ignore',
+  }),
+  ignoreCvs: row('bool', '--[no-]cvs-ignore', {
     clientKey: 'IgnoreCVS',
     help: 'exclude what CVS ignores, and the files of CVS, RCS, SVN, git and others',
-  },
-  excludeNoAccess: {
-    type: 'bool',
-    flags: '--[no-]exclude-no-access',
+  }),
+  excludeNoAccess: row('bool', '--[no-]exclude-no-access', {
     clientKey: 'ExcludeNoAccess',
     help: 'exclude what this user may not read, instead of reporting it',
-  },
-  excludeNoDump: {
-    type: 'bool',
-    flags: '--[no-]exclude-nodump',
+  }),
+  excludeNoDump: row('bool', '--[no-]exclude-nodump', {
     clientKey: 'ExcludeNoDump',
     help: 'exclude what has the attribute "no dump" (chattr +d)',
-  },
-  maxFileSize: {
-    type: 'size',
-    default: 0,
+  }),
+  maxFileSize: amount('size', '--max-file-size <size>', [0], {
     defaultText: 'no limit',
-    flags: '--max-file-size <size>',
     clientKey: 'MaxFileSize',
     help: 'exclude files larger than this; 0: no limit',
-  },
-  explain: {
-    type: 'paths',
+  }),
+  explain: row('paths', '--explain <path>', {
     tools: ['tardis'],
-    flags: '--explain <path>',
     isCommon: true,
     help: 'print which rule includes or excludes a path, and do nothing else; may be repeated',
-  },
+  }),
 } as const satisfies PartialTable);
 
 /** Settings of filters, which decide what is backed up and how contents are stored. */
 export const FILTER_ROWS = rowsFor({ tools: BACKUPS }, {
-  filterFile: {
-    type: 'path',
-    flags: '--filter-file <file>',
+  filterFile: row('path', '--filter-file <file>', {
     clientKey: 'FilterFile',
     help: 'back up only what this file accepts. Each line is: file|dir|any|path accept|reject REGEX; the first line that matches decides (see docs/using/filters.md)',
-  },
-  makeSampleFilterFile: {
-    type: 'bool',
+  }),
+  makeSampleFilterFile: row('bool', '--make-sample-filter-file', {
     tools: ['tardis'],
-    flags: '--make-sample-filter-file',
     help: 'write filter.example and do nothing else',
-  },
-  cryptFilterFile: {
-    type: 'path',
-    flags: '--efilter-file, --crypt-filter-file <file>',
+  }),
+  cryptFilterFile: row('path', '--efilter-file, --crypt-filter-file <file>', {
     clientKey: 'CryptFilterFile',
     help: 'file that chooses how the contents of each file are encrypted. It has groups: a line "#NAME,ALGORITHM" (such as #pictures,none), then lines as in --filter-file, which select the files of the group (see docs/using/filters.md)',
-  },
-  defaultCrypt: {
-    type: 'choice',
+  }),
+  defaultCrypt: row('choice', '--def-crypt <algorithm>', {
     choices: ['auto', 'aes', 'chacha', 'none'],
     default: 'auto',
-    flags: '--def-crypt <algorithm>',
     clientKey: 'DefaultCrypt',
     help: 'encryption of contents that --efilter-file does not select: aes, chacha, none, or auto (aes if the processor has AES instructions, otherwise chacha)',
-  },
+  }),
 } as const satisfies PartialTable);
 
 /** Settings of deltas, which send and store only the changed parts of large files. */
 export const DELTA_ROWS = rowsFor({ tools: ['tardisd'] }, {
-  full: {
-    type: 'bool',
+  full: row('bool', '--[no-]full', {
     tools: BACKUPS,
-    flags: '--[no-]full',
     clientKey: 'Full',
     help: 'send changed files whole, never as deltas; also replace contents that are stored as deltas',
-  },
-  maxDeltaChain: {
-    type: 'int',
-    range: [0, 32],
-    default: 5,
+  }),
+  maxDeltaChain: amount('int', '', [5, 0, 32], {
     serverKey: 'MaxDeltaChain',
     help: 'maximum number of deltas that build on each other; the next one builds on the whole file below them; 0: no deltas',
-  },
-  maxChangePercent: {
-    type: 'int',
-    range: [0, 100],
-    default: 50,
+  }),
+  maxChangePercent: amount('int', '', [50, 0, 100], {
     serverKey: 'MaxChangePercent',
     help: 'request the whole file if it grew or shrank by more than this percentage, or if more than this percentage of it is new',
-  },
-  saveFull: {
-    type: 'bool',
+  }),
+  saveFull: row('bool', '', {
     serverKey: 'SaveFull',
     help: 'always request whole files',
-  },
-  sendSignatures: {
-    type: 'bool',
+  }),
+  sendSignatures: row('bool', '--send-sig', {
     tools: ['tardis'],
-    flags: '--send-sig',
     clientKey: 'SendSig',
     help: 'compute signatures of large files here and store them, so that later deltas start sooner',
-  },
+  }),
 } as const satisfies PartialTable);
 
 /** Settings of `tardis-import`: the history that another program has kept, and the password that opens it. */
 export const IMPORT_ROWS = rowsFor({ tools: ['tardis-import'] }, {
-  importedSource: {
-    type: 'path',
+  importedSource: row('path', '', {
     argument: '[source]',
     help: "a client's directory of Tardis (Python) 0.33 to 1.9, or a repository of restic (0.17 or later) or Borg, which is recognised; or restic:REPOSITORY or borg:REPOSITORY, also elsewhere. Their own programs read these, and get the password as usual (RESTIC_PASSWORD_FILE, BORG_PASSCOMMAND, …)",
-  },
-  importedSets: {
-    type: 'path',
-    flags: '--sets <pattern>',
+  }),
+  importedSets: row('path', '--sets <pattern>', {
     isCommon: true,
     help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory or tar file that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time); directories need --kept-as',
-  },
-  verifySets: {
-    type: 'bool',
-    flags: '--verify',
+  }),
+  verifySets: row('bool', '--verify', {
     isCommon: true,
     help: 'compare every entry and content of every set with the source, also of those that are there already; exit status 3 if something differs',
-  },
-  sourcePasswordFile: {
-    type: 'path',
-    flags: '--source-password-file <path>',
+  }),
+  sourcePasswordFile: row('path', '--source-password-file <path>', {
     isCommon: true,
     help: 'file whose first line is the password of a store of Tardis (Python) (default: a prompt)',
-  },
+  }),
 } as const satisfies PartialTable);

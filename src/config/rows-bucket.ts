@@ -1,5 +1,5 @@
 /** Settings of stores in buckets (S3). A missing endpoint or region is taken from the environment of other S3 tools. */
-import { forTools, type PartialTable, rowsFor } from './row.js';
+import { amount, forTools, type PartialTable, row, rowsFor } from './row.js';
 import { BACKUPS, MARKING, READERS, REPORTING, type Tool } from './tools.js';
 
 /** Commands that work with a bucket. */
@@ -10,7 +10,6 @@ export const BUCKET_TOOLS = [
   ...READERS,
   'sonic account',
   'sonic create',
-  'sonic list',
   'sonic check',
   'sonic clients',
   'sonic copy',
@@ -18,7 +17,6 @@ export const BUCKET_TOOLS = [
   'sonic delete',
   'sonic purge',
   'sonic orphans',
-  'sonic diff',
   'sonic setpass',
   'sonic chpass',
   'sonic rotate',
@@ -63,127 +61,93 @@ const PARITY_TOOLS = [
  * are not among these commands, since they mark damage.
  */
 const UNLISTED_IN_READERS = forTools(
-  ['lstardis', 'tardiff', 'tardisfs', ...REPORTING, 'sonic clients', 'sonic list', 'sonic diff'],
+  ['lstardis', 'tardiff', 'tardisfs', ...REPORTING, 'sonic clients'],
   { isUnlisted: true },
 );
 
 export const BUCKET_ROWS = rowsFor({ tools: BUCKET_TOOLS }, {
-  endpoint: {
-    type: 'text',
-    flags: '--endpoint <url>',
+  endpoint: row('text', '--endpoint <url>', {
     variable: 'TARDIS_ENDPOINT',
     clientKey: 'Endpoint',
     serverKey: 'Endpoint',
     help: 'URL of the S3 interface (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, endpoint_url of the profile, or the endpoint of AWS for the region)',
-  },
-  region: {
-    type: 'text',
-    flags: '--region <name>',
+  }),
+  region: row('text', '--region <name>', {
     variable: 'TARDIS_REGION',
     clientKey: 'Region',
     serverKey: 'Region',
     help: 'region of the bucket (default: AWS_REGION, AWS_DEFAULT_REGION, the profile, or us-east-1)',
-  },
-  addressing: {
-    type: 'choice',
+  }),
+  addressing: row('choice', '--addressing <where>', {
     choices: ['auto', 'path', 'host'],
     default: 'auto',
-    flags: '--addressing <where>',
     clientKey: 'Addressing',
     serverKey: 'Addressing',
     help: "position of the bucket's name in the URL: path, host, or auto (host at AWS, otherwise path)",
-  },
-  bucketCa: {
-    type: 'path',
-    flags: '--bucket-ca <file>',
+  }),
+  bucketCa: row('path', '--bucket-ca <file>', {
     variable: 'TARDIS_BUCKET_CA',
     clientKey: 'BucketCA',
     serverKey: 'BucketCA',
     help: 'certificates (PEM) of authorities to trust for the endpoint, instead of those that this machine trusts',
-  },
-  singleWriter: {
-    type: 'bool',
-    flags: '--[no-]single-writer',
+  }),
+  singleWriter: row('bool', '--[no-]single-writer', {
     variable: 'TARDIS_SINGLE_WRITER',
     clientKey: 'SingleWriter',
     serverKey: 'SingleWriter',
     perTool: UNLISTED_IN_READERS,
     help: 'allow a bucket that ignores If-None-Match; at most one process may then write to it at a time',
-  },
-  lockDays: {
-    type: 'int',
-    range: [0, 3650],
-    default: 0,
-    flags: '--lock-days <days>',
+  }),
+  lockDays: amount('int', '--lock-days <days>', [0, 0, 3650], {
     variable: 'TARDIS_LOCK_DAYS',
     clientKey: 'LockDays',
     serverKey: 'LockDays',
     perTool: UNLISTED_IN_READERS,
     help: 'days for which nobody can delete what is stored in a bucket (Object Lock, COMPLIANCE); 0 for no lock',
-  },
-  parityPercent: {
-    type: 'int',
+  }),
+  parityPercent: row('int', '--parity <percent>', {
     range: [0, 50],
     defaultText: '3, and 0 in a bucket',
     tools: PARITY_TOOLS,
-    flags: '--parity <percent>',
     variable: 'TARDIS_PARITY',
     clientKey: 'Parity',
     serverKey: 'Parity',
     help: 'percentage of parity stored with the packs, from which `sonic check --repair` restores damaged bytes; 0: none',
-  },
-  recoverVersions: {
-    type: 'bool',
+  }),
+  recoverVersions: row('bool', '--recover', {
     tools: ['sonic bucket'],
-    flags: '--recover',
     help: 'restore overwritten or deleted objects from their oldest versions',
-  },
-  previewRecover: {
-    type: 'bool',
+  }),
+  previewRecover: row('bool', '-n, --dry-run', {
     tools: ['sonic bucket'],
-    flags: '-n, --dry-run',
     help: 'with --recover: only show what would be done',
-  },
-  recoverTo: {
-    type: 'place',
+  }),
+  recoverTo: row('place', '--to <place>', {
     tools: ['sonic bucket'],
-    flags: '--to <place>',
     help: 'with --recover: copy the store to s3://BUCKET/PREFIX at the same endpoint, and leave the original unchanged',
-  },
-  recoverBefore: {
-    type: 'text',
+  }),
+  recoverBefore: row('text', '--before <date>', {
     tools: ['sonic bucket'],
-    flags: '--before <date>',
     help: 'with --recover and --to: copy the store as it was before that time',
-  },
-  extendLocks: {
-    type: 'bool',
+  }),
+  extendLocks: row('bool', '--extend', {
     tools: ['sonic bucket'],
-    flags: '--extend',
     help: 'renew locks that have less than half of --lock-days left, except those of packs that no set needs',
-  },
-  accountFiles: {
-    type: 'path',
+  }),
+  accountFiles: row('path', '--accounts <dir>', {
     tools: ['sonic bucket'],
-    flags: '--accounts <dir>',
     help: 'replace all account files of the store (owned clients, quotas) with those in this directory',
-  },
-  nodeAddress: {
-    type: 'text',
+  }),
+  nodeAddress: row('text', '--node-address <host>', {
     tools: ['tardisd'],
-    flags: '--node-address <host>',
     serverKey: 'NodeAddress',
     defaultText: 'the name of this machine, and --port',
     help: 'with a store in a bucket: address (HOST or HOST:PORT) of this server itself, not of a load balancer; other servers of the same bucket redirect clients to it',
-  },
-  refreshSeconds: {
-    type: 'seconds',
-    range: [1, 86_400],
-    default: 30,
+  }),
+  refreshSeconds: amount('seconds', '--refresh <seconds>', [30, 1, 86_400], {
     tools: ['tardisfs', 'tardis-web', 'tardisremote'],
-    flags: '--refresh <seconds>',
     clientKey: 'Refresh',
     serverKey: 'Refresh',
     help: 'with a store in a bucket: seconds between checks for new data from other machines; each check takes two requests',
-  },
+  }),
 } as const satisfies PartialTable);

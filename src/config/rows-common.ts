@@ -1,7 +1,7 @@
 /** Settings that several commands share: the store, the client, the files, the output, passwords and the connection. */
 import os from 'node:os';
 import { RECENT_SET } from '../model/index.js';
-import { forTools, type SettingTable } from './row.js';
+import { amount, forTools, row, type SettingTable } from './row.js';
 import {
   ACCOUNT_TOOLS,
   BACKUPS,
@@ -22,24 +22,15 @@ const MIB = 1 << 20;
 const DEFAULT_STORE = '/srv/tardis';
 
 /** Commands of `sonic` that can also read through a tardisremote. */
-const REPORT_TOOLS = [
-  'sonic list',
-  'sonic files',
-  'sonic info',
-  'sonic stats',
-  'sonic diff',
-  'sonic getconfig',
-] as const;
+const REPORT_TOOLS = ['sonic files', 'sonic info', 'sonic stats', 'sonic getconfig'] as const;
 const THROUGH_SERVER =
   'work through a tardisd (HOST[:PORT], ssh://HOST/PLACE, or the path of a unix socket) instead of opening the store here';
 
 /** Settings of the store, the client, the configuration files, the output and the connection. */
 export const COMMON_ROWS = {
-  database: {
-    type: 'place',
+  database: row('place', '-D, --database <dir>', {
     default: DEFAULT_STORE,
     tools: TOOLS,
-    flags: '-D, --database <dir>',
     isCommon: true,
     variable: 'TARDIS_DB',
     clientKey: 'Database',
@@ -53,48 +44,37 @@ export const COMMON_ROWS = {
       'sonic setup': { defaultText: 'what is set up already, otherwise a question' },
     },
     help: 'directory of the store, or s3://BUCKET/PREFIX for one in a bucket (not in all commands: docs/server/buckets.md)',
-  },
-  client: {
-    type: 'text',
+  }),
+  client: row('text', '-C, --client <name>', {
     default: () => os.hostname(),
     defaultText: 'that of `tardis setup`, otherwise the host name',
     perTool: { 'sonic setup': { defaultText: 'what is set up already, otherwise the host name' } },
     tools: CLIENT_TOOLS,
-    flags: '-C, --client <name>',
     isCommon: true,
     variable: 'TARDIS_CLIENT',
     clientKey: 'Client',
     help: 'name of the backed-up machine',
-  },
-  repository: {
-    type: 'path',
+  }),
+  repository: row('path', '-R, --repository <place>', {
     tools: CLIENT_TOOLS,
-    flags: '-R, --repository <place>',
     variable: 'TARDIS_REPO',
     clientKey: 'Repository',
     help: 'DIRECTORY/CLIENT, s3://BUCKET/CLIENT, tardis://HOST[:PORT]/CLIENT or ssh://HOST/PLACE/CLIENT, in place of --database or --server and --client, as in later releases of Tardis (Python)',
-  },
-  repo: {
-    type: 'path',
+  }),
+  repo: row('path', '--repo <place>', {
     tools: CLIENT_TOOLS,
-    flags: '--repo <place>',
     isUnlisted: true,
     standsFor: 'repository',
     help: 'another name of --repository',
-  },
-  baseDirectory: {
-    type: 'place',
+  }),
+  baseDirectory: row('place', '', {
     tools: ['tardisd', 'tardisremote'],
     variable: 'TARDIS_BASEDIR',
     standsFor: 'database',
     help: 'another name of TARDIS_DB',
-  },
-  port: {
-    type: 'int',
-    range: [0, 65_535],
-    default: DEFAULT_PORT,
+  }),
+  port: amount('int', '--port <n>', [DEFAULT_PORT, 0, 65_535], {
     tools: BOTH_ENDS,
-    flags: '--port <n>',
     perTool: {
       tardisd: { isCommon: true, help: 'TCP port to listen on; 0 lets the system choose one' },
     },
@@ -102,63 +82,48 @@ export const COMMON_ROWS = {
     clientKey: 'Port',
     serverKey: 'Port',
     help: 'TCP port of the server',
-  },
-  timeoutSeconds: {
-    type: 'seconds',
-    range: [0.1, 86_400],
-    default: 300,
+  }),
+  timeoutSeconds: amount('seconds', '--timeout <seconds>', [300, 0.1, 86_400], {
     tools: BOTH_ENDS,
-    flags: '--timeout <seconds>',
     variable: 'TARDIS_TIMEOUT',
     clientKey: 'Timeout',
     serverKey: 'Timeout',
     help: 'seconds without a message after which a connection is closed',
-  },
-  reconnectSeconds: {
-    type: 'seconds',
-    range: [0, 604_800],
-    default: 600,
-    tools: ['tardis', ...READERS, 'sonic diff', 'sonic copy', 'sonic export'],
-    flags: '--reconnect <seconds>',
+  }),
+  reconnectSeconds: amount('seconds', '--reconnect <seconds>', [600, 0, 604_800], {
+    tools: ['tardis', ...READERS, 'sonic copy', 'sonic export'],
     clientKey: 'Reconnect',
     help: 'seconds to keep trying to connect, at the start or when a connection is lost; 0: do not retry',
-  },
-  catalogFile: {
-    type: 'name',
+  }),
+  catalogFile: row('name', '', {
     default: 'tardis.db',
     tools: TOOLS,
     variable: 'TARDIS_DBNAME',
     serverKey: 'DBName',
     help: 'name of the catalog in each client directory',
-  },
-  configFiles: {
-    type: 'paths',
+  }),
+  configFiles: row('paths', '--config <file>', {
     tools: CLIENT_TOOLS,
-    flags: '--config <file>',
     variable: 'TARDIS_CONFIG',
     perTool: forTools(['sonic setup'], { isUnlisted: true }),
     defaultText:
       'the file of `tardis setup`, ~/.config/tardis/backup.cfg, if no store and no server is named',
     help: 'client configuration file; may be repeated: later files take precedence',
-  },
-  job: {
-    type: 'text',
+  }),
+  job: row('text', '--job <name>', {
     default: 'Tardis',
     tools: CLIENT_TOOLS,
-    flags: '--job <name>',
     variable: 'TARDIS_JOB',
     perTool: forTools(['sonic setup'], { isUnlisted: true }),
     help: 'section of the configuration file to read',
-  },
-  defaultsFile: {
-    type: 'path',
+  }),
+  defaultsFile: row('path', '', {
     default: '/etc/tardis/system.defaults',
     tools: TOOLS,
     variable: 'TARDIS_DEFAULTS',
     help: 'file with defaults for the variables; the default file is read if it exists; empty: none',
-  },
-  progress: {
-    type: 'bool',
+  }),
+  progress: row('bool', '--[no-]progress', {
     default: undefined,
     tools: [
       ...BACKUPS,
@@ -175,36 +140,29 @@ export const COMMON_ROWS = {
       'sonic orphans',
       'sonic bucket',
     ],
-    flags: '--[no-]progress',
     help: 'show progress (default: only on a terminal)',
-  },
-  profile: {
-    type: 'choice',
+  }),
+  profile: row('choice', '--profile <name>', {
     choices: ['auto', 'pi', 'desktop'],
     default: 'auto',
     tools: ['tardisd', 'regenerate', ...KEY_MAKERS],
-    flags: '--profile <name>',
     variable: 'TARDIS_PROFILE',
     clientKey: 'TuningProfile',
     serverKey: 'TuningProfile',
     isTuning: true,
     help: 'kind of machine to tune for: pi, desktop, or auto (by processors and memory)',
-  },
-  workers: {
-    type: 'int',
+  }),
+  workers: row('int', '--workers <n>', {
     range: [0, 64],
     default: () => Math.min(os.availableParallelism(), 8),
     defaultText: 'number of processors, at most 8',
     tools: [...BACKUPS, 'regenerate', 'sonic export', 'tardisfs', 'tardis-web'],
-    flags: '--workers <n>',
     clientKey: 'Workers',
     isTuning: true,
     help: 'worker threads; 0: use the main thread, and for small files one thread of Node.js',
-  },
-  backup: {
-    type: 'text',
+  }),
+  backup: row('text', '-b, --backup <set>', {
     tools: ['regenerate', 'lstardis'],
-    flags: '-b, --backup <set>',
     isCommon: true,
     perTool: {
       lstardis: {
@@ -212,9 +170,8 @@ export const COMMON_ROWS = {
       },
     },
     help: 'read this set (number, name or tag; default: the newest complete set)',
-  },
-  recentSet: {
-    type: 'text',
+  }),
+  recentSet: row('text', '', {
     default: RECENT_SET,
     tools: [
       'tardis',
@@ -222,7 +179,6 @@ export const COMMON_ROWS = {
       'lstardis',
       'tardiff',
       'tardisfs',
-      'sonic diff',
       'sonic export',
       'sonic delete',
       'sonic files',
@@ -231,159 +187,118 @@ export const COMMON_ROWS = {
     ],
     variable: 'TARDIS_RECENT_SET',
     help: 'name that stands for the newest complete set',
-  },
-  json: {
-    type: 'bool',
+  }),
+  json: row('bool', '--json', {
     tools: TOOLS,
-    flags: '--json',
     isCommon: true,
     perTool: forTools(['tardisd', 'tardisremote'], {
       help: 'print the address as JSON when the server is ready; with --explain-config, print the settings as JSON',
     }),
     help: 'print results as JSON; with --explain-config, print the settings as JSON',
-  },
-  explainConfig: {
-    type: 'bool',
+  }),
+  explainConfig: row('bool', '--explain-config', {
     tools: TOOLS,
-    flags: '--explain-config',
     help: 'print each setting and where it comes from, and do nothing else',
-  },
+  }),
 } as const satisfies SettingTable;
 
 /** Settings of passwords, logins and TLS. */
 export const LOGIN_ROWS = {
-  password: {
-    type: 'text',
+  password: row('text', '-P, --password[=password]', {
     tools: PASSWORD_TOOLS,
-    flags: '-P, --password[=password]',
     isCommon: true,
     preset: '',
     isSecret: true,
     clientKey: 'Password',
     help: 'password of the client; without a value, prompt for it on the terminal; with --password=… every user of the machine can see it',
-  },
-  passwordFile: {
-    type: 'path',
+  }),
+  passwordFile: row('path', '-F, --password-file <path|url>', {
     tools: PASSWORD_TOOLS,
-    flags: '-F, --password-file <path|url>',
     isCommon: true,
     variable: 'TARDIS_PASSWORD_FILE',
     clientKey: 'PasswordFile',
     help: 'file whose first line is the password; or a URL (file:, https:, or http: to this machine)',
-  },
-  olderPasswordFile: {
-    type: 'path',
+  }),
+  olderPasswordFile: row('path', '', {
     tools: PASSWORD_TOOLS,
     variable: 'TARDIS_PWFILE',
     standsFor: 'passwordFile',
     help: 'another name of TARDIS_PASSWORD_FILE',
-  },
-  passwordProg: {
-    type: 'command',
+  }),
+  passwordProg: row('command', '--password-prog <command>', {
     tools: PASSWORD_TOOLS,
-    flags: '--password-prog <command>',
     variable: 'TARDIS_PASSWORD_PROG',
     clientKey: 'PasswordProg',
     help: 'program whose first line of output is the password',
-  },
-  crypt: {
-    type: 'bool',
+  }),
+  crypt: row('bool', '--[no-]crypt', {
     default: true,
     tools: [...BACKUPS, 'sonic create'],
-    flags: '--[no-]crypt',
     clientKey: 'Crypt',
     help: 'encrypt the backups of a new client if it has a password; no effect on existing clients',
-  },
-  account: {
-    type: 'text',
+  }),
+  account: row('text', '--account <name>', {
     tools: ACCOUNT_TOOLS,
-    flags: '--account <name>',
     clientKey: 'Account',
     help: 'log in with this account of the client, which has a password and rights of its own',
-  },
-  addAccount: {
-    type: 'text',
+  }),
+  addAccount: row('text', '--add <name>', {
     tools: ['sonic account'],
-    flags: '--add <name>',
     help: 'create an account with the rights in --rights and a password of its own',
-  },
-  changeAccount: {
-    type: 'text',
+  }),
+  changeAccount: row('text', '--change <name>', {
     tools: ['sonic account'],
-    flags: '--change <name>',
     help: 'replace the rights of an account with those in --rights',
-  },
-  removeAccount: {
-    type: 'text',
+  }),
+  removeAccount: row('text', '--remove <name>', {
     tools: ['sonic account'],
-    flags: '--remove <name>',
     help: 'remove an account, so that nobody can log in with it any more',
-  },
-  accountRights: {
-    type: 'text',
+  }),
+  accountRights: row('text', '--rights <list>', {
     tools: ['sonic account'],
-    flags: '--rights <list>',
     help: 'rights of the account, separated by commas: add, read, list, purge, admin, quota',
-  },
-  accountQuota: {
-    type: 'size',
+  }),
+  accountQuota: row('size', '--quota <size>', {
     range: [0, Number.MAX_SAFE_INTEGER],
     default: undefined,
     tools: ['sonic account'],
-    flags: '--quota <size>',
     help: 'change the space quota (SpaceQuota) of the account file that owns the client, for all of its clients together; 0: no quota',
-  },
-  accountToken: {
-    type: 'bool',
+  }),
+  accountToken: row('bool', '--token', {
     tools: ['sonic account'],
-    flags: '--token',
     help: 'with --add: create an account for a program. It has no password; a token for tardisremote is printed instead',
-  },
-  trustStore: {
-    type: 'bool',
+  }),
+  trustStore: row('bool', '--trust-store', {
     tools: CLIENT_TOOLS,
-    flags: '--trust-store',
     help: 'accept a store whose keys have changed, that is no longer encrypted, or that is older than this machine remembers. This machine then remembers the store as it is now. So it cannot detect that somebody replaced the store, and data that an older store lacks is lost',
-  },
-  keysFile: {
-    type: 'path',
+  }),
+  keysFile: row('path', '--keys <file>', {
     tools: KEYS_TOOLS,
-    flags: '--keys <file>',
     variable: 'TARDIS_KEYFILE',
     clientKey: 'KeyFile',
     perTool: { 'sonic keys': { help: 'key file to write or read; do not lose this file' } },
     help: 'file with the wrapped keys, used instead of the keys in the store; do not lose this file',
-  },
-  extractKeys: {
-    type: 'bool',
+  }),
+  extractKeys: row('bool', '--extract', {
     tools: ['sonic keys'],
-    flags: '--extract',
     help: 'write the wrapped keys from the store into the file of --keys',
-  },
-  insertKeys: {
-    type: 'bool',
+  }),
+  insertKeys: row('bool', '--insert', {
     tools: ['sonic keys'],
-    flags: '--insert',
     help: 'put the wrapped keys from the file of --keys into the store',
-  },
-  printKeys: {
-    type: 'path',
+  }),
+  printKeys: row('path', '--pdf <file>', {
     tools: ['sonic keys'],
-    flags: '--pdf <file>',
     help: 'write a PDF with the wrapped keys, as text and QR code, to print and keep in a safe place',
-  },
-  showKeys: {
-    type: 'bool',
+  }),
+  showKeys: row('bool', '--qr', {
     tools: ['sonic keys'],
-    flags: '--qr',
     help: 'show the wrapped keys as a QR code on the terminal',
-  },
-  removeKeys: {
-    type: 'bool',
+  }),
+  removeKeys: row('bool', '--remove', {
     tools: ['sonic keys'],
-    flags: '--remove',
     help: 'with --extract: remove the keys from the store, so that nothing can be read or backed up without the file',
-  },
+  }),
   passwordMemoryBytes: {
     type: 'size',
     range: [16 * MIB, 256 * MIB],
@@ -395,10 +310,8 @@ export const LOGIN_ROWS = {
     isTuning: true,
     help: 'memory needed to derive the keys from a password (more makes guessing harder); a power of two; applies to passwords set from now on',
   },
-  newPassword: {
-    type: 'text',
+  newPassword: row('text', '--newpassword[=password]', {
     tools: ['sonic chpass', 'sonic rekey', 'sonic account', 'tardis-web'],
-    flags: '--newpassword[=password]',
     preset: '',
     isSecret: true,
     perTool: {
@@ -411,111 +324,84 @@ export const LOGIN_ROWS = {
       },
     },
     help: 'new password; without a value, prompt for it (the default)',
-  },
-  newPasswordFile: {
-    type: 'path',
+  }),
+  newPasswordFile: row('path', '--newpassword-file <path|url>', {
     tools: ['sonic chpass', 'sonic rekey', 'sonic account', 'tardis-web'],
-    flags: '--newpassword-file <path|url>',
     help: 'file or URL with the new password',
-  },
-  newPasswordProg: {
-    type: 'command',
+  }),
+  newPasswordProg: row('command', '--newpassword-prog <command>', {
     tools: ['sonic chpass', 'sonic rekey', 'sonic account', 'tardis-web'],
-    flags: '--newpassword-prog <command>',
     help: 'program that prints the new password',
-  },
-  throughServer: {
-    type: 'text',
+  }),
+  throughServer: row('text', '--server <host>', {
     tools: REMOTE_SONIC,
-    flags: '--server <host>',
     isCommon: true,
     clientKey: 'Server',
     perTool: forTools(REPORT_TOOLS, {
       help: `${THROUGH_SERVER}, or through a tardisremote (https://HOST:7430/)`,
     }),
     help: THROUGH_SERVER,
-  },
-  ssl: {
-    type: 'bool',
+  }),
+  ssl: row('bool', '--[no-]ssl', {
     default: undefined,
     defaultText: 'yes, unless --insecure-tcp or --insecure-network is given',
     perTool: forTools(['tardisd', 'tardisremote'], {
       defaultText: 'yes, unless --local, --insecure-tcp or --insecure-network is given',
     }),
     tools: ['tardisremote', ...BOTH_ENDS],
-    flags: '--[no-]ssl',
     clientKey: 'SSL',
     serverKey: 'SSL',
     help: 'use TLS 1.3 between client and server',
-  },
-  validateCerts: {
-    type: 'bool',
+  }),
+  validateCerts: row('bool', '--[no-]validate-certs', {
     default: undefined,
     defaultText: 'yes, unless a password authenticates the server',
     tools: CONNECTING,
-    flags: '--[no-]validate-certs',
     variable: 'TARDIS_VALIDATE_CERTS',
     help: 'accept only a certificate that this machine trusts',
-  },
-  insecureTcp: {
-    type: 'bool',
+  }),
+  insecureTcp: row('bool', '--insecure-tcp', {
     tools: ['tardisremote', ...BOTH_ENDS],
-    flags: '--insecure-tcp',
     help: 'allow plain TCP over loopback',
-  },
-  insecureNetwork: {
-    type: 'bool',
+  }),
+  insecureNetwork: row('bool', '--insecure-network', {
     tools: ['tardisremote', ...BOTH_ENDS],
-    flags: '--insecure-network',
     help: 'allow plain TCP to other machines; anybody on the network path can read and change the data',
-  },
-  listenAddress: {
-    type: 'text',
+  }),
+  listenAddress: row('text', '--address <ip>', {
     defaultText: 'all addresses with TLS, otherwise 127.0.0.1',
     tools: ['tardisd', 'tardisremote'],
-    flags: '--address <ip>',
     serverKey: 'Address',
     help: 'address to listen on; any other than loopback needs --ssl or --insecure-network',
-  },
-  certFile: {
-    type: 'path',
+  }),
+  certFile: row('path', '--certfile <file>', {
     tools: ['tardisd', 'tardisremote', 'tardis-web', 'sonic create'],
-    flags: '--certfile <file>',
     isCommon: true,
     serverKey: 'CertFile',
     defaultText: 'one of its own, ~/.config/tardis/tardisd-cert.pem, made at the first start',
     help: 'certificate for TLS, with its chain (PEM)',
-  },
-  keyFile: {
-    type: 'path',
+  }),
+  keyFile: row('path', '--keyfile <file>', {
     tools: ['tardisd', 'tardisremote', 'tardis-web'],
-    flags: '--keyfile <file>',
     isCommon: true,
     serverKey: 'KeyFile',
     defaultText: '~/.config/tardis/tardisd-key.pem, if no certificate is named',
     help: 'private key for TLS (PEM)',
-  },
-  makeCertificate: {
-    type: 'bool',
+  }),
+  makeCertificate: row('bool', '--make-certificate', {
     tools: ['tardisd', 'tardisremote'],
-    flags: '--make-certificate',
     isCommon: true,
     serverKey: 'MakeCertificate',
     help: 'create a self-signed certificate for --certfile and --keyfile if neither exists (with the openssl command)',
-  },
-  requirePassword: {
-    type: 'bool',
+  }),
+  requirePassword: row('bool', '--require-password', {
     tools: ['tardisd'],
-    flags: '--require-password',
     serverKey: 'RequirePassword',
     help: 'refuse clients without a password',
-  },
-  loginTimeoutSeconds: {
-    type: 'seconds',
-    range: [0.1, 3600],
-    default: 60,
+  }),
+  loginTimeoutSeconds: amount('seconds', '', [60, 0.1, 3600], {
     tools: ['tardisd'],
     serverKey: 'LoginTimeout',
     help: 'seconds after which a connection that has not logged in is closed',
-  },
+  }),
 } as const satisfies SettingTable;

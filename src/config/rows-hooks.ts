@@ -4,7 +4,7 @@
  */
 import os from 'node:os';
 import { SCHEDULES } from '../model/index.js';
-import { type PartialTable, rowsFor } from './row.js';
+import { amount, type PartialTable, row, rowsFor } from './row.js';
 
 const DAY_SECONDS = 86_400;
 
@@ -35,83 +35,57 @@ export const HOOK_VARIABLES = {
 } as const;
 
 export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
-  hookBefore: {
-    type: 'command',
-    flags: '--hook-before <command>',
+  hookBefore: row('command', '--hook-before <command>', {
     clientKey: 'HookBefore',
     help: 'command to run before the backup; if it fails, the backup does not start',
-  },
-  hookAfter: {
-    type: 'command',
-    flags: '--hook-after <command>',
+  }),
+  hookAfter: row('command', '--hook-after <command>', {
     clientKey: 'HookAfter',
     help: 'command to run at the end, whether the backup succeeded or not',
-  },
-  hookFailure: {
-    type: 'command',
+  }),
+  hookFailure: row('command', '--hook-failure <command>', {
     tools: ['tardis', 'tardisd'],
-    flags: '--hook-failure <command>',
     clientKey: 'HookFailure',
     serverKey: 'HookFailure',
     help: 'command to run when a backup has failed',
-  },
-  hookWarning: {
-    type: 'command',
-    flags: '--hook-warning <command>',
+  }),
+  hookWarning: row('command', '--hook-warning <command>', {
     clientKey: 'HookWarning',
     help: 'command to run when a backup is complete, but with warnings',
-  },
-  hookSeconds: {
-    type: 'seconds',
-    range: [0.1, 7 * DAY_SECONDS],
-    default: 600,
+  }),
+  hookSeconds: amount('seconds', '--hook-timeout <seconds>', [600, 0.1, 7 * DAY_SECONDS], {
     tools: ['tardis', 'tardisd'],
-    flags: '--hook-timeout <seconds>',
     clientKey: 'HookTimeout',
     serverKey: 'HookTimeout',
     help: 'seconds after which a hook is terminated and counts as failed',
-  },
-  urlStart: {
-    type: 'text',
-    flags: '--url-start <url>',
+  }),
+  urlStart: row('text', '--url-start <url>', {
     isSecret: true,
     clientKey: 'UrlStart',
     help: 'http(s) URL to request when a backup starts',
-  },
-  urlSuccess: {
-    type: 'text',
-    flags: '--url-success <url>',
+  }),
+  urlSuccess: row('text', '--url-success <url>', {
     isSecret: true,
     clientKey: 'UrlSuccess',
     help: 'http(s) URL to request when a backup is complete',
-  },
-  urlFailure: {
-    type: 'text',
-    flags: '--url-failure <url>',
+  }),
+  urlFailure: row('text', '--url-failure <url>', {
     isSecret: true,
     clientKey: 'UrlFailure',
     help: 'http(s) URL to request when a backup has failed',
-  },
-  urlMethod: {
-    type: 'choice',
+  }),
+  urlMethod: row('choice', '--url-method <method>', {
     choices: ['GET', 'POST'],
     default: 'GET',
-    flags: '--url-method <method>',
     clientKey: 'UrlMethod',
     help: 'method of the requests of --url-start, --url-success and --url-failure: GET without data, or POST with the data of a hook as JSON',
-  },
-  urlSeconds: {
-    type: 'seconds',
-    range: [0.1, 600],
-    default: 10,
-    flags: '--url-timeout <seconds>',
+  }),
+  urlSeconds: amount('seconds', '--url-timeout <seconds>', [10, 0.1, 600], {
     clientKey: 'UrlTimeout',
     help: 'seconds after which a request to a URL fails; a failed request is tried up to three times in all',
-  },
-  mailTo: {
-    type: 'texts',
+  }),
+  mailTo: row('texts', '--mail-to <address>', {
     tools: ['tardis', 'tardisd'],
-    flags: '--mail-to <address>',
     clientKey: 'MailTo',
     serverKey: 'MailTo',
     perTool: {
@@ -120,55 +94,41 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
       },
     },
     help: 'address to mail when a backup has failed or has not saved everything; may be repeated',
-  },
-  mailFrom: {
-    type: 'text',
+  }),
+  mailFrom: row('text', '--mail-from <address>', {
     default: () => `tardis@${os.hostname()}`,
     defaultText: 'tardis at the host name',
     tools: ['tardis', 'tardisd'],
-    flags: '--mail-from <address>',
     clientKey: 'MailFrom',
     serverKey: 'MailFrom',
     help: 'sender address of the mail to --mail-to',
-  },
-  mailCommand: {
-    type: 'command',
+  }),
+  mailCommand: row('command', '--mail-command <command>', {
     default: ['/usr/sbin/sendmail', '-t', '-i'],
     tools: ['tardis', 'tardisd'],
-    flags: '--mail-command <command>',
     clientKey: 'MailCommand',
     serverKey: 'MailCommand',
     help: 'command that reads a mail from standard input and sends it to the addresses in its To line',
-  },
-  schedule: {
-    type: 'choice',
+  }),
+  schedule: row('choice', '--schedule <when>', {
     choices: SCHEDULES,
     default: undefined,
     tools: ['tardis', 'sonic status'],
-    flags: '--schedule <when>',
     clientKey: 'Schedule',
     help: 'when backups are planned: hourly, daily (at two in the morning) or weekly (on Sundays at two), for --if-due and `tardis status`',
-  },
-  ifDue: {
-    type: 'bool',
-    flags: '--if-due',
+  }),
+  ifDue: row('bool', '--if-due', {
     help: 'back up only if a backup of Schedule is planned and not made yet, and if the disk of the store is there, the machine is not on battery and a network it needs is not metered; otherwise do nothing (exit status 0). A timer starts this often',
-  },
-  onRequest: {
-    type: 'bool',
-    flags: '--on-request',
+  }),
+  onRequest: row('bool', '--on-request', {
     clientKey: 'OnRequest',
     help: 'with --if-due and a tardisd: also back up if an administrator of the server requests it, at most once an hour; each run then logs in to look for a request',
-  },
-  notices: {
-    type: 'bool',
-    flags: '--[no-]notices',
+  }),
+  notices: row('bool', '--[no-]notices', {
     clientKey: 'Notices',
     help: 'show a notice on the desktop of this user when a backup has failed or has not saved everything, and when the disk of the store may be unplugged',
-  },
-  testMail: {
-    type: 'bool',
-    flags: '--test-mail',
+  }),
+  testMail: row('bool', '--test-mail', {
     help: 'send a mail and show a notice as after a failed backup, as the settings say, and do nothing else',
-  },
+  }),
 } as const satisfies PartialTable);

@@ -1,77 +1,53 @@
 /** Settings of `tardisd` and `tardisremote`: their service, HTTP, and monitoring. */
 import { STORE_UMASK } from '../system/index.js';
-import { type PartialTable, rowsFor } from './row.js';
+import { amount, type PartialTable, row, rowsFor } from './row.js';
 import { CONNECTING, SONIC } from './tools.js';
 
 const MIB = 1 << 20;
 
 /** Settings of the server. */
 export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
-  daemonConfig: {
-    type: 'path',
-    flags: '--config <file>',
+  daemonConfig: row('path', '--config <file>', {
     isCommon: true,
     variable: 'TARDIS_DAEMON_CONFIG',
     help: 'configuration file; empty: none (default: /etc/tardis/tardisd.cfg, if it exists)',
-  },
-  onlyClient: {
-    type: 'text',
-    flags: '-C, --client <name>',
+  }),
+  onlyClient: row('text', '-C, --client <name>', {
     help: 'serve this client only',
-  },
-  localSocket: {
-    type: 'text',
-    flags: '--local <socket>',
+  }),
+  localSocket: row('text', '--local <socket>', {
     isCommon: true,
     serverKey: 'Local',
     help: 'path of a unix socket to listen on instead of the port',
-  },
-  single: {
-    type: 'bool',
-    flags: '--single',
+  }),
+  single: row('bool', '--single', {
     serverKey: 'Single',
     help: 'serve one session, then exit',
-  },
-  stdio: {
-    type: 'bool',
-    flags: '--stdio',
+  }),
+  stdio: row('bool', '--stdio', {
     isCommon: true,
     help: 'serve one session on standard input and output, then exit; ssh starts the server so for --server ssh://HOST/PLACE (docs/server/ssh.md), and tardis for --local-server-cmd',
-  },
-  restrict: {
-    type: 'text',
-    flags: '--restrict <rights>',
+  }),
+  restrict: row('text', '--restrict <rights>', {
     isCommon: true,
     serverKey: 'Restrict',
     help: 'rights that sessions have at most, separated by commas: add, read, list, purge, admin, quota. With only add, a client can back up, but not read, delete or change keys. For the command of a key in authorized_keys: tardisd --stdio --restrict add -C NAME',
-  },
-  allowNewHosts: {
-    type: 'bool',
-    flags: '--allow-new-hosts',
+  }),
+  allowNewHosts: row('bool', '--allow-new-hosts', {
     serverKey: 'AllowNewHosts',
     help: 'allow sessions to create new clients',
-  },
-  newHostsAtOnce: {
-    type: 'int',
-    range: [1, 1_000_000],
-    default: 20,
-    flags: '--new-hosts-at-once <n>',
+  }),
+  newHostsAtOnce: amount('int', '--new-hosts-at-once <n>', [20, 1, 1_000_000], {
     serverKey: 'NewHostsAtOnce',
     help: 'with --allow-new-hosts: number of clients that one address may create at once; after that, one more each minute',
-  },
-  logFile: {
-    type: 'path',
+  }),
+  logFile: row('path', '--logfile <file>', {
     tools: ['tardisd', 'tardisremote', 'tardisfs'],
-    flags: '--logfile <file>',
     serverKey: 'LogFile',
     help: 'log to this file instead of standard error',
-  },
-  verbose: {
-    type: 'count',
-    range: [0, 9],
-    default: 0,
+  }),
+  verbose: amount('count', '-v, --verbose', [0, 0, 9], {
     tools: ['tardisd', 'tardisremote'],
-    flags: '-v, --verbose',
     serverKey: 'Verbose',
     perTool: {
       tardisremote: {
@@ -79,11 +55,9 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
       },
     },
     help: 'amount of messages: 0: only errors; 1 (-v): also sessions, refusals, warnings and background work; more adds nothing',
-  },
-  logExceptions: {
-    type: 'bool',
+  }),
+  logExceptions: row('bool', '--log-exceptions', {
     tools: ['tardisd', 'tardisremote'],
-    flags: '--log-exceptions',
     serverKey: 'LogExceptions',
     perTool: {
       tardisremote: {
@@ -91,37 +65,30 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
       },
     },
     help: 'also log the call stack when a request is refused (with -v); otherwise only for internal errors',
-  },
-  saveConfig: {
-    type: 'bool',
+  }),
+  saveConfig: row('bool', '', {
     default: true,
     serverKey: 'SaveConfig',
     help: 'store the settings of the client with each set, if the client sends them',
-  },
-  acceptCopies: {
-    type: 'bool',
-    flags: '--accept-copies',
+  }),
+  acceptCopies: row('bool', '--accept-copies', {
     serverKey: 'AcceptCopies',
     help: 'let owners copy their clients to this server (sonic copy --to-server). The owner sets the names, times, tags and priorities of these sets, and so influences which sets the rules delete',
-  },
-  allowUpgrades: {
-    type: 'bool',
+  }),
+  allowUpgrades: row('bool', '', {
     default: true,
     serverKey: 'AllowSchemaUpgrades',
     help: 'upgrade catalogs of earlier releases to the newest version when they are opened for writing',
-  },
-  umask: {
-    type: 'mode',
+  }),
+  umask: row('mode', '--umask <mode>', {
     range: [0, 0o777],
     default: () => process.umask() | STORE_UMASK,
     defaultText: '027, combined with the umask of the process',
     tools: ['tardisd', ...SONIC],
-    flags: '--umask <mode>',
     serverKey: 'Umask',
     help: 'umask for files and directories of the store',
-  },
-  storeSkipFile: {
-    type: 'name',
+  }),
+  storeSkipFile: row('name', '', {
     default: '.tardis-skip',
     tools: [
       'tardisd',
@@ -134,276 +101,190 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
     variable: 'TARDIS_SKIP',
     serverKey: 'SkipFileName',
     help: 'name of the empty file created in each new client directory, which excludes it from backups of the server itself',
-  },
-  daemon: {
-    type: 'bool',
+  }),
+  daemon: row('bool', '--daemon', {
     tools: ['tardisd', 'tardisremote'],
-    flags: '--daemon',
     serverKey: 'Daemon',
     help: 'run in the background; needs --pidfile and --logfile',
-  },
-  pidFile: {
-    type: 'path',
-    flags: '--pidfile <file>',
+  }),
+  pidFile: row('path', '--pidfile <file>', {
     variable: 'TARDIS_PIDFILE',
     serverKey: 'PidFile',
     help: 'file that contains the process id while the server runs',
-  },
-  user: {
-    type: 'text',
+  }),
+  user: row('text', '--user <name>', {
     tools: ['tardisd', 'tardisremote'],
-    flags: '--user <name>',
     serverKey: 'User',
     help: 'user to run as (only root can choose)',
-  },
-  group: {
-    type: 'text',
+  }),
+  group: row('text', '--group <name>', {
     tools: ['tardisd', 'tardisremote'],
-    flags: '--group <name>',
     serverKey: 'Group',
     help: 'group to run as (default: the group of --user)',
-  },
-  storageThreads: {
-    type: 'int',
+  }),
+  storageThreads: row('int', '', {
     range: [0, 16],
     defaultText: '1, or 0 for a single session on at most two processors',
     serverKey: 'StorageThreads',
     isTuning: true,
     help: 'threads that write packs and catalogs; the clients are divided among them; 0: use the main thread',
-  },
-  creditBytes: {
-    type: 'size',
-    range: [17 * MIB, 1024 * MIB],
-    default: 17 * MIB,
+  }),
+  creditBytes: amount('size', '', [17 * MIB, 17 * MIB, 1024 * MIB], {
     serverKey: 'Credit',
     isTuning: true,
     help: 'maximum number of bytes that a client has sent and the server has not yet processed',
-  },
-  parkSeconds: {
-    type: 'seconds',
-    range: [0, 86_400],
-    default: 600,
+  }),
+  parkSeconds: amount('seconds', '', [600, 0, 86_400], {
     serverKey: 'ParkTimeout',
     help: 'seconds that a session whose connection is lost waits for its client; 0: it ends at once',
-  },
-  maxParked: {
-    type: 'int',
-    range: [1, 1024],
-    default: 16,
+  }),
+  maxParked: amount('int', '', [16, 1, 1024], {
     serverKey: 'ParkedSessions',
     help: 'number of sessions without a connection that may wait; beyond it, the one that has waited longest ends',
-  },
-  packBytes: {
-    type: 'size',
-    range: [MIB, 2048 * MIB],
-    default: 64 * MIB,
+  }),
+  packBytes: amount('size', '', [64 * MIB, MIB, 2048 * MIB], {
     serverKey: 'PackSize',
     isTuning: true,
     help: 'close a pack at the first checkpoint after it reaches this size, or at once when it reaches twice this size',
-  },
-  reserveBytes: {
-    type: 'size',
-    range: [0, 1024 * MIB],
-    default: 16 * MIB,
+  }),
+  reserveBytes: amount('size', '', [16 * MIB, 0, 1024 * MIB], {
     serverKey: 'Reserve',
     isTuning: true,
     help: 'maximum space that each client reserves for records that must be written even if the disk is full; 0: none',
-  },
-  leastFreeBytes: {
-    type: 'size',
-    range: [0, 2 ** 50],
-    default: 32 * MIB,
+  }),
+  leastFreeBytes: amount('size', '', [32 * MIB, 0, 2 ** 50], {
     serverKey: 'LeastFree',
     isTuning: true,
     help: 'if the store has less free space than this, do not start a backup, and end a running one cleanly',
-  },
-  catalogCacheBytes: {
-    type: 'size',
-    range: [MIB, 1024 * MIB],
-    default: 6 * MIB,
+  }),
+  catalogCacheBytes: amount('size', '', [6 * MIB, MIB, 1024 * MIB], {
     serverKey: 'CatalogCache',
     isTuning: true,
     help: 'memory for pages of each open catalog',
-  },
-  checkpointBytes: {
-    type: 'size',
-    range: [MIB, 4096 * MIB],
-    default: 64 * MIB,
+  }),
+  checkpointBytes: amount('size', '', [64 * MIB, MIB, 4096 * MIB], {
     serverKey: 'CheckpointSize',
     isTuning: true,
     help: 'make a checkpoint after this many bytes',
-  },
-  checkpointEntries: {
-    type: 'int',
-    range: [64, 1 << 24],
-    default: 65_536,
+  }),
+  checkpointEntries: amount('int', '', [65_536, 64, 1 << 24], {
     serverKey: 'CheckpointEntries',
     isTuning: true,
     help: 'make a checkpoint after this many entries',
-  },
-  checkpointSeconds: {
-    type: 'seconds',
-    range: [0.1, 3600],
-    default: 5,
+  }),
+  checkpointSeconds: amount('seconds', '', [5, 0.1, 3600], {
     serverKey: 'CheckpointInterval',
     isTuning: true,
     help: 'make a checkpoint after this many seconds',
-  },
+  }),
 } as const satisfies PartialTable);
 
 const DEFAULT_REMOTE_PORT = 7430;
 
 /** Settings of `tardisremote`, which serves stores over HTTP, and of a `tardisd` that does so itself. */
 export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
-  remoteConfig: {
-    type: 'path',
-    flags: '--config <file>',
+  remoteConfig: row('path', '--config <file>', {
     isCommon: true,
     variable: 'TARDIS_REMOTE_CONFIG',
     help: 'configuration file; empty: none (default: /etc/tardis/tardisremote.cfg, if it exists)',
-  },
-  remotePort: {
-    type: 'int',
-    range: [0, 65_535],
-    default: DEFAULT_REMOTE_PORT,
-    flags: '--port <n>',
+  }),
+  remotePort: amount('int', '--port <n>', [DEFAULT_REMOTE_PORT, 0, 65_535], {
     isCommon: true,
     variable: 'TARDIS_REMOTE_PORT',
     remoteKey: 'Port',
     help: 'TCP port to listen on; 0 lets the system choose one',
-  },
-  remoteUrlPort: {
-    type: 'int',
+  }),
+  remoteUrlPort: row('int', '', {
     range: [1, 65_535],
     tools: CONNECTING,
     variable: 'TARDIS_REMOTE_PORT',
     defaultText: '443',
     help: 'TCP port of a tardisremote whose URL (--server https://HOST/) names none',
-  },
-  readServer: {
-    type: 'text',
-    flags: '--server <host[:port]>',
+  }),
+  readServer: row('text', '--server <host[:port]>', {
     remoteKey: 'Server',
     help: 'serve the clients of the tardisd on this host (or on this unix socket) instead of a store of this machine; clients log in with tokens of accounts, not with passwords',
-  },
-  serverCertificate: {
-    type: 'path',
-    flags: '--server-certificate <file>',
+  }),
+  serverCertificate: row('path', '--server-certificate <file>', {
     remoteKey: 'ServerCertificate',
     help: 'with --server: certificate of that tardisd, or of the authority that issued it (PEM); by default the certificate must be trusted by this machine',
-  },
-  remotePidFile: {
-    type: 'path',
-    flags: '--pidfile <file>',
+  }),
+  remotePidFile: row('path', '--pidfile <file>', {
     variable: 'TARDIS_REMOTE_PIDFILE',
     remoteKey: 'PidFile',
     help: 'file that contains the process id while the program runs',
-  },
-  remote: {
-    type: 'bool',
+  }),
+  remote: row('bool', '--remote', {
     tools: ['tardisd'],
-    flags: '--remote',
     serverKey: 'Remote',
     help: 'serve the store over HTTP too, as tardisremote does',
-  },
-  besidePort: {
-    type: 'int',
-    range: [0, 65_535],
-    default: DEFAULT_REMOTE_PORT,
+  }),
+  besidePort: amount('int', '--remote-port <n>', [DEFAULT_REMOTE_PORT, 0, 65_535], {
     tools: ['tardisd'],
-    flags: '--remote-port <n>',
     serverKey: 'RemotePort',
     help: 'with --remote: TCP port for HTTP; 0 lets the system choose one',
-  },
-  trustedProxies: {
-    type: 'texts',
+  }),
+  trustedProxies: row('texts', '--trusted-proxies <address>', {
     tools: ['tardisd', 'tardisremote'],
-    flags: '--trusted-proxies <address>',
     serverKey: 'TrustedProxies',
     help: 'proxy whose headers X-Forwarded-For and X-Forwarded-Prefix are trusted: an address, or a block such as 10.0.0.0/8; may be repeated',
-  },
-  compress: {
-    type: 'bool',
+  }),
+  compress: row('bool', '--[no-]compress', {
     default: true,
     tools: ['tardisd', 'tardisremote'],
-    flags: '--[no-]compress',
     serverKey: 'Compress',
     help: 'compress JSON responses over HTTP, if the HTTP client accepts that',
-  },
-  allowCache: {
-    type: 'bool',
+  }),
+  allowCache: row('bool', '--[no-]allow-cache', {
     default: true,
     tools: ['tardisd', 'tardisremote'],
-    flags: '--[no-]allow-cache',
     serverKey: 'AllowCache',
     help: 'let HTTP clients cache contents of complete sets for an hour',
-  },
+  }),
 } as const satisfies PartialTable);
 
 const DAY_SECONDS = 86_400;
 
 /** Settings of the server's monitoring: alerts for overdue clients, metrics, profiles. */
 export const WATCH_ROWS = rowsFor({ tools: ['tardisd'] }, {
-  overdueSeconds: {
-    type: 'seconds',
-    range: [0, 999_999_999],
-    default: 0,
+  overdueSeconds: amount('seconds', '--overdue-after <seconds>', [0, 0, 999_999_999], {
     tools: ['tardis', 'tardisd', 'tardis-web', 'sonic clients', 'sonic status'],
-    flags: '--overdue-after <seconds>',
     serverKey: 'OverdueAfter',
     clientKey: 'OverdueAfter',
     help: 'a client is overdue this many seconds after the end of its newest complete set; 0: never. Without it, commands call a client late by the interval of its server, else after two and a half times the usual distance of its backups',
-  },
-  overdueFor: {
-    type: 'texts',
-    flags: '--overdue-for <client=seconds>',
+  }),
+  overdueFor: row('texts', '--overdue-for <client=seconds>', {
     serverKey: 'OverdueFor',
     help: 'overdue time of one client, in place of --overdue-after; may be repeated',
-  },
-  hookOverdue: {
-    type: 'command',
-    flags: '--hook-overdue <command>',
+  }),
+  hookOverdue: row('command', '--hook-overdue <command>', {
     serverKey: 'HookOverdue',
     help: 'command to run for each client that has become overdue',
-  },
-  watchSeconds: {
-    type: 'seconds',
-    range: [1, DAY_SECONDS],
-    default: 300,
+  }),
+  watchSeconds: amount('seconds', '', [300, 1, DAY_SECONDS], {
     serverKey: 'WatchInterval',
     help: 'seconds between two checks of all clients, for overdue clients and for metrics',
-  },
-  metricsFile: {
-    type: 'path',
-    flags: '--metrics-file <file>',
+  }),
+  metricsFile: row('path', '--metrics-file <file>', {
     serverKey: 'MetricsFile',
     help: 'write metrics to this file, in OpenMetrics format, for a textfile collector (its name should end in .prom)',
-  },
-  metricsPort: {
-    type: 'int',
+  }),
+  metricsPort: row('int', '--metrics-port <n>', {
     range: [0, 65_535],
-    flags: '--metrics-port <n>',
     serverKey: 'MetricsPort',
     help: 'serve metrics over HTTP at /metrics on this port; 0: any free port',
-  },
-  metricsAddress: {
-    type: 'text',
+  }),
+  metricsAddress: row('text', '--metrics-address <ip>', {
     default: '127.0.0.1',
-    flags: '--metrics-address <ip>',
     serverKey: 'MetricsAddress',
     help: 'address of this machine for --metrics-port; anyone who can connect to it can read names and metrics of all clients',
-  },
-  profileSessions: {
-    type: 'bool',
-    flags: '--profile-sessions',
+  }),
+  profileSessions: row('bool', '--profile-sessions', {
     serverKey: 'Profile',
     help: 'write a CPU profile of each session to .profiles in the store, in a format that Chrome and some editors can open',
-  },
-  profilesKept: {
-    type: 'int',
-    range: [1, 1000],
-    default: 20,
+  }),
+  profilesKept: amount('int', '', [20, 1, 1000], {
     serverKey: 'ProfilesKept',
     help: 'number of the newest session profiles to keep',
-  },
+  }),
 } as const satisfies PartialTable);

@@ -1,6 +1,6 @@
 /** Settings of the commands that mark, keep and delete sets, and of garbage collection. */
 import { MAX_PRIORITY } from '../model/index.js';
-import { type PartialTable, rowsFor, type SettingTable } from './row.js';
+import { amount, type PartialTable, row, rowsFor, type SettingTable } from './row.js';
 import { MARKING } from './tools.js';
 
 const HOUR_SECONDS = 3600;
@@ -9,75 +9,54 @@ const MOST_INTERVAL_SECONDS = 24 * 24 * HOUR_SECONDS;
 
 /** Settings of the marks of backup sets: tags, priorities, names, locks. */
 export const MARK_ROWS = {
-  tags: {
-    type: 'texts',
+  tags: row('texts', '--tag <word>', {
     tools: ['tardis'],
-    flags: '--tag <word>',
     isCommon: true,
     clientKey: 'Tags',
     help: 'tag of the backup set; may be repeated',
-  },
-  priority: {
-    type: 'int',
-    range: [-MAX_PRIORITY, MAX_PRIORITY],
-    default: 0,
+  }),
+  priority: amount('int', '--priority <n>', [0, -MAX_PRIORITY, MAX_PRIORITY], {
     tools: ['tardis'],
-    flags: '--priority <n>',
     clientKey: 'Priority',
     help: 'priority of the backup set; the keep periods of the server depend on it',
-  },
-  expendable: {
-    type: 'bool',
+  }),
+  expendable: row('bool', '--[no-]expendable', {
     tools: ['tardis'],
-    flags: '--[no-]expendable',
     clientKey: 'Expendable',
     help: 'the backup set may be deleted early when the server runs out of space',
-  },
-  setsToMark: {
-    type: 'texts',
+  }),
+  setsToMark: row('texts', '', {
     tools: MARKING,
     argument: '[set...]',
     shownArguments: { 'sonic rename': '<set>' },
     perTool: { 'sonic rename': { help: 'number or name of a backup set' } },
     help: 'numbers or names of backup sets, or ranges (10-20)',
-  },
-  addTags: {
-    type: 'texts',
+  }),
+  addTags: row('texts', '--add <word>', {
     tools: ['sonic tag'],
-    flags: '--add <word>',
     help: 'tag to add to the sets; may be repeated',
-  },
-  removeTags: {
-    type: 'texts',
+  }),
+  removeTags: row('texts', '--remove <word>', {
     tools: ['sonic tag'],
-    flags: '--remove <word>',
     help: 'tag to remove from the sets; may be repeated',
-  },
-  unlock: {
-    type: 'bool',
+  }),
+  unlock: row('bool', '--unlock', {
     tools: ['sonic lock'],
-    flags: '--unlock',
     help: 'unlock the sets, so that they can be deleted again',
-  },
-  toPriority: {
-    type: 'int',
+  }),
+  toPriority: row('int', '--to <n>', {
     range: [-MAX_PRIORITY, MAX_PRIORITY],
     tools: ['sonic priority'],
-    flags: '--to <n>',
     help: 'new priority of the sets',
-  },
-  toName: {
-    type: 'text',
+  }),
+  toName: row('text', '--to <name>', {
     tools: ['sonic rename'],
-    flags: '--to <name>',
     help: 'new name of the set; empty: its original name',
-  },
-  notExpendable: {
-    type: 'bool',
+  }),
+  notExpendable: row('bool', '--not', {
     tools: ['sonic expendable'],
-    flags: '--not',
     help: 'remove the mark: do not delete these sets early',
-  },
+  }),
 } as const satisfies SettingTable;
 
 const MOST = 1_000_000;
@@ -99,120 +78,92 @@ const count = (flag: string, serverKey: string, what: string) =>
 
 /** Settings of set names by format, and of the retention rules. */
 export const RETENTION_ROWS = rowsFor({ tools: ['tardisd', 'sonic purge'] }, {
-  formats: {
-    type: 'texts',
+  formats: row('texts', '', {
     default: undefined,
     tools: ['tardisd'],
     serverKey: 'Formats',
     defaultText: 'date and time, such as 2026-11-27_180512',
     help: 'names of sets that the client does not name: strftime formats, separated by commas or blanks. A set gets the first name that no other set has',
-  },
-  priorities: {
-    type: 'texts',
+  }),
+  priorities: row('texts', '--priorities <list>', {
     default: ['40', '20', '10'],
-    flags: '--priorities <list>',
     serverKey: 'Priorities',
     perTool: {
       'sonic purge': { help: 'list of priorities, one for each of --keep-periods' },
     },
     help: 'list of priorities, one for each of --keep-periods and of Formats (in the configuration of the server). A set that the client does not name gets the first of them if it is the first of its month, the second if it is a further one and the first of its week, the third for its day; with Formats, that of the format',
-  },
-  keepPeriods: {
-    type: 'texts',
+  }),
+  keepPeriods: row('texts', '--keep-periods <list>', {
     default: undefined,
-    flags: '--keep-periods <list>',
     serverKey: 'KeepPeriods',
     defaultText: '0 180 30 for a server without other rules',
     help: 'days to keep sets, one number for each of --priorities (0: for ever). A set gets the number of the highest listed priority that is not above its own priority; a set below all of them gets that of the lowest',
-  },
+  }),
   keepLast: count('--keep-last', 'KeepLast', 'the newest n sets'),
   keepHourly: count('--keep-hourly', 'KeepHourly', newestOf('hour')),
   keepDaily: count('--keep-daily', 'KeepDaily', newestOf('day')),
   keepWeekly: count('--keep-weekly', 'KeepWeekly', newestOf('week')),
   keepMonthly: count('--keep-monthly', 'KeepMonthly', newestOf('month')),
   keepYearly: count('--keep-yearly', 'KeepYearly', newestOf('year')),
-  keepWithin: {
-    type: 'text',
+  keepWithin: row('text', '--keep-within <time>', {
     default: '',
-    flags: '--keep-within <time>',
     serverKey: 'KeepWithin',
     help: 'keep sets younger than this, such as 12h, 30d, 8w, 6mo or 2y',
-  },
-  endedAfter: {
-    type: 'text',
+  }),
+  endedAfter: row('text', '--ended-after <time>', {
     default: '',
-    flags: '--ended-after <time>',
     serverKey: 'EndedAfter',
     help: 'judge sets of a machine and of roots that got no new set for this time, such as 90d, as if all of them were of one series, so that the newest set of each need not stay',
-  },
-  keepTags: {
-    type: 'texts',
-    flags: '--keep-tag <word>',
+  }),
+  keepTags: row('texts', '--keep-tag <word>', {
     serverKey: 'KeepTags',
     help: 'beside what other rules keep, keep sets with this tag; may be repeated',
-  },
-  beforeDate: {
-    type: 'text',
+  }),
+  beforeDate: row('text', '--before <date>', {
     tools: ['sonic purge'],
-    flags: '--before <date>',
     help: 'delete only sets begun before this date; a day or minute means its start',
-  },
-  mostPriority: {
-    type: 'int',
+  }),
+  mostPriority: row('int', '--priority <n>', {
     range: [-MOST, MOST],
     tools: ['sonic purge'],
-    flags: '--priority <n>',
     help: 'delete only sets of this priority or a lower one',
-  },
-  previewPurge: {
-    type: 'bool',
+  }),
+  previewPurge: row('bool', '--preview', {
     tools: ['sonic purge'],
-    flags: '--preview',
     help: 'only show which sets would be deleted, and why the others stay',
-  },
-  trustClock: {
-    type: 'bool',
+  }),
+  trustClock: row('bool', '--trust-clock', {
     tools: ['sonic purge'],
-    flags: '--trust-clock',
     help: 'purge even if the clock has jumped or no backup was made for a long time. Without this option, nothing is deleted in these cases, since the ages of the sets may be wrong',
-  },
-  purgeSeconds: {
-    type: 'seconds',
-    range: [0, MOST_INTERVAL_SECONDS],
-    default: 0,
+  }),
+  purgeSeconds: amount('seconds', '', [0, 0, MOST_INTERVAL_SECONDS], {
     tools: ['tardisd'],
     serverKey: 'PurgeInterval',
     help: 'seconds between two purges of each client by the rules; 0: purge only on request',
-  },
-  purge: {
-    type: 'bool',
+  }),
+  purge: row('bool', '--[no-]purge', {
     tools: ['tardis'],
-    flags: '--[no-]purge',
     isCommon: true,
     clientKey: 'Purge',
     help: 'after the backup, let the server purge old sets by its rules',
-  },
+  }),
 } as const satisfies PartialTable);
 
 const YEAR_SECONDS = 366 * 24 * HOUR_SECONDS;
 
 /** Settings of deleting sets and of garbage collection. */
 export const GC_ROWS = rowsFor({ tools: ['tardisd'] }, {
-  setsToDelete: {
-    type: 'texts',
+  setsToDelete: row('texts', '', {
     tools: ['sonic delete'],
     argument: '[set...]',
     help: 'numbers or names of backup sets, or ranges (10-20)',
-  },
-  deleteYes: {
-    type: 'bool',
+  }),
+  deleteYes: row('bool', '--yes', {
     tools: ['sonic delete', 'sonic purge', 'sonic forget-path'],
-    flags: '--yes',
     isCommon: true,
     help: 'delete without a prompt; needed if there is no terminal',
-  },
-  rehearse: {
-    type: 'bool',
+  }),
+  rehearse: row('bool', '-n, --dry-run', {
     tools: [
       'sonic export',
       'sonic delete',
@@ -223,58 +174,36 @@ export const GC_ROWS = rowsFor({ tools: ['tardisd'] }, {
       'sonic setconfig',
       ...MARKING,
     ],
-    flags: '-n, --dry-run',
     help: 'only show what would be done',
-  },
-  clearUp: {
-    type: 'bool',
+  }),
+  clearUp: row('bool', '--[no-]clear-up', {
     default: true,
     tools: ['sonic delete', 'sonic purge'],
-    flags: '--[no-]clear-up',
     help: 'free the space at once (not through a server); with --no-clear-up the next garbage collection frees it',
-  },
-  removeAfterSeconds: {
-    type: 'seconds',
-    range: [0, YEAR_SECONDS],
-    default: HOUR_SECONDS,
+  }),
+  removeAfterSeconds: amount('seconds', '', [HOUR_SECONDS, 0, YEAR_SECONDS], {
     serverKey: 'RemoveAfter',
     help: 'seconds for which a pack that was rewritten is kept, for readers that still use it',
-  },
-  gcSeconds: {
-    type: 'seconds',
-    range: [0, MOST_INTERVAL_SECONDS],
-    default: HOUR_SECONDS,
+  }),
+  gcSeconds: amount('seconds', '', [HOUR_SECONDS, 0, MOST_INTERVAL_SECONDS], {
     serverKey: 'GcInterval',
     help: 'seconds between two garbage collections of all clients; after each session, its client has one too; 0: no garbage collection',
-  },
-  earlyPurgeBytes: {
-    type: 'size',
-    range: [0, Number.MAX_SAFE_INTEGER],
-    default: 0,
+  }),
+  earlyPurgeBytes: amount('size', '', [0, 0, Number.MAX_SAFE_INTEGER], {
     serverKey: 'EarlyPurgeBelow',
     help: 'if less space than this is free after a session, delete expendable sets of its client, oldest first; 0: never',
-  },
-  leastAgeSeconds: {
-    type: 'seconds',
-    range: [0, 100 * YEAR_SECONDS],
-    default: 24 * HOUR_SECONDS,
+  }),
+  leastAgeSeconds: amount('seconds', '', [24 * HOUR_SECONDS, 0, 100 * YEAR_SECONDS], {
     serverKey: 'LeastAge',
     help: 'seconds for which the server keeps every set; no deletion over the network can shorten this time',
-  },
-  forgetAfterSeconds: {
-    type: 'seconds',
-    range: [0, 100 * YEAR_SECONDS],
-    default: 7 * 24 * HOUR_SECONDS,
+  }),
+  forgetAfterSeconds: amount('seconds', '', [7 * 24 * HOUR_SECONDS, 0, 100 * YEAR_SECONDS], {
     serverKey: 'ForgetAfter',
     help: 'seconds during which a request to forget a path can be undone; no request over the network can shorten this time',
-  },
-  wastePercent: {
-    type: 'int',
-    range: [1, 100],
-    default: 25,
+  }),
+  wastePercent: amount('int', '--waste <percent>', [25, 1, 100], {
     tools: ['tardisd', 'sonic copy', 'sonic delete', 'sonic purge', 'sonic orphans'],
-    flags: '--waste <percent>',
     serverKey: 'CompactPercent',
     help: 'rewrite a pack if at least this percentage of it is not needed',
-  },
+  }),
 } as const satisfies PartialTable);

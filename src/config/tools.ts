@@ -21,7 +21,6 @@ export const REPORTING = [
 export const SONIC = [
   'sonic create',
   'sonic clients',
-  'sonic list',
   'sonic rebuild',
   'sonic check',
   'sonic setpass',
@@ -37,7 +36,6 @@ export const SONIC = [
   'sonic purge',
   'sonic forget-path',
   'sonic orphans',
-  'sonic diff',
   ...REPORTING,
   'sonic setconfig',
   'sonic upgrade',
@@ -48,6 +46,9 @@ export const SONIC = [
 
 /** Commands that make sets: of this machine, or of what other programs have kept. */
 export const BACKUPS = ['tardis', 'tardis-import'] as const;
+
+/** Commands of `sonic` that are other programs: the same by another name. */
+export const ALSO_OF_SONIC = { list: 'lstardis', diff: 'tardiff' } as const;
 
 /** Commands that create a key record or replace one, for example for a new password. */
 export const KEY_MAKERS = [
@@ -76,7 +77,6 @@ export type Tool = (typeof TOOLS)[number];
  */
 const SET_TOOLS = [
   'sonic clients',
-  'sonic list',
   'sonic check',
   'sonic copy',
   'sonic export',
@@ -84,7 +84,6 @@ const SET_TOOLS = [
   'sonic purge',
   'sonic forget-path',
   'sonic orphans',
-  'sonic diff',
   ...REPORTING,
   'sonic setconfig',
   ...MARKING,

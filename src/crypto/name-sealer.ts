@@ -13,7 +13,7 @@ import type { SealingCalls } from '../system/index.js';
 const Label = { name: 0, owner: 3, text: 4, device: 5, config: 6 } as const;
 const NO_KEYS = new Uint8Array(0);
 /** Prefix of sealed texts; texts that a server makes up do not have it. */
-const SEALED_TEXT = '~';
+export const SEALED_TEXT = '~';
 
 /** The name of a user or group, and its number. */
 interface Owner {

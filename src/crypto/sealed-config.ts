@@ -1,9 +1,13 @@
-/** Seals the configuration of a run as one value, so that a store sees neither the names nor their number. */
+/**
+ * Seals the configuration of a run, and the words of its record, each as one value, so that a store sees neither the
+ * names nor their number.
+ */
 import { TardisError } from '../errors/index.js';
 import {
   type ClientConfig,
   isPlainConfig,
   type PlainConfig,
+  type RunRecord,
   type SealedConfig,
 } from '../model/index.js';
 import { plainPackr } from '../system/msgpack/index.js';
@@ -13,6 +17,11 @@ const packr = plainPackr();
 
 export function sealConfig(names: NameSealer, config: PlainConfig): SealedConfig {
   return { form: 'sealed', bytes: names.config(packr.pack(config)) };
+}
+
+/** Returns a record with its words sealed. */
+export function sealedRun<R extends Pick<RunRecord, 'words'>>(run: R, names: NameSealer): R {
+  return run.words === undefined ? run : { ...run, words: names.text(run.words) };
 }
 
 /** Opens a stored configuration. Throws NOT_AUTHENTIC if this client has not sealed it. */

@@ -137,10 +137,7 @@ export interface History extends Disposable {
   notes(set: SetNumber): Promise<SetNote[]>;
   /** Returns the names of users and groups as of a set. */
   owners(set: SetNumber): Promise<OwnerRecord[]>;
-  /**
-   * Returns the time at which a set began, by which dates select it: by the server's clock, or by the client's if the
-   * client encrypts, since the server's time is not sealed.
-   */
+  /** Returns the time at which a set began, as `begunMs` does. */
   readonly beganMs: (set: BackupSet) => number;
   /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET if there is none. */
   findSetAt(momentMs: number): Promise<BackupSet>;
@@ -168,6 +165,11 @@ export interface History extends Disposable {
    * method is undefined if all directories are sorted by name.
    */
   readonly orderOf?: (name: Buffer) => Buffer;
+  /**
+   * True if the bytes of a content are missing, or a check has marked it as damaged. Undefined if the catalog is not on
+   * this machine.
+   */
+  isDamaged?(contentId: ContentId): boolean;
   /** Returns at most `limit` contents (1 to 4096) whose digests begin with these bytes (at least 8). */
   findContents(prefix: Buffer, limit: number): Promise<FoundContent[]>;
   /** Returns every version that was ever at an absolute path, oldest first, as far as the reader may see it. */
@@ -209,16 +211,20 @@ export function isSameContent(one: HistoryEntry, other: HistoryEntry): boolean {
 
 /**
  * Joins versions, oldest first, with their next ones that are alike, unless the path was gone between them. A joined
- * version has the entry of its first one.
+ * version has the entry of its first one. `covering` are the sets that show if the path was gone: the listed sets with a
+ * root at or above it. By default these are all sets.
  */
 export function joinVersions<T extends PathVersion>(
   versions: readonly T[],
   isAlike: (one: T, next: T) => boolean,
+  covering?: readonly SetNumber[],
 ): T[] {
   const joined: T[] = [];
   for (const version of versions) {
+    const { firstSet } = version;
     const last = joined.at(-1);
-    const isNext = last?.lastSet !== undefined && last.lastSet + 1 >= version.firstSet;
+    const end = last?.lastSet ?? Infinity;
+    const isNext = covering?.every((set) => set <= end || set >= firstSet) ?? end + 1 >= firstSet;
     if (last !== undefined && isNext && isAlike(last, version)) {
       joined[joined.length - 1] = { ...last, lastSet: version.lastSet };
     } else joined.push(version);

@@ -7,7 +7,7 @@ import type { BackupSet } from '../store/catalog/index.js';
 import { type History, isAsOf } from './history.js';
 
 /** Sets with the same roots: the complete ones, newest first, and then the unfinished ones. A directory that one of them can reach is reachable in the others too. */
-export type SetsOfRoots = readonly BackupSet[];
+type SetsOfRoots = readonly BackupSet[];
 
 /** A version for which a path is sought; `lastSet` is undefined while it is current. */
 interface NamedSpan {
@@ -17,22 +17,17 @@ interface NamedSpan {
   readonly lastSet: SetNumber | undefined;
 }
 
-/** A set that shows a version. `job` is the group of all sets that have the same roots as this one. */
-interface SeenIn {
-  readonly set: SetNumber;
-  readonly job: SetsOfRoots;
-}
-
 /** A version with its path in a set. */
-export interface PlacedName<T extends NamedSpan> extends SeenIn {
+export interface PlacedName<T extends NamedSpan> {
   readonly version: T;
   readonly path: Buffer;
+  readonly set: SetNumber;
 }
 
 interface Wanted<T> {
   readonly version: T;
   /** Sets that show the version, newest first: one for each group of sets that have the same roots. */
-  readonly candidates: readonly SeenIn[];
+  readonly candidates: readonly SetNumber[];
 }
 
 const NUL = Buffer.alloc(1);
@@ -53,14 +48,9 @@ export class NamePlaces {
    * Returns the newest complete set that shows versions of a span, else the newest unfinished one, for each group of sets
    * with the same roots. Newest first.
    */
-  seenIn(span: Pick<NamedSpan, 'firstSet' | 'lastSet'>): SeenIn[] {
-    const found = this.jobs.flatMap((job) => {
-      const newest = job.find(({ set }) => isAsOf(span, set));
-      return newest === undefined ? [] : [{ newest, job }];
-    });
-    return found
-      .sort((one, other) => compareSets(one.newest, other.newest))
-      .map(({ newest, job }) => ({ set: newest.set, job }));
+  seenIn(span: Pick<NamedSpan, 'firstSet' | 'lastSet'>): SetNumber[] {
+    const found = this.jobs.flatMap((job) => job.find(({ set }) => isAsOf(span, set)) ?? []);
+    return found.sort(compareSets).map(({ set }) => set);
   }
 
   /**
@@ -73,7 +63,7 @@ export class NamePlaces {
       .map((version) => ({ version, candidates: this.seenIn(version) }))
       .filter(({ candidates }) => candidates.length > 0);
     for (let turn = 0; left.length > 0; turn += 1) {
-      const bySet = Map.groupBy(left, ({ candidates }) => candidates[turn]!.set);
+      const bySet = Map.groupBy(left, ({ candidates }) => candidates[turn]!);
       const missed: Wanted<T>[] = [];
       for (const [set, those] of bySet) {
         missed.push(...(await this.placeIn(set, those, turn, placed)));
@@ -96,7 +86,7 @@ export class NamePlaces {
     return wanted.filter(({ version, candidates }) => {
       const above = places.get(version.directory);
       if (above === undefined) return true;
-      placed.push({ version, path: joinPath(above, version.name), ...candidates[turn]! });
+      placed.push({ version, path: joinPath(above, version.name), set: candidates[turn]! });
       return false;
     });
   }

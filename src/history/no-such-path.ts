@@ -1,8 +1,9 @@
 /** The error for a path that a set does not contain. It names the set's roots and another set that has the path. */
 import { TardisError } from '../errors/index.js';
 import { displayName, type SetNumber, shownRoot } from '../model/index.js';
+import type { BackupSet } from '../store/catalog/index.js';
 import type { History } from './history.js';
-import { rootAbove } from './local/roots.js';
+import { restBelow, rootAbove } from './local/roots.js';
 import { Unsaved } from './unsaved.js';
 
 /** Maximum number of roots that the message names. */
@@ -48,4 +49,23 @@ async function newestWith(history: History, not: SetNumber, path: Buffer) {
     }
   }
   return undefined;
+}
+
+/** Returns the listed sets that have a root at a path or above it, oldest first. No other set shows if the path was gone. */
+export async function coveringSets(
+  history: Pick<History, 'reports' | 'sets'>,
+  path: Buffer,
+): Promise<SetNumber[]> {
+  return setsCovering(await history.reports.rootsOfSets(), await history.sets(), path);
+}
+
+/** Returns the numbers of the sets that have a root at a path or above it; `roots` are the paths of the roots of each. */
+export function setsCovering(
+  roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
+  sets: readonly Pick<BackupSet, 'set'>[],
+  path: Buffer,
+): SetNumber[] {
+  const isCovering = (set: SetNumber): boolean =>
+    roots.get(set)?.some((root) => restBelow(root, path) !== undefined) === true;
+  return sets.map(({ set }) => set).filter(isCovering);
 }

@@ -1,6 +1,12 @@
 /** Reports on a client's history: changes between sets, names, settings, and the space that everything takes. */
 import type { AttributeUse, EntryPlace, NamedVersion, SetSpan } from '../store/catalog/index.js';
-import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../model/index.js';
+import type {
+  ClientConfig,
+  ClientSetting,
+  DirectoryId,
+  RunRecord,
+  SetNumber,
+} from '../model/index.js';
 import type { DiskSpace } from '../system/index.js';
 import type { HistoryEntry } from './history.js';
 import type { ClientOverview } from './wire/client-overview.js';
@@ -161,10 +167,15 @@ export interface Reports {
    */
   ownState?(): Promise<ClientOverview | undefined>;
   /**
-   * Notes at the store that files were restored now, and that all of their contents had the right digests. Throws
-   * STORE_NOT_WRITABLE or the like, and the errors of a server that takes no notes.
+   * Returns the newest records of the client's journal, oldest first: at least `most`, if there are so many. Words that
+   * are sealed are opened, or left out.
    */
-  noteRestored(): Promise<void>;
+  runs(most?: number): Promise<readonly RunRecord[]>;
+  /**
+   * Adds records to the journal, with their words sealed if the client encrypts. Throws STORE_NOT_WRITABLE or the like,
+   * and the errors of a server that takes none.
+   */
+  noteRuns(runs: readonly RunRecord[]): Promise<void>;
   /**
    * Returns the attributes that entries of any set may have; undefined if they are not known after `limitMs`. The
    * function is absent if the catalog is on another machine.

@@ -4,7 +4,7 @@
  * their names. If nanoseconds in 64 bits cannot represent the modification time, the attribute with an empty name holds
  * the exact time. The attribute `flags` holds the flags of the inode.
  */
-import { SECOND_NS } from './times.js';
+import { SECOND_NS } from './units.js';
 
 /**
  * Largest size of the packed attributes of one entry. If an entry has more, its attributes are not stored, and

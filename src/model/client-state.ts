@@ -1,8 +1,10 @@
 /**
- * Decides the state of a client's backups, with the reason and what to do. Commands, metrics, the page and its API show
- * this state, so that none of them calls good what another one calls late.
+ * Decides how the backups of a client are, from facts alone: its sets, its runs, its roots, space and the time. Commands,
+ * metrics, mails, the page and its API show this answer, and decide nothing.
  */
-import { HOUR_MS, DAY_MS } from './times.js';
+import { ERROR_TABLE, isErrorCode } from '../errors/index.js';
+import { type RunRecord, wordsOf } from './run.js';
+import { ageText, DAY_MS, dayText, formatBytes, percentText } from './units.js';
 
 /** The states, the most urgent last. */
 export const CLIENT_STATES = [
@@ -16,44 +18,94 @@ export const CLIENT_STATES = [
 ] as const;
 export type ClientStateName = (typeof CLIENT_STATES)[number];
 
-/** A run that completed no set: its session ended without one, or it was cut off, and began `beganMs` ago. */
-export type RunFailure =
-  | { readonly code: 'incomplete' }
-  | { readonly code: 'cut'; beganMs: number };
+/** Facts that the catalog shows. Times are in milliseconds since 1970; 0 is for what is not there. */
+export interface SetFacts {
+  readonly completeSets: number;
+  /** Number and end of the newest complete set. */
+  readonly newestSet: number;
+  readonly newestAtMs: number;
+  /** Number of entries that it could not read, or only in part. */
+  readonly unread: number;
+  /** True if it may lack entries that were lost to damage. */
+  readonly isDoubtful: boolean;
+  /** Start of the unfinished set after it. */
+  readonly unfinishedAtMs: number;
+  /** Contents that a check found damaged. */
+  readonly damagedContents: number;
+  /** Age from which the client is late: that of its server, or else what is older than usual; 0 if that is unknown. */
+  readonly lateAfterMs: number;
+  /** The roots that the configuration has, each with the end of the newest complete set that has it. */
+  readonly roots: readonly { readonly id: string; readonly atMs: number }[];
+}
 
-/** When backups were last proven, in milliseconds since 1970; 0 for never, or if it is not known. */
-export interface ProofTimes {
-  /** When a check last read data of the store again. */
+/** Facts that the journal shows, in the same form. */
+export interface RunFacts {
+  /** End of the last backup of all configured roots that was not complete, its code, and its error's words. */
+  readonly failedAtMs: number;
+  readonly failureCode: string;
+  readonly failure: string;
+  /** End of the last backup that the user stopped. */
+  readonly stoppedAtMs: number;
+  /** When a check last read data, and the share of the data that checks have read in the last week, from 0 to 1. */
   readonly checkedAtMs: number;
+  readonly readShare: number;
+  /** All data was read at this time or later. */
+  readonly allReadSinceMs: number;
+  /** Faults that the last check found. */
+  readonly faults: number;
   /** When files were last restored and all of their contents had the right digests. */
   readonly restoredAtMs: number;
+  /** Age from which the server of the client takes it for late. */
+  readonly lateAfterMs: number;
 }
 
-/** Facts about a client. An unknown one is undefined, or 0. */
-export interface ClientFacts {
-  /** The reason why the client cannot be seen now; undefined if it can. */
-  readonly fault?: string | undefined;
-  /** True if a backup is in progress. */
-  readonly isRunning?: boolean;
-  /** Why the last run completed no set: a reason, or what is known of it; undefined if it completed one. */
-  readonly failure?: string | RunFailure | undefined;
-  /** The newest complete set; undefined if there is none. */
-  readonly newest:
-    | {
-        readonly ageMs: number;
-        /** Number of entries that the backup could not read, or only in part. */
-        readonly unread: number;
-        /** True if the set may lack entries that were lost to damage. */
-        readonly isDoubtful?: boolean;
-      }
-    | undefined;
-  /** Age of the newest complete set from which the client is late; 0 if no interval is known. */
-  readonly lateAfterMs: number;
-  /** Contents that a check found damaged. */
-  readonly damagedContents?: number | undefined;
-  /** When the backups were last proven, and the time now; undefined if that cannot be seen. */
-  readonly proven?: (ProofTimes & { readonly nowMs: number }) | undefined;
+/** Facts about space; a limit of 0 is none. */
+export interface SpaceFacts {
+  /** Bytes that the client's account may use and uses, and that the client uses of them. */
+  readonly quotaBytes: number;
+  readonly accountBytes: number;
+  readonly usedBytes: number;
+  /** The disk of the store, and the bytes that a backup leaves free on it. */
+  readonly diskBytes: number;
+  readonly freeBytes: number;
+  readonly leastFreeBytes: number;
 }
+
+export interface ClientFacts extends SetFacts, RunFacts, SpaceFacts {
+  /** The reason why the client cannot be seen now; empty if it can. */
+  readonly fault: string;
+  /** True if a backup is in progress. */
+  readonly isInUse: boolean;
+}
+
+export const NO_FACTS: ClientFacts = Object.freeze({
+  completeSets: 0,
+  newestSet: 0,
+  newestAtMs: 0,
+  unread: 0,
+  isDoubtful: false,
+  unfinishedAtMs: 0,
+  damagedContents: 0,
+  lateAfterMs: 0,
+  roots: Object.freeze([]),
+  failedAtMs: 0,
+  failureCode: '',
+  failure: '',
+  stoppedAtMs: 0,
+  checkedAtMs: 0,
+  readShare: 0,
+  allReadSinceMs: 0,
+  faults: 0,
+  restoredAtMs: 0,
+  quotaBytes: 0,
+  accountBytes: 0,
+  usedBytes: 0,
+  diskBytes: 0,
+  freeBytes: 0,
+  leastFreeBytes: 0,
+  fault: '',
+  isInUse: false,
+});
 
 /** The facts that a state follows from, for programs that put it into words of their own. */
 export interface StateCause {
@@ -62,29 +114,42 @@ export interface StateCause {
     | 'running'
     | 'unread'
     | 'damaged'
+    | 'quota'
+    | 'disk'
     | 'late'
-    | RunFailure['code']
+    | 'lacking'
+    | 'cut'
     | 'failed'
     | 'never'
     | 'unseen';
-  /** Age of the newest complete set; absent if there is none. */
+  /** Age of what is saved: of the newest complete set of the root for which that is oldest; absent if there is none. */
   readonly ageMs?: number;
   /** Age from which a client is late. */
   readonly allowedMs?: number;
-  /** Age of a run that was cut off. */
+  /** Age of a run that failed or was cut off. */
   readonly beganMs?: number;
-  /** Number of entries that were not read. */
+  /** Number of entries that were not read, or of roots that no set has, and of how many. */
   readonly count?: number;
-  /** The words of an error. */
+  readonly ofCount?: number;
+  /** Free bytes of a disk, or used bytes of a quota, and of how many. */
+  readonly bytes?: number;
+  readonly ofBytes?: number;
+  /** The code and the words of an error. */
+  readonly error?: string;
   readonly detail?: string;
 }
 
-/** The last proof that the backups can be restored. It does not change the state, since a new client has none. */
-export interface Proof extends Partial<ProofTimes> {
+/** Proof that the backups can be restored. It does not change the state, since a new client has none. */
+export interface Proof {
   /** `restored` in the last half year, before that (`old`), or never (`none`). */
   readonly code: 'restored' | 'old' | 'none';
-  /** A sentence for the user. */
+  readonly restoredAtMs?: number;
+  readonly checkedAtMs?: number;
+  readonly readShare?: number;
+  readonly allReadSinceMs?: number;
+  /** Sentences for the user: about restores, and about data that checks have read. */
   readonly reason: string;
+  readonly read: string;
   /** The next step for the user, as a sentence; empty if none is needed. */
   readonly advice: string;
 }
@@ -106,117 +171,274 @@ const LATE_TIMES = 2.5;
 const PROOF_LASTS_MS = 182 * DAY_MS;
 /** Minimum number of distances that show the usual one. */
 const LEAST_DISTANCES = 3;
+/** Time in which data that was read counts as read lately. */
+const LATELY_MS = 7 * DAY_MS;
+/** Share of a quota or a disk from which its user is warned. */
+const WARNED_SHARE = 0.9;
 
-/**
- * Returns the state of a client, and the last proof that it can be restored. A state that hides data or a fault goes before
- * one that only warns.
- */
-export function clientState(facts: ClientFacts): ClientState {
-  const { proven } = facts;
-  return { ...stateBy(facts), ...(proven === undefined ? {} : { proof: proofBy(proven) }) };
+/** Returns how a client is: the most urgent of all that the facts show. */
+export function clientState(facts: ClientFacts, nowMs: number): ClientState {
+  const found =
+    RULES.map((rule) => rule(facts, nowMs)).find((state) => state !== undefined) ?? GOOD;
+  return facts.fault === '' ? { ...found, proof: proofBy(facts, nowMs) } : found;
 }
 
-function proofBy({ checkedAtMs, restoredAtMs, nowMs }: ProofTimes & { nowMs: number }): Proof {
-  const checked = checkedAtMs > 0 ? { checkedAtMs } : {};
-  const advice = 'Restore a file into another directory: `tardis restore PATH --output DIRECTORY`.';
-  if (restoredAtMs === 0) {
-    return { code: 'none', ...checked, reason: 'No restore has proven these backups yet.', advice };
-  }
-  const ageMs = Math.max(0, nowMs - restoredAtMs);
-  const isOld = ageMs >= PROOF_LASTS_MS;
+/** Returns states with the most urgent first. */
+export function byUrgency<S extends Pick<ClientState, 'state'>>(states: readonly S[]): S[] {
+  const urgency = ({ state }: S): number => CLIENT_STATES.indexOf(state);
+  return states.toSorted((one, other) => urgency(other) - urgency(one));
+}
+
+/** True for a state in which there is nothing to do. */
+export function isWell({ state }: Pick<ClientState, 'state'>): boolean {
+  return state === 'good' || state === 'running';
+}
+
+/** Returns the time up to which all configured roots are saved; 0 if one of them is in no complete set. */
+export function savedAtMs({ roots, newestAtMs }: Pick<SetFacts, 'roots' | 'newestAtMs'>): number {
+  return roots.reduce((oldest, { atMs }) => Math.min(oldest, atMs), newestAtMs);
+}
+
+/** Returns what the journal of a client shows. The records are oldest first. */
+export function runFacts(runs: readonly RunRecord[], nowMs: number): RunFacts {
+  const last = (isWanted: (run: RunRecord) => boolean): RunRecord | undefined =>
+    runs.findLast(isWanted);
+  const backup = last(
+    ({ kind, end, isWhole }) => kind === 'backup' && end !== 'stopped' && isWhole === true,
+  );
+  const isFailed = backup?.end === 'failed' || backup?.end === 'cut';
+  const checks = runs.filter(
+    ({ kind, numbers }) => kind === 'check' && numbers.totalBytes !== undefined,
+  );
+  const readings = checks.filter(({ numbers }) => (numbers.readBytes ?? 0) > 0);
+  const lately = readings.filter(({ endedMs }) => endedMs > nowMs - LATELY_MS);
+  const { totalBytes = 0 } = checks.at(-1)?.numbers ?? {};
+  const readBytes = lately.reduce((sum, { numbers }) => sum + (numbers.readBytes ?? 0), 0);
   return {
-    code: isOld ? 'old' : 'restored',
-    ...checked,
-    restoredAtMs,
-    reason: `Files were last restored and proven ${ageText(ageMs)} ago.`,
-    advice: isOld ? advice : '',
+    failedAtMs: isFailed ? backup.endedMs : 0,
+    failureCode: isFailed ? (backup.code ?? '') : '',
+    failure: isFailed ? (wordsOf(backup).message ?? '') : '',
+    stoppedAtMs: last(({ kind, end }) => kind === 'backup' && end === 'stopped')?.endedMs ?? 0,
+    checkedAtMs: readings.at(-1)?.endedMs ?? 0,
+    readShare: totalBytes === 0 ? 0 : Math.min(1, readBytes / totalBytes),
+    allReadSinceMs: readings.at(-1)?.numbers.allReadSinceMs ?? 0,
+    faults: checks.at(-1)?.numbers.faults ?? 0,
+    restoredAtMs: last(({ kind, end }) => kind === 'restore' && end === 'done')?.endedMs ?? 0,
+    lateAfterMs:
+      last(({ kind, numbers }) => kind === 'alert' && numbers.lateAfterMs !== undefined)?.numbers
+        .lateAfterMs ?? 0,
   };
 }
 
-function stateBy(facts: ClientFacts): ClientState {
-  const { fault, isRunning = false, failure, newest, lateAfterMs } = facts;
-  if (fault !== undefined) {
-    return {
-      state: 'unknown',
-      cause: { code: 'unseen', detail: fault },
-      reason: `The backups cannot be seen: ${fault}${/[.?!]$/.test(fault) ? '' : '.'}`,
-      advice: 'Connect the disk or the server of the store, then look again.',
-    };
-  }
-  const last =
-    newest === undefined
-      ? 'there is no complete set'
-      : `the last one is ${ageText(newest.ageMs)} old`;
-  const { ageMs } = newest ?? {};
-  const age = ageMs === undefined ? {} : { ageMs };
-  if (isRunning) {
-    const cause = { code: 'running', ...age } as const;
-    return { state: 'running', cause, reason: `A backup is running; ${last}.`, advice: '' };
-  }
-  if (newest === undefined && failure === undefined) {
-    return {
-      state: 'never',
-      cause: { code: 'never' },
-      reason: 'There is no complete backup yet.',
-      advice: 'Run `tardis backup`, or `tardis setup` for a schedule.',
-    };
-  }
-  if (failure !== undefined) {
-    return {
-      state: 'failed',
-      cause: {
-        ...(typeof failure === 'string' ? { code: 'failed', detail: failure } : failure),
-        ...age,
-      },
-      reason: `The last backup was not completed: ${failureText(failure)}; ${last}.`,
-      advice: 'Run `tardis backup` and read its messages; it continues where the last one stopped.',
-    };
-  }
-  if (lateAfterMs > 0 && newest!.ageMs >= lateAfterMs) {
-    return {
-      state: 'late',
-      cause: { code: 'late', ageMs: newest!.ageMs, allowedMs: lateAfterMs },
-      reason: `The newest backup is ${ageText(newest!.ageMs)} old, and should be at most ${ageText(lateAfterMs)} old.`,
-      advice: 'Run `tardis backup`, and look whether its timer runs.',
-    };
-  }
-  return warnedOrGood(facts);
+/** Returns the roots of the last configuration that the journal has; undefined if it has none. */
+export function configuredRoots(runs: readonly RunRecord[]): readonly string[] | undefined {
+  return runs.findLast(({ configured }) => configured !== undefined)?.configured;
 }
 
-function warnedOrGood({ newest, damagedContents = 0 }: ClientFacts): ClientState {
-  const { unread = 0, isDoubtful = false } = newest ?? {};
-  if (damagedContents > 0 || isDoubtful) {
-    return {
-      state: 'warned',
-      cause: { code: 'damaged' },
-      reason: 'Parts of the backups are damaged.',
-      advice:
-        'Run `tardis check`, which names them; the next backup sends what the disk still has.',
-    };
-  }
-  if (unread > 0) {
-    const what = unread === 1 ? '1 entry' : `${unread} entries`;
-    return {
-      state: 'warned',
-      cause: { code: 'unread', count: unread },
-      reason: `The last backup could not read ${what}.`,
-      advice:
-        '`sonic info` names what could not be read: exclude it, or back up as a user who may read it.',
-    };
-  }
+/** The rules, the most urgent first. Each returns a state if it applies. */
+const RULES: readonly ((facts: ClientFacts, nowMs: number) => ClientState | undefined)[] = [
+  unseen,
+  running,
+  failed,
+  never,
+  full,
+  lacking,
+  late,
+  damaged,
+  unreadEntries,
+  nearlyFull,
+];
+
+const GOOD: ClientState = {
+  state: 'good',
+  cause: { code: 'good' },
+  reason: 'The last backup is complete.',
+  advice: '',
+};
+
+function unseen({ fault }: ClientFacts): ClientState | undefined {
+  if (fault === '') return undefined;
   return {
-    state: 'good',
-    cause: { code: 'good' },
-    reason: 'The last backup is complete.',
+    state: 'unknown',
+    cause: { code: 'unseen', detail: fault },
+    reason: `The backups cannot be seen: ${fault}${/[.?!]$/.test(fault) ? '' : '.'}`,
+    advice: 'Connect the disk or the server of the store, then look again.',
+  };
+}
+
+function running(facts: ClientFacts, nowMs: number): ClientState | undefined {
+  if (!facts.isInUse) return undefined;
+  const reason = `A backup is running; ${lastText(facts, nowMs)}.`;
+  return {
+    state: 'running',
+    cause: { code: 'running', ...ageOf(facts, nowMs) },
+    reason,
     advice: '',
   };
 }
 
-function failureText(failure: string | RunFailure): string {
-  if (typeof failure === 'string') return failure;
-  return failure.code === 'cut'
-    ? `the run that began ${ageText(failure.beganMs)} ago was cut off`
-    : 'its last session completed no set';
+function never({ newestSet }: ClientFacts): ClientState | undefined {
+  if (newestSet > 0) return undefined;
+  return {
+    state: 'never',
+    cause: { code: 'never' },
+    reason: 'There is no complete backup yet.',
+    advice: 'Run `tardis backup`, or `tardis setup` for a schedule.',
+  };
+}
+
+/** A run of all roots that failed, or was cut off. A later set of all roots ends that, as does a stop by the user. */
+function failed(facts: ClientFacts, nowMs: number): ClientState | undefined {
+  const { failedAtMs, failureCode, failure, unfinishedAtMs, stoppedAtMs } = facts;
+  const isFailed = failedAtMs > savedAtMs(facts);
+  const detail = [failure, failureCode && `[${failureCode}]`]
+    .filter((word) => word !== '')
+    .join(' ');
+  const last = lastText(facts, nowMs);
+  const age = ageOf(facts, nowMs);
+  if (isFailed && detail !== '') {
+    const beganMs = Math.max(0, nowMs - failedAtMs);
+    return {
+      state: 'failed',
+      cause: { code: 'failed', error: failureCode, detail, beganMs, ...age },
+      reason: `The last backup was not completed: ${detail} (${ageText(beganMs)} ago); ${last}.`,
+      advice: isErrorCode(failureCode) ? ERROR_TABLE[failureCode].guidance : RUN_AGAIN,
+    };
+  }
+  const cutAtMs = isFailed ? failedAtMs : stoppedAtMs >= unfinishedAtMs ? 0 : unfinishedAtMs;
+  if (cutAtMs === 0) return undefined;
+  const beganMs = Math.max(0, nowMs - cutAtMs);
+  return {
+    state: 'failed',
+    cause: { code: 'cut', beganMs, ...age },
+    reason: `The last backup was not completed: the run that began ${ageText(beganMs)} ago was cut off; ${last}.`,
+    advice: RUN_AGAIN,
+  };
+}
+
+const RUN_AGAIN =
+  'Run `tardis backup` and read its messages; it continues where the last one stopped.';
+
+function full({ quotaBytes, accountBytes, ...disk }: ClientFacts): ClientState | undefined {
+  if (quotaBytes > 0 && accountBytes >= quotaBytes)
+    return ofQuota('failed', accountBytes, quotaBytes);
+  const { diskBytes, freeBytes, leastFreeBytes } = disk;
+  return diskBytes > 0 && freeBytes <= leastFreeBytes
+    ? ofDisk('failed', freeBytes, diskBytes)
+    : undefined;
+}
+
+function nearlyFull({ quotaBytes, accountBytes, ...disk }: ClientFacts): ClientState | undefined {
+  if (accountBytes > quotaBytes * WARNED_SHARE) return ofQuota('warned', accountBytes, quotaBytes);
+  const { diskBytes, freeBytes } = disk;
+  return freeBytes < diskBytes * (1 - WARNED_SHARE)
+    ? ofDisk('warned', freeBytes, diskBytes)
+    : undefined;
+}
+
+function ofQuota(state: ClientStateName, bytes: number, ofBytes: number): ClientState {
+  const end = state === 'failed' ? 'the next backup is refused' : 'it is nearly full';
+  return {
+    state,
+    cause: { code: 'quota', bytes, ofBytes },
+    reason: `Of the quota, ${formatBytes(bytes)} of ${formatBytes(ofBytes)} are used: ${end}.`,
+    advice: 'Delete sets (`tardis purge --preview`), or ask the administrator for a higher quota.',
+  };
+}
+
+function ofDisk(state: ClientStateName, bytes: number, ofBytes: number): ClientState {
+  const end = state === 'failed' ? 'the disk is full' : 'it is nearly full';
+  return {
+    state,
+    cause: { code: 'disk', bytes, ofBytes },
+    reason: `On the disk of the store, ${formatBytes(bytes)} of ${formatBytes(ofBytes)} are free: ${end}.`,
+    advice: 'Delete sets (`tardis purge --preview`), or use a larger disk.',
+  };
+}
+
+/** Configured roots that no complete set has. */
+function lacking({ roots }: ClientFacts): ClientState | undefined {
+  const count = roots.filter(({ atMs }) => atMs === 0).length;
+  if (count === 0) return undefined;
+  const are = count === 1 ? 'is' : 'are';
+  return {
+    state: 'late',
+    cause: { code: 'lacking', count, ofCount: roots.length },
+    reason: `Of ${roots.length} configured directories, ${count} ${are} in no complete backup.`,
+    advice: 'Run `tardis backup`, which saves all that the configuration names.',
+  };
+}
+
+function late(facts: ClientFacts, nowMs: number): ClientState | undefined {
+  const { lateAfterMs } = facts;
+  const ageMs = Math.max(0, nowMs - savedAtMs(facts));
+  if (lateAfterMs === 0 || ageMs < lateAfterMs) return undefined;
+  return {
+    state: 'late',
+    cause: { code: 'late', ageMs, allowedMs: lateAfterMs },
+    reason: `The newest backup is ${ageText(ageMs)} old, and should be at most ${ageText(lateAfterMs)} old.`,
+    advice: 'Run `tardis backup`, and look whether its timer runs.',
+  };
+}
+
+function damaged({ damagedContents, isDoubtful, faults }: ClientFacts): ClientState | undefined {
+  if (damagedContents + faults === 0 && !isDoubtful) return undefined;
+  return {
+    state: 'warned',
+    cause: { code: 'damaged' },
+    reason: 'Parts of the backups are damaged.',
+    advice:
+      'Run `tardis check --repair`, which names and mends them; the next backup sends what the disk still has.',
+  };
+}
+
+function unreadEntries({ unread: count }: ClientFacts): ClientState | undefined {
+  if (count === 0) return undefined;
+  return {
+    state: 'warned',
+    cause: { code: 'unread', count },
+    reason: `The last backup could not read ${count === 1 ? '1 entry' : `${count} entries`}.`,
+    advice:
+      '`sonic info` names what could not be read: exclude it, or back up as a user who may read it.',
+  };
+}
+
+function ageOf(facts: ClientFacts, nowMs: number): Pick<StateCause, 'ageMs'> {
+  const atMs = savedAtMs(facts);
+  return atMs === 0 ? {} : { ageMs: Math.max(0, nowMs - atMs) };
+}
+
+function lastText(facts: ClientFacts, nowMs: number): string {
+  const { ageMs } = ageOf(facts, nowMs);
+  return ageMs === undefined ? 'there is no complete set' : `the last one is ${ageText(ageMs)} old`;
+}
+
+function proofBy(facts: RunFacts, nowMs: number): Proof {
+  const { checkedAtMs, readShare, allReadSinceMs, restoredAtMs } = facts;
+  const advice = 'Restore a file into another directory: `tardis restore PATH --output DIRECTORY`.';
+  const ageMs = Math.max(0, nowMs - restoredAtMs);
+  const code = restoredAtMs === 0 ? 'none' : ageMs >= PROOF_LASTS_MS ? 'old' : 'restored';
+  return {
+    code,
+    ...(restoredAtMs > 0 && { restoredAtMs }),
+    ...(checkedAtMs > 0 && { checkedAtMs, readShare }),
+    ...(allReadSinceMs > 0 && { allReadSinceMs }),
+    reason:
+      code === 'none'
+        ? 'No restore has proven these backups yet.'
+        : `Files were last restored and proven ${ageText(ageMs)} ago.`,
+    read: readText(facts, nowMs),
+    advice: code === 'restored' ? '' : advice,
+  };
+}
+
+/** Returns how much of the data checks have read, and when. */
+function readText({ checkedAtMs, readShare, allReadSinceMs }: RunFacts, nowMs: number): string {
+  if (checkedAtMs === 0) return 'no data was read again (`tardis check --read-data`)';
+  const whole = allReadSinceMs === 0 ? '' : `, all of it since ${dayText(allReadSinceMs)}`;
+  if (readShare === 0)
+    return `data was last read again ${ageText(Math.max(0, nowMs - checkedAtMs))} ago${whole}`;
+  return `${percentText(readShare)} of the data in the last 7 days${whole}`;
 }
 
 /**
@@ -229,15 +451,4 @@ export function usualLateMs(endsMs: readonly number[]): number {
   if (distances.length < LEAST_DISTANCES) return 0;
   const sorted = distances.sort((a, b) => a - b);
   return sorted[Math.floor((sorted.length - 1) / 2)]! * LATE_TIMES * DAY_MS;
-}
-
-/** Returns an age in minutes, hours or days. */
-export function ageText(ms: number): string {
-  const [count, unit] =
-    ms < 2 * HOUR_MS
-      ? [Math.floor(ms / 60_000), 'minute']
-      : ms < 2 * DAY_MS
-        ? [Math.floor(ms / HOUR_MS), 'hour']
-        : [Math.floor(ms / DAY_MS), 'day'];
-  return `${count} ${unit}${count === 1 ? '' : 's'}`;
 }

@@ -1,5 +1,5 @@
 /** The local times that come twice, when a clock is set back at the end of summer time. */
-import { HOUR_MS } from './times.js';
+import { HOUR_MS } from './units.js';
 
 /** Returns the later moment with the same local time; the moment itself if there is none. */
 export function repeatedLater(ms: number): number {

@@ -38,3 +38,23 @@ export function shownRoot(path: Buffer): Buffer {
 export function shownRoots(paths: readonly Buffer[]): Buffer[] {
   return paths.map(shownRoot).sort((one, other) => Buffer.compare(one, other));
 }
+
+/**
+ * Returns a root that is a single file, and another root at its path or below it, which a set with both could not show.
+ * Returns undefined if there are no such roots.
+ */
+export function hiddenRoot(
+  paths: readonly Buffer[],
+): { readonly file: Buffer; readonly hidden: Buffer } | undefined {
+  const roots = paths.map((path) => {
+    const shown = shownRoot(path);
+    return { shown, isFile: !shown.equals(path), key: `${shown.toString('latin1')}/` };
+  });
+  // A root directly follows the one that hides it; of equal paths, the file comes first.
+  const order = (one: (typeof roots)[number]): string => `${one.key}${one.isFile ? '' : '\0'}`;
+  roots.sort((one, other) => (order(one) < order(other) ? -1 : 1));
+  const at = roots.findIndex(
+    ({ isFile, key }, index) => isFile && roots[index + 1]?.key.startsWith(key),
+  );
+  return at < 0 ? undefined : { file: roots[at]!.shown, hidden: roots[at + 1]!.shown };
+}

@@ -38,6 +38,23 @@ export function isDue(schedule: Schedule, times: Times, nowMs: number): boolean 
   return lastGoodMs < plannedMs(schedule, nowMs) && failedAtMs + RETRY_AFTER_MS <= nowMs;
 }
 
+/**
+ * Returns when the next backup begins: the next start of a timer, or the next time of the schedule if that is known to be
+ * made; undefined if neither is there. A timer starts more often than the schedule plans.
+ */
+export function nextBackupMs(
+  schedule: Schedule | undefined,
+  timerAtMs: number | undefined,
+  lastGoodMs: number | undefined,
+  nowMs: number,
+): number | undefined {
+  if (schedule === undefined) return timerAtMs;
+  if (lastGoodMs !== undefined && !isDue(schedule, { lastGoodMs }, nowMs)) {
+    return plannedMs(schedule, nowMs, 1);
+  }
+  return timerAtMs ?? nowMs;
+}
+
 /** Things that a backup needs. */
 export interface Surroundings {
   /** False if the store is on a disk that is not mounted. */

@@ -15,7 +15,6 @@ import type {
   RootsFound,
   Session,
   SizesFound,
-  Space,
   Store,
   Version,
 } from '../web/api/schemas.js';
@@ -175,13 +174,6 @@ interface DirectoryRequest {
   readonly order: Order;
 }
 
-/** Number of bytes that all listed sets up to a set have added to the store. */
-export interface SpacePoint {
-  readonly set: number;
-  readonly ms: number;
-  readonly bytes: number;
-}
-
 /** Rules of a purge by their names, with their words; empty for no rule. */
 export type PurgeRules = Readonly<Record<string, string>>;
 
@@ -293,14 +285,6 @@ export const api = {
     const headers = { range: `bytes=0-${maxBytes - 1}` };
     const response = await request(href.slice(BASE.length), { signal, headers });
     return new Uint8Array(await response.arrayBuffer());
-  },
-  space: async (client: string, signal: AbortSignal): Promise<SpacePoint[]> => {
-    const { sets } = await json<Space>(`${clientPath(client)}/space`, { signal });
-    let bytes = 0;
-    return sets.map(({ set, openedAtMs, storedBytes }) => {
-      bytes += storedBytes;
-      return { set, ms: openedAtMs, bytes };
-    });
   },
   purge: (client: string, rules: PurgeRules, signal: AbortSignal) => {
     const kept = Object.entries(rules).filter(([, words]) => words !== '');

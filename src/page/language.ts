@@ -1,12 +1,6 @@
 /** Language of the page: the chosen one, otherwise the first of the browser that the page has, otherwise English. */
 import ENGLISH from './languages/en.json' with { type: 'json' };
-import {
-  type LanguageCode,
-  languageOf,
-  type TextKey,
-  type Texts,
-  translator,
-} from './logic/texts.js';
+import { type LanguageCode, languageOf, type Texts, translator } from './logic/texts.js';
 
 const CHOSEN_KEY = 'language';
 
@@ -38,11 +32,6 @@ export const LOCALE: string =
 
 /** Returns a text with its values inserted. The value `n` selects the plural form. */
 export const t = translator(texts, ENGLISH, LOCALE);
-
-/** True if the page has a text of this key. */
-export function hasText(key: string): key is TextKey {
-  return Object.hasOwn(ENGLISH, key);
-}
 
 /** Returns a label with a value, such as `Theme: dark`. */
 export function labelled(label: string, value: string): string {

@@ -25,7 +25,7 @@ import {
   type PathVersion,
   type RequestedContent,
   type RootRecord,
-  serverTime,
+  begunMs,
   setAt,
   setNamed,
   type SetNote,
@@ -65,7 +65,7 @@ class RemoteHistory implements History {
   readonly isRemote = true;
   readonly access = new Access(undefined); // the rights of the session limit what may be read
   readonly directory = undefined;
-  readonly beganMs = serverTime;
+  readonly beganMs = (set: BackupSet): number => begunMs(set);
   readonly contentKeys = undefined;
   readonly doubts = [];
   readonly reports: RemoteReports;

@@ -12,7 +12,14 @@ import type {
   StoreFigures,
   StoreState,
 } from '../history/index.js';
-import type { ClientConfig, ClientSetting, DirectoryId, SetNumber } from '../model/index.js';
+import {
+  type ClientConfig,
+  type ClientSetting,
+  type DirectoryId,
+  RECENT_RUNS,
+  type RunRecord,
+  type SetNumber,
+} from '../model/index.js';
 import { MAX_DIRECTORY_PATHS } from '../transport/index.js';
 import type { RemotePeer } from './remote-peer.js';
 
@@ -72,8 +79,12 @@ export class RemoteReports implements Reports {
     return this.peer.request('readStore', undefined);
   }
 
-  noteRestored(): Promise<void> {
-    return this.peer.request('noteRestored', undefined);
+  runs(most: number = RECENT_RUNS): Promise<readonly RunRecord[]> {
+    return this.peer.request('readRuns', { most });
+  }
+
+  noteRuns(runs: readonly RunRecord[]): Promise<void> {
+    return this.peer.request('noteRuns', runs);
   }
 
   async ownState(): Promise<ClientOverview | undefined> {

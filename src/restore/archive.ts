@@ -238,7 +238,9 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     // Directories that no set contains are created by the program that unpacks the archive.
     const { path, entry } = directory;
     this.note.meet(path);
-    if (entry !== undefined) this.batchOf(directory, path).others.push({ path, entry });
+    if (entry !== undefined && path.length > 0) {
+      this.batchOf(directory, path).others.push({ path, entry });
+    }
   }
 
   /** Returns the batch for an entry with a path in a directory. */

@@ -8,12 +8,12 @@ import { parseRule, RuleList } from '../excludes/index.js';
 export interface PathFilter {
   /**
    * Returns the decision on a name in a directory (given by its path in the backup): `in` to restore it, `out` to omit
-   * it, `through` to only descend into it. `isInside` is true if an ancestor directory is included.
+   * it, `through` to only descend into it, `elsewhere` to omit it as part of another restore. `isInside` is true if an ancestor directory is included.
    */
   verdict(directory: Buffer, name: Buffer, isDirectory: boolean, isInside: boolean): FilterVerdict;
 }
 
-type FilterVerdict = 'in' | 'out' | 'through';
+type FilterVerdict = 'in' | 'out' | 'through' | 'elsewhere';
 
 /** Returns a filter; undefined if there are no patterns. */
 export function pathFilter(

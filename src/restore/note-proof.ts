@@ -1,9 +1,10 @@
 /**
- * Notes at a store that a restore has proven its backups: files were written, and all of their contents had the right
- * digests. `tardis status`, the page, metrics and mails show the time of the last such restore.
+ * Adds a restore that has proven the backups to the journal of the client: files were written, and all of their contents
+ * had the right digests.
  */
 import { asTardisError, type ErrorCode } from '../errors/index.js';
 import type { History } from '../history/index.js';
+import type { RunRecord } from '../model/index.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
 
 /** Failures that are not about contents: a system refused an attribute, or the backup could not read an entry. */
@@ -14,7 +15,7 @@ const NOT_OF_CONTENTS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 
 /** The result of a restore from a history. */
 interface Restored {
-  readonly progress: Pick<RestoreProgress, 'files'>;
+  readonly progress: Pick<RestoreProgress, 'files' | 'bytes'>;
   readonly failures: readonly RestoreFailure[];
 }
 
@@ -28,13 +29,18 @@ function isProof(
 }
 
 /**
- * Notes a restore at the store if it is a proof. Returns true if it is one, even if the store cannot be written, or its server
- * takes no notes: then only the time is not shown there. Throws errors of bugs.
+ * Adds the record of a restore to the journal if it is a proof. Returns true if it is one, even if there is no record, the
+ * store cannot be written, or its server takes no records. Throws errors of bugs.
  */
-export async function noteProof(history: History, restored: Restored): Promise<boolean> {
+export async function noteProof(
+  history: History,
+  restored: Restored,
+  run: RunRecord | undefined,
+): Promise<boolean> {
   if (!isProof(history, restored)) return false;
+  const { files, bytes } = restored.progress;
   try {
-    await history.reports.noteRestored();
+    if (run !== undefined) await history.reports.noteRuns([{ ...run, numbers: { files, bytes } }]);
   } catch (error) {
     if (asTardisError(error).row.kind === 'bug') throw error;
   }

@@ -4,12 +4,16 @@
  */
 import {
   circleAt,
+  entriesAround,
   type History,
   type HistoryEntry,
   noAccess,
   noSuchPath,
   rootAbove,
+  rootAt,
+  type RootNode,
   type RootRecord,
+  rootsOf,
   Unsaved,
 } from '../history/index.js';
 import {
@@ -33,6 +37,7 @@ import {
   RowFlag,
   type SetNumber,
   SLASH,
+  SLASH_BYTES,
   splitPath,
 } from '../model/index.js';
 import { ListingsAhead, PAGE_ENTRIES } from './listings-ahead.js';
@@ -66,6 +71,8 @@ export interface DirectoryFacts {
   readonly isAbove?: boolean;
   /** Key of the device that the entries of the directory are on. */
   readonly device: string;
+  /** The roots of the set in the directory and below it; undefined if there are none. */
+  readonly roots?: RootNode | undefined;
 }
 
 /** Length up to which the path of a directory is held. Deep trees have paths of megabytes. */
@@ -118,10 +125,12 @@ export class OutputDirectory implements DirectoryFacts {
   readonly isInside: boolean;
   readonly isAbove: boolean;
   readonly device: string;
+  readonly roots: RootNode | undefined;
   /** The path; it may be held without what else is known of the directory. */
   readonly at: OutputPath;
 
-  constructor({ name, above, entry, source, isInside, isAbove, device }: DirectoryFacts) {
+  constructor(facts: DirectoryFacts) {
+    const { name, above, entry, source, isInside, isAbove, device, roots } = facts;
     this.name = name;
     this.above = above;
     this.entry = entry;
@@ -129,6 +138,7 @@ export class OutputDirectory implements DirectoryFacts {
     this.isInside = isInside;
     this.isAbove = isAbove === true;
     this.device = device;
+    this.roots = roots;
     this.at = new OutputPath(name, above?.at);
   }
 
@@ -201,6 +211,7 @@ export class TreeWalk<D extends OutputDirectory> {
     private readonly visitor: WalkVisitor<D>,
     private readonly found: {
       readonly roots: readonly RootRecord[];
+      readonly tree: RootNode;
       readonly wanted: readonly Wanted[];
     },
   ) {}
@@ -221,26 +232,30 @@ export class TreeWalk<D extends OutputDirectory> {
         throw await noSuchPath(history, set, path);
       }
       if (!history.access.mayRead(entry)) throw noAccess(path);
-      const device = selection.paths.length > 1 ? await devices.above(path) : 'one';
+      const device = roots.length > 1 ? await devices.above(path) : 'one';
       wanted.push({ entry, path, device });
     }
-    return new TreeWalk(history, selection, visitor, { roots, wanted });
+    const tree = await rootsOf(history, set);
+    return new TreeWalk(history, selection, visitor, { roots, tree, wanted });
   }
 
   /** Visits the entries, and yields after each page of them. */
   async *run(signal?: AbortSignal): AsyncGenerator<void> {
     const { visitor } = this;
+    const { set, filter, recurse } = this.selection;
+    // The root `/` is the output itself, which does not get its metadata.
+    const whole = this.found.wanted.find(({ path }) => lastComponent(path).length === 0);
     const top = visitor.directory({
       name: NO_BYTES,
       above: undefined,
-      entry: undefined,
-      source: NO_BYTES,
-      isInside: false,
-      device: '',
+      entry: whole?.entry,
+      source: whole === undefined ? NO_BYTES : SLASH_BYTES,
+      isInside: whole !== undefined && filter === undefined,
+      device: whole?.device ?? '',
+      roots: whole && this.found.tree,
     });
     const shared = new Map<string, D>();
     const stack: D[] = [];
-    const { set, filter, recurse } = this.selection;
     const isWholeTree = filter === undefined && recurse !== false;
     this.notes = await this.readNotes();
     const listings = new ListingsAhead(this.history, set, isWholeTree);
@@ -249,7 +264,8 @@ export class TreeWalk<D extends OutputDirectory> {
       const name = lastComponent(wanted.path);
       const onWay = await this.notes?.onWayTo(wanted.path);
       if (onWay !== undefined) this.addUnsaved(joinPath(above.path, name), onWay);
-      this.offer({ ...wanted, directory: above, name }, wanted.path, stack);
+      if (wanted !== whole) this.offer({ ...wanted, directory: above, name }, wanted.path, stack);
+      else if (recurse !== false) stack.push(top);
     }
     while (stack.length > 0) {
       const directory = stack.pop()!;
@@ -260,14 +276,12 @@ export class TreeWalk<D extends OutputDirectory> {
         throwIfAborted(signal);
         const page = await this.page(listings, directory, after);
         await visitor.breathe();
-        for (const entry of page)
-          this.offer(
-            { entry, directory, name: entry.name, device: directory.device },
-            undefined,
-            below,
-          );
+        for (const entry of page) {
+          const { name } = entry;
+          this.offer({ entry, directory, name, device: directory.device }, undefined, below);
+        }
         yield;
-        if (page.length < PAGE_ENTRIES) break;
+        if (directory.roots !== undefined || page.length < PAGE_ENTRIES) break;
         after = page.at(-1)!.name;
       }
       this.addAbsent(directory);
@@ -294,7 +308,8 @@ export class TreeWalk<D extends OutputDirectory> {
   /** Adds the names in a directory that the backup could not save, and that are not in the set. */
   private addAbsent(directory: D): void {
     const { entry, source, isInside } = directory;
-    for (const { name, error } of this.notes?.takeAbsent(entry!.childId!) ?? []) {
+    if (entry?.childId === undefined) return; // the directory is only above a root
+    for (const { name, error } of this.notes?.takeAbsent(entry.childId) ?? []) {
       const verdict = this.selection.filter?.verdict(source, name, false, isInside) ?? 'in';
       if (verdict === 'in') this.addUnsaved(joinPath(directory.path, name), error);
     }
@@ -306,8 +321,12 @@ export class TreeWalk<D extends OutputDirectory> {
     directory: D,
     after: Buffer,
   ): Promise<HistoryEntry[]> {
+    const { roots: node } = directory;
+    const { childId } = directory.entry ?? {};
+    const shown = { set: this.selection.set, openedAtMs: 0 };
     try {
-      return await listings.page(directory.entry!.childId!, after);
+      if (node === undefined) return await listings.page(childId!, after);
+      return await entriesAround(this.history, shown, { id: childId ?? -1, node });
     } catch (error) {
       if (!isOfOneListing(error)) throw error;
       this.visitor.failed(directory.path, error);
@@ -343,11 +362,18 @@ export class TreeWalk<D extends OutputDirectory> {
    * itself.
    */
   private offer(
-    { entry, directory, name, device }: Visited<D>,
+    { entry: listed, directory, name, device: own }: Visited<D>,
     given: Buffer | undefined,
     stack: D[],
   ): void {
     const { filter, recurse } = this.selection;
+    // A set shows a root in place of what the directory above it has there.
+    const node =
+      given === undefined
+        ? directory.roots?.children.get(name.toString('latin1'))
+        : rootAt(this.found.tree, given);
+    const entry = node?.entry ?? listed;
+    const device = given === undefined ? node?.device || own : own;
     if (given === undefined && !isEntryName(name)) {
       // Such a name must not become part of a path here, or where an archive is unpacked.
       const why = recordDamaged('the store has an entry with an invalid name');
@@ -363,8 +389,8 @@ export class TreeWalk<D extends OutputDirectory> {
     const source = given ?? (filter === undefined ? NO_BYTES : joinPath(directory.source, name));
     const from = given?.subarray(0, given.lastIndexOf(SLASH)) ?? directory.source;
     const verdict = filter?.verdict(from, name, isDirectory, directory.isInside) ?? 'in';
-    if (verdict === 'out') {
-      this.visitor.leftOut();
+    if (verdict === 'out' || verdict === 'elsewhere') {
+      if (verdict === 'out') this.visitor.leftOut();
       return;
     }
     const unsaved = this.notes?.take(entry);
@@ -379,11 +405,20 @@ export class TreeWalk<D extends OutputDirectory> {
       return;
     }
     const isInside = verdict === 'in';
-    const own = deviceIn(entry, device);
-    const plain = { name, above: directory, entry, source, isInside, device: own };
-    const made = this.visitor.directory(plain);
-    if (isInside && !this.visitor.visit({ entry, directory, name, device }, made)) return;
-    if (entry.childId !== undefined && recurse !== false) stack.push(made);
+    const isAbove = node !== undefined && entry.childId === undefined;
+    const made = this.visitor.directory({
+      name,
+      above: directory,
+      entry: isAbove ? undefined : entry,
+      source,
+      isInside,
+      isAbove,
+      device: deviceIn(entry, device),
+      roots: node?.children.size === 0 ? undefined : node,
+    });
+    const visited = { entry, directory, name, device };
+    if (isInside && !isAbove && !this.visitor.visit(visited, made)) return;
+    if ((isAbove || entry.childId !== undefined) && recurse !== false) stack.push(made);
     else this.visitor.enter?.(made);
   }
 }

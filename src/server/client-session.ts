@@ -11,7 +11,7 @@
  */
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Logger } from 'pino';
-import { protocolViolation, type TardisError } from '../errors/index.js';
+import { asTardisError, protocolViolation, type TardisError } from '../errors/index.js';
 import { type ClientDirectory, LEASE_MS } from '../store/index.js';
 import {
   type Connection,
@@ -25,7 +25,6 @@ import {
   TICKET_BYTES,
 } from '../transport/index.js';
 import type { GcOutcome } from './gc-scheduler.js';
-import type { SessionOutcome } from './monitor/monitor.js';
 import type { Admission, Quotas } from './quotas.js';
 import { type ProfilePlan, SessionProfile } from './session-profile.js';
 import type { StorageHost } from './storage/storage-host.js';
@@ -65,7 +64,12 @@ export interface ClientSessionServices {
   parked(): void;
   /** Called when a session ends because of an error. */
   refused(client: string, error: TardisError): void;
+  /** Gets the error with which a session ended, in place of the log. */
+  readonly onFault?: ((error: TardisError) => void) | undefined;
 }
+
+/** The result of a session; `none` if it had no set. */
+export type SessionOutcome = 'none' | 'complete' | 'failed';
 
 /** The session of a client, when it has ended. */
 export interface Visit {
@@ -92,6 +96,8 @@ export interface SessionOwner {
   readonly account: string;
   readonly purpose: PurposeName;
   readonly mayPurge: boolean;
+  /** Id of the run in the journal; empty if the client has sent none. */
+  readonly run: string;
 }
 
 export class ClientSession implements SessionOwner {
@@ -99,6 +105,8 @@ export class ClientSession implements SessionOwner {
   readonly account: string;
   readonly purpose: PurposeName;
   readonly mayPurge: boolean;
+  readonly run: string;
+  readonly beganMs = Date.now();
   /** Resolves when the storage is closed and the client's lock is released. */
   readonly over: Promise<void>;
   space: Admission | undefined;
@@ -139,6 +147,7 @@ export class ClientSession implements SessionOwner {
     this.account = owner.account;
     this.purpose = owner.purpose;
     this.mayPurge = owner.mayPurge;
+    this.run = owner.run;
     this.speaker = speaker;
     this.over = this.settling.promise;
   }
@@ -346,7 +355,10 @@ export class ClientSession implements SessionOwner {
       if (handle !== undefined) await how(handle);
       services.log.info(this.isBackup ? { client, outcome: this.outcome } : { client }, what);
     } catch (error) {
-      services.log.error({ client, err: error }, `${what}, its last checkpoint failed`);
+      const failure = asTardisError(error);
+      const { code, message: reason } = failure;
+      if (services.onFault !== undefined) services.onFault(failure);
+      else services.log.error({ client, code, reason }, `${what}, and its end failed`);
     }
     this.finish();
   }

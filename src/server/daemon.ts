@@ -22,6 +22,7 @@ import { Quotas } from './quotas.js';
 import type { Right } from '../model/index.js';
 import { endBackupRequest, mediumOf } from '../store/index.js';
 import type { ClientSession, Visit } from './client-session.js';
+import { RunRecorder } from './run-recorder.js';
 import { ServerConnection } from './server-connection.js';
 import type { SessionServices } from './session-services.js';
 import { Nodes } from './bucket-servers.js';
@@ -56,6 +57,8 @@ export interface DaemonOptions extends LoginOptions {
   /** Maximum number of parked sessions; beyond that, the session that was parked first ends. */
   readonly maxParked: number;
   readonly logExceptions?: boolean;
+  /** Gets the error with which a session ended, in place of the log. */
+  readonly onFault?: ((error: TardisError) => void) | undefined;
   /**
    * True if owners may copy their clients from other stores to this server. Copied sets keep the times of the other
    * store, so such owners choose the times of their sets.
@@ -100,6 +103,7 @@ export class Daemon {
   private services: SessionServices;
   private readonly gc: GcScheduler;
   private readonly watch: Watch | undefined;
+  private readonly recorder: RunRecorder;
   private readonly health: StoreHealth;
   private readonly nodes: Nodes | undefined;
   private metrics: MetricsEndpoint | undefined;
@@ -119,7 +123,9 @@ export class Daemon {
     this.stopped = this.settling.promise;
     const { baseDir, catalogFile, shared } = options;
     const leftTo = shared && this.leftTo(shared);
-    const place = { baseDir, catalogFile, ...(leftTo === undefined ? {} : { leftTo }) };
+    this.recorder = new RunRecorder(system, options, log);
+    const collected = this.recorder.collected.bind(this.recorder);
+    const place = { baseDir, catalogFile, collected, ...(leftTo === undefined ? {} : { leftTo }) };
     this.gc = new GcScheduler(system, storage, { place, plan: options.gc, log });
     this.nodes = this.joinNodes(system);
     this.health = new StoreHealth(shared && (() => this.requireStore(shared)), system.clock, log);
@@ -129,6 +135,7 @@ export class Daemon {
         place: options,
         plan: options.watch,
         watched: this.watched(system),
+        recorder: this.recorder,
         log,
       });
     this.services = this.servicesWith(system, {
@@ -156,7 +163,7 @@ export class Daemon {
       sessionOf: (client) => this.byClient.get(client),
       isRequested: (directory) => mediumOf(system, directory).isRequested(),
       parked: () => this.limitParked(),
-      refused: (client, error) => this.watch?.refused(client, error),
+      refused: (client, error) => this.recorder.refused(client, error),
       left: options.onLeft,
     };
   }
@@ -232,6 +239,7 @@ export class Daemon {
     await this.nodes?.close();
     await watchOver;
     await this.metrics?.close();
+    await this.recorder.settled();
     await this.storage.close();
     await closed;
     this.log.info('stopped');
@@ -361,7 +369,9 @@ export class Daemon {
       this.nodes?.changed();
       const { requestsPurge: isPurge, mayPurge } = session;
       const settled = this.gc.sessionEnded(client, { hasGrown: true, isPurge, mayPurge });
-      this.watch?.sessionEnded(client, session.outcome);
+      // A server for one session leaves the record to its client.
+      if (!this.options.single && !this.isStopping) void this.recorder.sessionEnded(session);
+      this.watch?.sessionEnded(client);
       if (session.outcome !== 'none') this.endRequest(client);
       void settled.then((outcome) => session.settled(outcome));
     });

@@ -40,7 +40,11 @@ interface GcReason {
 }
 
 /** The result of garbage collection for a client; undefined if nothing was due. */
-export type GcOutcome = { readonly done: GcResult } | { readonly failure: string } | undefined;
+export type GcOutcome =
+  | { readonly done: GcResult }
+  /** The code is absent if the work is only done later. */
+  | { readonly failure: string; readonly code?: string }
+  | undefined;
 
 /** The location of the clients. */
 interface Place {
@@ -48,6 +52,8 @@ interface Place {
   readonly catalogFile: string;
   /** Returns the reason why a client in a bucket is left to another server; undefined if it is not. */
   readonly leftTo?: (client: string, isRound: boolean) => Promise<string | undefined>;
+  /** Called with the result for each client. */
+  readonly collected?: (client: string, outcome: GcOutcome, beganMs: number) => Promise<void>;
 }
 
 /** Delay after a session, so that a client that returns at once finds its store unlocked. */
@@ -194,7 +200,9 @@ export class GcScheduler {
       this.queue.delete(client);
       // A purge that is requested during this run belongs to the next one, and so do its listeners.
       const listeners = this.takeListeners(client);
+      const beganMs = this.system.clock.nowMs();
       const outcome = await this.collectGarbage(client, reason);
+      await this.place.collected?.(client, outcome, beganMs);
       for (const resolve of listeners) resolve(outcome);
       if (this.isStopped) return;
     }
@@ -231,7 +239,8 @@ export class GcScheduler {
       else if (code !== 'INTERRUPTED') {
         this.log.error({ client, code, reason: message }, 'garbage collection failed');
       }
-      return { failure: `${message}: the rest is done later` };
+      const isLater = code === 'CLIENT_BUSY' || code === 'INTERRUPTED';
+      return { failure: `${message}: the rest is done later`, ...(!isLater && { code }) };
     }
   }
 

@@ -8,6 +8,7 @@ export { Daemon, type DaemonOptions, type RenewableOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
 export { SignatureSource } from './ingest/signature-source.js';
+export { RunRecorder } from './run-recorder.js';
 export { UnacknowledgedAnswers, type Visit } from './client-session.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { type Admission, Quotas } from './quotas.js';
@@ -19,7 +20,6 @@ export {
   validityFault,
 } from './login/certificate.js';
 export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';
-export { ALERTS_FILE } from './monitor/alerts.js';
 export { Watch, type WatchPlan } from './monitor/monitor.js';
 export { openMetrics } from './monitor/open-metrics.js';
 export * from './queries/read-only.js';

@@ -206,7 +206,7 @@ export class ServerConnection {
     this.isProven = true;
     const rights = limited(first.rights, this.services.restricted);
     requireRight(rights, 'list', account);
-    const owner = { client, account, purpose: Purpose.read, mayPurge: false };
+    const owner = { client, account, purpose: Purpose.read, mayPurge: false, run: '' };
     await this.begin(owner, first.directory);
     if (this.isOver) return;
     await requireUnchanged(services, first); // opening took time
@@ -283,7 +283,7 @@ export class ServerConnection {
       this.isReturn = true;
     } else {
       const mayPurge = this.mayPurge(rights);
-      await this.begin({ client, account, purpose, mayPurge }, directory);
+      await this.begin({ client, account, purpose, mayPurge, run: hello.run }, directory);
       if (this.isOver) return;
     }
     if (account !== '') this.watchAccount(client, own, proven);

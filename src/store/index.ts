@@ -34,7 +34,6 @@ export {
   withAccountsAtRest,
 } from './client/client-lock.js';
 export type { SwitchState } from './client/medium.js';
-export * from './client/proofs.js';
 export { createClientDirectory, makeSkipFile } from './open/create-client.js';
 export { mediumOf, withClient } from './open/medium-of.js';
 export { type CommitObject, parseCommitObject } from './bucket/commit-object.js';
@@ -75,6 +74,7 @@ export * from './bucket/leases.js';
 export { checkClientName, isClientName } from './layout/client-name.js';
 export * from './open/backup-requests.js';
 export * from './open/join-codes.js';
+export * from './open/run-journal.js';
 export * from './accounts/space-accounts.js';
 export * from './accounts/token-accounts.js';
 export { readFormat, STORE_FORMAT, writeFormat } from './layout/format-file.js';
@@ -109,6 +109,7 @@ export {
   PARITY_PREFIX,
   parityName,
   RESERVE_FILE,
+  RUNS_DIRECTORY,
   STORE_MARK,
   SUB_ACCOUNTS_DIRECTORY,
 } from './layout/layout.js';

@@ -100,17 +100,21 @@ const STATE_RISK =
 
 /**
  * Replaces a state file, readable by its owner only. Its bytes are synced first. The temporary file has a random name,
- * so that no reader sees a partial file when two processes write at once. Returns undefined, or the system's error code
- * on failure.
+ * so that no reader sees a partial file when two processes write at once. If a new file can be read by others, that is
+ * reported, unless the user knows it of its directory. Returns undefined, or the system's error code on failure.
  */
-export function writeState(file: string, content: string | Uint8Array): string | undefined {
+export function writeState(
+  file: string,
+  content: string | Uint8Array,
+  isReported = true,
+): string | undefined {
   const fresh = `${file}.${randomBytes(6).toString('hex')}.new`;
   try {
     makeDirectories(path.dirname(file));
     fs.writeFileSync(fresh, content, { mode: 0o600, flush: true, flag: 'wx' });
     const isNew = !fs.existsSync(file);
     fs.renameSync(fresh, file);
-    if (isNew) reportIfExposed(file, STATE, STATE_RISK);
+    if (isNew && isReported) reportIfExposed(file, STATE, STATE_RISK);
     return undefined;
   } catch (error) {
     ifPossible(() => fs.rmSync(fresh, { force: true })); // the first error is the one to report

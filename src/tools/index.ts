@@ -10,7 +10,6 @@ export { PROGRAM_OF } from './output/command-names.js';
 export { HELP, helpText, SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
 export { statusesOf, statusNote } from './shared/help-statuses.js';
 export { inOurWords } from './shared/neophytos.js';
-export { refuseVerb } from './tardis/other-verbs.js';
 export { usesServer } from './opening/history.js';
 export { checkUsage } from './regenerate/options.js';
 export { sheetWords } from './sonic/sheet-words.js';

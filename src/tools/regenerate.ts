@@ -2,7 +2,7 @@
 import { parseDate } from '../config/index.js';
 import { asTardisError, TardisError, usageError } from '../errors/index.js';
 import { type BackupSet, contentsAsFiles, type History, provenHistory } from '../history/index.js';
-import { displayName, type SetNumber, shownRoot } from '../model/index.js';
+import { displayName, EntryType, type SetNumber, shownRoot } from '../model/index.js';
 import {
   DeviceTarget,
   FoldedNames,
@@ -17,20 +17,22 @@ import {
 import { absolutePath, byteText, nodeSystem, type System } from '../system/index.js';
 import { type JobRunner, openRestoreJobs } from '../workers/index.js';
 import { chooseSet, openHistory, usesServer } from './opening/history.js';
-import { noteRestore } from './opening/backup-memory.js';
+import { noteRestore } from './opening/run-note.js';
 import { noteDamage } from './opening/local-store.js';
 import { ProgressLine } from './output/progress-line.js';
 import {
   archiveOf,
   checkUsage,
   inPlaceSettings,
-  isStdout,
+  mayBeContent,
   policyOf,
   type RegenerateSettings,
   shownTarget,
+  writesToStdout,
 } from './regenerate/options.js';
 import { printResult } from './regenerate/report.js';
 import { RestoreLine } from './regenerate/restore-line.js';
+import { besides, type ChosenPaths, newestVersions, wholeSets } from './regenerate/chosen-sets.js';
 import { setText } from './shared/report-sets.js';
 import { interruptSignal } from './shared/signals.js';
 import { runTool, toolCommand } from './shared/run-tool.js';
@@ -43,6 +45,7 @@ interface Batch {
   readonly history: History;
   readonly set: SetNumber;
   readonly paths: readonly Buffer[];
+  readonly filter?: PathFilter | undefined;
 }
 
 /** The state that all batches share. */
@@ -71,9 +74,9 @@ interface Chosen {
 
 async function restore(given: RegenerateSettings): Promise<number> {
   checkUsage(given);
-  const options = inPlaceSettings(given);
+  let options = inPlaceSettings(given);
   const startMs = performance.now();
-  if (options.toStdout || isStdout(archiveOf(options)?.file)) stdoutIsData();
+  if (mayBeContent(options) || writesToStdout(options)) stdoutIsData();
   const system = nodeSystem();
   const filter = pathFilter(options.include, options.leaveOut);
   const progress = newRestoreProgress();
@@ -82,11 +85,9 @@ async function restore(given: RegenerateSettings): Promise<number> {
   const warn = (text: string): void => {
     if (!options.json) line.interject(messageLine('regenerate', text));
   };
-  const opening = { warn, comparesAll: true };
-  const history = await openHistory(system, options, opening).catch((error: unknown) =>
-    throwNamingDate(error, options),
-  );
-  const run: Run = {
+  const opening = openHistory(system, options, { warn, comparesAll: true });
+  const history = await opening.catch((error: unknown) => throwNamingDate(error, options));
+  let run: Run = {
     system,
     options,
     filter,
@@ -103,6 +104,8 @@ async function restore(given: RegenerateSettings): Promise<number> {
     if (options.allowUnproven) history.acceptUnproven?.();
     const proven = options.authenticate ? provenHistory(history) : history;
     chosen = await chooseBatches(proven, run);
+    options = await withContent(options, chosen.batches);
+    run = { ...run, options };
     shown.expect(chosen.total);
     line.start();
     failures = await runBatches(chosen.batches, run);
@@ -159,6 +162,17 @@ async function throwNamingDate(
   throw new TardisError('NO_SUCH_STORE', `${asTardisError(error).message}; ${hint}`);
 }
 
+/** Returns the options, with standard output as the output if it takes the content of the one file that is requested. */
+async function withContent(
+  options: RegenerateSettings,
+  [batch]: readonly Batch[],
+): Promise<RegenerateSettings> {
+  const [path, ...others] = options.paths.length === 1 ? (batch?.paths ?? []) : [];
+  if (!mayBeContent(options) || path === undefined || others.length > 0) return options;
+  const entry = await batch!.history.find(path, batch!.set);
+  return entry?.type === EntryType.file ? { ...options, toStdout: true } : options;
+}
+
 /** Returns a phrase about what becomes of an interrupted restore. */
 function afterInterrupt(options: RegenerateSettings): string {
   const isStream = options.toStdout || archiveOf(options) !== undefined;
@@ -194,41 +208,57 @@ async function chooseBatches(
     const paths = names.map((name) => Buffer.from(name));
     return { batches: [{ history: contents, set: 0, paths }], isDoubtful: false, sets: [] };
   }
-  const requested = given.map(absolutePath);
-  const chosen: { set: BackupSet; paths: Buffer[] }[] = [];
-  if (options.last) {
-    chosen.push(...(await newestVersions(history, requested)));
-    if (!options.hierarchy) requireDistinctNames(chosen.flatMap(({ paths }) => paths));
-  } else {
-    const set = await chooseSet(history, options, nowMs);
-    const roots = options.all ? await history.roots(set.set) : [];
-    chosen.push({
-      set,
-      paths: options.all ? roots.map((root) => shownRoot(root.path)) : requested,
-    });
-  }
-  for (const { set } of chosen) {
+  const chosen = await choosePaths(history, given.map(absolutePath), { options, line, nowMs });
+  const sets = [...chosen.keys()];
+  for (const set of sets) {
     if (options.authenticate) requireSound(set);
     warnAbout(set, line);
   }
+  const filterFor = (set: BackupSet): PathFilter | undefined =>
+    options.all && sets.length > 1
+      ? besides(
+          filter,
+          sets.flatMap((one) => (one === set ? [] : chosen.get(one)!)),
+        )
+      : filter;
   return {
-    batches: chosen.map(({ set, paths }) => ({ history, set: set.set, paths })),
-    isDoubtful: chosen.some(({ set }) => set.isDoubtful),
-    sets: chosen.map(({ set }) => set),
+    batches: [...chosen].map(([set, paths]) => {
+      return { history, set: set.set, paths, filter: filterFor(set) };
+    }),
+    isDoubtful: sets.some(({ isDoubtful }) => isDoubtful),
+    sets,
     total: filter === undefined ? await wholeSet(history, chosen, line) : undefined,
   };
+}
+
+async function choosePaths(
+  history: History,
+  requested: readonly Buffer[],
+  { options, line, nowMs }: Pick<Run, 'options' | 'line'> & { readonly nowMs: number },
+): Promise<ChosenPaths> {
+  if (options.last && !options.all) {
+    if (!options.hierarchy) requireDistinctNames(requested);
+    return newestVersions(history, requested);
+  }
+  const set = await chooseSet(history, options, nowMs);
+  if (!options.all) return new Map([[set, [...requested]]]);
+  return wholeSets(history, set, options, (text) =>
+    line.interject(messageLine('regenerate', text)),
+  );
 }
 
 /** Returns the set, if exactly one set is restored as a whole and progress is shown. */
 async function wholeSet(
   history: History,
-  [only, ...others]: readonly { set: BackupSet; paths: readonly Buffer[] }[],
+  chosen: ChosenPaths,
   line: ProgressLine,
 ): Promise<BackupSet | undefined> {
+  const [only, ...others] = chosen;
   if (only === undefined || others.length > 0 || !line.isShown) return undefined;
-  const roots = await history.roots(only.set.set);
-  const isWhole = roots.every((root) => only.paths.some((one) => one.equals(shownRoot(root.path))));
-  return isWhole ? only.set : undefined;
+  const [set, paths] = only;
+  const roots = await history.roots(set.set);
+  const isWhole = roots.every((root) => paths.some((one) => one.equals(shownRoot(root.path))));
+  return isWhole ? set : undefined;
 }
 
 /** Throws NOT_PROVEN if the set may lack entries. */
@@ -242,30 +272,6 @@ function warnAbout(set: BackupSet, line: ProgressLine): void {
     line.interject(messageLine('regenerate', `set ${set.set} ${what}`));
   if (set.state !== 'complete') warn('is unfinished; restoring what it contains');
   if (set.isDoubtful) warn('may lack entries that were lost to damage');
-}
-
-/** Groups the paths by the newest complete set that has each. Throws NO_SUCH_PATH. */
-async function newestVersions(
-  history: History,
-  requested: readonly Buffer[],
-): Promise<{ set: BackupSet; paths: Buffer[] }[]> {
-  const complete = (await history.sets()).filter((set) => set.state === 'complete').toReversed();
-  const found = new Map<SetNumber, { set: BackupSet; paths: Buffer[] }>();
-  for (const requestedPath of requested) {
-    let set: BackupSet | undefined;
-    for (const candidate of complete) {
-      if ((await history.find(requestedPath, candidate.set)) === undefined) continue;
-      set = candidate;
-      break;
-    }
-    if (set === undefined) {
-      throw new TardisError('NO_SUCH_PATH', `no complete set has "${displayName(requestedPath)}"`);
-    }
-    const batch = found.get(set.set) ?? { set, paths: [] };
-    batch.paths.push(requestedPath);
-    found.set(set.set, batch);
-  }
-  return [...found.values()];
 }
 
 // --- restoring -------------------------------------------------------------------------------------
@@ -304,7 +310,7 @@ async function runBatches(batches: readonly Batch[], run: Run): Promise<RestoreF
   return failures;
 }
 
-function selectionOf({ set, paths }: Batch, { options, filter }: Run) {
+function selectionOf({ set, paths, filter }: Batch, { options }: Run) {
   return {
     set,
     paths,

@@ -4,6 +4,7 @@ import type { Tool } from '../config/index.js';
 import { nodeSystem, processEnvironment } from '../system/index.js';
 import { SONIC_SUMMARY, sonicHelpText } from './shared/help.js';
 import { describeTool } from './shared/declare-tool.js';
+import { COMPARISON_FAILED, statusIsAnswer } from './output/exit-status.js';
 import { print } from './output/output.js';
 import { runTool, toolCommand, type ToolSpec } from './shared/run-tool.js';
 
@@ -26,10 +27,18 @@ function works<T extends Tool>(tool: T, load: Loading<T>): Command {
 const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
   .commandsGroup('Sets:')
   .addCommand(prints('sonic status', async () => (await import('./sonic/status.js')).status))
-  .addCommand(prints('sonic list', async () => (await import('./sonic/list.js')).list))
+  .addCommand(
+    prints('lstardis', async () => (await import('./lstardis/list.js')).listStore)
+      .name('list')
+      .summary('list the backup sets of a client, or a directory as of a set (lstardis)'),
+  )
   .addCommand(prints('sonic files', async () => (await import('./sonic/files.js')).files))
   .addCommand(prints('sonic info', async () => (await import('./sonic/info.js')).info))
-  .addCommand(prints('sonic diff', async () => (await import('./sonic/diff.js')).diffSets))
+  .addCommand(
+    prints('tardiff', async () => (await import('./tardiff/compare.js')).compare)
+      .name('diff')
+      .summary('show what differs between two sets, or a set and the disk (tardiff)'),
+  )
   .addCommand(prints('sonic clients', async () => (await import('./sonic/clients.js')).clients))
   .addCommand(prints('sonic stats', async () => (await import('./sonic/stats.js')).stats))
   .commandsGroup('Space:')
@@ -73,7 +82,10 @@ const command = describeTool(new Command(), 'sonic', SONIC_SUMMARY)
   .helpCommand('help [command]', 'show the help of a command')
   .addHelpText('after', sonicHelpText());
 
-export default runTool(command);
+export default runTool(command, (words) => {
+  if (words[0] === 'diff') statusIsAnswer(COMPARISON_FAILED);
+  return words;
+});
 
 /**
  * Returns the command `complete -- KIND PREFIX WORD…`, which no help lists. It prints no errors and ends with status

@@ -67,7 +67,7 @@ const command = toolCommand({
 /** Returns the settings, without the usual directory if they request streams only. Throws CONFIG_INVALID. */
 async function withStreams(settings: Settings<'tardis'>): Promise<Settings<'tardis'>> {
   if (settings.stdin === undefined && settings.commands.length === 0) return settings;
-  const { withoutUsualDirectory } = await import('./tardis/stream-sources.js'); // most backups have no streams
+  const { withoutUsualDirectory } = await import('./shared/configured.js'); // most backups have no streams
   return withoutUsualDirectory(settings);
 }
 

@@ -45,6 +45,8 @@ export const MESSAGES = {
       upTo: 'uint',
       /** With `create`: the secret of a code for the client; empty if there is none. */
       code: 'text',
+      /** Id of a backup in the journal; empty if there is none. */
+      run: 'text',
     },
     { beforeLogin: true, answer: 'welcome' },
   ),
@@ -70,7 +72,7 @@ export const MESSAGES = {
   ),
   closeSet: ofBackup(
     3,
-    4 * KIB,
+    MIB,
     {
       stats: 'counts',
       seal: 'bytes',
@@ -78,6 +80,8 @@ export const MESSAGES = {
       opened: 'bytes',
       purge: 'bool',
       waits: 'bool',
+      /** Records for the journal, each one line of JSON; the last one is that of this run. */
+      runs: 'texts',
     },
     { answer: 'setClosed' },
   ),

@@ -105,36 +105,14 @@ export const REPORT_MESSAGES = {
   readClients: requests(160, KIB, {}, { right: 'admin', answer: 'clientsAre' }),
   /** Requests the row of this client in that overview. */
   readOwnState: requests(184, KIB, {}, { right: 'list', answer: 'clientsAre' }),
-  /** The lists are parallel: items with the same index belong to one client. */
-  clientsAre: answers(161, 512 * KIB, {
-    clients: 'texts',
-    sets: 'uints',
-    newest: 'uints',
-    newestAt: 'ints',
-    protections: 'bytes',
-    faults: 'texts',
-    unread: 'uints',
-    damaged: 'uints',
-    unfinishedAt: 'ints',
-    /** Milliseconds. */
-    lateAfter: 'uints',
-    /** When a backup was requested that did not begin yet; 0: there is none. */
-    requestedAt: 'ints',
-    /** The administrators who requested these backups. */
-    requestedBy: 'texts',
-    /** When a check last read data again, and when files were last restored and proven, in ms since 1970; 0: never. */
-    checkedAt: 'ints',
-    restoredAt: 'ints',
-    /** Bytes that the client's account may use (0: no quota) and uses, and that the client itself uses of them. */
-    quotas: 'uints',
-    accountsUse: 'uints',
-    clientsUse: 'uints',
-    /** Bits: 1 doubtful, 2 in use, 4 failing. */
-    flags: 'bytes',
-  }),
-  /** Notes that the reader has restored files, and that all of their contents had the right digests. */
-  noteRestored: requests(188, KIB, {}, { right: 'read', answer: 'restoredNoted' }),
-  restoredNoted: answers(189, KIB, {}),
+  /** The facts about each client, as JSON (docs/inside/protocol.md). */
+  clientsAre: answers(161, 16 * MIB, { clients: 'texts' }),
+  /** Adds records of runs of this client to its journal, each one line of JSON. */
+  noteRuns: requests(188, 2 * MIB, { runs: 'texts' }, { right: 'read', answer: 'runsNoted' }),
+  runsNoted: answers(189, KIB, {}),
+  /** Requests the newest records of the journal, at least `most` if there are so many. */
+  readRuns: requests(190, KIB, { most: 'uint' }, { right: 'list', answer: 'runsAre' }),
+  runsAre: answers(191, 16 * MIB, { runs: 'texts' }),
   /** Requests the state of the store: the catalog that is read, and the free space of its file system. */
   readStore: requests(164, KIB, {}, { right: 'list', answer: 'storeIs' }),
   storeIs: answers(165, 8 * KIB, {

@@ -39,6 +39,8 @@ export const RESULT = oneOf('kind', {
     recordsRead: 'uint',
     bytesRead: 'uint',
     bytesToRead: 'uint',
+    totalBytes: 'uint',
+    allReadSinceMs: 'uint',
     catalogFaults: 'uint',
     damagedRecords: 'uint',
     damagedMetadata: 'uint',

@@ -49,6 +49,8 @@ MAX_EXTENTS = 262144
 MAX_MSGPACK_DEPTH = 16
 MAX_KEY_FILE = MIB
 MAX_SMALL_FILE = 64 * 1024
+MAX_RUNS = 4 * MIB  # an object of the journal; its text has twice as much
+MAX_RUN_LINE = 24576
 FRAMES_KEPT = 8
 BASES_KEPT = 4
 USED_FLAGS = 0x8 | 0x10 | 0x20 | 0x40 | 0x80 | 0x10000
@@ -1690,11 +1692,51 @@ def restore_set(client: Client, catalog: Catalog, args: argparse.Namespace, repo
     print(f"; {report.count} problems" if report.count else "")
 
 
+def runs_in(path: Path) -> Iterator[Dict[str, Any]]:
+    """The records of one object of the journal; what is damaged is left out."""
+    data = b""
+    if path.is_file() and not path.is_symlink() and path.stat().st_size <= MAX_RUNS:
+        try:
+            decoder = zlib.decompressobj(31)
+            data = decoder.decompress(path.read_bytes(), 2 * MAX_RUNS)
+            data = data if decoder.eof else b""
+        except (OSError, zlib.error):
+            data = b""
+    for line in data.split(b"\n"):
+        try:
+            run = json.loads(line)
+            if len(line.decode("utf-8")) <= MAX_RUN_LINE and re.fullmatch("[0-9a-f]{16}", run["id"]):
+                if {"kind", "way", "end", "by", "machine"} <= run.keys() and run["beganMs"] >= 0 <= run["endedMs"]:
+                    yield run
+        except (AttributeError, RecursionError, *DAMAGED):
+            continue
+
+
+def list_runs(folder: Path, keys: Optional[Keys]) -> None:
+    """Prints the records of a journal as lines of JSON, oldest first; sealed words are opened with the keys."""
+    chosen: Dict[str, Dict[str, Any]] = {}
+    paths = sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
+    for path in (one for one in paths if re.fullmatch(r"\d{10}-\d{4}-[0-9a-f]{8}\.(run|page)", one.name)):
+        for run in runs_in(path):
+            weight = (run["way"] != "server", run["end"] != "cut")
+            known = chosen.get(run["id"])
+            if known is None or weight > (known["way"] != "server", known["end"] != "cut"):
+                chosen[run["id"]] = run
+    for run in sorted(chosen.values(), key=lambda one: one["endedMs"]):
+        if keys is not None and "words" in run:
+            try:
+                words = run.pop("words")
+                run.update({"words": keys.set_name(words)} if words.startswith("~") else {})
+            except (AttributeError, *DAMAGED):
+                pass  # these keys have not sealed it
+        print(json.dumps(run, ensure_ascii=True))
+
+
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Lists and restores the sets of a Tardis store, without Tardis.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("list", "restore"):
-        command = commands.add_parser(name, help=f"{name} sets")
+    for name, what in (("list", "list sets"), ("restore", "restore sets"), ("runs", "list what was done, as JSON")):
+        command = commands.add_parser(name, help=what)
         command.add_argument("store", help="directory of the store, or of a copy of a bucket's objects")
         command.add_argument("client", nargs="?" if name == "list" else None, help="name of the client")
         command.add_argument("-F", "--password-file", help="file whose first line is the password")
@@ -1721,6 +1763,10 @@ def run(args: argparse.Namespace, report: Report) -> None:
         print("\n".join(client_names(store)))
         return
     client = open_client(store, args.client, report)
+    if args.command == "runs":
+        opens = args.password_file is not None
+        keys = client.keys(Path(args.keys) if args.keys else None, lambda: password(args)) if opens else None
+        return list_runs(store / ("c" if (store / "c" / args.client).is_dir() else "") / args.client / "runs", keys)
     keys = client.keys(Path(args.keys) if args.keys else None, lambda: password(args))
     catalog = Catalog(History(client), keys)
     if args.command == "list":

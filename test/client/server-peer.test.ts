@@ -29,7 +29,7 @@ const OPENED: Head<'setOpened'> = {
 };
 const CLOSED: Head<'setClosed'> = { set: 1, storedBytes: 0, usedBytes: 0 };
 const NOT_SEALED = { seal: NO_BYTES, opened: NO_BYTES };
-const PLAIN = { purge: false, waits: true };
+const PLAIN = { purge: false, waits: true, runs: [] };
 
 class Lab {
   readonly peer = new ServerPeer({ compressHeads: false });

@@ -402,7 +402,6 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
     'comparedSets',
     'comparedDates',
   ],
-  'sonic diff shows the differences of two sets, in a store and through a server': ['compared'],
   'differences are printed in unified or context form, side by side, or in full': [
     'unifiedLines',
     'contextLines',

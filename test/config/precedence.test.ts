@@ -265,7 +265,7 @@ test('a repository of later releases names the store or the server, and the clie
   const file = written(t, '[Tardis]\nServer = old\nClient = old\n');
   const far = { repo: 'tardis://host:7/me', configFiles: file };
   t.like(settingsOf('tardis', far), { server: 'host:7', client: 'me', local: false });
-  t.like(settingsOf('sonic list', far), { throughServer: 'host:7', client: 'me' });
+  t.like(settingsOf('sonic info', far), { throughServer: 'host:7', client: 'me' });
   const bySsh = { repository: 'ssh://ann@nas:22/srv/b/me' };
   t.like(settingsOf('tardis', bySsh), { server: 'ssh://ann@nas:22/srv/b', client: 'me' });
   t.is(settingsOf('lstardis', { repository: 'ssh://nas/me/' }).server, 'ssh://nas');

@@ -133,6 +133,7 @@ function orderSuite(lab: Lab): void {
       opened: nothing,
       purge: true,
       waits: false,
+      runs: [],
     });
     await session.until(() => session.names.includes('setClosed'));
     t.is(session.requests.length, 1);
@@ -317,7 +318,7 @@ function questionsSuite(lab: Lab): void {
     t.deepEqual([space.files, space.directories], [4, 2]);
     t.is((await host.measure(directory, false)).files, 0);
     const standing = await host.standing(directory, true);
-    t.like(standing, { completeSets: 1, newest: { set: 1 } });
+    t.like(standing, { facts: { completeSets: 1 }, newest: { set: 1 } });
     t.true(standing.figures!.storedBytes! > 0);
     t.is((await host.standing(directory, false)).figures, undefined);
     await session.handle.end();

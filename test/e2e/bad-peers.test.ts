@@ -73,6 +73,7 @@ function envelope(number: number, body: Buffer, flags = 0, claimed = body.length
 const NOTHING = Buffer.alloc(0);
 /** The end of a set without a seal. */
 const CLOSING = {
+  runs: [] as string[],
   stats: {},
   seal: NOTHING,
   opened: NOTHING,

@@ -125,7 +125,7 @@ test('a client that has lost its object, all keys and all caches needs keys, and
   lose(lab, OBJECT, 'deleted');
   await lab.run('two', 'sonic', ['rebuild']);
   t.true(lab.server.objects.keys().includes(OBJECT));
-  const left = lab.server.objects.keys();
+  const left = lab.stored();
   for (const [tool, words] of [
     ['lstardis', []],
     ['tardis', ['--local', lab.source]],
@@ -133,7 +133,7 @@ test('a client that has lost its object, all keys and all caches needs keys, and
   ] as const) {
     t.is(codeIn(await lab.run('three', tool, words)), 'KEYS_LOST', tool);
   }
-  t.deepEqual(lab.server.objects.keys(), left);
+  t.deepEqual(lab.stored(), left);
 });
 
 test('a client in clear that has lost its object and all caches gets a password, which others then need', async (t) => {

@@ -32,7 +32,7 @@ test('a client in a bucket gets a password later, which each machine and server 
   const again = await lab.run('two', 'sonic', ['setpass', ...lab.password(SECOND)]);
   t.is(codeIn(again), 'PASSWORD_IS_SET');
   for (const machine of ['one', 'two', 'three']) {
-    t.is(codeIn(await lab.run(machine, 'lstardis', [])), 'PASSWORD_NEEDED', machine);
+    t.is(codeIn(await lab.run(machine, 'lstardis', [lab.source])), 'PASSWORD_NEEDED', machine);
     t.is(codeIn(await lab.run(machine, 'tardis', ['--local', lab.source])), 'PASSWORD_NEEDED');
     const wrong = await lab.run(machine, 'lstardis', lab.password(SECOND));
     t.is(codeIn(wrong), 'LOGIN_FAILED', machine);
@@ -58,7 +58,7 @@ test('a server on a bucket sets the password of a client that has none', async (
   const stranger = new NodeClient(lab, 'me', SECOND);
   t.is(codeIn(await stranger.run(to, 'lstardis', [])), 'LOGIN_FAILED');
   t.is((await new NodeClient(lab, 'me', FIRST).sets(to)).length, 0);
-  t.is(codeIn(await lab.run('one', 'lstardis', [])), 'PASSWORD_NEEDED');
+  t.is(codeIn(await lab.run('one', 'lstardis', [lab.source])), 'PASSWORD_NEEDED');
 });
 
 test('a password that was set later counts after the client was written anew', async (t) => {
@@ -76,7 +76,7 @@ test('a password that was set later counts after the client was written anew', a
   const isGone = (): boolean => keysIn(lab).every((name) => !name.startsWith('all/c/me/keys/'));
   t.true(isGone());
   for (const machine of ['one', 'two', 'three']) {
-    t.is(codeIn(await lab.run(machine, 'lstardis', [])), 'PASSWORD_NEEDED', machine);
+    t.is(codeIn(await lab.run(machine, 'lstardis', [lab.source])), 'PASSWORD_NEEDED', machine);
     t.is((await lab.sets(machine, lab.password(FIRST))).length, 1);
     t.true(isGone(), 'no machine brings the record of the former generation back');
   }

@@ -46,19 +46,23 @@ test('backups to a bucket are listed, compared and restored on a machine that ha
   t.is((JSON.parse(listed) as { sets: unknown[] }).sets.length, 3);
 });
 
-test('a backup that changes nothing writes two objects to the bucket, and lists its newest commits', async (t) => {
+test('a backup that changes nothing writes two commits and its record to the bucket, and lists the newest ones', async (t) => {
   const lab = await ServedLab.grown(t);
   await rest();
   await lab.backUp('one', ['--create']);
   const from = lab.server.requests.length;
   await lab.backUp('one');
-  const requested = lab.server.requests.slice(from).map(({ method, key }) => `${method} ${key}`);
+  const requested = lab.server.requests
+    .slice(from)
+    .map(({ method, key }) => `${method} ${key.replace(/-[0-9a-f]{8}\./, '-ID.')}`);
   t.deepEqual(requested, [
     'GET all/c/me/client.json',
     'GET all/c/me/keys/00000001.key',
     'GET ', // the newest commits are listed
     'PUT all/c/me/g1/log/0000000003',
     'PUT all/c/me/g1/log/0000000004',
+    'GET ', // the journal is listed
+    'PUT all/c/me/runs/0000000002-0001-ID.run',
   ]);
 });
 
@@ -401,5 +405,6 @@ test('a bucket that cannot arbitrate is written to only by a single writer', asy
   await lab.backUp('one', ['--create', '--single-writer']);
   lab.change(1);
   await lab.backUp('one', ['--single-writer']);
+  t.true(lab.names(/\/runs\//).length >= 2, 'the runs are recorded there too');
   t.deepEqual(await lab.restored('two'), []);
 });

@@ -3,9 +3,12 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { openClientDirectory, readRuns } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
 import { exited } from '../helpers/codes.js';
 import { backup, backupsRunHere, run, Server, succeed } from '../helpers/commands.js';
 import { lab } from '../helpers/lab.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 
@@ -134,12 +137,11 @@ test('an account with the right admin sees the clients of its owner through a se
 
   fs.mkdirSync(path.join(store, '.accounts'));
   fs.writeFileSync(path.join(store, '.accounts', 'owner'), 'Targets: mine also-mine gone\n');
-  const reported = path.join(store, '.alerts.json');
-  await server.running.until(
-    'client that is late',
-    () =>
-      fs.existsSync(reported) && /"overdue":\{[^}]*"mine":/.test(fs.readFileSync(reported, 'utf8')),
-  );
+  const directory = openClientDirectory(nodeSystem(), { store, client: 'mine' });
+  await until(async () => {
+    const runs = await readRuns(nodeSystem(), directory);
+    return runs.some(({ code }) => code === 'OVERDUE');
+  });
   const shown = await shownBy(asOps);
   t.deepEqual(
     shown.map(({ client, newestSet, protection }) => [client, newestSet, protection]),

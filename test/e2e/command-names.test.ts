@@ -107,6 +107,30 @@ test('a mistyped command is named, and a path of its name is backed up', async (
   await succeed('tardis', ['restor', ...store], { cwd });
 });
 
+test('a source that is named but not there is refused before anything is made, whatever else is saved', async (t) => {
+  const [cwd, store] = [scratch(t), path.join(scratch(t), 'store')];
+  fs.mkdirSync(path.join(cwd, 'letters'));
+  const configured = '[Tardis]\nLocal = yes\nDirectories = letters\n[Sources]\nx = echo hi\n';
+  fs.writeFileSync(path.join(cwd, 'cfg'), configured);
+  const config = ['--config', 'cfg', '-D', store, '-C', 'me', '--create'];
+  for (const [words, hint] of [
+    [['config'], ''],
+    [['lettres', 'letters'], ' (the nearest one is "letters")'],
+    [['letters', 'letters/lettres'], ''],
+    [['chek'], ' (if you meant a command, use: tardis check [options])'],
+    [
+      ['--dry-run', 'confg', 'letters'],
+      ' (the nearest one is "cfg") (-n is --dry-run here; a name of the set is given by --name)',
+    ],
+    [['--source', 'x=echo hi', 'letter'], ' (the nearest one is "letters")'],
+  ] as const) {
+    const { status, stdout, stderr } = await run('tardis', [...config, ...words], { cwd });
+    t.deepEqual([status, stdout], [1, ''], words.join(' '));
+    t.true(stderr.includes(`no such file or directory (ENOENT)${hint} [SOURCE_MISSING]`), stderr);
+  }
+  t.false(fs.existsSync(store));
+});
+
 test('a command without a store, and without a set-up, names what to give', async (t) => {
   const [home, store] = [scratch(t), path.join(scratch(t), 'store')];
   const env = { HOME: home, XDG_CONFIG_HOME: home, TARDIS_CLIENT: 'nobody-here' };

@@ -226,7 +226,7 @@ test('a client without encryption can have a password', async (t) => {
   const { place, source, store } = made(t, 'a password of the tests');
   await backup([...place, '--local', '--create', '--no-crypt', source]);
   t.true(wordsIn(store).includes('name'));
-  t.is((await run('lstardis', ['-D', store, '-C', 'me'])).status, 12);
+  t.is((await run('lstardis', ['-D', store, '-C', 'me', source])).status, 12);
   await succeed('lstardis', [...place, source]);
   // The client stays unencrypted, even if a later run sets --crypt.
   await backup([...place, '--local', '--crypt', source]);

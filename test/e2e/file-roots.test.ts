@@ -119,11 +119,12 @@ test('a file is a root through a server, encrypted and with new keys', async (t)
 });
 
 test('a file that was a root vanishes, or becomes a directory, and its versions stay', async (t) => {
-  const { place, at, in: within } = home(t);
+  const { place, at, in: within, written } = home(t);
   const local = [...place, '--local'];
+  const both = `[Tardis]\nDirectories = "${within('notes.txt')}" "${within('todo')}"\n`;
   await backup([...local, '--create', within('notes.txt'), within('todo')]);
   fs.rmSync(within('notes.txt'));
-  const gone = await run('tardis', [...local, '--json', within('notes.txt'), within('todo')]);
+  const gone = await run('tardis', [...local, '--json', '--config', written('cfg', both)]);
   t.is(gone.status, 3);
   const { failed } = JSON.parse(gone.stdout) as { failed: unknown };
   t.deepEqual(failed, [

@@ -19,7 +19,7 @@ test('a password comes from the file or program that the environment or system.d
   const wrong = written('wrong', 'wrong\n');
   const byFile = { env: { TARDIS_PASSWORD_FILE: right } };
   await backup([...place, '--local', '--create', source], byFile);
-  t.is((await run('lstardis', place)).status, 12, 'it has a password');
+  t.is((await run('lstardis', [...place, source])).status, 12, 'it has a password');
   await succeed('lstardis', place, byFile);
   await succeed('sonic', ['info', ...place], byFile);
   await succeed('lstardis', place, { env: { TARDIS_PASSWORD_PROG: `echo ${SECRET}` } });
@@ -71,7 +71,8 @@ test('tardis --dry-run reports what a backup would save, uses no server and chan
   for (const name of ['entries', 'directories', 'scannedBytes', 'leftOut'] as const) {
     t.is(progress[name], real.progress[name as 'entries'], name);
   }
-  const partly = exited(t, 3, await run('tardis', ['-n', at('home'), at('nothing')]));
+  const lines = `[Tardis]\nDirectories = ${at('home')} ${at('nothing')}\n`;
+  const partly = exited(t, 3, await run('tardis', ['-n', '--config', written('cfg', lines)]));
   t.regex(
     partly.stderr,
     /nothing: unreadable \(it cannot be opened: no such file or directory \(ENOENT\)\)/,

@@ -72,9 +72,12 @@ test('no program that is not ours has the access key of a bucket in its environm
   const keys =
     `HookWarning = ${printing(hook)}\nMailTo = me@localhost\nMailCommand = ${printing(mail)}\n` +
     `PasswordProg = sh -c 'env >${password}; echo a secret that is long enough'\n`;
-  const config = ['--config', written('cfg', `[Tardis]\n${keys}`)];
+  const config = [
+    '--config',
+    written('cfg', `[Tardis]\n${keys}Directories = "${source}" "${at('nowhere')}"\n`),
+  ];
   const local = [...place, '--local', ...config];
-  exited(t, 3, await run('tardis', ['--create', ...local, source, at('nowhere')], { env }));
+  exited(t, 3, await run('tardis', ['--create', ...local], { env }));
   const given = (file: string): string[] =>
     notes(file)
       .map((line) => line.split('=')[0]!)
@@ -225,7 +228,7 @@ test('a failure is reported with the time of the last good backup and what to do
   const last = /^The last good backup ended at \d{4}-\d\d-\d\d [\d:]+, 0 minutes ago\.$/m;
   const failed = await mailOf(at('nowhere'));
   t.regex(failed, last);
-  t.regex(failed, /^What to do: Run `tardis backup` and read its messages/m);
+  t.regex(failed, /^What to do: Name directories and files that exist/m);
   fs.renameSync(store, at('unplugged'));
   const away = await mailOf(source);
   t.regex(away, last);

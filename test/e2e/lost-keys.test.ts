@@ -210,8 +210,8 @@ test('a password that encrypts nothing stays needed when it is lost, and is set 
   t.is(codeIn(await run('lstardis', place)), 'KEYS_LOST');
   t.is(codeIn(await run('tardis', [...place, '--local', source])), 'KEYS_LOST');
   await succeed('sonic', ['setpass', ...place, ...password]);
-  t.is((await run('lstardis', place)).status, 12);
-  await succeed('lstardis', [...place, ...password]);
+  t.is((await run('lstardis', [...place, source])).status, 12);
+  await succeed('lstardis', [...place, ...password, source]);
 });
 
 test('a rebuild warns where the newest key record is damaged in both places', async (t) => {

@@ -3,27 +3,50 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import { formatSeconds } from '../../src/tools/index.js';
 import { backup, backupsRunHere, listedSets, run, succeed } from '../helpers/commands.js';
-import { differences, file, look } from '../helpers/tree.js';
+import { dir, differences, file, look } from '../helpers/tree.js';
 import { lab } from '../helpers/lab.js';
 
 backupsRunHere();
 
 test('sets of a client that encrypts are listed, counted, kept, locked, purged and deleted without its password', async (t) => {
-  const { at, place, source, store, written } = lab(t, [file('changing')]);
+  const { at, place, source, store, written } = lab(t, [
+    file('changing'),
+    dir('gone', [file('a')]),
+  ]);
+  fs.writeFileSync(path.join(source, 'gone', 'a'), 'older');
   const key = ['--password-file', written('password', 'nine loud herons paint fences')];
   const names = [['--create', '--name', 'my secret', '--tag', 'blue'], [], [], []];
+  let last: Awaited<ReturnType<typeof backup>>;
   for (const [index, more] of names.entries()) {
     fs.writeFileSync(path.join(source, 'changing'), `version ${index}`);
-    await backup([...place, ...key, '--local', ...more, source]);
+    if (index === 3) fs.rmSync(path.join(source, 'gone'), { recursive: true });
+    last = await backup([...place, ...key, '--local', ...more, source]);
   }
   const before = look(source);
+  // Each face shows one time and one duration of a set, with the keys and without.
+  const rowIn = (text: string): string[] => /^ +4 .*$/m.exec(text)![0].trim().split(/ {2,}/);
+  const known = rowIn(await succeed('lstardis', [...place, ...key]));
+  t.is(known[3], formatSeconds(last!.elapsedMs));
+  t.deepEqual(rowIn((await run('lstardis', place)).stdout), known);
+  const rehearsed = await succeed('sonic', ['purge', ...place, '--keep-last', '1', '--preview']);
+  t.is(rowIn(rehearsed)[2], known[2]);
   const { stdout: listed, stderr } = await run('sonic', ['list', ...place]);
   t.regex(stderr, /no password was given: names and tags that begin with ~ are sealed/);
   t.regex(listed, /^ +1 +~\S+ .*~\S+$/m);
   t.notRegex(listed, /my secret|blue/);
   t.regex(await succeed('sonic', ['list', ...place, ...key]), /^ +1 +my secret .*blue$/m);
-  t.regex(await succeed('sonic', ['stats', ...place]), /^sets +4$/m);
+  const places = [`${path.join(source, 'gone')} (no longer exists)`, source];
+  for (const [words, names] of [
+    [key, places],
+    [[], ['(encrypted) (no longer exists)', '(encrypted)']],
+  ] as const) {
+    const printed = await succeed('sonic', ['stats', ...place, ...words]);
+    t.regex(printed, /^sets +4$/m);
+    for (const name of names) t.true(printed.includes(` ${name}\n`), printed);
+  }
+  t.regex((await run('sonic', ['list', '-l', ...place])).stdout, /^ +1 .* \(encrypted\)$/m);
   const shown = async (words: readonly string[]): Promise<string> => {
     const done = await run('sonic', [...words, ...place]);
     t.is(done.status, 0, done.stderr);

@@ -86,7 +86,7 @@ test('a text in UTF-16 is refused, wherever it is used', async (t) => {
 });
 
 test('a password comes from option, terminal, file, program and keys', async (t) => {
-  const { place, at, written } = await lockedLab(t);
+  const { place, source, at, written } = await lockedLab(t);
   const file = written('secret', `${SECRET}\r\nwhat follows does not count\n`);
   const program = written('program', `#!/bin/sh\necho "${SECRET}"\necho more\n`);
   fs.chmodSync(program, 0o755);
@@ -109,7 +109,10 @@ test('a password comes from option, terminal, file, program and keys', async (t)
   ]) {
     await succeed('lstardis', [...place, ...args]);
   }
-  for (const args of [[...place, '--password'], place]) {
+  for (const args of [
+    [...place, '--password'],
+    [...place, source],
+  ]) {
     const { status, shown } = await runOnTerminal('lstardis', args, [`${SECRET}\r`]);
     t.is(status, 0, shown);
     t.regex(shown, /Password of me: /);
@@ -117,8 +120,8 @@ test('a password comes from option, terminal, file, program and keys', async (t)
   }
   // Typing errors can be corrected: Ctrl-U deletes the line, Delete the last character.
   const typed = `x\x15${SECRET}ü\x7f\n`;
-  t.is((await runOnTerminal('lstardis', place, [typed])).status, 0);
-  t.is((await runOnTerminal('lstardis', place, ['\x03'])).status, 130);
+  t.is((await runOnTerminal('lstardis', [...place, source], [typed])).status, 0);
+  t.is((await runOnTerminal('lstardis', [...place, source], ['\x03'])).status, 130);
   for (const [args, code] of [
     [['--password-file', at('nothing')], 'CONFIG_INVALID'],
     [['--password-file', written('empty', '\n')], 'PASSWORD_NEEDED'],
@@ -205,7 +208,7 @@ test('no tool opens a client without its password', async (t) => {
   const { store, place, source, at } = await lockedLab(t);
   const output = at('out');
   const calls = [
-    ['lstardis', place],
+    ['lstardis', [...place, source]],
     ['regenerate', [...place, '-o', output, source]],
     ['sonic', ['info', ...place]],
     ['tardis', [...place, '--local', source]],
@@ -226,7 +229,7 @@ test('no tool opens a client without its password', async (t) => {
   // Packs contain no keys: a rebuild needs no password, and the client still needs one afterwards.
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
   await succeed('sonic', ['rebuild', ...place]);
-  t.is((await run('lstardis', place)).status, 12);
+  t.is((await run('lstardis', [...place, source])).status, 12);
   await succeed('lstardis', [...place, `--password=${SECRET}`]);
 });
 
@@ -266,7 +269,7 @@ test('a client gets a password later, and what is stored stays as it is', async 
   const { strength } = JSON.parse(reported) as { strength: { bits: number; word: string } };
   t.true(strength.bits > 40);
   t.deepEqual(packsOf(store), before);
-  t.is((await run('lstardis', place)).status, 12);
+  t.is((await run('lstardis', [...place, source])).status, 12);
   const again = await run('sonic', ['setpass', ...place, `--password=${OTHER}`]);
   t.is(codeIn(again), 'PASSWORD_IS_SET');
   await succeed('lstardis', [...place, `--password=${SECRET}`]);

@@ -3,6 +3,9 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import type { RunRecord } from '../../src/model/index.js';
+import { addRuns, openClientDirectory, readRuns } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
 import type { Proof } from '../../src/model/index.js';
 import {
   backup,
@@ -21,11 +24,24 @@ poolsStayAway();
 /** A time long before the test, in seconds. */
 const EARLY = 1_000_000_000;
 
+async function restoresIn(store: string): Promise<RunRecord[]> {
+  const directory = openClientDirectory(nodeSystem(), { store, client: 'me' });
+  return (await readRuns(nodeSystem(), directory)).filter(({ kind }) => kind === 'restore');
+}
+
 test('only a restore that wrote files without a failure is a proof, and every reader shows it', async (t) => {
   const { at, store, source, place, written } = lab(t);
   const env = { XDG_STATE_HOME: at('state') };
   await backup([...place, '--local', '--create', source]);
-  const file = path.join(store, 'me', 'restored');
+  const journal = path.join(store, 'me', 'runs');
+  const restores = (): Promise<RunRecord[]> => restoresIn(store);
+  /** Dates the restores of the journal, and forgets on this machine that they were noted. */
+  const age = async (): Promise<void> => {
+    const runs = (await restores()).map((one) => ({ ...one, endedMs: EARLY * 1000, beganMs: 0 }));
+    fs.rmSync(journal, { recursive: true });
+    fs.rmSync(at('state', 'tardis', 'backups'), { recursive: true });
+    await addRuns(nodeSystem(), openClientDirectory(nodeSystem(), { store, client: 'me' }), runs);
+  };
   const proofBy = async (...words: string[]): Promise<Proof> => {
     const { stdout } = await run('sonic', ['status', '--json', ...words]);
     return (JSON.parse(stdout) as { proof: Proof }).proof;
@@ -41,13 +57,13 @@ test('only a restore that wrote files without a failure is a proof, and every re
   fs.mkdirSync(at('taken'));
   fs.writeFileSync(at('taken', 'two'), 'another one');
   await restore(...place, '-o', at('taken'));
-  t.false(fs.existsSync(file), 'a rehearsal, and a file that stayed as it was');
+  t.deepEqual(await restores(), [], 'a rehearsal, and a file that stayed as it was');
   t.is((await restore(...place, '-o', at('out'))).status, 0);
   const { restoredAtMs = 0 } = await proofBy(...place);
   t.true(Math.abs(restoredAtMs - Date.now()) < 60_000);
-  fs.utimesSync(file, EARLY, EARLY);
+  await age();
   t.is((await restore(...place, '-o', at('out'))).status, 0);
-  t.is(fs.statSync(file).mtimeMs, EARLY * 1000, 'an equal file is there, and was not written');
+  t.is((await restores()).length, 1, 'an equal file is there, and was not written');
 
   const metrics = at('store.prom');
   const mail = `MailTo = me@example.org\nMailCommand = tee -a ${at('mail')}\n`;
@@ -66,7 +82,7 @@ test('only a restore that wrote files without a failure is a proof, and every re
   const there = ['--server', socket, '-C', 'me'];
   t.like(await proofBy(...there), { code: 'old', restoredAtMs: EARLY * 1000 });
   t.is((await restore(...there, '-o', at('far'))).status, 0);
-  const now = fs.statSync(file).mtimeMs;
+  const now = (await restores()).at(-1)!.endedMs;
   t.true(now > EARLY * 1000, 'a restore through the server is noted there');
   await server.until('its metrics', () => Number(line.exec(textOf(metrics))?.[1] ?? 0) > EARLY);
 
@@ -86,8 +102,8 @@ test('only a restore that wrote files without a failure is a proof, and every re
   ];
   for (const one of proofs) t.like(one, { code: 'restored', restoredAtMs: Math.floor(now) });
   t.regex((await run('sonic', ['clients', '-D', store])).stdout, /^client .*restored /);
-  fs.utimesSync(file, EARLY, EARLY);
+  await age();
   fs.mkdirSync(at('export'));
   await succeed('sonic', ['export', ...place, '--to', at('export')]);
-  t.true(fs.statSync(file).mtimeMs > EARLY * 1000, 'an export is a restore of all sets');
+  t.true((await restores()).at(-1)!.endedMs > EARLY * 1000, 'an export is a restore of all sets');
 });

@@ -58,7 +58,8 @@ async function office(t: ExecutionContext, clients: readonly string[] = ['me']):
 function sizeOf(directory: string): number {
   let sum = 0;
   for (const entry of fs.readdirSync(directory, { recursive: true, withFileTypes: true })) {
-    const isOurs = entry.isFile() && !/^(tardis\.db.*|format\.json|reserve)$/.test(entry.name);
+    const isOurs =
+      entry.isFile() && !/^(tardis\.db.*|format\.json|reserve|.*\.run)$/.test(entry.name);
     if (!isOurs) continue;
     const file = path.join(entry.parentPath, entry.name);
     sum += fs.statSync(file, { throwIfNoEntry: false })?.size ?? 0; // the server may delete it meanwhile

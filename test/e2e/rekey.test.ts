@@ -142,7 +142,7 @@ test('an unencrypted client is encrypted, and then lists and restores as before'
   t.deepEqual(differences(first, await restored(lab, args, 'first')), []);
   t.deepEqual(differences(second, await restored(lab, args, 'second', '2')), []);
   t.is(codeIn(await run('sonic', requested)), 'CLIENT_ENCRYPTS');
-  t.is(codeIn(await run('lstardis', place)), 'PASSWORD_NEEDED');
+  t.is(codeIn(await run('lstardis', [...place, source])), 'PASSWORD_NEEDED');
 
   fs.rmSync(path.join(store, 'me', 'tardis.db'));
   await succeed('sonic', ['rebuild', ...place]);
@@ -351,7 +351,7 @@ test('killed at any point, the next run does the rest', async (t) => {
     }
     command.signalGroup('SIGKILL');
     await command.ended;
-    if ((await run('lstardis', place)).status === 0) {
+    if ((await run('lstardis', [...place, source])).status === 0) {
       t.deepEqual(differences(wanted, await restored(lab, [], `out ${mark}`, '2')), [], mark);
     } else {
       t.deepEqual(

@@ -119,6 +119,58 @@ test('the last version of a path is restored, even if the newest set lacks the p
   await lab.refused('USAGE', '--last', '-b', '1', lab.at('doc'));
 });
 
+test('a restore of all names the configured roots that the set lacks, and --last takes them from the sets that have them', async (t) => {
+  const lab = await Lab.begin(t);
+  const gone = path.join(lab.home, 'gone');
+  const config = path.join(lab.home, 'config');
+  const store = path.join(lab.home, 'store');
+  const lines = `Database = ${store}\nClient = me\nDirectories = ${lab.source} ${gone}`;
+  fs.writeFileSync(config, `[Tardis]\n${lines}\n[Sources]\ndump = echo dumped\n`);
+  await backup([...lab.place, '--local', '--source', 'dump=echo dumped']);
+  fs.writeFileSync(lab.at('src', 'a.c'), 'new');
+  await backup([...lab.place, '--local', lab.at('src')]);
+  const restored = async (...args: string[]): Promise<{ files: string[]; stderr: string }> => {
+    const out = path.join(lab.home, `all ${args.join(' ')}`);
+    const words = [...lab.place, '--all', '-o', out, ...args];
+    const { status, stderr } = await run('regenerate', words);
+    t.is(status, 0, stderr);
+    const own = path.join(out, lab.source);
+    const files = fs.existsSync(own) ? [...look(own).keys()].filter((name) => name !== '') : [];
+    if (fs.existsSync(path.join(out, 'dump'))) files.push('dump');
+    return { files: files.sort(), stderr };
+  };
+  const whole = [...look(lab.source).keys()]
+    .filter((name) => name !== '')
+    .concat('dump')
+    .sort();
+  const some = await restored('--config', config);
+  t.deepEqual(some.files, ['src', 'src/a.c', 'src/b.h', 'src/deep', 'src/deep/c.c']);
+  t.regex(some.stderr, new RegExp(`set 3 lacks ${lab.source}, which set 1 has: add --last`));
+  t.regex(some.stderr, /set 3 lacks \/dump, which set 2 has: add --last/);
+  t.regex(some.stderr, new RegExp(`set 3 lacks ${gone}, and so does each other complete set`));
+  const all = await restored('--config', config, '--last');
+  t.deepEqual(all.files, whole);
+  const { stderr } = await restored('--config', config, '-b', '2');
+  t.regex(stderr, new RegExp(`set 2 lacks ${lab.source}, which set 1 has\n`));
+  t.notRegex((await restored()).stderr, /lacks/, 'nothing is known without a configuration');
+  t.deepEqual((await restored('--last')).files, whole, 'each root of any set');
+  const top = path.join(lab.home, 'all --last', lab.source, 'src', 'a.c');
+  t.is(fs.readFileSync(top, 'utf8'), 'new', 'a root is in its own newest set');
+});
+
+test('the root of all directories is restored into the output, with the dumps in it', async (t) => {
+  const lab = await Lab.begin(t);
+  const rules = ['/*', '!/etc', '/etc/*', '!/etc/passwd'].flatMap((rule) => ['--exclude', rule]);
+  const dump = ['--source', 'dump of it=echo dumped'];
+  await backup([...lab.place, '--local', ...rules, ...dump, '/']);
+  for (const words of [['--all'], ['/']]) {
+    const out = path.join(lab.home, `whole ${words[0]!.replace('/', 'root')}`);
+    await succeed('regenerate', [...lab.place, ...words, '-o', out]);
+    t.deepEqual(fs.readdirSync(path.join(out, 'etc')), ['passwd']);
+    t.is(fs.readFileSync(path.join(out, 'dump of it'), 'utf8'), 'dumped\n');
+  }
+});
+
 test('include and exclude choose what is restored', async (t) => {
   const lab = await Lab.begin(t);
   const { source } = lab;

@@ -227,6 +227,23 @@ test('one file goes to standard output', async (t) => {
     t.is(stderr, '');
     t.true(fs.readFileSync(one).equals(fs.readFileSync(path.join(source, name))), name);
   }
+  // Without an output, a file or a pipe gets the content of one file, and nothing else.
+  const small = path.join(source, 'small');
+  for (const words of [[small], ['--last', small], ['-b', '1', small]]) {
+    t.deepEqual(runInto(one, [...place, ...words]), { status: 0, stderr: '' });
+    t.true(fs.readFileSync(one).equals(fs.readFileSync(small)), words.join(' '));
+  }
+  for (const [words, name] of [
+    [[path.join(source, 'directory')], 'directory'],
+    [[small, path.join(source, 'large')], 'large'],
+    [['--hierarchy', small], small.slice(1)],
+  ] as const) {
+    const cwd = fs.mkdtempSync(at('files'));
+    const { status, stdout } = spawnSync(REGENERATE, [...place, ...words], { cwd });
+    const isNamed = words[0] === '--hierarchy';
+    t.deepEqual([status, stdout.length > 0], [0, isNamed], 'the report is not among contents');
+    t.true(fs.existsSync(path.join(cwd, name)), name);
+  }
   const reported = runInto(one, [...place, '--json', '--stdout', path.join(source, 'small')]);
   t.like(JSON.parse(reported.stderr), { files: 1, bytes: 3000 });
   for (const [code, ...args] of [

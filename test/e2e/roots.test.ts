@@ -235,12 +235,13 @@ test('directories are stored under full, shortened or no paths', async (t) => {
 });
 
 test('of several directories those that are there are saved, and the others are held', async (t) => {
-  const { at, place } = lab(t, []);
+  const { at, place, written } = lab(t, []);
   const [one, two] = [at('tree one'), at('tree two')];
   makeTree(one, [file('a', 'a')]);
   makeTree(two, [file('b', 'b')]);
   const before = look(two);
-  const args = [...place, '--local', '--basepath', 'common', one, two];
+  const config = written('cfg', `[Tardis]\nDirectories = "${one}" "${two}"\n`);
+  const args = [...place, '--local', '--basepath', 'common', '--config', config];
   await backup([...args, '--create']);
   fs.renameSync(two, `${two} elsewhere`);
   fs.writeFileSync(path.join(one, 'new'), 'n');
@@ -296,4 +297,23 @@ test('directories are stored under the paths given for them', async (t) => {
     t.regex(refused.stderr, why);
     t.regex(refused.stderr, /\[USAGE\]/);
   }
+});
+
+test.serial('an error with which the session of a complete set ends is a warning', async (t) => {
+  const { source, place } = lab(t);
+  await backup([...place, '--local', '--create', source]);
+  const close = fs.closeSync;
+  t.teardown(() => {
+    fs.closeSync = close;
+  });
+  fs.closeSync = (fd) => {
+    const isLock = fs.readlinkSync(`/proc/self/fd/${fd}`).endsWith('/me/lock');
+    close(fd);
+    if (!isLock) return;
+    throw Object.assign(new Error('EIO: i/o error, close'), { code: 'EIO', syscall: 'close' });
+  };
+  const { status, stdout, stderr } = await run('tardis', [...place, '--local', source]);
+  t.is(status, 3, stderr);
+  t.regex(stdout, /^Backup set 2 .* is complete\.$/m);
+  t.regex(stderr, /^tardis: \/.*\/me: EIO: i\/o error, close \[IO_FAILED\]\n$/);
 });

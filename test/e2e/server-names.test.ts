@@ -17,7 +17,7 @@ test('every tool connects to the port that a host has, whatever --port is', asyn
     ['lstardis', ...noRetry],
     ['regenerate', '-o', at('out'), source, ...noRetry],
     ['tardiff', source, ...noRetry],
-    ['sonic', 'list'],
+    ['sonic', 'list', ...noRetry],
     ['sonic', 'check'],
     ['sonic', 'create', PASSWORD],
   ];

@@ -107,6 +107,7 @@ test('a dry run names commands, and runs none', async (t) => {
 test('names that are no file names, and two sources of one path, are refused before a command runs', async (t) => {
   const { place, at, source } = lab(t);
   const touching = `touch ${at('ran')}`;
+  const [, top] = source.split('/');
   for (const [words, error] of [
     [
       ['--source', `../etc/cron.d/x=${touching}`],
@@ -122,6 +123,8 @@ test('names that are no file names, and two sources of one path, are refused bef
     [['--source', `a=${touching}`, '--source', `a=${touching}`], /would both be stored as \/a/],
     [['--source', `a=${touching}`, '--stdin', 'a'], /would both be stored as \/a/],
     [['--source', `a=${touching}`, '--kept-as', '/a'], /would both be stored as \/a/],
+    [['--source', `${top}=${touching}`], new RegExp(`stored as /${top}, and hide ${source}`)],
+    [['--source', `etc=${touching}`, '/'], /two sources would both be stored as \/etc/],
     [['--source', `a=user=nobody-here ${touching}`], /cannot run it as nobody-here/],
   ] as const) {
     const { status, stderr } = await run('tardis', [

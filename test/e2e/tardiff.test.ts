@@ -1,10 +1,10 @@
 // Pace: slow
-/** `tardiff` and `sonic diff`: their output for a local store and through a server, and their exit status. */
+/** `tardiff`, which is `tardis diff` and `sonic diff` too: its output for a local store and through a server, and its exit status. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
-import { backup, backupsRunHere, jsonLines, run, Server, succeed } from '../helpers/commands.js';
+import { backup, backupsRunHere, jsonLines, run, Server } from '../helpers/commands.js';
 import { leaveOut } from '../helpers/left-out.js';
 import { runOnTerminal } from '../helpers/terminal.js';
 import { makeScratch, removeScratch, written } from '../helpers/scratch.js';
@@ -89,7 +89,9 @@ test.serial(
       [['-b', '7', source], 'NO_SUCH_SET'],
       [['-d', '2001-01-01', source], 'NO_SUCH_SET'],
       [[at('never')], 'NO_SUCH_PATH'],
-      [[], 'USAGE'],
+      [['1', 'never'], 'NO_SUCH_PATH'],
+      [['1', '9'], 'NO_SUCH_SET'],
+      [['2001-01-01'], 'NO_SUCH_SET'],
       [['-u', '-n', at('text')], 'USAGE'],
       [['--no-such'], 'USAGE'],
     ] as const) {
@@ -154,22 +156,24 @@ async function succeedWith(wanted: number, ...args: string[]): Promise<string> {
   return stdout;
 }
 
+const DIFFERENCES = [
+  `M  ${at('binary')}  2.0 kB → 2.0 kB`,
+  `M  ${at('f')}\\xff\\x0a  4 B → 2 B`,
+  `-  ${at('gone')}  5 B`,
+  `M  ${at('link')}  target here → there`,
+  `+  ${at('new')}  4 B`,
+  `M  ${at('text')}  40 B → 45 B`,
+  `M  ${at('sub', 'deep')}  5 B → 7 B`,
+];
+const TOTALS =
+  'set 1 → set 2: 1 entry added (4 B), 1 entry removed (5 B), 5 entries changed (2.0 kB → 2.1 kB)';
+
 test.serial('directories are compared: new, deleted and changed entries', async (t) => {
   const listed = await diff('-b', '1', '-l', source);
-  t.deepEqual(listed.lines, [
-    `Files differ: ${at('binary')}: 2.0 kB → 2.0 kB`,
-    `Files differ: ${at('f')}\\xff\\x0a: 4 B → 2 B`,
-    `Only in set 1: ${at('gone')}`,
-    `${at('link')}: target here → there`,
-    `Only on the disk: ${at('new')}`,
-    `Files differ: ${at('text')}: 40 B → 45 B`,
-  ]);
-  const all = await diff('-b', '1', '-b', '2', '-l', '-r', source);
-  t.deepEqual(all.lines.slice(-2), [
-    `Files differ: ${at('text')}: 40 B → 45 B`,
-    `Files differ: ${at('sub', 'deep')}: 5 B → 7 B`,
-  ]);
-  const whole = await succeedWith(1, '-b', '1', '-b', '2', '-r', '-N', source);
+  t.deepEqual(listed.lines, [...DIFFERENCES, TOTALS.replace('set 2', 'disk')]);
+  const flat = await diff('-b', '1', '-b', '2', '-l', '--no-recurse', source);
+  t.deepEqual(flat.lines.slice(0, -1), DIFFERENCES.slice(0, -1));
+  const whole = await succeedWith(1, '-b', '1', '-b', '2', '-N', source);
   t.true(whole.includes('@@ -1 +0,0 @@\n-gone\n'), whole);
   t.true(whole.includes('@@ -0,0 +1 @@\n+new\n'), whole);
   const reported = jsonLines<{ name: string; nameBytes?: string; kind: string; hunks?: unknown[] }>(
@@ -185,10 +189,8 @@ test.serial('metadata that differs is reported with --metadata', async (t) => {
   const below = at('sub', 'below');
   t.deepEqual(await diff('-b', '1', '-r', below), { lines: [], status: 0 });
   const reported = await diff('-b', '1', '-r', '-M', below);
-  t.deepEqual(reported.lines, [`${path.join(below, 'x')}: permissions 0644 → 0600`]);
+  t.deepEqual(reported.lines, [`U  ${path.join(below, 'x')}  permissions 0644 → 0600`]);
   t.is(reported.status, 1);
-  const sets = await succeed('sonic', ['diff', ...near, '-M', '1', '2', below]);
-  t.regex(sets, /^U {2}.*\/x {2}permissions 0644 → 0600$/m);
 });
 
 test.serial('attributes that differ are named, of a set and of the disk', async (t) => {
@@ -212,26 +214,26 @@ test.serial('attributes that differ are named, of a set and of the disk', async 
   call('setfacl', '-m', 'u:7:r', 'acl');
   const { stdout, status } = await run('tardiff', [...place, '-r', '-M', tree]);
   t.is(status, 1);
-  const differences = stdout.split('\n').map((line) => line.replace(`${tree}/`, ''));
-  const acl = /^acl: (permissions 0644 → 06\d0, )?attributes none → system\.posix_acl_access$/;
+  const differences = stdout.split('\n').map((line) => line.replace(`U  ${tree}/`, ''));
+  const acl = /^acl {2}(permissions 0644 → 06\d0, )?attributes none → system\.posix_acl_access$/;
   t.regex(differences[0]!, acl);
   t.deepEqual(differences.slice(1), [
-    'changed: attributes user.z',
-    'gone: attributes user.z → none',
+    'changed  attributes user.z',
+    'gone  attributes user.z → none',
     '',
   ]);
   // The same between two sets.
   await backup([...place, '--local', tree]);
   const sets = await run('tardiff', [...place, '-b', '1', '-b', '2', '-r', '-M', tree]);
-  t.deepEqual(sets.stdout.replaceAll(`${tree}/`, '').split('\n').slice(1), differences.slice(1));
+  t.deepEqual(sets.stdout.replaceAll(`U  ${tree}/`, '').split('\n').slice(1), differences.slice(1));
 });
 
 test.serial('binary and large files are only reported to differ', async (t) => {
   t.deepEqual((await diff('-b', '1', at('binary'))).lines, [
-    `Files differ: ${at('binary')} (binary): 2.0 kB → 2.0 kB`,
+    `M  ${at('binary')}  2.0 kB → 2.0 kB (binary)`,
   ]);
   t.deepEqual((await diff('-b', '1', '--max-size', '40', at('text'))).lines, [
-    `Files differ: ${at('text')} (too large): 40 B → 45 B`,
+    `M  ${at('text')}  40 B → 45 B (too large)`,
   ]);
   const forced = await run('tardiff', [...near, '-b', '1', '-B', at('binary')]);
   t.true(forced.stdout.includes('@@'));
@@ -248,50 +250,40 @@ test.serial('a copy at another place is compared by a reduced path', async (t) =
   const above = path.join(home, 'mounted').split('/').length - 1;
   for (const how of ['--reduce-path', `--reduce-path=${above}`]) {
     const { lines, status } = await diff(how, '-l', '-b', '1', path.join(copy, 'text'));
-    t.deepEqual(lines, [`Files differ: ${at('text')}: 40 B → 45 B`], how);
+    t.is(lines[0], `M  ${at('text')}  40 B → 45 B`, how);
     t.is(status, 1);
   }
   t.is((await diff('--reduce-path', path.join(copy, 'text'))).status, 0);
   t.is((await diff('--reduce-path=x', at('text'))).status, 2);
 });
 
-test.serial(
-  'sonic diff shows the differences of two sets, in a store and through a server',
-  async (t) => {
-    const here = await succeed('sonic', ['diff', ...near, '1', '2']);
-    t.deepEqual(here.split('\n'), [
-      `M  ${at('binary')}  2.0 kB → 2.0 kB`,
-      `M  ${at('f')}\\xff\\x0a  4 B → 2 B`,
-      `-  ${at('gone')}  5 B`,
-      `M  ${at('link')}  target here → there`,
-      `+  ${at('new')}  4 B`,
-      `M  ${at('text')}  40 B → 45 B`,
-      `M  ${at('sub', 'deep')}  5 B → 7 B`,
-      'set 1 → set 2: 1 entry added (4 B), 1 entry removed (5 B), 5 entries changed (2.0 kB → 2.1 kB)',
-      '',
-    ]);
-    for (const args of [
-      ['1', '2'],
-      ['first', 'Current'],
-      ['1', 'now', source],
-    ]) {
-      t.is(await succeed('sonic', ['diff', ...far, ...args]), here, args.join(' '));
-    }
-    const back = jsonLines(await succeed('sonic', ['diff', ...far, '--json', '2', '1', at('sub')]));
-    t.is(back.length, 2);
-    t.is(back[0]!['kind'], 'changed');
-    t.deepEqual(back[1]!['changed'], { entries: 1, bytesBefore: 7, bytesAfter: 5 });
-    t.regex(
-      await succeed('sonic', ['diff', ...near, '2', '2']),
-      /0 entries added .* 0 entries changed\n$/,
-    );
-    const limited = await succeed('sonic', ['diff', ...near, '1', '2', at('sub', 'deep')]);
-    t.is(limited.split('\n').length, 3);
-    for (const args of [['1'], ['1', '9'], ['1', 'never'], ['1', '2', at('never')]]) {
-      t.is((await run('sonic', ['diff', ...near, ...args])).status, 1, args.join(' '));
-    }
-  },
-);
+test.serial('sets are named by words, and everything in them is compared', async (t) => {
+  const whole = { lines: [...DIFFERENCES, TOTALS], status: 1 };
+  for (const words of [
+    ['1', '2'],
+    ['first', 'Current'],
+    ['1', 'now', source],
+    ['-b', '1', '2', '-l'],
+  ]) {
+    const isListed = words.includes(source) ? [...words, '--list'] : words;
+    t.deepEqual(await diff(...isListed), whole, words.join(' '));
+  }
+  for (const [program, ...words] of [['sonic', 'diff'], ['tardiff']] as const) {
+    const { stdout, status } = await run(program, [...words, ...far, '1', '2']);
+    t.deepEqual({ lines: stdout.split('\n').slice(0, -1), status }, whole, program);
+  }
+  t.is((await run('sonic', ['diff', '--no-such'])).status, 2);
+  const back = jsonLines(await succeedWith(1, '--json', '2', '1', at('sub')));
+  t.is(back.length, 2);
+  t.like(back[0], { kind: 'changed', from: 2, to: 1 });
+  t.deepEqual(back[1]!['changed'], { entries: 1, bytesBefore: 7, bytesAfter: 5 });
+  t.regex(await succeedWith(0, '2', '2'), /0 entries added .* 0 entries changed\n$/);
+  t.regex(await succeedWith(0), /^set 2 → disk: 0 entries added/);
+  const here = written(home, '1', 'a file of the name of a set');
+  const both = await run('tardiff', [...near, '1', '2'], { cwd: home });
+  t.regex(both.stderr, /"1" is a backup set, and a file here: give -b 1, or \.\/1 \[USAGE\]/);
+  fs.rmSync(here);
+});
 
 test.serial('tardiff shows the same from a server as from a store', async (t) => {
   for (const args of [
@@ -350,5 +342,5 @@ test.serial('what cannot be compared is reported, and the rest is', async (t) =>
   });
   t.is(status, 2);
   t.regex(stderr, /\[NO_ACCESS\]/);
-  t.regex(stdout, /Files differ: .*open/);
+  t.regex(stdout, /M {2}.*open/);
 });

@@ -41,6 +41,10 @@ interface Shown {
   readonly name: string;
   readonly place?: string;
   readonly state: string;
+  readonly reason: string;
+  readonly completeSets?: number;
+  readonly lastCompletedMs?: number;
+  readonly seenAtMs?: number;
 }
 
 /** Sends requests as a program of the user. */
@@ -146,6 +150,30 @@ test('sections of the configuration name clients with passwords of their own, an
   t.deepEqual(states, ['good', 'good', 'good', 'unknown', 'unknown', 'unknown']);
 });
 
+test('another store shows only clients that it has, and while its disk is away what was seen of them', async (t) => {
+  const { store, source, env, base } = await makeLab(t);
+  const other = path.join(base, 'other');
+  makeTree(source, [file('far', 'far')]);
+  await succeed('tardis', ['-D', other, '-C', 'far', '--local', '--create', source], { env });
+  const door = await WebDoor.during(t, store, ['-D', other], { env });
+  const ask = asker(door);
+  const there = async (): Promise<Shown[]> =>
+    (JSON.parse((await ask('/clients')).text) as Shown[]).filter(({ place }) => place === other);
+  const [seen, ...more] = await there();
+  t.deepEqual(more, []); // no client "me", which -C names in the first store
+  t.like(seen, { state: 'good', completeSets: 1, seenAtMs: undefined });
+  t.is((await ask(`/clients/${seen!.name}/store`)).status, 200);
+  fs.renameSync(other, `${other} away`);
+  const [gone] = await there();
+  t.like(gone, { name: seen!.name, state: 'unknown', completeSets: 1 });
+  t.is(gone!.lastCompletedMs, seen!.lastCompletedMs);
+  t.true(gone!.seenAtMs! > seen!.lastCompletedMs!);
+  t.regex(gone!.reason, /: the disk of the store is not there\.$/);
+  t.is((await ask(`/clients/${seen!.name}/store`)).value.code, 'NO_SUCH_STORE');
+  fs.renameSync(`${other} away`, other);
+  t.like((await there())[0], { state: 'good', seenAtMs: undefined });
+});
+
 test('the page shows the files of another machine within two clicks, and a bookmark of them lasts', async (t) => {
   const browser = await openBrowser();
   if (browser === undefined) return leaveOut(t, NO_BROWSER);
@@ -163,6 +191,12 @@ test('the page shows the files of another machine within two clicks, and a bookm
     await page.getByTitle('State: good').waitFor();
     t.regex(page.url(), /client=me(?:@|%40)[0-9a-f]{8}/);
     const bookmark = page.url();
+
+    fs.renameSync(disk, `${disk} away`);
+    await page.getByTitle('State: 1 client is not well; the worst: cannot be read').waitFor();
+    t.regex(await page.title(), /^\(1\) /);
+    fs.renameSync(`${disk} away`, disk);
+    await page.getByTitle('State: good').waitFor();
 
     await choice.click();
     await page.locator('.switch a', { hasText: 'laptop' }).click();

@@ -60,7 +60,8 @@ test.serial(
       t.is(await page.locator('.set').count(), 1);
       fs.writeFileSync(path.join(source, 'Beta'), 'new');
       await requestBackup(nodeSystem(), store, { client: 'me', by: 'desk/admin' });
-      await backup(at('is not there'));
+      fs.symlinkSync(at('loop'), at('loop')); // it cannot be read
+      await backup(at('loop'));
       await page.getByRole('button', { name: 'Beta', exact: true }).waitFor();
       await page.locator('.set', { hasText: '1 entry not read' }).waitFor();
       await page.locator('.set', { hasText: 'requested by desk/admin' }).waitFor();
@@ -81,15 +82,20 @@ test.serial(
       await page.getByText(/ are free on the disk of the store/).waitFor();
       await page.getByText('No check has read the data yet').waitFor();
       await succeed('sonic', ['check', '-D', store, '-C', 'me', '--read-data']);
-      await page.getByText('Data was last checked this minute').waitFor();
+      await page.getByText('Checks have read 100% of the data in the last 7 days').waitFor();
       await page.getByText('No restore has proven these backups yet').waitFor();
+      const figure = await page.locator('.figure').textContent();
+      fs.writeFileSync(path.join(source, 'Gamma'), noise('gamma', LARGE_BYTES));
+      await backup(at('loop'));
+      await page.locator('.plot .dot').nth(2).waitFor({ state: 'attached' });
+      t.not(await page.locator('.figure').textContent(), figure);
       await page.locator('.command').getByRole('button', { name: 'Copy' }).waitFor();
       const command = await page.locator('.command code').textContent();
       t.true(
         command?.startsWith(`sonic purge -D ${store} -C me --keep-daily 14 --keep-weekly 8`),
         command ?? '',
       );
-      t.is(await page.title(), 'Overview – me – Tardis');
+      t.is(await page.title(), '(1) Overview – me – Tardis'); // it is warned
     });
   },
 );
@@ -289,7 +295,24 @@ test.serial('damage that a download or a restore meets stays in sight', async (t
     await page.keyboard.press('Escape');
     await page.locator('.side-state', { hasText: 'Parts of the backups are damaged' }).waitFor();
     await page.reload();
-    await jobs.locator('[data-kind=restore]', { hasText: 'not everything could be' }).waitFor();
+    await jobs.locator('[data-kind=restore]', { hasText: 'Nothing was restored' }).waitFor();
     await page.locator('.side-state', { hasText: 'warned' }).waitFor();
+    // The mark is at the file and its version; the check counts and names what is lost first, and leads to the repair.
+    await page.locator('.grid-row', { hasText: 'film' }).getByText('damaged').waitFor();
+    await page.locator('.timeline li').getByText('damaged').waitFor();
+    await page.getByRole('button', { name: 'Overview' }).click();
+    await page.getByRole('button', { name: 'Check …', exact: true }).click();
+    await dialog.getByRole('button', { name: 'Check', exact: true }).click();
+    await jobs.getByText('1 version of a file cannot be restored.').waitFor();
+    await jobs.getByRole('button', { name: 'Details: Check' }).click();
+    t.regex((await dialog.locator('.log').textContent()) ?? '', /^lost: .*film/);
+    await page.keyboard.press('Escape');
+    await jobs.getByRole('button', { name: 'Repair …' }).click();
+    await dialog.getByRole('button', { name: 'Repair', exact: true }).click();
+    await jobs.getByText('Nothing wrong was found.').waitFor();
+    await page.reload();
+    await page.getByRole('button', { name: 'Files', exact: true }).click();
+    await page.locator('.timeline li', { hasText: 'MB' }).waitFor();
+    t.is(await page.getByText('damaged', { exact: true }).count(), 0);
   });
 });

@@ -273,9 +273,20 @@ test.serial('files are restored in place, with a preview and a policy', async (t
     await dialog.locator('[data-state=done][data-preview=true]').waitFor();
     await dialog.getByText('1 cannot be restored').waitFor();
     t.is(fs.readFileSync(target, 'utf8'), 'spoiled\n');
-    await dialog.getByLabel('If another version').selectOption('always');
     await dialog.getByRole('button', { name: 'Restore', exact: true }).click();
-    await dialog.locator('[data-state=done][data-preview=false]').waitFor();
+    await dialog.getByText('Nothing was restored.').waitFor();
+    await dialog.getByRole('button', { name: 'Keep both' }).click();
+    await dialog.getByText('Restored.', { exact: true }).waitFor();
+    t.is(fs.readFileSync(target, 'utf8'), 'spoiled\n');
+    const [beside = ''] = fs
+      .readdirSync(path.dirname(target))
+      .filter((one) => one.startsWith('backup of'));
+    const kept = path.join(path.dirname(target), beside);
+    t.regex(fs.readFileSync(path.join(kept, 'letter.txt'), 'utf8'), /^Dear neighbour/);
+    fs.rmSync(kept, { recursive: true });
+    await dialog.getByRole('button', { name: 'Restore', exact: true }).click();
+    await dialog.getByRole('button', { name: 'Replace' }).click();
+    await dialog.getByText('Restored.', { exact: true }).waitFor();
     t.is(fs.readFileSync(target, 'utf8'), 'Dear neighbour,\nthe garden grows well.\nYours\n');
     await dialog.getByLabel('Into another directory').check();
     await dialog.getByLabel('Directory on this machine').fill(`${base}/out put`);

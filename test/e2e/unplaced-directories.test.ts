@@ -56,7 +56,14 @@ test('directories that are named and never listed do not fill the catalog', asyn
   const before = catalogBytes(store);
   const peer = await Peer.login(server.port, 'me', {});
   nameMany(peer);
-  peer.send('closeSet', { stats: {}, seal: NOTHING, opened: NOTHING, purge: false, waits: false });
+  peer.send('closeSet', {
+    stats: {},
+    seal: NOTHING,
+    opened: NOTHING,
+    purge: false,
+    waits: false,
+    runs: [],
+  });
   await peer.hears('setClosed');
   peer.cut();
   await server.stop();
@@ -70,7 +77,14 @@ test('what lies in a directory that no listing has is closed with the set', asyn
   nameMany(peer);
   const rows = rowOf('empty', { inode: 77n });
   peer.send('parcel', { slots: [1], lengths: [rows.length], rows, records: [] });
-  peer.send('closeSet', { stats: {}, seal: NOTHING, opened: NOTHING, purge: false, waits: false });
+  peer.send('closeSet', {
+    stats: {},
+    seal: NOTHING,
+    opened: NOTHING,
+    purge: false,
+    waits: false,
+    runs: [],
+  });
   await peer.hears('setClosed');
   peer.cut();
   await server.stop();

@@ -169,6 +169,11 @@ export class ServedLab extends BucketLab {
     return this.server.objects.keys().filter((name) => part.test(name));
   }
 
+  /** Returns all objects but those of journals, to which each run adds one. */
+  stored(): string[] {
+    return this.names(/^(?!.*\/runs\/)/);
+  }
+
   /**
    * Returns a function that starts labs for the tests of a file, each with a copy of the bucket of a grown lab, which
    * `backUp` fills once, and with its tree, which no test may change. The machines of these labs know nothing yet.

@@ -5,12 +5,13 @@ import { seededRandom } from '../support/seeded-random.js';
 import {
   type Damage,
   fileDamages,
+  overlayDamages,
   randomDamages,
   recordDamages,
   rowDamages,
 } from './damage-kinds.js';
 import { isLost, type Look, lookAt } from './damage-look.js';
-import { checkOf, type Outcome, type Stepping, STEPS } from './damage-steps.js';
+import { checkOf, type Outcome, REFUSED, type Stepping, STEPS } from './damage-steps.js';
 import type { Place } from './inline.js';
 import { keyringOfPlace } from './damage.js';
 import { ofThisRun, partOf, share, sweepShare } from './share.js';
@@ -174,7 +175,7 @@ const nothingMade: Rule = ({ history, step, before, after, outcome }) =>
     'is shown, and never was so',
     [...after.entries]
       .filter(([key, words]) => {
-        const isBegun = step === 'backup' && setOf(key) > UNFINISHED;
+        const isBegun = (step === 'backup' || step === REFUSED) && setOf(key) > UNFINISHED;
         if (isBegun || setOf(key) === outcome.made || words === before.entries.get(key))
           return false;
         if (after.sets.get(setOf(key))?.isDoubtful === true) return false;
@@ -194,6 +195,10 @@ const zeroIsRight: Rule = ({ history, step, outcome, before, after, checked }) =
       return reportedBy(checked).isCatalogDamaged && !history.isEncrypting
         ? []
         : some('restored with status 0, but', outcome.wrong ?? []);
+    case REFUSED:
+      if (outcome.made !== undefined) return newSetIsRight(history, outcome, after, checked);
+      if (checked.status !== 0) return ['a check found damage, but none after a refused backup'];
+      return some('a check ends with 0, but', missing(truth, after, notReplayed(history, after)));
     case 'check':
       return some('a check ends with 0, but', missing(truth, before, notReplayed(history, before)));
     case 'rebuild':
@@ -331,6 +336,16 @@ export function casesOf(history: History, seed: number): Case[] {
     const chosen = share >= 1 ? steps : [steps[(first + at) % steps.length]!];
     return chosen.map((step) => ({ damage, step, choice: pick() }));
   });
+}
+
+/**
+ * Returns the cases of a backup that may be refused, and a check after it: all copies over the client, and a share of
+ * the damages of whole files.
+ */
+export function refusedCases(history: History, seed: number): Case[] {
+  const some = partOf(fileDamages(history), sweepShare, seededRandom(seed), classesOf);
+  const damages = [...overlayDamages(history), ...some];
+  return damages.map((damage, choice) => ({ damage, step: REFUSED, choice }));
 }
 
 /** Returns a share of the damages of single records, with each kind of record. */

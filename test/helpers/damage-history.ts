@@ -53,6 +53,8 @@ export interface History {
   readonly passwordFile: string;
   /** Copies of the client's directory at earlier times, the newest first. */
   readonly older: readonly string[];
+  /** The client's directory after its fifth set and another sixth one: a copy that went on by itself. */
+  readonly fork: string;
   /** The state directory of this machine. */
   readonly state: string;
   /** Everything that the undamaged store shows. */
@@ -108,6 +110,20 @@ class Making {
     const to = path.join(this.home, `older-${this.older.length}`);
     fs.cpSync(path.join(this.place.store, this.place.client), to, { recursive: true });
     this.older.unshift(to);
+  }
+
+  /** Makes another set in a copy of the newest older state, on another machine. Returns the client's directory there. */
+  async fork(): Promise<string> {
+    const place = { ...this.place, store: path.join(this.home, 'fork') };
+    const home = path.join(place.store, place.client);
+    fs.cpSync(this.older[0]!, home, { recursive: true });
+    const state = process.env['XDG_STATE_HOME'];
+    process.env['XDG_STATE_HOME'] = path.join(this.home, 'state of the fork');
+    const source = path.join(this.home, 'other tree');
+    makeTree(source, [file('only there', noise(60, 3 * KIB))]);
+    await backupInline(inlineSystem(), place, [source], this.options);
+    process.env['XDG_STATE_HOME'] = state;
+    return home;
   }
 
   /** Makes a set whose session is killed after a part of it was durable. */
@@ -198,6 +214,7 @@ export async function makeHistory(
   });
   fs.writeFileSync(making.at('last of all'), text(53, 700));
   await making.breakOff();
+  const fork = await making.fork();
   const keyring = await keyringOfPlace(place);
   const truth = await lookAt(place, keyring);
   const passwordFile = path.join(home, 'password');
@@ -211,6 +228,7 @@ export async function makeHistory(
     keyring,
     passwordFile,
     older: making.older,
+    fork,
     state,
     truth,
     trees: making.trees,

@@ -103,6 +103,29 @@ export function fileDamages(history: History): Damage[] {
   );
 }
 
+/**
+ * Copies an older state, or one that went on by itself, over the client: a copy in the wrong direction. The catalog of the
+ * last one looks as if its session were running.
+ */
+export function overlayDamages({ older, fork }: History): Damage[] {
+  return [...older, fork, fork].map((from, at) => ({
+    name: `the whole client: copied over by copy ${at}`,
+    file: '',
+    apply: (copy) => {
+      fs.cpSync(from, path.join(copy.store, copy.client), { recursive: true });
+      if (at > older.length) lookRunning(fileIn(copy, CATALOG));
+      return true;
+    },
+  }));
+}
+
+/** Makes a catalog look as that of a running or killed session: in SQLite's header, its log is in use. */
+export function lookRunning(catalog: string): void {
+  const bytes = fs.readFileSync(catalog);
+  bytes.fill(2, ...VERSIONS_AT);
+  fs.writeFileSync(catalog, bytes);
+}
+
 function flipped(name: string, at: number, bit: number): Damage {
   return {
     name: `${name}: bit ${bit} of byte ${at}`,
@@ -144,6 +167,8 @@ export async function recordDamages({ place }: History): Promise<Damage[]> {
 
 const CATALOG = 'tardis.db';
 const PAGE_BYTES_AT = 16;
+/** The format versions of reader and writer; 2 is that of a log. */
+const VERSIONS_AT: readonly [from: number, to: number] = [18, 20];
 const FIRST_PAGE_HEADER = 100;
 /** Types of b-tree pages (sqlite.org/fileformat2.html): for tables and for indexes. */
 const [INTERIOR_INDEX, INTERIOR_TABLE, LEAF_INDEX, LEAF_TABLE] = [2, 5, 10, 13];

@@ -120,10 +120,19 @@ export async function backUp({ history, copy }: Stepping): Promise<Outcome> {
   });
 }
 
+export const REFUSED = 'a refused backup and a check';
+
+/** A check after a backup that was refused; the backup's own outcome if it was not. */
+async function refusedStep(stepping: Stepping): Promise<Outcome> {
+  const { failure, ...made } = await backUp(stepping);
+  return failure === undefined ? { failure, ...made } : checkOf(stepping, '--no-mark');
+}
+
 export const STEPS: Readonly<Record<string, Step>> = {
   backup: backUp,
   restore: restoreStep,
   check: (stepping) => checkOf(stepping),
+  [REFUSED]: refusedStep,
   rebuild: async (stepping) =>
     outcomeOf(await runHere('sonic', ['rebuild', ...placeArgs(stepping)])),
   'rebuild --quick': async (stepping) =>

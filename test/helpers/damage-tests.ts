@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import type { TestFn } from 'ava';
-import { casesOf, someRecordDamages, wrongWith } from './damage-cases.js';
+import { casesOf, refusedCases, someRecordDamages, wrongWith } from './damage-cases.js';
 import { type History, makeHistory, NEWEST, PURGED, UNFINISHED } from './damage-history.js';
 import { recordDamages } from './damage-kinds.js';
 import { LOST } from './damage-look.js';
@@ -61,6 +61,15 @@ export function testDamage(test: TestFn, isEncrypting: boolean): void {
     t.true(all.length > 20);
     t.true(damages.length > 5);
     t.deepEqual(wrong.slice(0, MOST_SHOWN), []);
+  });
+
+  test.serial('a refused backup hides no damage from a check', async (t) => {
+    t.timeout(TIMEOUT_MS);
+    const cases = refusedCases(history, seed);
+    const wrong: string[] = [];
+    for (const one of cases) wrong.push(...(await wrongWith(history, one)));
+    t.log(`${cases.length} cases`);
+    t.deepEqual(wrong.slice(0, MOST_SHOWN), [], `${wrong.length} in all; TEST_SEED=${seed}`);
   });
 
   test.serial('whatever is damaged, and whatever comes next', async (t) => {

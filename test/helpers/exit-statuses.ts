@@ -1,5 +1,5 @@
 /** Holds each command that a test runs to the exit statuses that its help lists. */
-import { TOOLS } from '../../src/config/index.js';
+import { ALSO_OF_SONIC, TOOLS } from '../../src/config/index.js';
 import { PROGRAM_OF } from '../../src/tools/output/command-names.js';
 import { statusesOf } from '../../src/tools/shared/help-statuses.js';
 
@@ -14,7 +14,8 @@ function listedStatuses(program: string, args: readonly string[]): readonly numb
     program === 'tardis' && first in PROGRAM_OF
       ? PROGRAM_OF[first as keyof typeof PROGRAM_OF]
       : name;
-  const tool = TOOLS.find((one) => one === meant);
+  const also = Object.entries(ALSO_OF_SONIC).find(([one]) => meant === `sonic ${one}`)?.[1];
+  const tool = TOOLS.find((one) => one === (also ?? meant));
   return tool === undefined ? OF_NO_COMMAND : Object.keys(statusesOf(tool)).map(Number);
 }
 

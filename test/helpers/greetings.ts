@@ -13,6 +13,7 @@ export function helloOf(client: string, changes: Partial<Head<'hello'>> = {}): H
     ticket: Buffer.alloc(0),
     upTo: 0,
     code: '',
+    run: '',
     ...changes,
   };
 }

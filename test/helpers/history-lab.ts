@@ -249,15 +249,16 @@ export function readerOf(
 
 /** Opens the store through its server. */
 export function openThere(lab: HistoryLab, client: string): Promise<History> {
-  return openAt(lab.daemon.address, client);
+  return openAs(lab.daemon.address, client);
 }
 
 /** Opens the store through a server that is started for it, beside the one of the lab. */
 export function openPiped(lab: HistoryLab, client: string): Promise<History> {
-  return openAt(pipedAddress(lab.place.store), client);
+  return openAs(pipedAddress(lab.place.store), client);
 }
 
-function openAt(address: Address, client: string): Promise<History> {
+/** Opens a client through a server that runs, with the password of the lab. */
+export function openAs(address: Address, client: string): Promise<History> {
   const password = Buffer.from(PASSWORD);
   const credentials = { password, ask: async () => password };
   return openRemoteHistory(nodeSystem(), { address, client, credentials });

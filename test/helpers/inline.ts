@@ -14,7 +14,7 @@ import {
 } from '../../src/transport/index.js';
 import { pino } from 'pino';
 import { type History, type HistoryEntry, openLocalHistory } from '../../src/history/index.js';
-import { type BackupResult, runBackup } from '../../src/client/index.js';
+import { type BackupResult, runBackup, type StreamSource } from '../../src/client/index.js';
 import type { KnownClient } from '../../src/crypto/identity/index.js';
 import {
   newRestoreProgress,
@@ -96,6 +96,7 @@ export interface InlineBackup {
   readonly excludes?: ExcludeOptions;
   readonly create?: boolean;
   readonly setName?: string;
+  readonly streams?: readonly StreamSource[];
   readonly settings?: Partial<PipelineSettings>;
   readonly onFailures?: (failures: readonly Failure[]) => void;
   readonly signal?: AbortSignal;
@@ -217,6 +218,7 @@ export async function backupTo(
     ...credentialsOf(options),
     create: options.create ?? false,
     setName: options.setName ?? '',
+    ...(options.streams && { streams: options.streams }),
     config: options.config,
     directories: directories.map((directory) => Buffer.from(directory)),
     excludes: options.excludes ?? NO_EXCLUDES,

@@ -1,6 +1,7 @@
 /** Words for byte-wise searches in a store that must not contain them. */
 import fs from 'node:fs';
 import path from 'node:path';
+import { gunzipSync } from 'node:zlib';
 
 /** They occur nowhere by chance, and no codec shortens them. */
 export const WORDS = {
@@ -32,11 +33,17 @@ export function bytesOfFile(file: string): Buffer {
   }
 }
 
+/** Returns the bytes of a file; for records of runs, their text. */
+function plainOf(file: string): Buffer {
+  const bytes = bytesOfFile(file);
+  return /\.(?:run|page)$/.test(file) && bytes.length > 0 ? gunzipSync(bytes) : bytes;
+}
+
 /** Returns which of the words occur in a store, in names or contents of files. */
 export function wordsIn(store: string): string[] {
   const found = new Set<string>();
   for (const path of filesBelow(store)) {
-    const bytes = bytesOfFile(path);
+    const bytes = plainOf(path);
     for (const [what, word] of Object.entries(WORDS)) {
       const forms = [word, Buffer.from(word).toString('base64').slice(0, 16), word.toUpperCase()];
       if (path.includes(word) || forms.some((form) => bytes.includes(form))) found.add(what);

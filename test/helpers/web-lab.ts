@@ -1,6 +1,6 @@
 /** An API over the history lab's store, used without a socket. */
 import type { ClientOverview, History } from '../../src/history/index.js';
-import type { RightName } from '../../src/model/index.js';
+import { NO_FACTS, type RightName } from '../../src/model/index.js';
 import { TardisError } from '../../src/errors/index.js';
 import {
   type AddedRoute,
@@ -38,26 +38,13 @@ export async function makeWebLab(
   const system = inlineSystem();
   const pool = new HistoryPool(system, new RecordDecoder(system));
   const overview: ClientOverview = {
+    ...NO_FACTS,
     client,
     completeSets: 1,
     newestSet: 1,
-    newestAtMs: 0,
     protection: 'password',
-    fault: '',
-    unread: 0,
-    damagedContents: 0,
-    unfinishedAtMs: 0,
-    lateAfterMs: 0,
-    isDoubtful: false,
-    isInUse: false,
-    isFailing: false,
     requestedAtMs: 0,
     requestedBy: '',
-    checkedAtMs: 0,
-    restoredAtMs: 0,
-    quotaBytes: 0,
-    accountBytes: 0,
-    usedBytes: 0,
   };
   const door: Door = {
     program: 'tardisremote',

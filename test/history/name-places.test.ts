@@ -13,8 +13,7 @@ test('a version is shown in the newest complete set, and in an unfinished one on
     numbers.map((set) => [set, [Buffer.from(Number(set) === 1 ? '/other' : '/home')]]),
   );
   const places = new NamePlaces({} as never, sets as unknown as BackupSet[], roots);
-  const seen = (firstSet: number): number[] =>
-    places.seenIn({ firstSet, lastSet: undefined }).map(({ set }) => set);
+  const seen = (firstSet: number): number[] => places.seenIn({ firstSet, lastSet: undefined });
   t.deepEqual(seen(1), [2, 1]);
   t.deepEqual(seen(3), [3]);
 });

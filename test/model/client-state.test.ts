@@ -1,48 +1,194 @@
+/** The one answer to how a client is: a table of what it follows from, and of what it is. */
 import test from 'ava';
 import {
+  byUrgency,
   CLIENT_STATES,
   type ClientFacts,
   clientState,
+  configuredRoots,
+  distinctRuns,
+  NO_FACTS,
+  runFacts,
   usualLateMs,
 } from '../../src/model/index.js';
+import { aRun } from '../helpers/runs.js';
 
 const HOUR_MS = 3_600_000;
-const fresh = { ageMs: HOUR_MS, unread: 0 };
-const facts = (more: Partial<ClientFacts>): ClientFacts => ({
-  newest: fresh,
-  lateAfterMs: 26 * HOUR_MS,
-  ...more,
+const DAY_MS = 24 * HOUR_MS;
+const NOW_MS = 1000 * DAY_MS;
+
+/** Facts of a client whose only set ended an hour ago, and which is late after 26 hours. */
+function facts(more: Partial<ClientFacts>): ClientFacts {
+  const set = { completeSets: 1, newestSet: 1, newestAtMs: NOW_MS - HOUR_MS };
+  return { ...NO_FACTS, ...set, lateAfterMs: 26 * HOUR_MS, ...more };
+}
+
+const NO_SET = { completeSets: 0, newestSet: 0, newestAtMs: 0 };
+const root = (hoursAgo: number) => ({ id: 'x'.repeat(12), atMs: NOW_MS - hoursAgo * HOUR_MS });
+const NEVER_SAVED = { id: 'y'.repeat(12), atMs: 0 };
+const FAILED = { failedAtMs: NOW_MS - HOUR_MS / 2, failureCode: 'QUOTA_EXCEEDED', failure: 'full' };
+const GB = 1e9;
+
+/** The facts, the state, and the cause. */
+const TABLE: readonly [what: string, Partial<ClientFacts>, state: string, cause: string][] = [
+  ['a fresh set', {}, 'good', 'good'],
+  ['no set', NO_SET, 'never', 'never'],
+  ['no set, and an interval that has passed', { ...NO_SET, lateAfterMs: 1 }, 'never', 'never'],
+  ['a store that is away', { fault: 'there is no store' }, 'unknown', 'unseen'],
+  ['a backup in progress', { isInUse: true }, 'running', 'running'],
+  ['a first backup in progress', { ...NO_SET, isInUse: true }, 'running', 'running'],
+  ['an old set', { newestAtMs: NOW_MS - 26 * HOUR_MS }, 'late', 'late'],
+  ['an old set, and no interval', { newestAtMs: 1, lateAfterMs: 0 }, 'good', 'good'],
+  ['each root in a fresh set', { roots: [root(1), root(25)] }, 'good', 'good'],
+  ['a root in old sets only', { roots: [root(1), root(27)] }, 'late', 'late'],
+  ['a root in no set', { roots: [root(1), NEVER_SAVED] }, 'late', 'lacking'],
+  ['a set of something else', { roots: [NEVER_SAVED] }, 'late', 'lacking'],
+  ['a refused run', FAILED, 'failed', 'failed'],
+  ['a refused first run', { ...NO_SET, ...FAILED }, 'failed', 'failed'],
+  ['a refused run before the set', { ...FAILED, failedAtMs: NOW_MS - 2 * HOUR_MS }, 'good', 'good'],
+  ['a refused run after the sets of a root', { ...FAILED, roots: [root(2)] }, 'failed', 'failed'],
+  ['a run without a code', { ...FAILED, failureCode: '' }, 'failed', 'failed'],
+  ['a run that was killed', { failedAtMs: NOW_MS }, 'failed', 'cut'],
+  ['a set that was cut off', { unfinishedAtMs: NOW_MS - 1000 }, 'failed', 'cut'],
+  ['a first set that was cut off', { ...NO_SET, unfinishedAtMs: NOW_MS - 1000 }, 'failed', 'cut'],
+  [
+    'a set that the user stopped',
+    { unfinishedAtMs: NOW_MS - 1000, stoppedAtMs: NOW_MS - 500 },
+    'good',
+    'good',
+  ],
+  [
+    'a set that was cut off after a stop',
+    { unfinishedAtMs: NOW_MS - 1000, stoppedAtMs: NOW_MS - 5000 },
+    'failed',
+    'cut',
+  ],
+  ['a full quota', { quotaBytes: GB, accountBytes: GB }, 'failed', 'quota'],
+  [
+    'a quota of which more than 90 % are used',
+    { quotaBytes: GB, accountBytes: 0.91 * GB },
+    'warned',
+    'quota',
+  ],
+  ['a quota of which 90 % are used', { quotaBytes: GB, accountBytes: 0.9 * GB }, 'good', 'good'],
+  ['a full disk', { diskBytes: GB, freeBytes: 1000, leastFreeBytes: 2000 }, 'failed', 'disk'],
+  [
+    'a disk with 9 % free',
+    { diskBytes: GB, freeBytes: 0.09 * GB, leastFreeBytes: 1 },
+    'warned',
+    'disk',
+  ],
+  ['a disk with room', { diskBytes: GB, freeBytes: 0.2 * GB, leastFreeBytes: 1 }, 'good', 'good'],
+  ['damaged contents', { damagedContents: 1 }, 'warned', 'damaged'],
+  ['a check that found faults', { faults: 2 }, 'warned', 'damaged'],
+  ['a set that may lack entries', { isDoubtful: true }, 'warned', 'damaged'],
+  ['entries that were not read', { unread: 2 }, 'warned', 'unread'],
+  // A fault goes before what only warns.
+  ['a refused run of a late client', { ...FAILED, newestAtMs: 1 }, 'failed', 'failed'],
+  ['a late client with damage', { newestAtMs: 1, damagedContents: 1 }, 'late', 'late'],
+  ['damage in a set with unread entries', { faults: 1, unread: 1 }, 'warned', 'damaged'],
+  [
+    'all at once, and away',
+    { ...FAILED, unread: 1, isInUse: true, fault: 'gone' },
+    'unknown',
+    'unseen',
+  ],
+  ['all at once, and in progress', { ...FAILED, unread: 1, isInUse: true }, 'running', 'running'],
+];
+
+test('the state of a client follows from its facts', (t) => {
+  for (const [what, more, state, cause] of TABLE) {
+    const found = clientState(facts(more), NOW_MS);
+    t.deepEqual([found.state, found.cause.code], [state, cause], what);
+    t.regex(found.reason, /[^?.][?.]$/, what);
+    t.notRegex(found.reason, /undefined|NaN|\[\]/, what);
+    t.is(found.advice === '', state === 'good' || state === 'running', what);
+  }
+  t.deepEqual([...new Set(TABLE.map(([, , state]) => state))].sort(), [...CLIENT_STATES].sort());
 });
 
-test('the state of a client follows from its newest complete set and the last run', (t) => {
-  const of = (more: Partial<ClientFacts>) => clientState(facts(more)).state;
-  t.is(of({}), 'good');
-  t.is(of({ isRunning: true }), 'running');
-  t.is(of({ newest: { ...fresh, unread: 2 } }), 'warned');
-  t.is(of({ newest: { ...fresh, isDoubtful: true } }), 'warned');
-  t.is(of({ damagedContents: 1 }), 'warned');
-  t.is(of({ newest: { ...fresh, ageMs: 26 * HOUR_MS } }), 'late');
-  t.is(of({ newest: { ...fresh, ageMs: 26 * HOUR_MS }, lateAfterMs: 0 }), 'good');
-  t.is(of({ failure: 'the disk is full' }), 'failed');
-  t.is(of({ newest: undefined }), 'never');
-  t.is(of({ newest: undefined, failure: 'the disk is full' }), 'failed');
-  t.is(of({ fault: 'there is no store' }), 'unknown');
+test('the advice for a refused run is that of its error', (t) => {
+  t.regex(clientState(facts(FAILED), NOW_MS).advice, /SpaceQuota/);
+  t.regex(clientState(facts(FAILED), NOW_MS).reason, /full \[QUOTA_EXCEEDED\] \(30 minutes ago\)/);
 });
 
-test('a state that hides data or a fault goes before one that only warns', (t) => {
-  const all: Partial<ClientFacts> = {
-    newest: { ageMs: 100 * HOUR_MS, unread: 1 },
-    failure: 'the disk is full',
-    damagedContents: 1,
-  };
-  t.is(clientState(facts(all)).state, 'failed');
-  t.is(clientState(facts({ ...all, failure: undefined })).state, 'late');
-  t.is(clientState(facts({ ...all, fault: 'gone' })).state, 'unknown');
-  t.is(clientState(facts({ ...all, isRunning: true })).state, 'running');
+test('of several clients, the worst is shown first', (t) => {
+  const states = TABLE.map(([, more]) => clientState(facts(more), NOW_MS));
+  const order = byUrgency(states).map(({ state }) => state);
+  t.deepEqual([...new Set(order)], CLIENT_STATES.toReversed());
+  t.is(order.length, states.length);
+});
+
+test('facts of runs are those of the last ones that count', (t) => {
+  const at = (hour: number) => ({ beganMs: hour * HOUR_MS, endedMs: hour * HOUR_MS });
+  const bad = { end: 'failed', code: 'DISK_FULL' } as const;
+  const of = (...runs: Parameters<typeof aRun>[0][]) =>
+    runFacts(
+      runs.map((run, hour) => aRun({ ...at(hour + 1), ...run })),
+      NOW_MS,
+    );
+  t.is(of({}).failedAtMs, 0);
+  t.like(of({}, bad), { failedAtMs: 2 * HOUR_MS, failureCode: 'DISK_FULL' });
+  t.is(of(bad, {}).failedAtMs, 0);
+  t.is(of({}, { ...bad, isWhole: false }).failedAtMs, 0, 'something else by hand');
+  t.is(of(bad, { isWhole: false }).failedAtMs, HOUR_MS);
+  t.like(of(bad, { end: 'stopped' }), { failedAtMs: HOUR_MS, stoppedAtMs: 2 * HOUR_MS });
+  t.is(of({}, { end: 'cut' }).failedAtMs, 2 * HOUR_MS);
+  t.is(of({}, { kind: 'check', ...bad }).failedAtMs, 0);
+  t.is(of({ kind: 'alert', numbers: { lateAfterMs: 5 } }, {}).lateAfterMs, 5);
+  t.is(of({ kind: 'restore' }, { kind: 'restore', end: 'failed' }).restoredAtMs, HOUR_MS);
+});
+
+test('a check that reads nothing proves nothing; the data read is a share with a date', (t) => {
+  const check = (daysAgo: number, readBytes: number, more: object = {}) =>
+    aRun({
+      kind: 'check',
+      endedMs: NOW_MS - daysAgo * DAY_MS,
+      numbers: { readBytes, totalBytes: 1000, faults: 0, ...more },
+    });
+  const proof = (...runs: ReturnType<typeof check>[]) =>
+    clientState(facts(runFacts(runs, NOW_MS)), NOW_MS).proof;
+  t.like(proof(check(1, 0)), { checkedAtMs: undefined, readShare: undefined });
+  t.regex(proof(check(1, 0))!.read, /^no data was read/);
+  const weekly = [check(9, 500), check(3, 50), check(1, 75), check(0, 0)];
+  t.is(proof(...weekly)?.read, '12 % of the data in the last 7 days');
+  t.is(proof(...weekly)?.checkedAtMs, NOW_MS - DAY_MS);
+  t.regex(
+    proof(check(20, 1000, { allReadSinceMs: NOW_MS - 20 * DAY_MS }))!.read,
+    /^data was last read again 20 days ago, all of it since \d{4}-\d\d-\d\d$/,
+  );
+  const since = { allReadSinceMs: NOW_MS - 2 * DAY_MS };
+  t.is(proof(check(2, 1000, since), check(1, 0))?.allReadSinceMs, since.allReadSinceMs);
+  t.is(proof(check(1, 1))?.read, 'less than 1 % of the data in the last 7 days');
+  t.is(proof(check(1, 999), check(0, 999))?.readShare, 1);
+  t.is(runFacts([check(2, 9, { faults: 3 }), check(1, 0)], NOW_MS).faults, 0);
+});
+
+test('the last restore that proved the backups is shown, and does not change the state', (t) => {
+  const of = (restoredAtMs: number) => clientState(facts({ restoredAtMs }), NOW_MS);
+  t.is(of(0).proof?.code, 'none');
+  t.is(of(NOW_MS - 3 * DAY_MS).proof?.code, 'restored');
+  t.is(of(NOW_MS - 182 * DAY_MS).proof?.code, 'old');
+  t.is(of(NOW_MS + DAY_MS).proof?.code, 'restored', 'a clock that was set back');
+  t.is(of(0).state, 'good');
+  t.is(clientState(facts({ fault: 'gone' }), NOW_MS).proof, undefined);
+});
+
+test('the configured roots are those of the newest record that has them', (t) => {
+  t.is(configuredRoots([aRun()]), undefined);
+  t.deepEqual(configuredRoots([aRun({ configured: ['a'] }), aRun({ configured: ['b'] }), aRun()]), [
+    'b',
+  ]);
+});
+
+test('the record of a run itself counts in place of that of its server', (t) => {
+  const own = aRun({ end: 'stopped', endedMs: 5 });
+  const servers = { ...own, way: 'server', end: 'cut', endedMs: 9 } as const;
+  t.deepEqual(distinctRuns([own, servers]), [own]);
+  t.deepEqual(distinctRuns([servers, own]), [own]);
 });
 
 test('without an interval, a client is late after two and a half times the usual distance of days', (t) => {
-  const DAY_MS = 24 * HOUR_MS;
   const at = (...days: number[]) => usualLateMs(days.map((day) => day * DAY_MS));
   t.is(at(0, 1, 2, 3, 8, 9), 2.5 * DAY_MS);
   t.is(at(9, 8, 3, 2, 1, 0), 2.5 * DAY_MS);
@@ -50,43 +196,4 @@ test('without an interval, a client is late after two and a half times the usual
   // Several backups on few days show no schedule.
   t.is(at(0, 0.1, 0.2, 0.3, 1), 0);
   t.is(at(), 0);
-});
-
-test('each state has a reason, and advice unless all is well', (t) => {
-  const shown = [
-    facts({}),
-    facts({ isRunning: true }),
-    facts({ newest: { ...fresh, unread: 1 } }),
-    facts({ lateAfterMs: 1 }),
-    facts({ failure: 'x' }),
-    facts({ newest: undefined }),
-    facts({ fault: 'x' }),
-    facts({ fault: 'no store; is its disk mounted?' }),
-  ].map(clientState);
-  t.deepEqual(new Set(shown.map(({ state }) => state)), new Set(CLIENT_STATES));
-  for (const { state, reason, advice } of shown) {
-    t.regex(reason, /[^?.][?.]$/);
-    t.is(advice === '', state === 'good' || state === 'running', state);
-  }
-});
-
-test('the last restore that proved the backups is shown, and does not change the state', (t) => {
-  const DAY_MS = 24 * HOUR_MS;
-  const nowMs = 1000 * DAY_MS;
-  const of = (restoredAtMs: number, checkedAtMs = 0, more: Partial<ClientFacts> = {}) =>
-    clientState(facts({ ...more, proven: { restoredAtMs, checkedAtMs, nowMs } }));
-  t.is(clientState(facts({})).proof, undefined);
-  t.like(of(0).proof, { code: 'none', restoredAtMs: undefined, checkedAtMs: undefined });
-  t.like(of(nowMs - 3 * DAY_MS, 5).proof, {
-    code: 'restored',
-    checkedAtMs: 5,
-    restoredAtMs: nowMs - 3 * DAY_MS,
-    reason: 'Files were last restored and proven 3 days ago.',
-    advice: '',
-  });
-  t.is(of(nowMs - 200 * DAY_MS).proof?.code, 'old');
-  t.not(of(nowMs - 200 * DAY_MS).proof?.advice, '');
-  t.is(of(nowMs + DAY_MS).proof?.code, 'restored', 'a clock that was set back');
-  t.is(of(0).state, 'good');
-  t.is(of(nowMs, 0, { failure: 'x' }).state, 'failed');
 });

@@ -4,13 +4,15 @@ import path from 'node:path';
 import test from 'ava';
 import { transformSync } from 'esbuild';
 import { ERROR_TABLE } from '../../src/errors/index.js';
-import { clientState, type ClientFacts } from '../../src/model/index.js';
+import { stateOf } from '../../src/history/index.js';
+import { type ClientFacts, NO_FACTS } from '../../src/model/index.js';
 import { isReason } from '../../src/retention/index.js';
 import {
   adviceOf,
   keptBy,
   LANGUAGES,
   languageOf,
+  readText,
   reasonOf,
   type Text,
   translator,
@@ -119,34 +121,80 @@ test('no component has a text of its own', (t) => {
 
 test('the reason of a state is in English that of `tardis status`, and complete in each language', (t) => {
   const HOUR_MS = 3_600_000;
-  const newest = { ageMs: 50 * HOUR_MS, unread: 0 };
-  const all: ClientFacts[] = [
-    { newest, lateAfterMs: 0 },
-    { newest, lateAfterMs: 26 * HOUR_MS },
-    { newest: { ...newest, unread: 1 }, lateAfterMs: 0 },
-    { newest: { ...newest, unread: 3 }, lateAfterMs: 0 },
-    { newest, lateAfterMs: 0, damagedContents: 1 },
-    { newest, lateAfterMs: 0, isRunning: true },
-    { newest: undefined, lateAfterMs: 0, isRunning: true },
-    { newest: undefined, lateAfterMs: 0 },
-    { newest, lateAfterMs: 0, failure: 'the disk is full' },
-    { newest, lateAfterMs: 0, failure: { code: 'incomplete' } },
-    { newest: undefined, lateAfterMs: 0, failure: { code: 'cut', beganMs: HOUR_MS } },
-    { newest, lateAfterMs: 0, fault: 'the disk is away' },
+  const nowMs = Date.UTC(2026, 2, 5);
+  const saved = { completeSets: 2, newestSet: 2, newestAtMs: nowMs - 50 * HOUR_MS };
+  const failed = { failedAtMs: nowMs - HOUR_MS, failure: 'it was refused' };
+  const roots = [0, 0, saved.newestAtMs].map((atMs, at) => ({ id: `root-${at}`, atMs }));
+  const quota = { quotaBytes: 250e9, accountBytes: 240e9 };
+  const disk = { diskBytes: 1e12, freeBytes: 5.5e9 };
+  const all: (Partial<ClientFacts> & { readonly code: string })[] = [
+    { code: 'good' },
+    { code: 'late', lateAfterMs: 26 * HOUR_MS },
+    { code: 'unread', unread: 1 },
+    { code: 'unread', unread: 3 },
+    { code: 'damaged', damagedContents: 1 },
+    { code: 'running', isInUse: true },
+    { code: 'running', isInUse: true, newestSet: 0, newestAtMs: 0 },
+    { code: 'never', newestSet: 0, newestAtMs: 0 },
+    { code: 'never', newestSet: 0, newestAtMs: 0, unfinishedAtMs: 1, stoppedAtMs: 2 },
+    { code: 'good', unfinishedAtMs: nowMs - HOUR_MS, stoppedAtMs: nowMs },
+    { code: 'failed', ...failed },
+    { code: 'failed', ...failed, failureCode: 'QUOTA_EXCEEDED' },
+    { code: 'cut', ...failed, failure: '' },
+    { code: 'cut', unfinishedAtMs: nowMs - HOUR_MS, newestSet: 0, newestAtMs: 0 },
+    { code: 'quota', ...quota },
+    { code: 'quota', ...quota, accountBytes: 251e9 },
+    { code: 'disk', ...disk },
+    { code: 'disk', ...disk, leastFreeBytes: 6e9 },
+    { code: 'lacking', roots },
+    { code: 'lacking', roots: roots.slice(1) },
+    { code: 'unseen', fault: 'NO_SUCH_STORE' },
+    { code: 'unseen', fault: 'STORE_NOT_READABLE' },
+    { code: 'unseen', fault: 'OF_A_NEWER_RELEASE' },
   ];
-  for (const facts of all) {
-    const { cause, reason, advice } = clientState(facts);
+  const about = { client: 'me', protection: 'none', requestedAtMs: 0, requestedBy: '' } as const;
+  for (const { code, ...facts } of all) {
+    const stated = stateOf({ ...NO_FACTS, ...saved, ...about, ...facts }, { nowMs });
+    t.is(stated.cause.code, code as typeof stated.cause.code);
     const translate = translator(english, english, 'en');
-    t.is(reasonOf(cause, translate, 'en'), reason);
-    t.is(adviceOf(cause, translate), advice);
-    for (const code of others) {
-      const translated = translator(read(code), english, code);
-      t.notRegex(
-        `${reasonOf(cause, translated, code)} ${adviceOf(cause, translated)}`,
-        /\{|undefined/,
-      );
+    t.is(reasonOf(stated, translate, 'en'), stated.reason);
+    const { error = '' } = stated.cause;
+    const own = facts.fault === 'NO_SUCH_STORE' ? undefined : english[`error${error}`];
+    t.is(adviceOf(stated, translate), (own ?? stated.advice) as string);
+    for (const language of others) {
+      const translated = translator(read(language), english, language);
+      const words = `${reasonOf(stated, translated, language)} ${adviceOf(stated, translated)}`;
+      t.notRegex(words, /\{|undefined|: \.|\(\)/);
     }
   }
+});
+
+test('data that was read is a share with a date, and less than all is never all', (t) => {
+  const allReadSinceMs = new Date(2026, 2, 3).getTime();
+  const checkedAtMs = Date.now() - 3.5 * 86_400_000;
+  const words = (language: string, proof: Parameters<typeof readText>[0]): string =>
+    readText(proof, translator(read(language), english, language), language);
+  t.regex(words('en', {}), /^No check has read the data yet/);
+  for (const [share, shown] of [
+    [0.001, 'less than 1%'],
+    [0.129, '12%'],
+    [0.999, '99%'],
+    [1, '100%'],
+  ] as const) {
+    const text = words('en', { checkedAtMs, readShare: share });
+    t.is(text, `Checks have read ${shown} of the data in the last 7 days.`);
+  }
+  const part = { checkedAtMs, readShare: 0.12, allReadSinceMs };
+  t.regex(
+    words('en', part),
+    /12% of the data in the last 7 days, all of it since Tue, Mar 3, 2026\.$/,
+  );
+  t.regex(words('de', part), /12\s% der Daten gelesen, alle seit Di\., 3\. März 2026\.$/);
+  t.regex(words('fr', part), /12\s% des données en 7 jours, toutes depuis le mar\. 3 mars 2026\.$/);
+  t.is(
+    words('en', { ...part, readShare: 0 }).replace(/,.*/, ''),
+    'Checks have last read data 3 days ago',
+  );
 });
 
 test('a purge has words for each reason to keep a set', (t) => {

@@ -39,6 +39,7 @@ import {
   shownDuration,
   shownMode,
   shownName,
+  spacePoints,
   START,
   startingPath,
   textIn,
@@ -292,6 +293,11 @@ test('contents are shown as what they are', (t) => {
 test('a plot stays in its box, with round numbers beside it', (t) => {
   const box = { width: 640, height: 220, left: 64, right: 16, top: 12, bottom: 28 };
   t.is(plotOf([], box), undefined);
+  const sets = [9, 4, 1].map((set) => ({ set, openedAtMs: set, stats: { storedBytes: set } }));
+  t.deepEqual(
+    spacePoints([{ set: 12, openedAtMs: 12, stats: {} }, ...sets]).map(({ bytes }) => bytes),
+    [1, 5, 14, 14],
+  );
   t.is(roundUp(0), 1);
   t.is(roundUp(2.2), 2.5);
   t.is(roundUp(1000), 1000);

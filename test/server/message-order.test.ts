@@ -39,8 +39,8 @@ class Backup {
     this.session = session;
   }
 
-  open(): this {
-    this.session.send('openSet', PLAIN_SET);
+  open(changes: Partial<typeof PLAIN_SET> = {}): this {
+    this.session.send('openSet', { ...PLAIN_SET, ...changes });
     return this;
   }
 
@@ -97,6 +97,7 @@ class Backup {
       opened: NOTHING,
       purge: false,
       waits: false,
+      runs: [],
     });
     return this;
   }
@@ -179,6 +180,13 @@ test('messages before a set, behind its end, or of a second set beside it are re
     'a question without a set': (backup) => backup.digest('a', true),
     'rows without a set': (backup) => backup.parcel(0, [one], ['a']),
     'an end without a set': (backup) => backup.close(),
+    'a root that hides another one': (backup) =>
+      backup.open({
+        paths: ['/./somewhere', '/somewhere/below'].map((root) => Buffer.from(root)),
+        rows: Buffer.concat([PLAIN_SET.rows, PLAIN_SET.rows]),
+        devices: ['1', '1'],
+        empties: Buffer.alloc(2),
+      }),
     'two sets at once': (backup) => backup.open().open(),
     'an end twice': (backup) => backup.open().root().list(0, []).done(0).close().close(),
     'rows behind the end': (backup) =>

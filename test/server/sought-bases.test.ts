@@ -87,7 +87,14 @@ class Lab {
 
 /** Ends a session with its set. */
 async function ended(peer: Peer): Promise<void> {
-  peer.send('closeSet', { stats: {}, seal: NOTHING, opened: NOTHING, purge: false, waits: false });
+  peer.send('closeSet', {
+    stats: {},
+    seal: NOTHING,
+    opened: NOTHING,
+    purge: false,
+    waits: false,
+    runs: [],
+  });
   await peer.hears('setClosed');
   peer.cut();
   await peer.closed;

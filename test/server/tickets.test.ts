@@ -138,6 +138,7 @@ test('nothing is accepted from a peer that has not shown the newest ticket', asy
     opened: NO_TICKET,
     purge: false,
     waits: false,
+    runs: [],
   }); // as recorded from another connection
   await refused(t, thief, 'PROTOCOL_VIOLATION', 'before the ticket');
   const second = await greet(at.port, { ticket });

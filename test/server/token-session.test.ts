@@ -30,6 +30,7 @@ const HELLO = {
   ticket: Buffer.alloc(0),
   upTo: 0,
   code: '',
+  run: '',
 };
 
 let server: TlsServer;

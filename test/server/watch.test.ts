@@ -5,13 +5,14 @@ import test, { type ExecutionContext } from 'ava';
 import { pino } from 'pino';
 import { TardisError } from '../../src/errors/index.js';
 import {
-  ALERTS_FILE,
   InlineStorageHost,
   openMetrics,
+  RunRecorder,
   Watch,
   type WatchPlan,
 } from '../../src/server/index.js';
-import { createClientDirectory } from '../../src/store/index.js';
+import { createClientDirectory, openClientDirectory, readRuns } from '../../src/store/index.js';
+import { Purpose } from '../../src/transport/index.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
 import { ManualClock } from '../support/manual-clock.js';
 import { backupInline, inlineSystem } from '../helpers/inline.js';
@@ -38,9 +39,26 @@ function observatory(t: ExecutionContext) {
     `echo "$TARDIS_HOOK_${what}" >>${reported}`,
   ];
   const hook = (): string[] => note('EVENT $TARDIS_HOOK_CLIENT $TARDIS_HOOK_CODE');
+  const place = { baseDir: store, catalogFile: 'tardis.db' };
+  const recorder = new RunRecorder(system, place, pino({ level: 'silent' }));
+  /** Ends a session of a client by an error. */
+  const fail = async (client: string, error: TardisError): Promise<void> => {
+    recorder.refused(client, error);
+    const purpose = Purpose.backup;
+    const session = {
+      client,
+      account: '',
+      outcome: 'failed',
+      purpose,
+      run: '',
+      beganMs: 0,
+    } as const;
+    await recorder.sessionEnded(session);
+  };
   const newWatch = (plan: Partial<WatchPlan> = {}): Watch =>
     new Watch(system, new InlineStorageHost(system), {
-      place: { baseDir: store, catalogFile: 'tardis.db' },
+      place,
+      recorder,
       plan: {
         intervalMs: HOUR_MS,
         overdueAfterMs: 24 * HOUR_MS,
@@ -82,7 +100,7 @@ function observatory(t: ExecutionContext) {
     return lines;
   };
   const mails = (): string[] => linesOf(mail).filter((line) => line.startsWith('Subject: '));
-  return { store, clock, busy, newWatch, backup, heard, mails, home };
+  return { store, clock, busy, newWatch, backup, fail, heard, mails, home, system };
 }
 
 test('an overdue client is reported once for each alert, also after a restart of the server', async (t) => {
@@ -140,13 +158,13 @@ test('a set from the future grows old all the same', async (t) => {
 });
 
 test('a failed backup is reported once, until there is a complete set', async (t) => {
-  const { newWatch, backup, heard, mails, busy } = observatory(t);
+  const { newWatch, backup, heard, mails, busy, clock, fail: failed } = observatory(t);
   await backup('me', true);
   const watch = newWatch();
   await watch.lookAtAll();
   const fail = async (): Promise<void> => {
-    watch.refused('me', new TardisError('DISK_FULL', 'the disk is full'));
-    watch.sessionEnded('me', 'failed');
+    clock.advance(61_000);
+    await failed('me', new TardisError('DISK_FULL', 'the disk is full'));
     await watch.lookAt('me');
   };
   await fail();
@@ -154,11 +172,10 @@ test('a failed backup is reported once, until there is a complete set', async (t
   t.deepEqual(heard(), ['failure me DISK_FULL']);
   t.is(readOpenMetrics(watch.metrics()).get('tardis_client_failing{client="me"}'), 1);
   t.is(readOpenMetrics(watch.metrics()).get('tardis_client_state{client="me",state="failed"}'), 1);
+  clock.advance(1000);
   await backup('me');
-  watch.sessionEnded('me', 'complete');
   await watch.lookAt('me');
   t.is(readOpenMetrics(watch.metrics()).get('tardis_client_failing{client="me"}'), 0);
-  watch.sessionEnded('me', 'none');
   await watch.lookAt('me');
   t.deepEqual(heard(), []);
   busy.add('me'); // the client is trying again
@@ -174,12 +191,12 @@ test('a failed backup is reported once, until there is a complete set', async (t
 });
 
 test('a session that another one has overtaken is no failed backup', async (t) => {
-  const { newWatch, backup, heard } = observatory(t);
+  const { newWatch, backup, heard, fail, clock } = observatory(t);
   await backup('me', true);
   const watch = newWatch();
   await watch.lookAtAll();
-  watch.refused('me', new TardisError('STORE_TAKEN', 'another session has begun'));
-  watch.sessionEnded('me', 'failed');
+  clock.advance(1000);
+  await fail('me', new TardisError('STORE_TAKEN', 'another session has begun'));
   await watch.lookAt('me');
   t.deepEqual(heard(), []);
   t.is(readOpenMetrics(watch.metrics()).get('tardis_client_failing{client="me"}'), 0);
@@ -260,23 +277,26 @@ test('damage that is marked is counted', async (t) => {
   t.is(damaged, 1);
 });
 
-test('a damaged file of alerts makes all be sent once more, and no more', async (t) => {
-  const { clock, newWatch, backup, heard, store } = observatory(t);
+test('a damaged journal makes alerts be sent once more, and no more', async (t) => {
+  const { clock, newWatch, backup, heard, store, system } = observatory(t);
   await backup('me', true);
-  clock.advance(24 * HOUR_MS);
-  for (const text of [
-    '',
-    '{',
-    'null',
-    '[]',
-    '{"format":1,"overdue":[],"failing":7}',
-    '{"format":9}',
-  ]) {
-    fs.writeFileSync(path.join(store, ALERTS_FILE), text);
-    await newWatch().lookAtAll();
-    await newWatch().lookAtAll();
-    t.deepEqual(heard(), ['overdue me'], text);
-  }
+  clock.advance(25 * HOUR_MS);
+  await newWatch().lookAtAll();
+  t.deepEqual(heard(), ['overdue me']);
+  const directory = openClientDirectory(system, { store, client: 'me' });
+  t.deepEqual(
+    (await readRuns(system, directory)).map(({ kind, code }) => [kind, code]),
+    [
+      ['alert', 'INTERVAL'],
+      ['alert', 'OVERDUE'],
+    ],
+  );
+  const runs = path.join(store, 'me', 'runs');
+  for (const name of fs.readdirSync(runs)) fs.writeFileSync(path.join(runs, name), 'no journal');
+  await newWatch().lookAtAll();
+  t.deepEqual(heard(), ['overdue me']);
+  await newWatch().lookAtAll();
+  t.deepEqual(heard(), []);
 });
 
 test('figures are written as the format requires', (t) => {

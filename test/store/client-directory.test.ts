@@ -13,12 +13,13 @@ import {
   lockClient,
   mediumOf,
   newestKeys,
-  noteRestored,
+  addRuns,
   openClientDirectory,
   STORE_FORMAT,
 } from '../../src/store/index.js';
 import { FaultPlan, faultySystem, KilledError } from '../support/faults.js';
 import { nodeSystem, type System } from '../../src/system/index.js';
+import { aRun } from '../helpers/runs.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 import { Ledger } from '../helpers/faults.js';
 import { keyRecord } from '../helpers/records.js';
@@ -131,14 +132,14 @@ test('no name leads out of the store, or to a strange directory', async (t) => {
   t.deepEqual(fs.readdirSync(store), []);
 });
 
-test('a restore of a client that was removed meanwhile leaves nothing in its place', async (t) => {
+test('a run of a client that was removed meanwhile leaves nothing in its place', async (t) => {
   const place = { store: scratch(t), client: 'c' };
   const made = await createClientDirectory(system, place);
   fs.rmSync(made.path, { recursive: true });
-  t.is(await rejectedCode(noteRestored(system, made)), 'IO_FAILED');
+  t.is(await rejectedCode(addRuns(system, made, [aRun()])), 'IO_FAILED');
   t.false(fs.existsSync(made.path));
-  await noteRestored(system, await createClientDirectory(system, place));
-  t.true(fs.existsSync(path.join(made.path, 'restored')));
+  await addRuns(system, await createClientDirectory(system, place), [aRun()]);
+  t.is(fs.readdirSync(path.join(made.path, 'runs')).length, 1);
 });
 
 test('what is missing has a name', async (t) => {

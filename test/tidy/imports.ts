@@ -146,6 +146,7 @@ const SINGLE_FILES = new Set([
   'src/tools/tardis-import.ts src/store/layout/client-name.js',
   'src/page/api.ts src/web/api/schemas.js',
   'src/page/api.ts src/web/local/schemas.js',
+  'src/page/logic/causes.ts src/web/api/schemas.js',
   'src/web/local/schemas.ts src/web/api/schemas.js',
 ]);
 

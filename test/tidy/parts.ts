@@ -23,7 +23,7 @@ export const PARTS: Readonly<Record<string, Readonly<Record<string, readonly str
     storage: ['jobs'],
     ingest: ['jobs', 'storage'],
     monitor: ['storage'],
-    queries: ['jobs', 'monitor', 'storage'],
+    queries: ['jobs', 'storage'],
     hosts: ['ingest', 'queries', 'storage'],
   },
 };

@@ -1,16 +1,8 @@
 /** Choices of the tools: sets in a range, listed spans of versions, colors of entries, tags, verbs of other programs. */
 import test from 'ava';
-import type { Settings } from '../../src/config/index.js';
 import type { BackupSet } from '../../src/history/index.js';
 import { EntryType } from '../../src/model/index.js';
-import {
-  hasRange,
-  listedSpan,
-  LsColors,
-  refuseVerb,
-  requireTags,
-  setsWithin,
-} from '../../src/tools/index.js';
+import { hasRange, listedSpan, LsColors, requireTags, setsWithin } from '../../src/tools/index.js';
 import { rejectedCode, thrownCode } from '../helpers/codes.js';
 
 const DAY_MS = 86_400_000;
@@ -95,17 +87,4 @@ test('tags are single words; the error shows an invalid one without control char
   const error = t.throws(() => requireTags([`a b\u001b${'c'.repeat(200)}`]));
   t.false(error.message.includes('\u001b'));
   t.true(error.message.length < 200);
-});
-
-test('the verb of another program is refused with the command to use, unless a file has its name', (t) => {
-  const refused = (word: string, source = 'command line'): string | undefined => {
-    const sources = new Map([['directories', { source }]]);
-    const settings = { directories: [Buffer.from(word)], sources } as unknown;
-    return thrownCode(() => refuseVerb(settings as Settings<'tardis'>));
-  };
-  t.is(refused('restore'), 'USAGE');
-  t.is(refused('snapshots'), 'USAGE');
-  t.is(refused('/home'), undefined);
-  t.is(refused('toString'), undefined);
-  t.is(refused('restore', 'file'), undefined);
 });

@@ -167,7 +167,6 @@ test('a text fits its command, although other commands share the setting', (t) =
   t.true(wordsOfHelp('sonic rename').includes(' number or name of a backup set '));
   t.true(wordsOfHelp('sonic tag').includes(' numbers or names of backup sets, or ranges (10-20) '));
   t.true(wordsOfHelp('sonic keys').includes('--keys <file> key file to write or read; '));
-  t.true(wordsOfHelp('sonic list').includes('-l, --long also show the roots of each set '));
   t.true(
     wordsOfHelp('tardisd').includes('between client and server (default: yes, unless --local, '),
   );

@@ -33,27 +33,23 @@ function withPaths(...paths: string[]): Versions {
   const side = { find: async (path: Buffer) => (paths.includes(path.toString()) ? {} : undefined) };
   const set = { set: 3 } as BackupSet;
   return {
-    before: { side, label: 'set 3', where: 'in set 3', set },
-    after: { side, label: 'disk', where: 'on the disk', set: undefined },
+    before: { side, label: 'set 3', set },
+    after: { side, label: 'disk', set: undefined },
   } as unknown as Versions;
 }
 
 async function reduced(versions: Versions, given: string, reducePath?: string): Promise<string[]> {
-  const chosen = settings({ paths: [Buffer.from(given)], reducePath });
-  const [pair] = await comparedPaths(versions, chosen);
+  const chosen = { ...versions, paths: [Buffer.from(given)] };
+  const [pair] = await comparedPaths(chosen, { reducePath });
   return [pair!.before.toString(), pair!.after.toString()];
 }
 
 test('one set is compared with the disk, two with each other, and more with nothing', async (t) => {
   const none = await choose();
   t.like(none, { before: { label: 'set 9' }, after: { label: 'disk', set: undefined } });
-  t.like(await choose('2'), { before: { where: 'in set 2' }, after: { where: 'on the disk' } });
+  t.like(await choose('2'), { before: { label: 'set 2' }, after: { label: 'disk' } });
   t.like(await choose('2', '5'), { before: { label: 'set 2' }, after: { label: 'set 5' } });
   t.is(await rejectedCode(choose('1', '2', '3')), 'USAGE');
-});
-
-test('without a path there is nothing to compare', async (t) => {
-  t.is(await rejectedCode(comparedPaths(withPaths(), settings())), 'USAGE');
 });
 
 test('directories are stripped from a path in a set, and never from one of the disk', async (t) => {

@@ -186,6 +186,7 @@ test('too many counts are refused', (t) => {
     Object.fromEntries(Array.from({ length: count }, (_, at) => [`key ${at}`, at]));
   const head = (count: number) => ({
     stats: counts(count),
+    runs: [],
     seal: Buffer.alloc(0),
     opened: Buffer.alloc(0),
     purge: false,

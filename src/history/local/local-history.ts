@@ -28,8 +28,8 @@ import { FollowingReader } from './following-reader.js';
 import { LocalReports } from './local-reports.js';
 import type { Reports } from '../reports.js';
 import { PathFinder } from './path-finder.js';
-import { restBelow } from './roots.js';
-import { serverTime, setAt, setNamed } from './sets.js';
+import { type RootAbove, rootAbove } from './roots.js';
+import { begunMs, setAt, setNamed } from './sets.js';
 import {
   type ContentLocation,
   type FoundContent,
@@ -76,19 +76,19 @@ export function openHistoryIn(
   }
 }
 
-/** A root, the names of a path below it, and the sets that have this root, oldest first. */
-interface RootEver {
-  readonly root: RootRecord;
-  readonly rest: Buffer[];
-  readonly sets: readonly SetNumber[];
+/** A root, and the names of a path below it. */
+interface RootEver extends RootAbove {
+  /**
+   * The sets that show the path by this root. A run ends where another root shows it, and passes over sets without a
+   * root at or above the path. Runs and their sets are sorted, oldest first.
+   */
+  readonly runs: SetNumber[][];
 }
 
-/** A version with the sets that have its root, oldest first. */
-type RootVersion = PathVersion & Pick<RootEver, 'sets'>;
-
-/** Returns a version limited to the sets that have its root; undefined if none of them shows it. */
-function withinRoot(
-  { entry, firstSet, lastSet, sets }: RootVersion,
+/** Returns a version limited to a run of sets that show it by its root; undefined if none of them does. */
+function withinRun(
+  { entry, firstSet, lastSet }: PathVersion,
+  sets: readonly SetNumber[],
   newest: SetNumber | undefined,
 ): PathVersion | undefined {
   const first = sets.find((set) => set >= firstSet);
@@ -136,7 +136,7 @@ class LocalHistory implements History {
   readonly directory: ClientDirectory | undefined;
   readonly access: Access;
   readonly reports: Reports;
-  readonly beganMs = serverTime;
+  readonly beganMs = (set: BackupSet): number => begunMs(set);
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
   private readonly locator = new Locator();
@@ -304,37 +304,41 @@ class LocalHistory implements History {
     return Object.create(entry, { digest: hidden, attributes: hidden }) as HistoryEntry;
   }
 
+  isDamaged: NonNullable<History['isDamaged']> = (id) => this.reading().contents.isDamaged(id);
+
   async findContents(prefix: Buffer, limit: number): Promise<FoundContent[]> {
     return this.reading().contents.findByPrefix(prefix, limit);
   }
 
   async versions(path: Buffer): Promise<PathVersion[]> {
     const listed = this.catalog.sets.listed().map(({ set }) => set);
-    const found = new Map<string, RootVersion>();
-    for (const root of this.rootsEver(path, listed)) {
-      const name = Buffer.from(String(root.root.root));
-      let reached: Reached[] = [{ directory: ROOTS_DIRECTORY, from: 1, to: Infinity }];
-      let matches: PathVersion[] = [];
-      for (const component of [name, ...root.rest]) {
-        matches = reached.flatMap((place) => this.versionsAt(place, component));
-        reached = matches.flatMap(({ entry, firstSet, lastSet }) =>
-          entry.childId === undefined || !this.access.maySearch(entry)
-            ? []
-            : [{ directory: entry.childId, from: firstSet, to: lastSet ?? Infinity }],
-        );
-      }
-      for (const match of matches) {
-        found.set(`${match.entry.directory}/${match.firstSet}`, { ...match, sets: root.sets });
-      }
+    const newest = listed.at(-1);
+    const found = this.rootsEver(path, listed).flatMap((root) =>
+      this.versionsBelow(root).flatMap((version) =>
+        root.runs.flatMap((sets) => withinRun(version, sets, newest) ?? []),
+      ),
+    );
+    return found.sort((one, other) => one.firstSet - other.firstSet);
+  }
+
+  /** Returns the versions of a path below a root, oldest first, in all sets that the entries name. */
+  private versionsBelow({ root, rest }: RootEver): PathVersion[] {
+    let reached: Reached[] = [{ directory: ROOTS_DIRECTORY, from: 1, to: Infinity }];
+    let matches: PathVersion[] = [];
+    for (const component of [Buffer.from(String(root.root)), ...rest]) {
+      matches = reached.flatMap((place) => this.versionsAt(place, component));
+      reached = matches.flatMap(({ entry, firstSet, lastSet }) =>
+        entry.childId === undefined || !this.access.maySearch(entry)
+          ? []
+          : [{ directory: entry.childId, from: firstSet, to: lastSet ?? Infinity }],
+      );
     }
-    const versions = [...found.values()].sort((a, b) => a.firstSet - b.firstSet);
     // A change of a directory above splits one version in two.
-    const joined = joinVersions(
-      versions,
+    return joinVersions(
+      matches.sort((one, other) => one.firstSet - other.firstSet),
       ({ entry }, next) =>
         entry.directory === next.entry.directory && entry.firstSet === next.entry.firstSet,
     );
-    return joined.flatMap((version) => withinRoot(version, listed.at(-1)) ?? []);
   }
 
   private versionsAt(place: Reached, name: Buffer): PathVersion[] {
@@ -349,20 +353,24 @@ class LocalHistory implements History {
     return versions;
   }
 
-  /** Returns the roots of any listed set at or above the path, each with the sets that have it. */
+  /** Returns the roots by which the listed sets show a path: in each set the deepest one at or above the path. */
   private rootsEver(path: Buffer, listed: readonly SetNumber[]): RootEver[] {
-    const seen = new Map<RootRecord['root'], { root: RootRecord; sets: SetNumber[] }>();
+    const above = new Map<string, RootAbove | undefined>(); // most sets have the same roots
+    const seen = new Map<RootRecord['root'], RootEver>();
+    let last: RootEver | undefined;
     for (const set of listed) {
-      for (const root of this.catalog.sets.rootsOf(set)) {
-        const sets = seen.get(root.root)?.sets ?? [];
-        sets.push(set);
-        seen.set(root.root, { root, sets });
-      }
+      const roots = this.catalog.sets.rootsOf(set);
+      const key = roots.map(({ root }) => root).join();
+      if (!above.has(key)) above.set(key, rootAbove(roots, path));
+      const found = above.get(key);
+      if (found === undefined) continue;
+      const ever = seen.get(found.root.root) ?? { ...found, runs: [] };
+      seen.set(found.root.root, ever);
+      if (ever === last) ever.runs.at(-1)!.push(set);
+      else ever.runs.push([set]);
+      last = ever;
     }
-    return [...seen.values()].flatMap(({ root, sets }) => {
-      const rest = restBelow(root.path, path);
-      return rest === undefined ? [] : [{ root, rest, sets }];
-    });
+    return [...seen.values()];
   }
 
   async locate(contents: readonly RequestedContent[]): Promise<ContentLocation[]> {

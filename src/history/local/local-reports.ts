@@ -1,4 +1,5 @@
 /** Reports on a store on this machine. */
+import path from 'node:path';
 import {
   type AttributeUse,
   type Catalog,
@@ -19,14 +20,17 @@ import {
   listAt,
   NO_CONTENT,
   type RootNumber,
+  type RunRecord,
   type SetNumber,
 } from '../../model/index.js';
 import {
   type Backend,
   catalogIdentity,
   type ClientDirectory,
-  noteRestored,
+  addRuns,
+  listClients,
   PACKS_PREFIX,
+  readRuns,
   RecordKind,
   storedFiles,
 } from '../../store/index.js';
@@ -208,8 +212,12 @@ export class LocalReports implements Reports {
     return this.catalog().settings.all();
   }
 
-  noteRestored(): Promise<void> {
-    return noteRestored(this.system, this.directory);
+  runs(most?: number): Promise<readonly RunRecord[]> {
+    return readRuns(this.system, this.directory, most);
+  }
+
+  noteRuns(runs: readonly RunRecord[]): Promise<void> {
+    return addRuns(this.system, this.directory, runs);
   }
 
   async clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
@@ -284,6 +292,9 @@ export class LocalReports implements Reports {
   async store(): Promise<StoreState> {
     const { opened, files, directory } = this;
     const isReplaced = catalogIdentity(files, directory) !== opened;
+    // A disk that is away is no failure of it.
+    if (files.status(directory.path) === undefined)
+      listClients(this.system, path.dirname(directory.path));
     return { catalog: opened, isReplaced, space: files.space(directory.path) };
   }
 

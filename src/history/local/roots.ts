@@ -15,20 +15,20 @@ export function restBelow(root: Buffer, path: Buffer): Buffer[] | undefined {
   return [...splitRoot(root).below, ...parts.slice(rootParts.length)];
 }
 
-/**
- * Returns the deepest root at or above a path, and the names that lead from the root's directory to the path. Returns
- * undefined if there is no such root.
- */
-export function rootAbove(
-  roots: readonly RootRecord[],
-  path: Buffer,
-): { root: RootRecord; rest: Buffer[] } | undefined {
-  let best: { root: RootRecord; rest: Buffer[] } | undefined;
+/** A root at or above a path, and the names that lead from the root's directory to the path. */
+export interface RootAbove {
+  readonly root: RootRecord;
+  readonly rest: Buffer[];
+}
+
+/** Returns the deepest root at or above a path, by which a set shows the path; undefined if there is no such root. */
+export function rootAbove(roots: readonly RootRecord[], path: Buffer): RootAbove | undefined {
+  let [best, bestDepth]: [RootAbove | undefined, number] = [undefined, -1];
   for (const root of roots) {
     const rest = restBelow(root.path, path);
-    if (rest !== undefined && (best === undefined || rest.length < best.rest.length)) {
-      best = { root, rest };
-    }
+    const depth = rest === undefined ? -1 : splitPath(root.path).length;
+    // A file that is a root of its own is as near to the path as its directory, if that is a root too.
+    if (rest !== undefined && depth > bestDepth) [best, bestDepth] = [{ root, rest }, depth];
   }
   return best;
 }

@@ -41,7 +41,7 @@ import type {
 } from '../history.js';
 import { Access } from '../local/access.js';
 import { rootAbove } from '../local/roots.js';
-import { setAt, setNamed } from '../local/sets.js';
+import { begunMs, setAt, setNamed } from '../local/sets.js';
 import type { Reports } from '../reports.js';
 import { DirectoryPlaces } from './directory-places.js';
 import { type DoubtedEntry, settleDoubts } from './doubted-entries.js';
@@ -141,18 +141,17 @@ class UnsealedHistory implements History {
     return setNamed(this.client, await this.sets(), text);
   }
 
-  beganMs({ clientTimeMs }: BackupSet): number {
-    return clientTimeMs;
+  beganMs(set: BackupSet): number {
+    return begunMs(set, true);
   }
 
   /** Finds a set by its time. The set after it is proven too, so that no set can be skipped by a wrong time. */
   async findSetAt(momentMs: number): Promise<BackupSet> {
     const sets = await this.sets();
-    const timed = sets.map((set) => ({ ...set, openedAtMs: this.beganMs(set) }));
-    const { set: chosen } = setAt(this.client, timed, momentMs);
-    const next = sets.find(({ set, state }) => state === 'complete' && set > chosen);
+    const chosen = setAt(this.client, sets, momentMs, true);
+    const next = sets.find(({ set, state }) => state === 'complete' && set > chosen.set);
     if (next !== undefined) await this.provenSet(next.set);
-    return sets.find(({ set }) => set === chosen)!;
+    return chosen;
   }
 
   async roots(set: SetNumber): Promise<RootRecord[]> {
@@ -259,6 +258,8 @@ class UnsealedHistory implements History {
   isLarge(directory: DirectoryId, set: SetNumber): boolean {
     return this.pages.isLarge(set, directory);
   }
+
+  isDamaged: NonNullable<History['isDamaged']> = (id) => this.sealed.isDamaged?.(id) === true;
 
   /** Returns a whole listing. Throws NOT_AUTHENTIC if its seal does not match and unproven sets are not accepted. */
   private async prove({ directory, set, limit, withDigests }: ListingPage): Promise<Listed> {

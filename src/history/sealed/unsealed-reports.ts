@@ -3,12 +3,21 @@
  * not seal them. Reports are not proven to be complete; listing or restoring a set proves that.
  */
 import { type NamedVersion, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
-import { type Keyring, openConfig, SealSum } from '../../crypto/index.js';
+import { unlessBug } from '../../errors/index.js';
+import {
+  type Keyring,
+  type NameSealer,
+  openConfig,
+  SEALED_TEXT,
+  sealedRun,
+  SealSum,
+} from '../../crypto/index.js';
 import {
   type ClientConfig,
   type DirectoryId,
   lowerAscii,
   NO_BYTES,
+  type RunRecord,
   type SetNumber,
 } from '../../model/index.js';
 import type { EntryOpener } from './entry-opener.js';
@@ -17,7 +26,6 @@ import type { ChangesFound, ChangesPage, NamedPage, NamesFound, Reports } from '
 /** Reports without sealed names or texts, which are passed on as they are. Each one that is not named here must be opened. */
 type PassedOn =
   | 'ownState'
-  | 'noteRestored'
   | 'attributeUse'
   | 'freedBy'
   | 'sizes'
@@ -76,6 +84,10 @@ export function unsealedReports(sealed: Reports, keyring: Keyring, opener: Entry
       return paths.map((path) => path && names.openPath(path));
     },
 
+    runs: async (most) => (await sealed.runs(most)).map((run) => openedRun(run, names)),
+
+    noteRuns: (runs) => sealed.noteRuns(runs.map((run) => sealedRun(run, names))),
+
     /**
      * Returns the opened configuration; undefined if there is none. Throws NOT_AUTHENTIC if it is not sealed, and
      * therefore invented by the store.
@@ -86,4 +98,11 @@ export function unsealedReports(sealed: Reports, keyring: Keyring, opener: Entry
     },
   };
   return Object.assign(Object.create(sealed) as Reports, opening);
+}
+
+/** Returns a record with its words opened; without them if they are not sealed by this client. */
+function openedRun({ words, ...run }: RunRecord, names: NameSealer): RunRecord {
+  const isSealed = words?.startsWith(SEALED_TEXT) === true;
+  const text = isSealed ? unlessBug(() => names.openText(words)) : undefined;
+  return { ...run, ...(text !== undefined && { words: text }) };
 }

@@ -9,6 +9,7 @@ import {
   type PathVersion,
 } from '../history.js';
 import { noAccess } from '../local/access.js';
+import { coveringSets } from '../no-such-path.js';
 import { type RootNode, rootsOf } from './roots.js';
 import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
 
@@ -30,7 +31,11 @@ export async function versionsAt(history: History, path: Buffer): Promise<ShownV
     const isShown = version.entry.type !== EntryType.directory && set !== undefined;
     return isShown ? [{ ...version, set }] : [];
   });
-  return joinVersions(shown, isRestoredAlike).map(({ set, ...version }) => ({ version, set }));
+  const covering = await coveringSets(history, path);
+  return joinVersions(shown, isRestoredAlike, covering).map(({ set, ...version }) => ({
+    version,
+    set,
+  }));
 }
 
 type WithEntry = Pick<PathVersion, 'entry'>;

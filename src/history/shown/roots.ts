@@ -10,7 +10,7 @@ import { virtualDirectory } from './virtual.js';
 export interface RootNode {
   readonly name: Buffer;
   readonly children: Map<string, RootNode>;
-  /** Entry of the root at this node, under its own name; undefined if this node is only above a root. */
+  /** Entry of the root at this node, as it is stored; undefined if this node is only above a root. */
   entry: HistoryEntry | undefined;
   /** Key of the device of the root. */
   device: string;
@@ -39,7 +39,7 @@ export async function rootsOf(history: History, set: number): Promise<RootNode> 
       node.children.set(key, next);
       node = next;
     }
-    node.entry = named(entry, node.name);
+    node.entry = entry;
     node.device = root.device ? `device ${root.device}` : `root ${root.root}`;
   }
   return top;
@@ -69,7 +69,7 @@ export function named(entry: HistoryEntry, name: Buffer): HistoryEntry {
  */
 export async function entriesAround(
   history: History,
-  { set, openedAtMs }: BackupSet,
+  { set, openedAtMs }: Pick<BackupSet, 'set' | 'openedAtMs'>,
   {
     id,
     node,
@@ -85,7 +85,7 @@ export async function entriesAround(
     const there = entries.get(key);
     const isOnWay = there?.type === EntryType.directory && there.damage === undefined;
     const way = isOnWay ? there : virtualDirectory(child.name, openedAtMs);
-    entries.set(key, child.entry ?? way);
+    entries.set(key, child.entry === undefined ? way : named(child.entry, child.name));
   }
   return [...entries.values()].sort((one, other) => Buffer.compare(one.name, other.name));
 }

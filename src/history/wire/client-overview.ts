@@ -1,158 +1,101 @@
-/** The status of the clients of a store, for tools and as fields of a message. */
+/** The facts about the clients of a store, for tools and as fields of a message. */
+import { ERROR_TABLE, isErrorCode } from '../../errors/index.js';
 import {
+  type ClientFacts,
   type ClientState,
   clientState,
+  displayLine,
+  encodeRun,
   isRequester,
-  type ProofTimes,
-  type SetNumber,
+  jsonFields,
+  NO_FACTS,
+  parseRun,
+  ROOT_ID,
+  type RunRecord,
 } from '../../model/index.js';
 import { isClientName } from '../../store/index.js';
 import type { Body } from '../../transport/index.js';
-import { type Coder, isParallel, odd } from './coder.js';
+import { type Coder, fitting, odd } from './coder.js';
 
 /** The protection that a client's key record gives; `unknown` if the record cannot be read. */
 const PROTECTIONS = ['none', 'password', 'encrypted', 'unknown'] as const;
 export type Protection = (typeof PROTECTIONS)[number];
 
-export interface ClientOverview extends ProofTimes {
+export interface ClientOverview extends ClientFacts {
   readonly client: string;
-  readonly completeSets: number;
-  /** Number of the newest complete set; 0 if there is none. */
-  readonly newestSet: SetNumber;
-  /** Time at which the newest complete set was closed, by the server's clock; 0 if there is none. */
-  readonly newestAtMs: number;
   readonly protection: Protection;
-  /** Code of the error that prevented reading the catalog; empty if there was none. */
-  readonly fault: string;
-  /** Number of entries that the newest complete set could not read, or only in part. */
-  readonly unread: number;
-  /** Number of contents that a check found damaged. */
-  readonly damagedContents: number;
-  /** Start of the unfinished set after the newest complete one; 0 if there is none. */
-  readonly unfinishedAtMs: number;
-  /** Age of the newest complete set from which the client is late: that of the server, else the usual one; 0: none. */
-  readonly lateAfterMs: number;
-  /** True if the newest complete set may lack entries that were lost to damage. */
-  readonly isDoubtful: boolean;
-  /** True if a process writes to the client. */
-  readonly isInUse: boolean;
-  /** True if a server has reported that a session completed no set, and no complete set has followed. */
-  readonly isFailing: boolean;
   /** Time at which an administrator has requested a backup that did not begin yet; 0 if there is none. */
   readonly requestedAtMs: number;
   /** The client and the account of that administrator, as CLIENT/ACCOUNT; empty if there is none. */
   readonly requestedBy: string;
-  /**
-   * Number of bytes that the account which owns the client may use, that it uses, and that this client uses of them; all 0
-   * without a quota.
-   */
-  readonly quotaBytes: number;
-  readonly accountBytes: number;
-  readonly usedBytes: number;
 }
 
 /** Facts that only the reader of an overview knows. */
-interface ReaderFacts {
+interface ReaderFacts extends Partial<ClientFacts> {
   readonly nowMs: number;
-  /** The interval of the reader's configuration, in place of that in the overview; 0 if there is none. */
-  readonly lateAfterMs?: number;
-  /** Why the reader's own last run completed no set. */
-  readonly failure?: string | undefined;
 }
 
-/** Returns the state of a client. */
-export function stateOf(
-  one: ClientOverview,
-  { nowMs, lateAfterMs = 0, failure }: ReaderFacts,
-): ClientState {
-  const { fault, unfinishedAtMs, unread, isDoubtful, damagedContents, isInUse, isFailing } = one;
-  const { checkedAtMs, restoredAtMs } = one;
-  const isOpen = unfinishedAtMs > 0;
-  const age = (ms: number): number => Math.max(0, nowMs - ms);
-  const failures = [
-    failure,
-    isOpen ? ({ code: 'cut', beganMs: age(unfinishedAtMs) } as const) : undefined,
-    isFailing ? ({ code: 'incomplete' } as const) : undefined,
-  ];
-  return clientState({
-    fault: fault === '' ? undefined : `[${fault}]`,
-    isRunning: isOpen && isInUse,
-    failure: failures.find((one) => one !== undefined),
-    newest: one.newestSet === 0 ? undefined : { ageMs: age(one.newestAtMs), unread, isDoubtful },
-    lateAfterMs: lateAfterMs > 0 ? lateAfterMs : one.lateAfterMs,
-    damagedContents,
-    proven: fault === '' ? { checkedAtMs, restoredAtMs, nowMs } : undefined,
-  });
+/** Returns the state of a client. The facts of the reader's own configuration go before those in the overview. */
+export function stateOf(one: ClientOverview, { nowMs, ...own }: ReaderFacts): ClientState {
+  const { fault: error } = one;
+  const isAway = error === 'NO_SUCH_STORE';
+  const fault = isAway ? 'the disk of the store is not there' : error && `[${error}]`;
+  const lateAfterMs = (own.lateAfterMs ?? 0) > 0 ? own.lateAfterMs! : one.lateAfterMs;
+  const state = clientState({ ...one, ...own, lateAfterMs, fault }, nowMs);
+  if (error === '') return state;
+  const advice = isAway || !isErrorCode(error) ? state.advice : ERROR_TABLE[error].guidance;
+  return { ...state, cause: { ...state.cause, error }, advice };
 }
-
-const FLAGS = ['isDoubtful', 'isInUse', 'isFailing'] as const;
 
 export const CLIENTS: Coder<readonly ClientOverview[], Body<'clientsAre'>, unknown> = {
-  toWire: (clients) => ({
-    clients: clients.map(({ client }) => client),
-    sets: clients.map(({ completeSets }) => completeSets),
-    newest: clients.map(({ newestSet }) => newestSet),
-    newestAt: clients.map(({ newestAtMs }) => newestAtMs),
-    protections: Buffer.from(clients.map(({ protection }) => PROTECTIONS.indexOf(protection))),
-    faults: clients.map(({ fault }) => fault),
-    unread: clients.map(({ unread }) => unread),
-    damaged: clients.map(({ damagedContents }) => damagedContents),
-    unfinishedAt: clients.map(({ unfinishedAtMs }) => unfinishedAtMs),
-    lateAfter: clients.map(({ lateAfterMs }) => lateAfterMs),
-    requestedAt: clients.map(({ requestedAtMs }) => requestedAtMs),
-    requestedBy: clients.map(({ requestedBy }) => requestedBy),
-    checkedAt: clients.map(({ checkedAtMs }) => checkedAtMs),
-    restoredAt: clients.map(({ restoredAtMs }) => restoredAtMs),
-    quotas: clients.map(({ quotaBytes }) => quotaBytes),
-    accountsUse: clients.map(({ accountBytes }) => accountBytes),
-    clientsUse: clients.map(({ usedBytes }) => usedBytes),
-    flags: Buffer.from(
-      clients.map((one) => FLAGS.reduce((bits, flag, bit) => bits | (Number(one[flag]) << bit), 0)),
-    ),
-  }),
-  fromWire: ({ clients, sets, newest, newestAt, protections, faults, ...facts }) => {
-    const { unread, damaged, unfinishedAt, lateAfter, requestedAt, flags } = facts;
-    const { requestedBy, checkedAt, restoredAt, quotas, accountsUse, clientsUse } = facts;
-    const isWhole =
-      isParallel(clients, sets, newest, newestAt, protections, faults) &&
-      isParallel(clients, unread, damaged, unfinishedAt, lateAfter, requestedAt, flags) &&
-      isParallel(clients, requestedBy, checkedAt, restoredAt, quotas, accountsUse, clientsUse);
-    const isRight =
-      clients.every(isClientName) &&
-      faults.every((fault) => FAULT.test(fault)) &&
-      requestedBy.every((by) => by === '' || isRequester(by));
-    if (!isWhole || !isRight) throw odd('clients');
-    return clients.map((client, index) => {
-      const [isDoubtful, isInUse, isFailing] = FLAGS.map((_, bit) => has(flags[index]!, bit));
-      return {
-        client,
-        completeSets: sets[index]!,
-        newestSet: newest[index]!,
-        newestAtMs: newestAt[index]!,
-        protection: PROTECTIONS[protections[index]!] ?? 'unknown',
-        fault: faults[index]!,
-        unread: unread[index]!,
-        damagedContents: damaged[index]!,
-        unfinishedAtMs: unfinishedAt[index]!,
-        lateAfterMs: lateAfter[index]!,
-        isDoubtful: isDoubtful!,
-        isInUse: isInUse!,
-        isFailing: isFailing!,
-        requestedAtMs: requestedAt[index]!,
-        requestedBy: requestedBy[index]!,
-        checkedAtMs: checkedAt[index]!,
-        restoredAtMs: restoredAt[index]!,
-        quotaBytes: quotas[index]!,
-        accountBytes: accountsUse[index]!,
-        usedBytes: clientsUse[index]!,
-      };
-    });
-  },
+  toWire: (clients) => ({ clients: clients.map((one) => JSON.stringify(one)) }),
+  fromWire: ({ clients }) => clients.map(overviewIn),
 };
 
-function has(bits: number, bit: number): boolean {
-  return ((bits >> bit) & 1) === 1;
+/** Records of runs, the newest that fit into one message. Those that are not valid are left out. */
+export const RUNS: Coder<readonly RunRecord[], { runs: string[] }, unknown> = {
+  toWire: (runs) => {
+    const lines = runs.map(encodeRun).reverse();
+    return { runs: [...fitting(lines, (line) => line.length)].reverse() };
+  },
+  fromWire: ({ runs }) => runs.flatMap((line) => parseRun(line) ?? []),
+};
+
+/** The code of an error, or an empty text. */
+const CODE = /^[A-Z_]{0,64}$/;
+/** Maximum number of configured roots. */
+const MAX_ROOTS = 1024;
+
+/** Returns the facts in an untrusted text. Throws PROTOCOL_VIOLATION if one is missing or wrong. */
+function overviewIn(text: string): ClientOverview {
+  const found = jsonFields(text);
+  const facts = Object.entries(NO_FACTS).map(([name, usual]: [string, unknown]) => {
+    const value = found[name];
+    const isRight = Array.isArray(usual) ? isRoots(value) : typeof value === typeof usual;
+    if (!isRight || (typeof value === 'number' && !(value >= 0))) throw odd('clients');
+    return [name, value];
+  });
+  const { client, protection, requestedAtMs, requestedBy, fault, failureCode, failure } = found;
+  const isRight =
+    typeof client === 'string' &&
+    isClientName(client) &&
+    typeof failure === 'string' &&
+    PROTECTIONS.some((one) => one === protection) &&
+    typeof requestedAtMs === 'number' &&
+    (requestedBy === '' || isRequester(requestedBy)) &&
+    [fault, failureCode].every((code) => CODE.test(String(code)));
+  if (!isRight) throw odd('clients');
+  const about = { client, protection, requestedAtMs, requestedBy, failure: displayLine(failure) };
+  return { ...(Object.fromEntries(facts) as unknown as ClientFacts), ...(about as ClientOverview) };
 }
 
-/** Matches the code of an error, or an empty text. */
-const FAULT = /^[A-Z_]*$/;
+function isRoots(value: unknown): boolean {
+  return (
+    Array.isArray(value) &&
+    value.length <= MAX_ROOTS &&
+    value.every((one: unknown) => {
+      const { id, atMs } = jsonFields(JSON.stringify(one ?? null));
+      return typeof id === 'string' && ROOT_ID.test(id) && typeof atMs === 'number' && atMs >= 0;
+    })
+  );
+}

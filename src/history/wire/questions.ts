@@ -16,7 +16,7 @@ import {
   encodeNumbered,
   type QuestionName,
 } from '../../transport/index.js';
-import { CLIENTS } from './client-overview.js';
+import { CLIENTS, RUNS } from './client-overview.js';
 import { asIs, type Coded, type Coder, NOTHING, odd } from './coder.js';
 import { FORGETS, SET_CHANGE, TO_FORGET, VERDICTS } from './wire-changes.js';
 import {
@@ -106,7 +106,8 @@ const QUESTIONS = {
   readStore: coded('readStore', NOTHING, STORE),
   readClients: coded('readClients', NOTHING, CLIENTS),
   readOwnState: coded('readOwnState', NOTHING, CLIENTS),
-  noteRestored: coded('noteRestored', NOTHING, NOTHING),
+  noteRuns: coded('noteRuns', RUNS, NOTHING),
+  readRuns: coded('readRuns', asIs<'readRuns'>(), RUNS),
   openCopy: coded('openCopy', asIs<'openCopy'>(), OFFER),
   readCatalog: coded('readCatalog', asIs<'readCatalog'>(), CATALOG_PIECE),
   copyOpen: coded('copyOpen', asIs<'copyOpen'>(), asIs<'copyOpened'>()),

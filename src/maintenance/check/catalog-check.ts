@@ -1,21 +1,20 @@
 /** Checks a client's catalog: the pages of its file, its consistency, and whether it agrees with the packs. */
 import {
   believePages,
-  Catalog,
   CatalogAudit,
   type CommitPoint,
+  commitsBehind,
   comparePages,
   fingerprintOf,
   type Inconsistency,
   pagesDamaged,
-  walkCommits,
 } from '../../store/catalog/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { type Backend, type ClientDirectory, withClient } from '../../store/index.js';
 import type { CheckCounts, Finding } from './findings.js';
 import { isForLater } from './client-files.js';
 import type { Reference } from './reference.js';
-import { OpenFd, type System } from '../../system/index.js';
+import type { System } from '../../system/index.js';
 
 /** The client that is checked, and the receiver of the findings. */
 export interface Checked {
@@ -104,10 +103,7 @@ export class CatalogCheck {
     if (doubtful.length > 0) {
       this.checked.onFinding({ finding: 'doubtful', sets: doubtful.map(({ set }) => set) });
     }
-    if (this.checked.directory.bucket !== undefined) return; // a cache: others may have committed since
-    const seen = { point: state.readCommitPoint(), sequence: state.readCounters().sequence };
-    const { catalogPath } = this.checked.directory;
-    const commits = await commitsBehind(this.checked.system, catalogPath, files, seen);
+    const commits = await commitsBehind(this.checked.system, this.checked.directory, files, state);
     if (commits === 0) return;
     this.report(
       `it is older than the packs, which hold later sets (checkpoints it lacks: ${commits})`,
@@ -140,37 +136,4 @@ export class CatalogCheck {
     this.checked.counts.catalogFaults += 1;
     this.checked.onFinding({ finding: 'catalog', what });
   }
-}
-
-/** Offset of the write version in SQLite's header. The value 2 means a write-ahead log. */
-const WRITE_VERSION_AT = 18;
-const BY_LOG = 2;
-
-/**
- * Returns the number of checkpoints that the packs contain and the catalog lacks. Each is written to the packs, then to the
- * catalog, so a catalog that lacks some is an older copy, and does not list later sets. Returns 0 if a running or killed
- * session explains the difference: it writes to the packs first. `seen` is the state of a copy of the catalog that was
- * made a moment ago.
- */
-async function commitsBehind(
-  system: System,
-  catalogPath: string,
-  backend: Backend,
-  seen: { readonly point: CommitPoint; readonly sequence: number },
-): Promise<number> {
-  let last = seen.point.commit;
-  for await (const commit of walkCommits(backend, { ...seen, isThorough: true }).commits()) {
-    if (commit.matches || !commit.isLast) last = Math.max(last, commit.body.commit);
-  }
-  if (last === seen.point.commit) return 0;
-  // A session that is running, or was killed, may have written a commit record that is not in the catalog yet.
-  const ahead = isWrittenByLog(system, catalogPath) ? 1 : 0;
-  const known = Catalog.lastCommit(system, catalogPath);
-  return last - known > ahead ? last - known : 0;
-}
-
-function isWrittenByLog({ files }: System, catalogPath: string): boolean {
-  using opened = new OpenFd(files, files.open(catalogPath, 'read'));
-  const byte = Buffer.alloc(1);
-  return files.read(opened.fd, byte, 0, 1, WRITE_VERSION_AT) === 1 && byte[0] === BY_LOG;
 }

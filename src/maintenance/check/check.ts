@@ -136,7 +136,8 @@ class Check {
     const nowMs = (): number => system.clock.nowMs();
     const plan = ReadPlan.make(options.read, memory, nowMs(), planned);
     planned.length = 0;
-    counts.bytesToRead = plan.bytesToRead;
+    Object.assign(counts, { bytesToRead: plan.bytesToRead, totalBytes: plan.totalBytes });
+    counts.allReadSinceMs = plan.allReadSinceMs;
     const prover = this.keep(
       new ContentProver(system, audit, {
         backend: this.places.reporting(disk),

@@ -161,6 +161,9 @@ export function newCounts() {
     bytesRead: 0,
     /** Number of bytes to read in this run. */
     bytesToRead: 0,
+    /** Bytes of all records, and the time since when each was read (`ReadPlan`). */
+    totalBytes: 0,
+    allReadSinceMs: 0,
     /** Number of findings, by kind. */
     catalogFaults: 0,
     damagedRecords: 0,

@@ -26,6 +26,10 @@ export interface PlannedRecord {
 
 export class ReadPlan {
   bytesToRead = 0;
+  /** Bytes of all records. */
+  totalBytes = 0;
+  /** After the check, each record was read at this time or later; 0 if one never was, or if nothing is read. */
+  allReadSinceMs = 0;
   /** Records that were chosen one by one. */
   private readonly chosen: Set<string> | undefined;
 
@@ -51,13 +55,18 @@ export class ReadPlan {
       nowMs,
       data.kind === 'percent' || data.kind === 'bytes',
     );
+    plan.totalBytes = records.reduce((sum, { bytes }) => sum + bytes, 0);
+    if (data.kind === 'none') return plan;
     if (data.kind === 'percent' || data.kind === 'bytes') {
-      const all = records.reduce((sum, { bytes }) => sum + bytes, 0);
-      plan.choose(records, data.kind === 'bytes' ? data.bytes : (all * data.percent) / 100);
-    } else {
-      for (const record of records) {
-        if (plan.includes(record.object, record.position)) plan.bytesToRead += record.bytes;
-      }
+      const { totalBytes } = plan;
+      plan.choose(records, data.kind === 'bytes' ? data.bytes : (totalBytes * data.percent) / 100);
+    }
+    plan.allReadSinceMs = nowMs;
+    for (const { object, position, bytes } of records) {
+      const isRead = plan.includes(object, position);
+      if (isRead && plan.chosen === undefined) plan.bytesToRead += bytes;
+      const atMs = isRead ? nowMs : plan.lastReadMs(object, position);
+      plan.allReadSinceMs = Math.min(plan.allReadSinceMs, atMs);
     }
     return plan;
   }

@@ -1,6 +1,11 @@
 /** The source client of a copy: its key record, and snapshots of its catalog with the records that they refer to. */
 import { createHash } from 'node:crypto';
-import { Catalog, isUnusedClient, snapshotCatalog } from '../../store/catalog/index.js';
+import {
+  Catalog,
+  commitsBehind,
+  isUnusedClient,
+  snapshotCatalog,
+} from '../../store/catalog/index.js';
 import { TardisError } from '../../errors/index.js';
 import { NO_BYTES, type SetNumber } from '../../model/index.js';
 import {
@@ -8,6 +13,7 @@ import {
   type ClientLock,
   hasEncryptingKeys,
   lockClient,
+  mediumOf,
   newestKeys,
   openClientDirectory,
   readFormat,
@@ -117,7 +123,7 @@ export function localSource(system: System, place: ClientPlace): CopySource {
     const isStale = async (): Promise<boolean> => {
       if (!old.isCurrent) return true;
       const { commit } = old.catalog.state.readCommitPoint();
-      return Catalog.lastCommit(system, catalogPath) !== commit;
+      return Catalog.lastCommit(system, catalogPath).commit !== commit;
     };
     return { old, clientId, endedUpTo, point, isStale };
   };
@@ -136,7 +142,7 @@ export function localSource(system: System, place: ClientPlace): CopySource {
 
 /**
  * Copies the catalog of a client to a new file, which must not exist, in a folder that belongs to the caller alone.
- * Throws CATALOG_DAMAGED if the catalog is damaged, since damage must not be copied; DISK_FULL if the disk of the file
+ * Throws CATALOG_DAMAGED if the catalog is damaged or older than its packs, since damage must not be copied; DISK_FULL if the disk of the file
  * is full; and CLIENT_BUSY if the catalog keeps changing.
  */
 export async function takeSnapshot(
@@ -148,7 +154,12 @@ export async function takeSnapshot(
   const endedUpTo = newestEnded(system, source);
   snapshotCatalog(system, source.catalogPath, file);
   const clientId = readFormat(system.files, source.path)?.clientId ?? '';
-  const point = Catalog.reading(system, file, ({ state }) => state.readCommitPoint());
+  using copy = Catalog.openForReading(system, file);
+  using packs = mediumOf(system, source).records();
+  const commits = await commitsBehind(system, source, packs, copy.state);
+  const what = `the catalog is older than the packs (checkpoints it lacks: ${commits})`;
+  if (commits > 0) throw new TardisError('CATALOG_DAMAGED', what);
+  const point = copy.state.readCommitPoint();
   return { clientId, endedUpTo, commit: point.commit, point: pointText(point) };
 }
 

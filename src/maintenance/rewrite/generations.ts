@@ -11,6 +11,7 @@ import { parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError, recordDamaged, TardisError, usageError } from '../../errors/index.js';
 import { jsonFields } from '../../model/index.js';
 import {
+  carryRuns,
   addKeys,
   type ClientDirectory,
   type ClientLock,
@@ -245,7 +246,9 @@ export class Generations {
    */
   async exchange(state: SwitchState): Promise<void> {
     await requireOwnPacks(this.system, this.first);
-    await mediumOf(this.system, this.first).switchTo(this.second, state);
+    const { system, first, second } = this;
+    if (first.bucket === undefined) await carryRuns(system, first, second);
+    await mediumOf(system, first).switchTo(second, state);
   }
 
   /**
@@ -255,6 +258,8 @@ export class Generations {
   async removeOld(onRemoved: () => void = () => undefined): Promise<void> {
     const { system, files, first } = this;
     removeMap(system, first.path);
+    // In a bucket both generations share a journal, which stays as it is until the switch is made.
+    if (first.bucket !== undefined) await carryRuns(system, first, first);
     const { generation } = readFormat(files, first.path) ?? {};
     const present = generation === undefined ? first : { ...first, generation };
     await mediumOf(system, present).removeFormer(onRemoved);

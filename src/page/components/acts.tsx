@@ -13,6 +13,8 @@ import { Words } from './words.js';
 
 interface ActContext {
   readonly client: string;
+  /** Its sets, the newest first, as they are now. */
+  readonly sets: readonly BackupSet[];
   /** Acts that the program offers. */
   readonly offers: readonly string[];
   /** Directory at which the client is mounted unless another one is named. */
@@ -24,6 +26,7 @@ interface ActContext {
 /** The client and the offers of the program, for all buttons below. */
 export const Acting = createContext<ActContext>({
   client: '',
+  sets: [],
   offers: [],
   mountPoint: '',
   onBegun: () => undefined,
@@ -99,7 +102,8 @@ export function ActButton(props: ActProps) {
 
 /** Buttons for the whole client. */
 export function ClientActs() {
-  const [readsAll, setReadsAll] = useState(false);
+  const [isQuick, setQuick] = useState(false);
+  const how = { body: { readsAll: !isQuick }, onDone: () => setQuick(false) };
   return (
     <div class="actions">
       <ActButton kind="backups" label={t('actBackup')} title={t('actBackup')}>
@@ -107,9 +111,9 @@ export function ClientActs() {
           <Words text={t('actBackupText')} />
         </p>
       </ActButton>
-      <ActButton kind="checks" label={t('actCheck')} title={t('actCheckTitle')} body={{ readsAll }}>
+      <ActButton kind="checks" label={t('actCheck')} title={t('actCheckTitle')} {...how}>
         <p>{t('actCheckText')}</p>
-        <Check label={t('actCheckAll')} isOn={readsAll} onChange={setReadsAll} />
+        <Check label={t('actCheckQuick')} isOn={isQuick} onChange={setQuick} />
       </ActButton>
     </div>
   );

@@ -9,6 +9,7 @@ import { setTimes, shownClient, shownName } from '../logic/formats.js';
 import { Acting } from './acts.js';
 import { Administering } from './administer.js';
 import { ClientSwitch } from './client-switch.js';
+import { troubled } from './clients.js';
 import { Doubts } from './doubts.js';
 import { JobStrip } from './job-strip.js';
 import { focusList } from './entry-grid.js';
@@ -124,9 +125,9 @@ function Page(props: PageProps) {
   const chosen = chosenSet(sets, place.set);
   const jobs = useJobs(!isRemote);
   const own = clients.value?.find(({ name }) => name === client);
-  useTitle(place, client);
+  useTitle(place, client, troubled(clients.value ?? []).length);
   const { offers, mountPoint } = props;
-  const acting = { client, offers, mountPoint, onBegun: jobs.again };
+  const acting = { client, sets, offers, mountPoint, onBegun: jobs.again };
   return (
     <Acting.Provider value={acting}>
       <TopBar
@@ -192,11 +193,11 @@ function GoneSet({ sets, wanted }: GoneProps) {
   );
 }
 
-/** Names the tab of the browser by what is shown. */
-function useTitle({ view, path, file, search }: Place, client: string): void {
+/** Names the tab of the browser by what is shown, after the number of clients that need somebody. */
+function useTitle({ view, path, file, search }: Place, client: string, bad: number): void {
   const shown = view === 'overview' ? t('overview') : search || nameOf(file ?? path);
   const words = [shown, shownClient(client), t('product')].filter((word) => word !== '');
-  const title = shownName(words.join(' – '));
+  const title = `${bad === 0 ? '' : `(${bad}) `}${shownName(words.join(' – '))}`;
   useEffect(() => {
     document.title = title;
   }, [title]);

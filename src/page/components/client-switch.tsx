@@ -4,7 +4,7 @@ import type { Client } from '../api.js';
 import { labelled, t } from '../language.js';
 import { clientHref, type Place } from '../logic/place.js';
 import { shownClient, shownName } from '../logic/formats.js';
-import { byUrgency, stateWords } from './clients.js';
+import { byUrgency, stateWords, troubled } from './clients.js';
 
 /** Number of clients that are listed; the overview has all of them. */
 const MOST_LISTED = 20;
@@ -18,7 +18,6 @@ interface SwitchProps {
 
 export function ClientSwitch({ place, client, clients }: SwitchProps) {
   const [openOn, setOpenOn] = useState<string>();
-  const own = clients.find(({ name }) => name === client);
   const label = client === undefined ? '' : shownClient(client);
   if (clients.length < 2) return <bdi class="faint">{label}</bdi>;
   const more = clients.length - MOST_LISTED;
@@ -41,7 +40,7 @@ export function ClientSwitch({ place, client, clients }: SwitchProps) {
         title={t('clients')}
         onClick={() => setOpenOn(isOpen ? undefined : client)}
       >
-        {own === undefined ? null : <Light client={own} />}
+        <Light clients={clients} />
         <bdi>{label}</bdi> ▾
       </button>
       {isOpen ? (
@@ -67,9 +66,19 @@ export function ClientSwitch({ place, client, clients }: SwitchProps) {
   );
 }
 
-/** Shows the state of a client as a dot, which has its name for those who do not see the colour. */
-function Light({ client }: { readonly client: Client }) {
-  const [text, kind] = stateWords(client);
-  const label = labelled(t('state'), t(text));
-  return <span class={`light ${kind}`} role="img" aria-label={label} title={label} />;
+/**
+ * Shows the most urgent state of all clients as a dot, with the number of those that need somebody. Its name has both for
+ * those who do not see the colour.
+ */
+function Light({ clients }: Pick<SwitchProps, 'clients'>) {
+  const n = troubled(clients).length;
+  const [text, kind] = stateWords(byUrgency(clients)[0]!);
+  const state = n === 0 ? t(text) : t('clientsTroubled', { n, state: t(text) });
+  const label = labelled(t('state'), state);
+  return (
+    <>
+      <span class={`light ${kind}`} role="img" aria-label={label} title={label} />
+      {n === 0 ? null : <strong aria-hidden="true">{n}</strong>}
+    </>
+  );
 }

@@ -65,6 +65,11 @@ function urgency({ state, cause }: Client): number {
   return cause.code === 'closed' ? -1 : Object.keys(SHOWN).indexOf(state);
 }
 
+/** Returns the clients whose state needs somebody, the most urgent first. */
+export function troubled(clients: readonly Client[]): Client[] {
+  return byUrgency(clients).filter((one) => !['', 'mark-good'].includes(stateWords(one)[1]));
+}
+
 function ClientTable({ clients, place }: ClientsProps) {
   const hasSpace = clients.some(({ space }) => space !== undefined);
   return (
@@ -102,7 +107,7 @@ interface RowProps extends Pick<ClientsProps, 'place'> {
 }
 
 function ClientRow({ client, place, hasSpace }: RowProps) {
-  const { name, lastCompletedMs, completeSets, encrypts, space } = client;
+  const { name, lastCompletedMs, completeSets, seenAtMs, encrypts, space } = client;
   return (
     <tr>
       <th scope="row">
@@ -118,19 +123,22 @@ function ClientRow({ client, place, hasSpace }: RowProps) {
         )}
       </th>
       <td>
-        {client.cause.code === 'closed' ? (
-          '–'
-        ) : lastCompletedMs === undefined ? (
-          t('never')
+        {lastCompletedMs === undefined ? (
+          t(completeSets === undefined ? 'notKnown' : 'never')
         ) : (
           <>
             {shownAgo(lastCompletedMs, Date.now(), LOCALE)}
             <span class="faint block">{shownTime(lastCompletedMs, LOCALE)}</span>
           </>
         )}
+        {seenAtMs === undefined ? null : (
+          <span class="faint block">
+            {t('lastSeen', { ago: shownAgo(seenAtMs, Date.now(), LOCALE) })}
+          </span>
+        )}
       </td>
       <td class="right" data-label={t('completeSets')}>
-        {client.cause.code === 'closed' ? '–' : completeSets}
+        {completeSets ?? '–'}
       </td>
       {hasSpace ? (
         <td class="right" data-label={t('clientSpace')}>
@@ -175,17 +183,11 @@ export function stateWords({ state, cause }: Client): readonly [text: TextKey, k
 }
 
 /** Returns why a client has its state, as a sentence. */
-export function causeText(cause: Client['cause']): string {
-  return shownName(reasonOf(cause, t, LOCALE));
+export function causeText(client: Client): string {
+  return shownName(reasonOf(client, t, LOCALE));
 }
 
 type Proof = NonNullable<Client['proof']>;
-
-/** Returns when a check has last read data of a client. */
-export function checkText({ checkedAtMs }: Proof): string {
-  if (checkedAtMs === undefined) return t('storeUnchecked');
-  return t('storeChecked', { ago: shownAgo(checkedAtMs, Date.now(), LOCALE) });
-}
 
 /** Returns when files were last restored and proven, and what to do if that is long ago. */
 export function restoreText({ code, restoredAtMs }: Proof): string {
@@ -207,7 +209,7 @@ export function StateMark({ client }: { readonly client: Client }) {
       <span class={`mark ${kind}`}>{t(text)}</span>
       {state === 'good' || cause.code === 'closed' ? null : (
         <span class="faint block">
-          <Words text={`${causeText(cause)} ${adviceOf(cause, t)}`.trim()} />
+          <Words text={`${causeText(client)} ${shownName(adviceOf(client, t))}`.trim()} />
         </span>
       )}
     </>

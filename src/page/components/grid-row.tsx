@@ -125,7 +125,8 @@ function Marks({ row, isShort, lastIn }: MarksProps) {
       </span>
     );
   }
-  if (entry?.damage !== undefined) return <span class="mark mark-bad">{t('damaged')}</span>;
+  if (entry?.damage !== undefined || entry?.isDamaged === true)
+    return <span class="mark mark-bad">{t('damaged')}</span>;
   if (entry?.isReadable === false) return <span class="mark">{t('unreadable')}</span>;
   return null;
 }

@@ -42,7 +42,7 @@ export function JobOutcome({ job }: { readonly job: JobState }) {
             <code>{command}</code>
           </p>
           <pre class="log" tabIndex={0} lang="en">
-            {log.join('\n')}
+            {log.toSorted((one, next) => isLoss(next) - isLoss(one)).join('\n')}
           </pre>
         </>
       )}
@@ -63,6 +63,9 @@ export function JobOutcome({ job }: { readonly job: JobState }) {
     </div>
   );
 }
+
+/** True for a line of a check that names a lost file. */
+const isLoss = (line: string): number => Number(line.startsWith('lost: '));
 
 /** Shows a bar, and the bytes with their rate and the time that is left. */
 export function JobProgress({ job }: { readonly job: JobState }) {
@@ -101,26 +104,12 @@ function commandProgress(job: JobState): string {
   return t('percentDone', { percent });
 }
 
-const RESULTS = {
-  backup: 'resultBackup',
-  check: 'resultCheck',
-  lock: 'resultLock',
-  unlock: 'resultUnlock',
-  tag: 'resultTag',
-  delete: 'resultDelete',
-  purge: 'resultPurge',
-  forget: 'resultForget',
-  withdraw: 'resultWithdraw',
-  mount: 'resultMount',
-  setup: 'resultSetup',
-  'test-report': 'resultTestReport',
-} as const;
-
 /** Returns what an act has done, in words; empty if it failed or its command did not report it. */
 export function resultText({ result, state }: JobState): string {
   if (state !== 'done' || result === undefined) return '';
   const { code, n = 0 } = result;
-  return t(RESULTS[code], { n, set: String(n) });
+  if (code === 'check' && n > 0) return t('result-lost', { n });
+  return t(`result-${code}`, { n, set: String(n) });
 }
 
 export function hasLosses({ state, progress, hasWarnings }: JobState): boolean {
@@ -160,6 +149,9 @@ export function headingOf(job: JobState): string {
   if (state === 'running') return t(RUNNING[kind]);
   if (state === 'stopped') return t(isRestore ? 'restoreStopped' : 'archiveStopped');
   if (state === 'failed') return t(isRestore ? 'restoreFailed' : 'archiveFailed');
+  const { files, directories, links } = job.progress;
+  const isNothing = kind === 'restore' && files + directories + links === 0;
+  if (isNothing && hasLosses(job)) return t('restoreNothing');
   return t(DONE[kind][hasLosses(job) ? 1 : 0]);
 }
 

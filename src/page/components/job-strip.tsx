@@ -6,6 +6,7 @@ import { labelled, LOCALE, t } from '../language.js';
 import { causeText } from './clients.js';
 import { nameOf, pathOf } from '../logic/paths.js';
 import { isMounted, shownBytes, shownClient, shownEntryName, shownName } from '../logic/formats.js';
+import { ActButton } from './acts.js';
 import { Dialog } from './dialog.js';
 import { hasLosses, headingOf, JobOutcome, JobProgress, resultText } from './job-outcome.js';
 import { errorText, Notice } from './notice.js';
@@ -40,7 +41,7 @@ export function JobStrip({ client, jobs, sets, own, timeOf }: StripProps) {
     <section class="jobs" aria-label={t('jobs')}>
       <Notice error={error} />
       <ul>
-        {isBackup ? <RunningBackup reason={causeText(own.cause)} set={sets[0]} /> : null}
+        {isBackup ? <RunningBackup reason={causeText(own)} set={sets[0]} /> : null}
         {listed.map((job) => (
           <JobItem
             key={job.id}
@@ -85,6 +86,9 @@ function RunningBackup({
   );
 }
 
+/** Body of the request for a check that repairs what it can, and reads all data. */
+const REPAIR = { readsAll: true, repairs: true };
+
 interface ItemProps {
   readonly job: JobState;
   /** The client, if it is not the one that is shown. */
@@ -124,6 +128,11 @@ function JobItem({ job, of, time, onShow, onEnd, onUndo }: ItemProps) {
         </span>
       )}
       <span class="space" />
+      {job.kind === 'check' && of === undefined && hasLosses(job) ? (
+        <ActButton kind="checks" label={t('actRepair')} title={t('actRepair')} body={REPAIR}>
+          <p>{t('actRepairText')}</p>
+        </ActButton>
+      ) : null}
       {job.canUndo ? (
         <button type="button" aria-label={labelled(t('jobUndo'), title)} onClick={onUndo}>
           {t('jobUndo')}

@@ -1,7 +1,8 @@
 /** Shows an error of the API, with advice about it. */
 import type { ApiError } from '../api.js';
-import { hasText, t } from '../language.js';
+import { t } from '../language.js';
 import { shownName } from '../logic/formats.js';
+import { wordsFor } from '../logic/texts.js';
 import { English, Words } from './words.js';
 import { Icon } from './icons.js';
 
@@ -27,15 +28,9 @@ const PLAIN: ReadonlySet<string> = new Set([
   'TOO_MANY_ATTEMPTS',
 ]);
 
-/** Returns the text for the code of an error; undefined if the page has none. */
-function ownText(code: string): string | undefined {
-  const key = `error${code}`;
-  return hasText(key) ? t(key) : undefined;
-}
-
 /** Returns an error as one text. */
 export function errorText({ code, message }: Pick<ApiError, 'code' | 'message'>): string {
-  const own = ownText(code);
+  const own = wordsFor(`error${code}`, t);
   if (own === undefined) return `${shownName(message)} [${code}]`;
   return PLAIN.has(code) ? own : `${own} [${code}]`;
 }
@@ -43,7 +38,7 @@ export function errorText({ code, message }: Pick<ApiError, 'code' | 'message'>)
 /** Shows an error within other text. */
 export function ErrorWords({ error }: { readonly error: Pick<ApiError, 'code' | 'message'> }) {
   const { code, message } = error;
-  const own = ownText(code);
+  const own = wordsFor(`error${code}`, t);
   return (
     <>
       <Words text={own ?? ''} />{' '}
@@ -55,7 +50,7 @@ export function ErrorWords({ error }: { readonly error: Pick<ApiError, 'code' | 
 export function Notice({ error, again }: NoticeProps) {
   if (error === undefined) return null;
   const { code, message, guidance } = error;
-  const own = ownText(code);
+  const own = wordsFor(`error${code}`, t);
   return (
     <div class="notice" role="alert">
       <Icon name="warning" />

@@ -2,12 +2,13 @@
 import { api, type BackupSet, type Client, type Store } from '../api.js';
 import { useNews } from '../hooks.js';
 import { LOCALE, t } from '../language.js';
+import { readText } from '../logic/causes.js';
 import type { Place } from '../logic/place.js';
 import { DAY_MS, shownBytes, shownTime } from '../logic/formats.js';
 import { AccountSpace } from './account-space.js';
 import { ClientActs, MountAct } from './acts.js';
 import { JoinMachine } from './administer.js';
-import { checkText, Clients, restoreText } from './clients.js';
+import { Clients, restoreText } from './clients.js';
 import { Notice } from './notice.js';
 import { PurgePreview } from './purge-preview.js';
 import { SetupCard } from './setup-card.js';
@@ -81,7 +82,7 @@ function StoreFacts({ client, own }: FactsProps) {
       {own?.proof === undefined ? null : (
         <>
           <li>
-            <Words text={checkText(own.proof)} />
+            <Words text={readText(own.proof, t, LOCALE)} />
           </li>
           <li>
             <Words text={restoreText(own.proof)} />

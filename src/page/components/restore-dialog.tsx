@@ -6,7 +6,7 @@ import { useState } from 'preact/hooks';
 import { api, type JobState, type RestoreBody } from '../api.js';
 import { type JobList, useAttempt } from '../hooks.js';
 import { t } from '../language.js';
-import { pathFromText, textOf } from '../logic/paths.js';
+import { parentOf, pathFromText, textOf } from '../logic/paths.js';
 import type { TextKey } from '../logic/texts.js';
 import { Dialog } from './dialog.js';
 import { Check, Select } from './fields.js';
@@ -41,6 +41,7 @@ export function RestoreDialog({ client, set, time, paths, jobs, onClose }: Resto
   const { job, error, start, stop } = useRestore(jobs);
   const isRunning = job?.state === 'running';
   const isDone = job?.state === 'done' && job.kind === 'restore';
+  const beside = isInPlace ? besideOf(paths, time) : undefined;
   const bodyFor = (isPreview: boolean): RestoreBody => ({
     client,
     set,
@@ -78,17 +79,16 @@ export function RestoreDialog({ client, set, time, paths, jobs, onClose }: Resto
           onChange={setComparesContents}
         />
         <Notice error={error} />
+        <Refused {...{ job, beside }} onChoose={(how) => start({ ...bodyFor(false), ...how })} />
         <div aria-live="polite">{job === undefined ? null : <JobOutcome job={job} />}</div>
         <div class="actions end">
-          {isRunning ? (
-            <button type="button" onClick={stop}>
-              {t('restoreStop')}
-            </button>
-          ) : (
-            <button type="button" disabled={!mayStart} onClick={() => start(bodyFor(true))}>
-              {t('restorePreview')}
-            </button>
-          )}
+          <button
+            type="button"
+            disabled={!isRunning && !mayStart}
+            onClick={() => (isRunning ? stop() : start(bodyFor(true)))}
+          >
+            {t(isRunning ? 'restoreStop' : 'restorePreview')}
+          </button>
           <button type="submit" class={isDone ? '' : 'primary'} disabled={!mayStart}>
             {t('restoreStart')}
           </button>
@@ -101,6 +101,41 @@ export function RestoreDialog({ client, set, time, paths, jobs, onClose }: Resto
       </form>
     </Dialog>
   );
+}
+
+interface RefusedProps {
+  readonly job: JobState | undefined;
+  readonly beside: string | undefined;
+  readonly onChoose: (how: Partial<RestoreBody>) => void;
+}
+
+/** Offers what can be done if other versions of the files exist. */
+function Refused({ job, beside, onChoose }: RefusedProps) {
+  const isRefused = job?.failures.some(({ code }) => code === 'TARGET_EXISTS') === true;
+  if (!isRefused || job.kind === 'preview') return null;
+  return (
+    <div class="actions">
+      <button type="button" onClick={() => onChoose({ overwrite: 'always' })}>
+        {t('restoreReplace')}
+      </button>
+      {beside === undefined ? null : (
+        <button type="button" onClick={() => onChoose({ output: beside })}>
+          {t('restoreKeepBoth')}
+        </button>
+      )}
+    </div>
+  );
+}
+
+/**
+ * Returns a directory beside the paths, for their versions of a time. Undefined if they are in several directories, or in
+ * one whose name is no text.
+ */
+function besideOf(paths: readonly string[], time: string): string | undefined {
+  const [parent = '/', ...others] = new Set(paths.map(parentOf));
+  const text = textOf(parent);
+  if (others.length > 0 || pathFromText(text) !== parent) return undefined;
+  return `${text}/${t('restoreBeside', { time: time.replaceAll(/[/:]/g, '.') })}`;
 }
 
 function Paths({ paths }: Pick<RestoreProps, 'paths'>) {
@@ -149,17 +184,13 @@ function Where({ isInPlace, setInPlace, output, setOutput, isRunning }: WherePro
             autocomplete="off"
             onInput={({ currentTarget }) => setOutput(currentTarget.value)}
           />
-          <span id="output-hint" class={isRelative(output) ? 'wrong' : 'faint'}>
+          <span id="output-hint" class={/^[^/]/.test(output) ? 'wrong' : 'faint'}>
             {t('restoreOutputHint')}
           </span>
         </label>
       )}
     </fieldset>
   );
-}
-
-function isRelative(output: string): boolean {
-  return output !== '' && !output.startsWith('/');
 }
 
 /** Follows the job that the dialog began, and begins and stops it. */

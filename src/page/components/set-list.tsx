@@ -3,7 +3,8 @@ import type { ComponentChildren } from 'preact';
 import { useState } from 'preact/hooks';
 import { api, type BackupSet } from '../api.js';
 import { type Go, useAnswer } from '../hooks.js';
-import { hasText, LOCALE, t } from '../language.js';
+import { LOCALE, t } from '../language.js';
+import { wordsFor } from '../logic/texts.js';
 import { pathOf } from '../logic/paths.js';
 import { shownBytes, shownCount, shownDay, shownName } from '../logic/formats.js';
 import { SetActs } from './acts.js';
@@ -87,8 +88,8 @@ function Unread({ client, set }: { readonly client: string; readonly set: number
 
 /** Returns why something was not read: an error of the system in words, or the words of the program. */
 function noteReason(reason: string): ComponentChildren {
-  const key = `system${reason}`;
-  return hasText(key) ? `${t(key)} (${reason})` : <English text={reason} />;
+  const words = wordsFor(`system${reason}`, t);
+  return words === undefined ? <English text={reason} /> : `${words} (${reason})`;
 }
 
 /** Returns the changes of a set in words. */

@@ -1,10 +1,9 @@
 /** Shows the number of stored bytes after each backup, as a line over time. A table contains the same figures. */
-import { api, type SpacePoint } from '../api.js';
-import { useAnswer } from '../hooks.js';
+import { useContext } from 'preact/hooks';
 import { labelled, LOCALE, t } from '../language.js';
-import { type Box, type Plot, plotOf } from '../logic/plot.js';
+import { type Box, type Plot, plotOf, type SpacePoint, spacePoints } from '../logic/plot.js';
 import { DAY_MS, shownBytes, shownDay, shownTime } from '../logic/formats.js';
-import { Notice } from './notice.js';
+import { Acting } from './acts.js';
 
 const BOX: Box = { width: 640, height: 220, left: 64, right: 16, top: 12, bottom: 28 };
 /** Span of time below which times are shown as hours. */
@@ -14,11 +13,8 @@ const DAY = { day: 'numeric', month: 'short' } as const;
 /** Maximum number of points that are drawn as dots. With more points, only the line is drawn. */
 const MAX_DOTS = 80;
 
-export function SpacePlot({ client }: { readonly client: string }) {
-  const answer = useAnswer(`space/${client}`, (signal) => api.space(client, signal));
-  if (answer.error !== undefined) return <Notice error={answer.error} again={answer.again} />;
-  if (answer.value === undefined) return <p class="faint">{t('loading')}</p>;
-  const points = answer.value;
+export function SpacePlot(_props: { readonly client: string }) {
+  const points = spacePoints(useContext(Acting).sets);
   const plot = plotOf(points, BOX);
   const [first, last] = [points[0], points.at(-1)];
   if (plot === undefined || first === undefined || last === undefined) {

@@ -112,6 +112,7 @@ function VersionItem(props: ItemProps) {
         {entry.type === 'file' ? (
           <span class="faint">{shownBytes(entry.sizeBytes, LOCALE)}</span>
         ) : null}
+        {entry.isDamaged === true ? <span class="mark mark-bad">{t('damaged')}</span> : null}
         <div class="faint">{span}</div>
       </div>
       {isShown ? (

@@ -1,70 +1,54 @@
 /** Words for causes: why a client has its state, in English those of `tardis status`, and why a purge keeps a set. */
-import { shownAge } from './formats.js';
-import type { TextKey, Translate } from './texts.js';
+import type { Client } from '../../web/api/schemas.js';
+import { shownAge, shownAgo, shownBytes, shownDay } from './formats.js';
+import { type Translate, wordsFor } from './texts.js';
 
-const TEXTS = {
-  good: ['causeGood'],
-  running: ['causeRunning'],
-  never: ['causeNever', 'adviceNever'],
-  cut: ['causeCut', 'adviceFailed'],
-  incomplete: ['causeIncomplete', 'adviceFailed'],
-  failed: ['causeFailed', 'adviceFailed'],
-  late: ['causeLate', 'adviceLate'],
-  damaged: ['causeDamaged', 'adviceDamaged'],
-  unread: ['causeUnread', 'adviceUnread'],
-  unseen: ['causeUnseen', 'adviceUnseen'],
-  closed: ['causeClosed'],
-} as const satisfies Record<string, readonly [reason: TextKey, advice?: TextKey]>;
-
-/** The cause of a state, as the API reports it. */
-interface Cause {
-  readonly code: keyof typeof TEXTS;
-  readonly ageMs?: number;
-  readonly allowedMs?: number;
-  readonly beganMs?: number;
-  readonly count?: number;
-  readonly detail?: string;
-}
+type Stated = Pick<Client, 'state' | 'cause' | 'advice'>;
+type Read = Pick<NonNullable<Client['proof']>, 'checkedAtMs' | 'readShare' | 'allReadSinceMs'>;
+/** The error of a store whose disk is not there. */
+const AWAY = 'NO_SUCH_STORE';
 
 /** Returns why a client has its state, as a sentence. */
-export function reasonOf(cause: Cause, translate: Translate, language: string): string {
-  const { code, ageMs, allowedMs = 0, beganMs = 0, count = 0, detail = '' } = cause;
+export function reasonOf({ state, cause }: Stated, translate: Translate, language: string): string {
+  const { code, ageMs, allowedMs = 0, beganMs = 0, count = 0, ofCount = 0 } = cause;
+  const { bytes = 0, ofBytes = 0, error, detail = '' } = cause;
   const age = shownAge(ageMs ?? 0, language);
-  return translate(TEXTS[code][0], {
+  const values = {
     n: count,
     age,
     allowed: shownAge(allowedMs, language),
     began: shownAge(beganMs, language),
     detail,
+    bytes: shownBytes(bytes, language),
+    of: ofBytes === 0 ? ofCount : shownBytes(ofBytes, language),
     last: ageMs === undefined ? translate('ageNone') : translate('ageLast', { age }),
-  });
+  };
+  // A quota or a disk that is full, and a disk that is not there, have words of their own.
+  const isWorst = state === 'failed' || error === AWAY;
+  const worst = isWorst ? wordsFor(`cause-${code}-worst`, translate, values) : undefined;
+  return worst ?? translate(`cause-${code}`, values);
 }
 
-/** Returns what to do, as a sentence; empty if nothing is. */
-export function adviceOf({ code }: Cause, translate: Translate): string {
-  const [, advice] = TEXTS[code];
-  return advice === undefined ? '' : translate(advice);
+/** Returns what to do, as sentences; empty if nothing is. Without words of its own for an error, those of the API. */
+export function adviceOf({ cause, advice }: Stated, translate: Translate): string {
+  const { code, error = '' } = cause;
+  if (error === '' || error === AWAY) return wordsFor(`advice-${code}`, translate) ?? '';
+  return wordsFor(`error${error}`, translate) ?? advice;
 }
 
-/** Texts of the reasons to keep a set. Those of periods need the name of the period. */
-const KEPT: Readonly<Record<string, TextKey>> = {
-  locked: 'keepLocked',
-  newest: 'keepNewest',
-  unfinished: 'keepUnfinished',
-  young: 'keepYoung',
-  last: 'keepLast',
-  within: 'keepWithin',
-  tag: 'keepTag',
-  clock: 'keepClock',
-  damaged: 'keepDamaged',
-  'not meant': 'keepNotMeant',
-  'no rule': 'keepNoRule',
-  hour: 'keepHour',
-  day: 'keepDay',
-  week: 'keepWeek',
-  month: 'keepMonth',
-  year: 'keepYear',
-};
+/** Returns how much of the data checks have read, and when, as a sentence. */
+export function readText(proof: Read, translate: Translate, language: string): string {
+  const { checkedAtMs, readShare = 0, allReadSinceMs } = proof;
+  if (checkedAtMs === undefined) return translate('storeUnchecked');
+  const day = shownDay(allReadSinceMs ?? 0, language);
+  const whole = allReadSinceMs === undefined ? '' : translate('storeAllRead', { day });
+  const ago = shownAgo(checkedAtMs, Date.now(), language);
+  if (readShare === 0) return translate('storeChecked', { ago, whole });
+  const percent = Math.floor(readShare * 100); // only all of it is 100 %
+  const format = new Intl.NumberFormat(language, { style: 'percent' });
+  const share = format.format(Math.max(1, percent) / 100);
+  return translate(percent === 0 ? 'storeReadLittle' : 'storeRead', { share, whole });
+}
 
 interface Reason {
   readonly why: string;
@@ -81,6 +65,5 @@ export function keptBy({ why, what = '' }: Reason, translate: Translate): string
   }
   if (what === 'of a time in doubt') return translate('keepDoubtfulTime');
   if (what === 'of the series that have ended') return translate('keepNewestEnded');
-  const key = Object.hasOwn(KEPT, why) ? KEPT[why] : undefined;
-  return key === undefined ? `${why} ${what}` : translate(key, { what });
+  return wordsFor(`keep-${why.replace(' ', '-')}`, translate, { what }) ?? `${why} ${what}`;
 }

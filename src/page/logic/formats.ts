@@ -102,23 +102,22 @@ export function shownCount(count: number, language: string): string {
   return new Intl.NumberFormat(language).format(count);
 }
 
-const STEPS: readonly (readonly [Intl.RelativeTimeFormatUnit, number])[] = [
-  ['year', 365.25 * DAY_MS],
-  ['month', 30.44 * DAY_MS],
-  ['day', DAY_MS],
-  ['hour', HOUR_MS],
-  ['minute', 60_000],
+/** Units of an age, each with the age from which it is used. Up to months they are those of `shownAge`. */
+const STEPS: readonly (readonly [Intl.RelativeTimeFormatUnit, unitMs: number, fromMs: number])[] = [
+  ['year', 365.25 * DAY_MS, 365.25 * DAY_MS],
+  ['month', 30.44 * DAY_MS, 30.44 * DAY_MS],
+  ['day', DAY_MS, 2 * DAY_MS],
+  ['hour', HOUR_MS, 2 * HOUR_MS],
+  ['minute', 60_000, 60_000],
 ];
 
-/** Returns the age of a time in the words of the language, for example `3 days ago`. */
+/** Returns the age of a time in the words of the language, for example `3 days ago`, rounded down. */
 export function shownAgo(ms: number, nowMs: number, language: string): string {
   const format = new Intl.RelativeTimeFormat(language, { numeric: 'auto' });
   const passedMs = nowMs - ms;
-  for (const [unit, lengthMs] of STEPS) {
-    if (Math.abs(passedMs) >= lengthMs)
-      return format.format(-Math.round(passedMs / lengthMs), unit);
-  }
-  return format.format(0, 'minute');
+  const [unit, unitMs] =
+    STEPS.find(([, , fromMs]) => Math.abs(passedMs) >= fromMs) ?? STEPS.at(-1)!;
+  return format.format(-Math.trunc(passedMs / unitMs), unit);
 }
 
 const LETTERS = 'rwxrwxrwx';

@@ -5,6 +5,24 @@ interface Point {
   readonly bytes: number;
 }
 
+/** A set, as the API reports it. */
+interface Measured {
+  readonly set: number;
+  readonly openedAtMs: number;
+  readonly stats: Readonly<Record<string, number>>;
+}
+
+export type SpacePoint = Point & Pick<Measured, 'set'>;
+
+/** Returns the space that all listed sets up to each of them use; the newest set is given first, and returned last. */
+export function spacePoints(sets: readonly Measured[]): SpacePoint[] {
+  let bytes = 0;
+  return sets.toReversed().map(({ set, openedAtMs: ms, stats }) => {
+    bytes += stats['storedBytes'] ?? 0;
+    return { set, ms, bytes };
+  });
+}
+
 export interface Box {
   readonly width: number;
   readonly height: number;

@@ -35,6 +35,12 @@ export function translator(texts: Texts, english: Texts, locale: string): Transl
   };
 }
 
+/** Returns the text of a key that may be none, such as `error` with a code; undefined if there is none. */
+export function wordsFor(key: string, translate: Translate, values?: Values): string | undefined {
+  const words = translate(key as TextKey, values);
+  return words === key ? undefined : words;
+}
+
 /** Returns the first of some language tags, such as `de-AT`, whose language the page has; otherwise English. */
 export function languageOf(tags: readonly (string | null)[]): LanguageCode {
   const codes = tags.map((tag) => tag?.toLowerCase().split('-')[0]);

@@ -65,5 +65,5 @@ async function openOnce(
   };
   const { freeing = FREEING, umask } = options;
   const work = { limits: store, umask, ...freeing };
-  return ReadingSession.open(system, directory, work, { rights, events });
+  return ReadingSession.open(system, directory, work, { rights, account: options.account, events });
 }

@@ -9,6 +9,7 @@ import {
   countRows,
   type DirectoryId,
   EntryType,
+  hiddenRoot,
   joinRow,
   metadataOf,
   type RootNumber,
@@ -50,6 +51,7 @@ export class SetRoots {
     if (devices.length !== count || empties.length !== count) {
       throw protocolViolation('paths, devices and empties of roots differ in length');
     }
+    if (hiddenRoot(paths) !== undefined) throw protocolViolation('a root hides another one');
     let at = 0;
     const roots = paths.map((path, index) => {
       const device = devices[index]!.slice(0, MAX_DEVICE_CHARS);

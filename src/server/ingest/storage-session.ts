@@ -5,9 +5,15 @@
  */
 import { asTardisError, protocolViolation, TardisError } from '../../errors/index.js';
 import { writeImageIfRoom } from '../../maintenance/gc/index.js';
-import { releaseMemory } from '../../model/index.js';
+import {
+  MAX_ADDED_RUNS,
+  parseRun,
+  releaseMemory,
+  runsOfClient,
+  type SetNumber,
+} from '../../model/index.js';
 import { NO_LOSS } from '../../store/catalog/index.js';
-import { type ClientDirectory, requesterOf } from '../../store/index.js';
+import { addRuns, type ClientDirectory, requesterOf } from '../../store/index.js';
 import { ageFigures, makeSnapshot, SpaceMeter, StoreWriter } from '../../store/writer/index.js';
 import { type System, wallMs } from '../../system/index.js';
 import {
@@ -351,7 +357,7 @@ export class StorageSession implements StorageHandle {
   }
 
   private async onCloseSet(head: Head<'closeSet'>): Promise<void> {
-    const { stats, seal, opened, purge, waits } = head;
+    const { stats, seal, opened, purge, waits, runs } = head;
     if (seal.length > 0 && !this.opened.equals(opened)) {
       const what = 'the answer to "openSet" was changed on its way, so the seal proves another set';
       throw protocolViolation(what);
@@ -370,8 +376,24 @@ export class StorageSession implements StorageHandle {
     await this.store.parity.protectFinished();
     this.store.parity.expectLast();
     this.room.settle();
+    await this.record(runs, currentSet.set);
     const usedBytes = this.store.space?.usedBytes ?? 0;
     this.answer('setClosed', { set: currentSet.set, storedBytes: this.storedBytes, usedBytes });
+  }
+
+  /** Adds the records that end a set to the journal. Without them the set is as complete, so a failure ends nothing. */
+  private async record(lines: readonly string[], set: SetNumber): Promise<void> {
+    const sent = lines.slice(-MAX_ADDED_RUNS).flatMap((line) => parseRun(line) ?? []);
+    const runs = runsOfClient(sent, this.options.account ?? '');
+    const own = runs.pop();
+    if (own === undefined) return;
+    const numbers = { ...own.numbers, set, storedBytes: this.storedBytes };
+    try {
+      await addRuns(this.system, this.directory, [...runs, { ...own, numbers }]);
+    } catch (error) {
+      // The catalog shows the set too. A bug is reported.
+      if (asTardisError(error).row.kind === 'bug') throw error;
+    }
   }
 
   private get storedBytes(): number {

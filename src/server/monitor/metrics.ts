@@ -1,4 +1,5 @@
 /** Metrics of a server and its clients, as gauges. */
+import { tookMs } from '../../history/index.js';
 import { type ClientState, countErrors } from '../../model/index.js';
 import { type Gauge, openMetrics, type Sample } from './open-metrics.js';
 import type { ClientStanding, GoodSet, StoreFigures } from '../storage/client-standing.js';
@@ -136,7 +137,7 @@ const GOOD_SET_GAUGES: readonly ClientGauge[] = [
     name: 'duration_seconds',
     unit: 'seconds',
     help: 'Duration of the newest complete set.',
-    valueOf: ofGood(({ openedAtMs, closedAtMs }) => seconds(Math.max(0, closedAtMs - openedAtMs))),
+    valueOf: ofGood((good) => seconds(tookMs({ ...good, stats: good.counts }) ?? 0)),
   },
   {
     name: 'entries',
@@ -178,7 +179,7 @@ const CLIENT_GAUGES: readonly ClientGauge[] = [
   {
     name: 'sets',
     help: 'Complete sets.',
-    valueOf: ({ standing }) => standing?.completeSets,
+    valueOf: ({ standing }) => standing?.facts.completeSets,
   },
   {
     name: 'stored_bytes',
@@ -194,7 +195,7 @@ const CLIENT_GAUGES: readonly ClientGauge[] = [
   {
     name: 'last_check_timestamp_seconds',
     unit: 'seconds',
-    help: 'Time at which a check last read data of the client again.',
+    help: 'Time at which a check last read data of the client.',
     valueOf: ({ state: { proof } }) => seconds(proof?.checkedAtMs),
   },
   {

@@ -7,14 +7,27 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { Logger } from 'pino';
 import { asTardisError, type TardisError } from '../../errors/index.js';
-import { clientState, countErrors, type SetNumber } from '../../model/index.js';
+import {
+  clientState,
+  NO_FACTS,
+  savedAtMs,
+  type SetNumber,
+  type SpaceFacts,
+} from '../../model/index.js';
 import type { HookEvent } from '../../notify/index.js';
 import { FORMAT_FILE, openClientDirectory } from '../../store/index.js';
 import { replaceFile, type System } from '../../system/index.js';
-import type { ClientStanding, GoodSet, StoreFigures } from '../storage/client-standing.js';
+import { Remembered, spaceFacts } from '../storage/client-space.js';
+import type { SpaceTaken } from '../storage/measure-space.js';
+import type { RunRecorder } from '../run-recorder.js';
+import type {
+  AlertKind,
+  ClientStanding,
+  GoodSet,
+  StoreFigures,
+} from '../storage/client-standing.js';
 import type { StorageHost } from '../storage/storage-host.js';
 import type { EndpointAddress } from './endpoint.js';
-import { Alerts } from './alerts.js';
 import { type ClientFigures, metricsText, type ServerFigures } from './metrics.js';
 import { Notices, type NoticeSettings } from './notices.js';
 import { emptied, StoreSight } from './store-sight.js';
@@ -31,9 +44,6 @@ export interface WatchPlan {
   readonly metricsAddress: EndpointAddress | undefined;
   readonly notices: NoticeSettings;
 }
-
-/** The result of a session; `none` if it had no set. */
-export type SessionOutcome = 'none' | 'complete' | 'failed';
 
 /** The state that the server provides for monitoring. */
 export interface Watched {
@@ -63,6 +73,7 @@ interface WatchParts {
   readonly place: Place;
   readonly plan: WatchPlan;
   readonly watched: Watched;
+  readonly recorder: RunRecorder;
   readonly log: Logger;
 }
 
@@ -73,12 +84,15 @@ interface Known {
   /** The newest complete set that was seen. */
   readonly newest: GoodSet | undefined;
   readonly store: StoreFigures | undefined;
+  readonly space: Partial<SpaceFacts>;
   /** Monotonic time at which the client's store was measured. */
   readonly measuredAtMs: number;
   /** Monotonic time at which this server first found the newest complete set, or the client if it has none. */
   readonly seenAtMs: number;
   /** Wall clock time at which the newest complete set ended; the client's creation if it has none. */
   readonly dateMs: number;
+  /** The client's creation. */
+  readonly madeMs: number;
 }
 
 /** Delay after a session, so that a client that returns at once causes no alert. */
@@ -90,12 +104,15 @@ const MEASURE_AGAIN_MS = 3_600_000;
  */
 const METRICS_MODE = 0o644;
 
+/** Alerts: those of the journal, and that a client can no longer be seen. */
+type Alert = AlertKind | 'UNSEEN';
+
 export class Watch {
   private readonly known = new Map<string, Known>();
-  /** The error that ended a client's last session; undefined if none was reported. */
-  private readonly failures = new Map<string, TardisError | undefined>();
-  private readonly reasons = new Map<string, TardisError>();
-  private readonly alerts: Alerts;
+  /** The newest complete set of each client when an alert was sent, and the interval that its journal has. */
+  private readonly sent = new Map<string, Partial<Record<Alert, SetNumber>>>();
+  private readonly intervals = new Map<string, number>();
+  private readonly memory = { spaces: new Remembered<SpaceTaken>() };
   private notices: Notices;
   private readonly sight: StoreSight;
   /** The reason why the store could not be seen at the last look; it is logged once. */
@@ -114,18 +131,19 @@ export class Watch {
   private readonly place: Place;
   private plan: WatchPlan;
   private readonly watched: Watched;
+  private readonly recorder: RunRecorder;
   private readonly log: Logger;
 
   constructor(
     private readonly system: System,
     private readonly storage: StorageHost,
-    { place, plan, watched, log }: WatchParts,
+    { place, plan, watched, recorder, log }: WatchParts,
   ) {
     this.place = place;
     this.plan = plan;
     this.watched = watched;
+    this.recorder = recorder;
     this.log = log;
-    this.alerts = new Alerts(system, place.baseDir);
     this.notices = new Notices(plan.notices, log);
     this.sight = new StoreSight(system, place.baseDir);
     this.startedAtMs = system.clock.nowMs();
@@ -155,20 +173,9 @@ export class Watch {
     await this.turn;
   }
 
-  /** Records the error that ends a session of a client. */
-  refused(client: string, error: TardisError): void {
-    this.reasons.set(client, error);
-  }
-
   /** Handles the end of a session that may add sets. */
-  sessionEnded(client: string, outcome: SessionOutcome): void {
-    const reason = this.reasons.get(client);
-    this.reasons.delete(client);
-    if (this.isStopped) return;
-    // A session that another one has overtaken is no failure of the backup, which goes on there.
-    if (outcome === 'failed' && reason?.code !== 'STORE_TAKEN') this.failures.set(client, reason);
-    if (outcome === 'complete') this.failures.delete(client);
-    setTimeout(() => void this.lookAt(client), AFTER_SESSION_MS).unref();
+  sessionEnded(client: string): void {
+    if (!this.isStopped) setTimeout(() => void this.lookAt(client), AFTER_SESSION_MS).unref();
   }
 
   /** Returns the metrics as text, with ages, and whether the store can be seen, as of now. */
@@ -205,7 +212,6 @@ export class Watch {
       if (fault === undefined) {
         const isThere = new Set([...clients, ...unseen]);
         for (const client of this.known.keys()) if (!isThere.has(client)) this.known.delete(client);
-        this.alerts.keepOnly(isThere);
         if (this.lookedAtMs === undefined) this.nameStrangers(clients);
         this.lookedAtMs = this.system.clock.nowMs();
       }
@@ -261,7 +267,15 @@ export class Watch {
   private lose(client: string, why: TardisError): void {
     const nowMs = this.system.clock.monotonicMs();
     const dateMs = this.system.clock.nowMs();
-    const none = { store: undefined, newest: undefined, measuredAtMs: 0, seenAtMs: nowMs, dateMs };
+    const none = {
+      store: undefined,
+      newest: undefined,
+      space: {},
+      measuredAtMs: 0,
+      seenAtMs: nowMs,
+      dateMs,
+      madeMs: dateMs,
+    };
     const before = this.known.get(client);
     if (before === undefined || before.standing !== undefined) this.unseen.set(client, why);
     this.known.set(client, { ...(before ?? none), standing: undefined });
@@ -279,15 +293,20 @@ export class Watch {
       const { baseDir: store, catalogFile } = this.place;
       const directory = openClientDirectory(this.system, { store, client, catalogFile });
       const standing = await this.storage.standing(directory, withFigures);
-      this.alerts.setOverdueAfter(client, this.overdueAfterMs(client));
+      const place = { store, catalogFile, memory: this.memory };
+      const space = (await spaceFacts(this.system, place, [client])).get(client) ?? {};
+      await this.noteSent(client, standing);
+      const madeMs = this.madeAtMs(directory.path);
       const isSame = before !== undefined && before.newest?.set === standing.newest?.set;
       this.known.set(client, {
         standing,
         newest: standing.newest,
+        space,
         store: standing.figures ?? before?.store,
         measuredAtMs: withFigures ? nowMs : (before?.measuredAtMs ?? 0),
         seenAtMs: isSame ? before.seenAtMs : nowMs,
-        dateMs: standing.newest?.closedAtMs ?? this.madeAtMs(directory.path),
+        dateMs: standing.newest?.closedAtMs ?? madeMs,
+        madeMs,
       });
     } catch (error) {
       const failure = asTardisError(error);
@@ -312,8 +331,7 @@ export class Watch {
     await this.notices.unseen(lost, nowMs);
     for (const event of failed) await this.notices.failed(event, nowMs);
     await this.notices.overdue(late, nowMs);
-    // Without the store, the file would be made in what is in its place.
-    if (this.sight.faultNow() === undefined && this.fault === undefined) await this.alerts.save();
+    await this.recorder.settled();
   }
 
   /** Sends a mail about a certificate that expires soon or has expired. Its log has the same, once a day. */
@@ -331,43 +349,66 @@ export class Watch {
   private newlyUnseen(): HookEvent[] {
     const lost: HookEvent[] = [];
     for (const [client, { code, message }] of this.unseen) {
-      if (!this.alerts.begin('unseen', client, this.newestOf(client))) continue;
+      if (!this.begin('UNSEEN', client)) continue;
       lost.push({ ...this.event('failure', client), code, message });
     }
     this.unseen.clear();
     for (const [client, { standing }] of this.known) {
-      const isBack = standing !== undefined && this.alerts.end('unseen', client);
-      if (isBack) this.log.warn({ client }, 'a client can be seen again');
+      const sent = this.sent.get(client);
+      if (standing === undefined || sent?.UNSEEN === undefined) continue;
+      delete sent.UNSEEN;
+      this.log.warn({ client }, 'a client can be seen again');
     }
     return lost;
   }
 
   private newlyOverdue(): HookEvent[] {
-    const late: HookEvent[] = [];
-    for (const client of this.known.keys()) {
-      if (!this.figuresOf(client).isOverdue) {
-        if (this.alerts.end('overdue', client)) this.log.info({ client }, 'no longer overdue');
-      } else if (this.alerts.begin('overdue', client, this.newestOf(client))) {
-        late.push(this.event('overdue', client));
-      }
-    }
-    return late;
+    const late = [...this.known.keys()].filter(
+      (client) => this.figuresOf(client).isOverdue && this.begin('OVERDUE', client),
+    );
+    return late.map((client) => this.event('overdue', client));
   }
 
   private newFailures(): HookEvent[] {
-    for (const client of this.known.keys()) {
-      this.alerts.endIfOlder('failing', client, this.newestOf(client));
-    }
-    const failed: HookEvent[] = [];
-    for (const [client, reason] of this.failures) {
-      if (this.watched.hasSession(client)) continue; // the client retries: wait for the end of that session
-      this.failures.delete(client);
-      if (!this.known.has(client)) continue;
-      if (!this.alerts.begin('failing', client, this.newestOf(client))) continue;
-      const message = reason?.message ?? 'the session was over before its set was complete';
-      failed.push({ ...this.event('failure', client), code: reason?.code, message });
-    }
-    return failed;
+    const failed = [...this.known.keys()].filter(
+      (client) => this.figuresOf(client).isFailing && this.begin('FAILING', client),
+    );
+    return failed.map((client) => {
+      const { failureCode, failure } = this.known.get(client)!.standing!.facts;
+      const unsaid = failureCode === '' ? 'the run was cut off' : 'the backup was not completed';
+      const message = failure === '' ? unsaid : failure;
+      return { ...this.event('failure', client), code: failureCode || undefined, message };
+    });
+  }
+
+  /**
+   * Begins an alert, which the journal of the client gets, so that a server that starts anew does not send it again. Returns
+   * false if it was sent for the present newest set.
+   */
+  private begin(kind: Alert, client: string): boolean {
+    const set = this.newestOf(client);
+    const sent = this.sent.get(client) ?? {};
+    if (sent[kind] === set) return false;
+    this.sent.set(client, { ...sent, [kind]: set });
+    // A client that cannot be seen has no journal that could take it.
+    const change = { kind: 'alert', end: 'done', code: kind, numbers: { set } } as const;
+    if (kind !== 'UNSEEN') void this.recorder.add(client, change);
+    return true;
+  }
+
+  /** Takes over what the journal of a client has of alerts, and adds the interval by which this server judges the client. */
+  private async noteSent(client: string, { alerted, intervalMs }: ClientStanding): Promise<void> {
+    this.sent.set(client, { ...alerted, ...this.sent.get(client) });
+    const lateAfterMs = this.overdueAfterMs(client);
+    if (lateAfterMs === (this.intervals.get(client) ?? intervalMs)) return;
+    this.intervals.set(client, lateAfterMs);
+    const change = {
+      kind: 'alert',
+      end: 'done',
+      code: 'INTERVAL',
+      numbers: { lateAfterMs },
+    } as const;
+    await this.recorder.add(client, change);
   }
 
   private newestOf(client: string): SetNumber {
@@ -390,14 +431,33 @@ export class Watch {
   }
 
   private figuresOf(client: string, isStoreReadable = true): ClientFigures {
-    const { newest, store, seenAtMs, dateMs, ...known } = this.known.get(client)!;
+    const { newest, store, space, seenAtMs, dateMs, madeMs, ...known } = this.known.get(client)!;
     const standing = isStoreReadable ? known.standing : undefined;
     const { clock } = this.system;
+    const nowMs = clock.nowMs();
     // If a wrong clock dated a set into the future, its age counts from the moment when it was first seen.
-    const ageMs = Math.max(clock.nowMs() - dateMs, clock.monotonicMs() - seenAtMs);
+    const seenWallMs = nowMs - (clock.monotonicMs() - seenAtMs);
+    const facts = standing?.facts ?? NO_FACTS;
+    const roots = facts.roots.map(({ id, atMs }) => ({ id, atMs: Math.min(atMs, seenWallMs) }));
+    const ageMs = nowMs - Math.min(dateMs, seenWallMs);
     const overdueAfterMs = this.overdueAfterMs(client);
-    const isOpen = (standing?.unfinishedAtMs ?? 0) > 0;
-    const isFailing = this.alerts.isOpen('failing', client);
+    // A root that no set has could be saved since the client was made.
+    const since = roots.map(({ id, atMs }) => ({ id, atMs: atMs === 0 ? madeMs : atMs }));
+    const savedMs = savedAtMs({ roots: since, newestAtMs: Math.min(dateMs, seenWallMs) });
+    const state = clientState(
+      {
+        ...NO_FACTS,
+        ...facts,
+        ...space,
+        roots,
+        newestAtMs: newest === undefined ? 0 : Math.min(dateMs, seenWallMs),
+        fault: standing === undefined ? 'its catalog cannot be read' : '',
+        isInUse: this.watched.hasSession(client) || facts.isInUse,
+        lateAfterMs: overdueAfterMs > 0 ? overdueAfterMs : facts.lateAfterMs,
+        damagedContents: store?.damagedContents ?? 0,
+      },
+      nowMs,
+    );
     return {
       client,
       standing,
@@ -405,21 +465,9 @@ export class Watch {
       store,
       ageMs,
       overdueAfterMs,
-      isOverdue: overdueAfterMs > 0 && ageMs >= overdueAfterMs,
-      isFailing,
-      state: clientState({
-        fault: standing === undefined ? 'its catalog cannot be read' : undefined,
-        isRunning: this.watched.hasSession(client) || (isOpen && standing!.isInUse),
-        failure: isFailing || isOpen ? { code: 'incomplete' } : undefined,
-        newest: newest && {
-          ageMs,
-          unread: countErrors(newest.counts),
-          isDoubtful: newest.isDoubtful,
-        },
-        lateAfterMs: overdueAfterMs > 0 ? overdueAfterMs : (standing?.usualLateMs ?? 0),
-        damagedContents: store?.damagedContents,
-        proven: standing && { ...standing.proofs, nowMs: clock.nowMs() },
-      }),
+      isOverdue: overdueAfterMs > 0 && nowMs - savedMs >= overdueAfterMs,
+      isFailing: state.state === 'failed' && ['failed', 'cut'].includes(state.cause.code),
+      state,
     };
   }
 

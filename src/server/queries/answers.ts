@@ -4,11 +4,12 @@
  */
 import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
 import { asTardisError, Opened, protocolViolation } from '../../errors/index.js';
+import { MAX_ADDED_RUNS, type RunRecord, runsOfClient } from '../../model/index.js';
 import {
+  addRuns,
   catalogFileOf,
   type ClientDirectory,
   mediumOf,
-  noteRestored,
   openClientDirectory,
   useBucket,
 } from '../../store/index.js';
@@ -22,6 +23,12 @@ import { answerWith, readOnlyHandlers, wholeMessage } from './read-only.js';
 import { catchUp, isBehind } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
 
+/** Rights of a reader, and its account; empty or undefined for the client itself. */
+export interface Reader {
+  readonly rights: PurgeRights;
+  readonly account?: string | undefined;
+}
+
 export class Answers {
   private constructor(
     private readonly handlers: Handlers,
@@ -33,7 +40,7 @@ export class Answers {
     system: System,
     directory: ClientDirectory,
     limits: JobLimits,
-    rights: PurgeRights,
+    { rights, account = '' }: Reader,
   ): Answers {
     // Access to this client was checked by the session, so the history is shown whole. No reading transaction stays
     // open, since a backup of the client may begin in this very thread.
@@ -66,7 +73,7 @@ export class Answers {
       checkStore: (request) => jobs.check(request),
       freeUnneeded: () => jobs.free(),
       watchWork: () => jobs.news(),
-      noteRestored: () => noteRestored(system, directory),
+      noteRuns: (runs) => addRuns(system, directory, believed(runs, account)),
     };
     const rest = opened.move();
     return new Answers(handlers, async () => {
@@ -88,6 +95,18 @@ export class Answers {
     if (!isQuestion(name)) throw protocolViolation(`"${name}" is no question of a reader`);
     return wholeMessage(await answerWith(this.handlers, name, bytes));
   }
+}
+
+/**
+ * Returns the records that a reader may add: only a backup itself reports that it is complete and what its configuration
+ * has, and only a server sends alerts.
+ */
+function believed(runs: readonly RunRecord[], account: string): RunRecord[] {
+  const isComplete = ({ kind, end }: RunRecord): boolean =>
+    kind === 'backup' && (end === 'done' || end === 'partly');
+  return runsOfClient(runs.slice(0, MAX_ADDED_RUNS), account)
+    .filter((run) => !isComplete(run))
+    .map((run) => ({ ...run, configured: undefined }));
 }
 
 /** Minimum time between two checks of one session for new commits. */

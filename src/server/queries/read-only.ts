@@ -13,7 +13,7 @@ import {
   pieceOfObject,
 } from '../../history/index.js';
 import { asTardisError, protocolViolation, toWire } from '../../errors/index.js';
-import { contentIdOf, releaseMemory } from '../../model/index.js';
+import { contentIdOf, MAX_READ_RUNS, releaseMemory } from '../../model/index.js';
 import type { ObjectReader } from '../../store/index.js';
 import { type EncodedMessage, encodeMessage, type QuestionName } from '../../transport/index.js';
 import { withoutBucket } from '../shared-clients.js';
@@ -42,6 +42,7 @@ const READING = [
   'readStore',
   'readClients',
   'readOwnState',
+  'readRuns',
 ] as const satisfies readonly QuestionName[];
 type ReadingQuestion = (typeof READING)[number];
 
@@ -88,6 +89,7 @@ export function readOnlyHandlers(
     readFigures: () => reports.figures(),
     readSizes: (request) => reports.sizes(request),
     readStore: () => reports.store(),
+    readRuns: ({ most }) => reports.runs(Math.min(most, MAX_READ_RUNS)),
     readClients: () => clients(),
     readOwnState: async () => (await clients(client)).filter((one) => one.client === client),
   };

@@ -12,10 +12,9 @@ import {
   type MessageName,
   READING_CREDIT_BYTES,
 } from '../../transport/index.js';
-import { Answers } from './answers.js';
+import { Answers, type Reader } from './answers.js';
 import type { JobLimits } from '../jobs/background-jobs.js';
 import type { StorageEvents, StorageHandle } from '../storage/storage-options.js';
-import type { PurgeRights } from './change-handlers.js';
 
 interface Waiting {
   readonly name: MessageName;
@@ -41,9 +40,9 @@ export class ReadingSession implements StorageHandle {
     system: System,
     directory: ClientDirectory,
     limits: JobLimits,
-    { rights, events }: { readonly rights: PurgeRights; readonly events: StorageEvents },
+    { events, ...reader }: Reader & { readonly events: StorageEvents },
   ): ReadingSession {
-    const answers = Answers.open(system, directory, limits, rights);
+    const answers = Answers.open(system, directory, limits, reader);
     return new ReadingSession(answers, events);
   }
 

@@ -1,15 +1,27 @@
-/** State of a client: its sets, its proofs, and figures of its store. Read from the catalog and other files, without a lock. */
+/** State of a client: its sets, its runs, and figures of its store. Read from the catalog and other files, without a lock. */
 import {
   contentIdOf,
+  configuredRoots,
+  countErrors,
+  distinctRuns,
   NO_CONTENT,
-  type ProofTimes,
+  NO_FACTS,
+  rootId,
+  type RunFacts,
+  runFacts,
+  type RunRecord,
+  type SetFacts,
   type SetNumber,
   usualLateMs,
 } from '../../model/index.js';
 import { type BackupSet, Catalog } from '../../store/catalog/index.js';
-import { type ClientDirectory, isClientInUse, proofTimes } from '../../store/index.js';
+import { type ClientDirectory, isClientInUse, readRuns } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { measureSpace } from './measure-space.js';
+
+/** Alerts of a server about a client, each sent once for a newest complete set. */
+export const ALERT_KINDS = ['OVERDUE', 'FAILING'] as const;
+export type AlertKind = (typeof ALERT_KINDS)[number];
 
 export interface GoodSet {
   readonly set: SetNumber;
@@ -32,15 +44,12 @@ export interface StoreFigures {
 export interface ClientStanding {
   /** The newest complete set; undefined if there is none. */
   readonly newest: GoodSet | undefined;
-  readonly completeSets: number;
-  /** Start of the unfinished set after it; 0 if there is none. */
-  readonly unfinishedAtMs: number;
-  /** True if a process writes to the unfinished set. */
-  readonly isInUse: boolean;
-  /** Age from which the newest complete set is older than usual; 0 if that is unknown. */
-  readonly usualLateMs: number;
-  /** When the backups were last proven. */
-  readonly proofs: ProofTimes;
+  /** The newest complete set when each alert was last sent. */
+  readonly alerted: Readonly<Partial<Record<AlertKind, SetNumber>>>;
+  /** Age from which the client is late by its journal; 0 if the journal has none. */
+  readonly intervalMs: number;
+  /** The facts from which the state of the client follows, without the space. */
+  readonly facts: SetFacts & RunFacts & { readonly isInUse: boolean };
   /**
    * Figures of the store. They are present only if requested, since each pack and content must be examined for them.
    */
@@ -59,46 +68,92 @@ export async function standingOf(
   directory: ClientDirectory,
   withFigures: boolean,
 ): Promise<ClientStanding> {
-  const { damagedContents, ...sets } = await standingInFiles(system, directory, withFigures);
-  if (!withFigures) return { ...sets, figures: undefined };
+  const found = await standingInFiles(system, directory, withFigures);
+  if (!withFigures) return { ...found, figures: undefined };
   const storedBytes =
     directory.bucket === undefined
       ? (await measureSpace(system, directory, false)).bytes
       : undefined;
-  return { ...sets, figures: { storedBytes, damagedContents } };
+  const { damagedContents } = found.facts;
+  return { ...found, figures: { storedBytes, damagedContents } };
 }
 
 /**
- * Returns what the catalog and other files of a client show. Without `withDamage`, no damaged contents are counted. Throws errors of
- * opening a catalog.
+ * Returns what the catalog and the journal of a client show. `waiting` are records that the journal
+ * does not have yet. Without `withDamage`, no damaged contents are counted. Throws
+ * errors of opening a catalog, and of reading the journal.
  */
 export async function standingInFiles(
   system: System,
   directory: ClientDirectory,
   withDamage: boolean,
-): Promise<Omit<ClientStanding, 'figures'> & Pick<StoreFigures, 'damagedContents'>> {
-  const proofs = proofTimes(system, directory.path);
-  const none = { proofs, completeSets: 0, unfinishedAtMs: 0, usualLateMs: 0, damagedContents: 0 };
+  waiting: readonly RunRecord[] = [],
+): Promise<Omit<ClientStanding, 'figures'>> {
+  const runs = distinctRuns([...(await readRuns(system, directory)), ...waiting]);
+  const { lateAfterMs, ...ofRuns } = runFacts(runs, system.clock.nowMs());
+  const sent = { alerted: alertsIn(runs), intervalMs: lateAfterMs };
   const { catalogPath } = directory;
   if (system.files.status(catalogPath) === undefined) {
-    return { ...none, isInUse: false, newest: undefined };
+    return { ...sent, newest: undefined, facts: { ...NO_FACTS, ...ofRuns, lateAfterMs } };
   }
   using catalog = Catalog.openForReading(system, catalogPath);
   const listed = catalog.sets.listed();
   const complete = listed.filter(({ state }) => state === 'complete');
   const last = listed.findLast(({ state }) => state !== 'superseded');
   const isOpen = last?.state === 'unfinished';
-  return {
-    proofs,
-    newest: goodSet(complete.at(-1)),
+  const { roots, savedBy } = savedRoots(catalog, complete, configuredRoots(runs) ?? []);
+  const newest = goodSet(complete.at(-1));
+  const facts = {
+    ...ofRuns,
     completeSets: complete.length,
+    newestSet: newest?.set ?? 0,
+    newestAtMs: newest?.closedAtMs ?? 0,
+    unread: savedBy.reduce((sum, { stats }) => sum + countErrors(stats), 0),
+    isDoubtful: savedBy.some(({ isDoubtful }) => isDoubtful),
     isInUse: isOpen && isClientInUse(directory),
     unfinishedAtMs: isOpen ? last.openedAtMs : 0,
-    usualLateMs: usualLateMs(
-      complete.map(({ openedAtMs, closedAtMs }) => closedAtMs ?? openedAtMs),
-    ),
+    lateAfterMs: lateAfterMs > 0 ? lateAfterMs : usualLateMs(complete.map(endOf)),
     damagedContents: withDamage ? await countDamaged(catalog) : 0,
+    roots,
   };
+  return { ...sent, newest, facts };
+}
+
+function alertsIn(runs: readonly RunRecord[]): ClientStanding['alerted'] {
+  const sent = ALERT_KINDS.map((kind) => {
+    const last = runs.findLast(({ kind: one, code }) => one === 'alert' && code === kind);
+    return [kind, last?.numbers.set];
+  });
+  return Object.fromEntries(sent) as ClientStanding['alerted'];
+}
+
+/**
+ * Returns for each configured root the end of the newest complete set that has it, and the sets that save the roots: of
+ * all these, or the newest one if no configuration is known.
+ */
+function savedRoots(
+  { reports }: Catalog,
+  complete: readonly BackupSet[],
+  configured: readonly string[],
+): { readonly roots: SetFacts['roots']; readonly savedBy: readonly BackupSet[] } {
+  if (configured.length === 0) return { roots: [], savedBy: complete.slice(-1) };
+  const newestOf = new Map<string, BackupSet>();
+  const sets = new Map(complete.map((set) => [set.set, set]));
+  const ids = new Map<string, string>();
+  for (const [number, path] of reports.rootsOfSets()) {
+    const set = sets.get(number);
+    const key = path.toString('latin1');
+    const id = ids.get(key) ?? rootId(path);
+    ids.set(key, id);
+    if (set !== undefined && set.set >= (newestOf.get(id)?.set ?? 0)) newestOf.set(id, set);
+  }
+  const found = configured.map((id) => ({ id, set: newestOf.get(id) }));
+  const roots = found.map(({ id, set }) => ({ id, atMs: set === undefined ? 0 : endOf(set) }));
+  return { roots, savedBy: [...new Set(found.flatMap(({ set }) => set ?? []))] };
+}
+
+function endOf({ openedAtMs, closedAtMs = openedAtMs }: BackupSet): number {
+  return closedAtMs;
 }
 
 function goodSet(set: BackupSet | undefined): GoodSet | undefined {

@@ -11,6 +11,7 @@ import { lockByFile } from '../client/client-lock.js';
 import { keyNumberIn, lostKeys, newestKeys, removeOlderKeys } from '../client/key-files.js';
 import {
   clientKeys,
+  clientNote,
   clientObject,
   clientOf,
   clientPrefix,
@@ -19,7 +20,13 @@ import {
   MAX_GENERATIONS,
 } from '../layout/bucket-names.js';
 import { type ClientFormat, parseFormat, readFormat } from '../layout/format-file.js';
-import { FORMAT_FILE, keyFileName, keyFileNumber, KEYS_DIRECTORY } from '../layout/layout.js';
+import {
+  FORMAT_FILE,
+  keyFileName,
+  keyFileNumber,
+  KEYS_DIRECTORY,
+  RUNS_DIRECTORY,
+} from '../layout/layout.js';
 import type { ObjectStore } from '../objects/index.js';
 import { type ClientFiles, isKeyFile, objectOfFiles, readClientFiles } from './client-files.js';
 import { isFollowedBy, nextNoted, noteNext } from './generation-notes.js';
@@ -309,10 +316,13 @@ function discard({ files, random }: System, { cache }: BucketAccess, client: str
 
 /**
  * Throws FORMAT_DAMAGED if the bucket lacks the main object of a client (`clientObject`), and has others of the client.
+ * Its journal alone is nothing of a client: it also has runs that failed before the client was made.
  */
 async function requireNoRemains(store: ObjectStore, client: string): Promise<void> {
   const object = clientObject(client);
+  const runs = clientNote(client, `${RUNS_DIRECTORY}/`);
   for await (const name of store.list(clientPrefix(client))) {
+    if (name.startsWith(runs)) continue;
     if (name === object || (await store.head(object)) !== undefined) return;
     const what = `the object ${object} is missing from the bucket, which has others of "${client}"`;
     throw new TardisError('FORMAT_DAMAGED', `${what}, such as ${name}`, { object });

@@ -38,7 +38,7 @@ import { OwnerTable } from './tables/owners.js';
 import { SealTable } from './tables/seals.js';
 import { SetTable } from './tables/sets.js';
 import { ClientSettings } from './tables/settings.js';
-import { StateTable } from './tables/state.js';
+import { type CommitPoint, StateTable } from './tables/state.js';
 import { foldWal, pragmaNumber } from './versions.js';
 
 type TableClass<T> = new (database: SqlDatabase) => T;
@@ -181,9 +181,9 @@ export class Catalog implements Disposable {
     return look(catalog);
   }
 
-  /** Returns the number of the last commit in a catalog; 0 if there is none. */
-  static lastCommit(system: System, catalogPath: string): number {
-    return Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint().commit);
+  /** Returns the last commit in a catalog; zeros if there is none. */
+  static lastCommit(system: System, catalogPath: string): CommitPoint {
+    return Catalog.reading(system, catalogPath, ({ state }) => state.readCommitPoint());
   }
 
   private static around(

@@ -31,7 +31,7 @@ export {
 export { type ListedLog, type LostCommit, SalvageWalk } from './recovery/salvage-walk.js';
 export { PASSING_FLAGS } from './soundness/audit-rules.js';
 export { ContentRecords } from './recovery/apply-records.js';
-export { recoverCatalog, type RecoveryReport } from './recovery/recover.js';
+export { commitsBehind, recoverCatalog, type RecoveryReport } from './recovery/recover.js';
 export type { BackupSet } from './tables/sets.js';
 export type { AttributeUse, EntryPlace, SetSpan } from './reports.js';
 export { ForgettingCopy } from './forget.js';

@@ -12,6 +12,7 @@ import {
   KEYS_DIRECTORY,
   packName,
   packNumber,
+  RUNS_DIRECTORY,
   SUB_ACCOUNTS_DIRECTORY,
 } from './layout.js';
 
@@ -305,12 +306,16 @@ export function writtenOnce(name: string): WrittenOnce | undefined {
     : undefined;
 }
 
-/** True for the name of an object of a client that programs replace or remove: the note of a copy, or of a rewrite. */
+/**
+ * True for the name of an object of a client that programs replace or remove: the note of a copy or of a rewrite, or
+ * records of runs.
+ */
 export function isReplaced(name: string): boolean {
   const [prefix, client, folder = '', ...rest] = name.split('/');
   if (`${prefix}/` !== CLIENTS_PREFIX || client === undefined || !isClientName(client))
     return false;
   if (folder === COPY_NOTE) return rest.length === 0;
+  if (folder === RUNS_DIRECTORY) return rest.length === 1;
   const [notes, built = '', ...more] = rest;
   const isNote = notes === REWRITES && isGeneration(built) && more.length === 0;
   return isNote && generationNumber(folder) > 0;

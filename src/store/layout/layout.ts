@@ -13,8 +13,8 @@ export const CATALOG_FILE = 'tardis.db';
 export const RESERVE_FILE = 'reserve';
 /** File that records which data a check has read, and when. It is only a hint. */
 export const CHECKED_FILE = 'checked.db';
-/** Empty file whose time is that of the last restore that proved its contents. It is only a hint. */
-export const RESTORED_FILE = 'restored';
+/** Directory of the journal: objects with records of runs. */
+export const RUNS_DIRECTORY = 'runs';
 export const KEYS_DIRECTORY = 'keys';
 /** File that describes the source of a second generation. */
 export const GENERATION_FILE = 'generation.json';
@@ -41,7 +41,7 @@ export const REQUESTS_DIRECTORY = '.requests';
 export const STORE_MARK = '.tardis-store';
 
 const OF_STORE =
-  /^\.(?:tardis-store|tardis-skip|login|accounts|sub-accounts|joins|requests|alerts\.json|profiles)(?:\.new|\.lock)?$|^\.[\w.-]+\.next(?:\.lock)?$/;
+  /^\.(?:tardis-store|tardis-skip|login|accounts|sub-accounts|joins|requests|profiles)(?:\.new|\.lock)?$|^\.[\w.-]+\.next(?:\.lock)?$/;
 const OF_BEGUN_CLIENT =
   /^(?:\.tardis-skip|keys|lock|lock\.wanted|reserve(?:\.\w+)?|format\.json\.new)$/;
 

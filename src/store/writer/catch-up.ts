@@ -107,7 +107,7 @@ export async function isBehind(system: System, directory: ClientDirectory): Prom
 function lastCommit(system: System, { catalogPath }: ClientDirectory): number | undefined {
   if (system.files.status(catalogPath) === undefined) return undefined;
   try {
-    return Catalog.lastCommit(system, catalogPath) || undefined;
+    return Catalog.lastCommit(system, catalogPath).commit || undefined;
   } catch (error) {
     if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;
     return undefined; // the catalog is made again

@@ -7,7 +7,7 @@ import {
   recoverCatalog,
   removeDatabase,
 } from '../catalog/index.js';
-import { asTardisError } from '../../errors/index.js';
+import { asTardisError, cleanUp } from '../../errors/index.js';
 import {
   type Backend,
   type ClientDirectory,
@@ -151,7 +151,9 @@ async function openOnce(
   } catch (error) {
     const explained = catalog.explained(error);
     backend.close();
-    catalog.abandon();
+    // A refused catalog is closed in order: it must not look like that of a session that runs or was killed.
+    if (asTardisError(explained).code === 'CATALOG_DAMAGED') cleanUp(() => catalog.close());
+    else catalog.abandon();
     throw explained;
   }
 }

@@ -7,7 +7,7 @@ import {
   NamePlaces,
   type PathVersion,
   restBelow,
-  type SetsOfRoots,
+  setsCovering,
 } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { NamePattern } from '../../excludes/index.js';
@@ -24,6 +24,8 @@ export interface FoundPath {
   readonly path: Buffer;
   /** Versions of the path, newest first; at least one. */
   readonly versions: readonly PathVersion[];
+  /** The sets that have a root at or above the path. */
+  readonly covering: readonly SetNumber[];
   /**
    * The first complete set that proves the path gone; undefined if the path still exists, or if no later set has a root
    * above it.
@@ -53,7 +55,7 @@ interface Request {
 export async function findNames(given: Omit<Request, 'roots'>): Promise<Finding> {
   const request = { ...given, roots: await given.history.reports.rootsOfSets() };
   const finder = new Finder(request);
-  await finder.roots();
+  finder.roots();
   await finder.entries();
   const { pattern } = request;
   const found = await finder.found();
@@ -68,7 +70,7 @@ export async function findNames(given: Omit<Request, 'roots'>): Promise<Finding>
 
 class Finder {
   private isCut = false;
-  private readonly byPath = new Map<string, { readonly path: Buffer; readonly job: SetsOfRoots }>();
+  private readonly byPath = new Map<string, Buffer>();
   private readonly places: NamePlaces;
 
   constructor(private readonly request: Request) {
@@ -76,16 +78,14 @@ class Finder {
   }
 
   /** Adds the roots whose last names match. A root has no name in a directory, so `entries` does not find it. */
-  async roots(): Promise<void> {
-    const { history, pattern, roots } = this.request;
+  roots(): void {
+    const { pattern, roots } = this.request;
     const paths = new Map(
       shownRoots([...roots.values()].flat()).map((path) => [path.toString('latin1'), path]),
     );
     for (const path of paths.values()) {
       if (!pattern.isMatch(lastComponent(path))) continue;
-      const newest = (await history.versions(path)).at(-1);
-      const seen = newest && this.places.seenIn(newest)[0];
-      if (seen !== undefined) this.add(path, seen.job);
+      this.add(path);
     }
   }
 
@@ -94,18 +94,18 @@ class Finder {
     const { literal, isMatch } = this.request.pattern;
     for (let after = FIRST_PLACE; !this.isCut; ) {
       const { versions, next } = await reports.named({ after, literal, isMatch });
-      for (const { path, job } of await this.places.place(versions)) this.add(path, job);
+      for (const { path } of await this.places.place(versions)) this.add(path);
       if (next === undefined) return;
       after = next;
     }
   }
 
-  private add(path: Buffer, job: SetsOfRoots): void {
+  private add(path: Buffer): void {
     const { pattern, below } = this.request;
     const isBelow = below.length === 0 || below.some((one) => restBelow(one, path) !== undefined);
     const key = path.toString('latin1');
     if (!isBelow || !pattern.isPathMatch(path) || this.byPath.has(key)) return;
-    if (this.byPath.size < MOST_FOUND) this.byPath.set(key, { path, job });
+    if (this.byPath.size < MOST_FOUND) this.byPath.set(key, path);
     else this.isCut = true;
   }
 
@@ -116,18 +116,14 @@ class Finder {
   async found(): Promise<Finding> {
     const listed = await this.request.history.sets();
     const paths: FoundPath[] = [];
-    await atOnce(this.byPath.values(), REQUESTS_AT_ONCE, async ({ path, job }) => {
-      const found = await this.versionsAt(path, job, listed);
+    await atOnce(this.byPath.values(), REQUESTS_AT_ONCE, async (path) => {
+      const found = await this.versionsAt(path, listed);
       if (found.versions.length > 0) paths.push(found);
     });
     return { paths: paths.sort(newestThenPath), isCut: this.isCut };
   }
 
-  private async versionsAt(
-    path: Buffer,
-    job: SetsOfRoots,
-    listed: readonly BackupSet[],
-  ): Promise<FoundPath> {
+  private async versionsAt(path: Buffer, listed: readonly BackupSet[]): Promise<FoundPath> {
     const { history, sets } = this.request;
     const all = await history.versions(path);
     const versions = all
@@ -135,13 +131,11 @@ class Finder {
       .filter((version) => sets.some(({ set }) => isAsOf(version, set)))
       .flatMap((version) => listedSpan(version, listed) ?? []);
     const last = all.at(-1)?.lastSet ?? Infinity;
-    // A set without a root above the path does not show that the path was gone.
-    const covers = (set: SetNumber): boolean =>
-      this.request.roots.get(set)?.some((root) => restBelow(root, path) !== undefined) === true;
-    const without = job.findLast(
-      ({ set, state }) => state === 'complete' && set > last && covers(set),
+    const covering = setsCovering(this.request.roots, listed, path);
+    const without = sets.find(
+      ({ set, state }) => state === 'complete' && set > last && covering.includes(set),
     );
-    return { path, versions, goneSince: without?.set };
+    return { path, versions, covering, goneSince: without?.set };
   }
 }
 

@@ -2,13 +2,13 @@
 import type { TardisError } from '../../errors/index.js';
 import {
   type BackupSet,
+  coveringSets,
   type History,
   isAsOf,
   isContentAlike,
   isRestoredAlike,
   joinVersions,
   type PathVersion,
-  rootAbove,
 } from '../../history/index.js';
 import { displayName, jsonName, lastComponent, type SetNumber } from '../../model/index.js';
 import { jsonText, print } from '../output/output.js';
@@ -72,51 +72,47 @@ async function choose(
   which: Which,
 ): Promise<Shown[]> {
   const within = versions.filter((version) => sets.some(({ set }) => isAsOf(version, set)));
+  const covering = await coveringSets(history, path);
   const complete = sets.filter(({ state }) => state === 'complete');
+  const showing = (some: readonly BackupSet[]): BackupSet[] =>
+    some.filter(({ set }) => covering.includes(set));
   switch (which) {
     case 'none':
     case 'last':
-      return joinVersions(within, isRestoredAlike).slice(-1);
+      return joinVersions(within, isRestoredAlike, covering).slice(-1);
     case 'change':
     case 'checksum': {
-      const kept = joinVersions(within, which === 'change' ? isRestoredAlike : isContentAlike);
-      return withGaps(history, path, { shown: kept, all: versions, sets: complete });
+      const isAlike = which === 'change' ? isRestoredAlike : isContentAlike;
+      const kept = joinVersions(within, isAlike, covering);
+      return withGaps(kept, versions, showing(complete), complete.at(-1));
     }
     case 'all':
-      return asOfEach(history, path, within, sets);
+      return asOfEach(within, showing(sets));
     default:
-      return asOfEach(history, path, within, newestOfEach(complete, which));
+      return asOfEach(within, newestOfEach(showing(complete), which));
   }
 }
 
 /**
  * Returns the versions, with further items for gaps: sets between and after the versions that did not have the path.
- * `all` includes versions that are not shown.
+ * `all` includes versions that are not shown. Only the sets of `covering` show that the path was gone.
  */
-async function withGaps(
-  history: History,
-  path: Buffer,
-  {
-    shown,
-    all,
-    sets,
-  }: {
-    readonly shown: readonly PathVersion[];
-    readonly all: readonly PathVersion[];
-    readonly sets: readonly BackupSet[];
-  },
-): Promise<Shown[]> {
+function withGaps(
+  shown: readonly PathVersion[],
+  all: readonly PathVersion[],
+  covering: readonly BackupSet[],
+  newest: BackupSet | undefined,
+): Shown[] {
   const found: Shown[] = [];
   for (const version of shown) {
     const { lastSet } = version;
     found.push(version);
     if (lastSet === undefined) continue;
     const end = all.find(({ firstSet }) => firstSet > lastSet)?.firstSet ?? Infinity;
-    const between = sets.filter(({ set }) => set > lastSet && set < end);
-    const first = await firstCovering(history, path, between);
-    const last = await firstCovering(history, path, between.toReversed());
+    const between = covering.filter(({ set }) => set > lastSet && set < end);
+    const [first, last] = [between[0], between.at(-1)];
     if (first === undefined || last === undefined) continue;
-    const isStill = end === Infinity && last === sets.at(-1);
+    const isStill = end === Infinity && last === newest;
     found.push({
       entry: undefined,
       firstSet: first.set,
@@ -126,37 +122,15 @@ async function withGaps(
   return found;
 }
 
-/**
- * Returns the first set that has a root at or above the path. Sets without such a root do not show if the path existed.
- */
-async function firstCovering(
-  history: History,
-  path: Buffer,
-  sets: readonly BackupSet[],
-): Promise<BackupSet | undefined> {
-  for (const set of sets) {
-    if (rootAbove(await history.roots(set.set), path) !== undefined) return set;
-  }
-  return undefined;
-}
-
 /** Returns the version in each set, beginning with the first version. */
-async function asOfEach(
-  history: History,
-  path: Buffer,
-  versions: readonly PathVersion[],
-  sets: readonly BackupSet[],
-): Promise<Shown[]> {
+function asOfEach(versions: readonly PathVersion[], sets: readonly BackupSet[]): Shown[] {
   const start = versions[0]?.firstSet ?? Infinity;
-  const shown: Shown[] = [];
-  for (const one of sets.filter(({ set }) => set >= start)) {
-    const { set } = one;
-    const entry = versions.find((version) => isAsOf(version, set))?.entry;
-    const isKnown =
-      entry !== undefined || (await firstCovering(history, path, [one])) !== undefined;
-    if (isKnown) shown.push({ entry, firstSet: set, lastSet: set });
-  }
-  return shown;
+  return sets
+    .filter(({ set }) => set >= start)
+    .map(({ set }) => {
+      const entry = versions.find((version) => isAsOf(version, set))?.entry;
+      return { entry, firstSet: set, lastSet: set };
+    });
 }
 
 type Period = Exclude<Which, 'none' | 'last' | 'change' | 'checksum' | 'all'>;

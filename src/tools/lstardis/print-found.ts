@@ -32,7 +32,7 @@ export async function printFound(
   const shown = view.deletions ? paths : paths.filter(({ goneSince }) => goneSince === undefined);
   const chosen = shown.map((path) => ({ ...path, versions: chosenOf(path, view) }));
   const { paths: proven, refused } = await provenOf(history, chosen);
-  const joined = proven.map((path) => ({ ...path, versions: joinNewestFirst(path.versions) }));
+  const joined = proven.map((path) => ({ ...path, versions: joinNewestFirst(path) }));
   const inOrder = view.reverse ? joined.toReversed() : joined;
   if (view.json) printJson(inOrder, view);
   else printTable(inOrder, view);
@@ -64,8 +64,8 @@ function chosenOf({ versions }: FoundPath, view: LsSettings): readonly PathVersi
   return view.versions === 'last' ? versions.slice(0, 1) : versions;
 }
 
-function joinNewestFirst(versions: readonly PathVersion[]): PathVersion[] {
-  return joinVersions(versions.toReversed(), isRestoredAlike).toReversed();
+function joinNewestFirst({ versions, covering }: FoundPath): PathVersion[] {
+  return joinVersions(versions.toReversed(), isRestoredAlike, covering).toReversed();
 }
 
 function printJson(paths: readonly FoundPath[], view: View): void {

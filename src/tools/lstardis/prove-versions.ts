@@ -2,7 +2,7 @@
  * Proves the versions of one path for a client that encrypts. The sets of a version must show it, and the sets between
  * versions must not have the path. A server's answer alone proves only that the client made each entry with its name.
  */
-import type { BackupSet, History, PathVersion } from '../../history/index.js';
+import { type BackupSet, type History, type PathVersion, rootAbove } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
 import { isOfOneListing } from '../../restore/index.js';
@@ -15,7 +15,9 @@ export async function provenVersions(
   versions: readonly PathVersion[],
 ): Promise<{ versions: readonly PathVersion[]; refused: readonly TardisError[] }> {
   if (history.contentKeys === undefined || versions.length === 0) return { versions, refused: [] };
-  const { paths, refused } = await provenFinds(history, [{ path, versions, goneSince: undefined }]);
+  const { paths, refused } = await provenFinds(history, [
+    { path, versions, covering: [], goneSince: undefined },
+  ]);
   if (refused.length === 0) return { versions, refused: [] };
   const what = 'versions are left out, since the seals of the sets do not prove them';
   return {
@@ -69,8 +71,11 @@ async function faultOf(
 ): Promise<TardisError | undefined> {
   try {
     const found = await history.find(path, set);
-    if (found === undefined) return undefined;
-    const what = `set ${set} has the path, in a version that was left out`;
+    const isCovered = rootAbove(await history.roots(set), path) !== undefined;
+    if (found === undefined && isCovered) return undefined;
+    const what = isCovered
+      ? `set ${set} has the path, in a version that was left out`
+      : `set ${set} does not show if the path was gone`;
     return new TardisError('NOT_AUTHENTIC', what);
   } catch (error) {
     if (isOfOneListing(error)) return error;

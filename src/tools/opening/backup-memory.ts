@@ -5,9 +5,8 @@
  */
 import { isBucketText } from '../../config/index.js';
 import type { ErrorCode } from '../../errors/index.js';
-import type { History } from '../../history/index.js';
 import { ageText, jsonFields } from '../../model/index.js';
-import type { noteProof } from '../../restore/index.js';
+import { shownStore } from '../../store/index.js';
 import {
   absolutePath,
   byteText,
@@ -77,34 +76,16 @@ export function backupMemoryOf(
   { client, server }: { readonly client: string; readonly server: string },
   store: Buffer | undefined,
 ): BackupMemory {
-  if (store === undefined) return new BackupMemory(`server ${server}`, client);
-  const text = byteText(store);
-  if (isBucketText(text)) return new BackupMemory(text, client);
-  const now = byteText(absolutePath(store));
-  const place = lastingPlace(now);
-  return new BackupMemory(place, client, deviceLink(place) === undefined ? undefined : now);
+  const place = placeOf(server, store);
+  const isOnDisk = store !== undefined && deviceLink(place) !== undefined;
+  return new BackupMemory(place, client, isOnDisk ? byteText(absolutePath(store)) : undefined);
 }
 
-/**
- * Notes a restore, at the store and in the memory of this machine, if it proves that files can be restored from there. Never
- * throws, but for bugs.
- */
-export async function noteRestore(
-  { client, server, database }: RestoredFrom,
-  history: History,
-  restored: Parameters<typeof noteProof>[1],
-): Promise<void> {
-  const { noteProof: note } = await import('../../restore/index.js'); // a restore has loaded it
-  if (!(await note(history, restored))) return;
-  const store = server === undefined ? database : undefined;
-  backupMemoryOf({ client, server: server ?? '' }, store).note({ restoredMs: Date.now() });
-}
-
-interface RestoredFrom {
-  readonly client: string;
-  /** The server that was read; undefined for a store of this machine or a bucket. */
-  readonly server: string | undefined;
-  readonly database: Buffer;
+/** Returns the name of a place of backups, which lasts if the disk of a store is mounted elsewhere. */
+export function placeOf(server: string, store: Buffer | undefined): string {
+  if (store === undefined) return `server ${server}`;
+  const text = shownStore(byteText(store));
+  return isBucketText(text) ? text : lastingPlace(byteText(absolutePath(store)));
 }
 
 /** Returns a sentence about the last good backup, as far as this machine knows. */

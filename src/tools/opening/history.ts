@@ -22,12 +22,12 @@ import { remotePlace, retryText, type ServerLoginSettings } from './server.js';
 
 type BothSettings = ServerLoginSettings & PlaceSettings;
 type HistorySettings = BothSettings & SettingsNamed<'reconnectSeconds'>;
-type ReadingSettings = HistorySettings & SettingsNamed<'server'>;
 type AdministeringSettings = HistorySettings & SettingsNamed<'throughServer'>;
 type KeyedSettings = BothSettings & {
   /** Returns the keys for a store on this machine; by default as `unlockClient` does. */
   readonly unlock?: typeof unlockClient;
 };
+type ReadingSettings = KeyedSettings & SettingsNamed<'reconnectSeconds' | 'server'>;
 type ReportSettings = KeyedSettings & SettingsNamed<'throughServer'>;
 
 /** Settings for a lost connection. */
@@ -186,13 +186,16 @@ export function openUnlocked(
 
 type SetChoice = SettingsNamed<'backup' | 'recentSet' | 'date'>;
 
-/** Returns a set by its number or name, by the word for the newest set, or by a date. Throws NO_SUCH_SET. */
+/**
+ * Returns a set by its number or name, by the word for the newest set, or by a date; undefined if the word is none of them. Throws
+ * NO_SUCH_SET for a number or a date without a set.
+ */
 export async function setOfWord(
   history: History,
   word: string,
   recentSet: string,
   nowMs: number,
-): Promise<BackupSet> {
+): Promise<BackupSet | undefined> {
   try {
     return await history.findSet(word === recentSet ? undefined : word);
   } catch (error) {
@@ -200,7 +203,7 @@ export async function setOfWord(
       error instanceof TardisError && error.code === 'NO_SUCH_SET' && !/^\d+$/.test(word);
     if (!isDate) throw error;
     const momentMs = await parseDate(word, nowMs).catch(() => undefined);
-    if (momentMs === undefined) throw error; // neither a set nor a date
+    if (momentMs === undefined) return undefined;
     return chooseSet(history, { backup: undefined, recentSet, date: word }, nowMs);
   }
 }

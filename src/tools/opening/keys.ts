@@ -174,9 +174,11 @@ export async function unlockForNames(
   settings: UnlockSettings,
 ): Promise<Keyring | undefined> {
   const keyring = await unlockIfGiven(system, settings);
-  const isSealed = keyring === undefined && keysOfKnown(system, settings)?.isEncrypting === true;
-  if (isSealed) printAbove(SEALED);
-  return keyring;
+  if (keyring !== undefined) return keyring;
+  const known = keysOfKnown(system, settings);
+  if (known === undefined) identityAt(settings, undefined).rememberPlain();
+  if (known?.isEncrypting === true) printAbove(SEALED);
+  return undefined;
 }
 
 const SEALED =

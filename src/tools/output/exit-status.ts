@@ -3,6 +3,9 @@
 /** Exit status if the work is done but something is missing or damaged. */
 export const PARTLY = 3;
 
+/** Exit status of a comparison that failed or lacks something: 1 means a difference, as in diff(1). */
+export const COMPARISON_FAILED = 2;
+
 /** Exit status of a failure that has no status of its own. It is not 1 for commands whose status 1 is an answer. */
 let failureStatus = 1;
 let isPartly = false;

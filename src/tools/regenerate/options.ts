@@ -11,7 +11,7 @@ export type RegenerateSettings = Settings<'regenerate'>;
  * Conflicts between options. Each row has a setting, its option as users write it, and the settings that exclude it.
  */
 const CONFLICTS: readonly [one: SettingName, written: string, others: readonly SettingName[]][] = [
-  ['last', '--last', ['backup', 'date', 'all', 'byChecksum']],
+  ['last', '--last', ['backup', 'date', 'byChecksum']],
   ['all', '--all', ['paths', 'byChecksum', 'toStdout', 'toDevice']],
   ['byChecksum', '--checksum', ['backup', 'date', 'hierarchy', 'include', 'leaveOut']],
   [
@@ -58,9 +58,21 @@ export function checkUsage(settings: RegenerateSettings): void {
     const what = `${displayName(toDevice)} would lose what it contains`;
     throw new TardisError('TARGET_EXISTS', `${what}: give --overwrite to write it`);
   }
-  if ((toStdout || isStdout(archiveOf(settings)?.file)) && process.stdout.isTTY) {
+  if (writesToStdout(settings) && process.stdout.isTTY) {
     refuse('the output is a terminal: redirect it');
   }
+}
+
+/** Options by which the output is files, although no directory for them is named, or a report. */
+const OF_FILES: readonly SettingName[] = [
+  ...CONFLICTS.flatMap(([one, , others]) => (one === 'toStdout' ? others : [])),
+  ...(['toDevice', 'inPlace', 'json', 'all'] as const),
+];
+
+/** True if no output is named, and standard output is a file or a pipe, which may be meant for the content of a file. */
+export function mayBeContent({ sources }: Pick<RegenerateSettings, 'sources'>): boolean {
+  const isGiven = OF_FILES.some((name) => sources.get(name)?.source === 'command line');
+  return !isGiven && !process.stdout.isTTY;
 }
 
 /** Returns the settings with what `--in-place` stands for. */
@@ -72,9 +84,9 @@ export function inPlaceSettings(settings: RegenerateSettings): RegenerateSetting
 
 /** Returns what is written, as the end of "Restored 3 files to "; undefined for standard output and a device. */
 export function shownTarget(settings: RegenerateSettings): string | undefined {
-  const { inPlace, toStdout, toDevice, output } = settings;
+  const { inPlace, toDevice, output } = settings;
   const archive = archiveOf(settings)?.file;
-  if (toStdout || toDevice !== undefined || isStdout(archive)) return undefined;
+  if (writesToStdout(settings) || toDevice !== undefined) return undefined;
   if (inPlace) return 'where they were';
   return displayName(absolutePath(archive ?? output));
 }
@@ -88,9 +100,9 @@ export function archiveOf({
   return zip === undefined ? undefined : { file: zip, isZip: true };
 }
 
-/** True if the archive is written to standard output. */
-export function isStdout(file: Buffer | undefined): boolean {
-  return file?.toString('latin1') === '-';
+/** True if the options name standard output as the output, for a file or an archive. */
+export function writesToStdout(settings: RegenerateSettings): boolean {
+  return settings.toStdout || archiveOf(settings)?.file.toString('latin1') === '-';
 }
 
 export function policyOf(settings: RegenerateSettings): PolicyOptions {

@@ -4,6 +4,7 @@ import type { Admin, WorkHooks } from '../../maintenance/admin/index.js';
 import type { GcReport, GcStep } from '../../maintenance/gc/index.js';
 import type { System } from '../../system/index.js';
 import { withStepProgress } from '../output/step-progress.js';
+import { noteNumbers } from './run-facts.js';
 import { counted, formatBytes } from '../output/units.js';
 
 type ClearUpSettings = SettingsNamed<'wastePercent' | 'progress'>;
@@ -42,21 +43,24 @@ export async function clearUpAfter(
         there.freeDeleted(requestOf(options), hooks),
       );
     }
+    if (freed !== undefined) noteNumbers({ freedBytes: freed.freedBytes });
   } finally {
     report(freed);
   }
 }
 
 /** Searches the whole client for space to free, and frees it. Throws INTERRUPTED. */
-export function freeUnneeded(
+export async function freeUnneeded(
   system: System,
   there: Admin,
   options: ClearUpSettings,
   signal: AbortSignal,
 ): Promise<GcReport> {
-  return withProgress(system, options, signal, (hooks) =>
+  const report = await withProgress(system, options, signal, (hooks) =>
     there.freeUnneeded(requestOf(options), hooks),
   );
+  noteNumbers({ freedBytes: report.freedBytes });
+  return report;
 }
 
 /** Runs garbage collection with a progress line. A server may report steps that this program does not know. */

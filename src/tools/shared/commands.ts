@@ -7,7 +7,7 @@ const SUMMARIES: Readonly<Record<keyof typeof PROGRAM_OF, string>> = {
   restore: 'restore files and directories',
   list: 'list backup sets, a directory as of a set, or all versions of a file',
   find: 'find files by name in all sets, deleted or not',
-  diff: 'compare versions of files, with each other or with the disk',
+  diff: 'show what differs between two sets, or between a set and the disk',
   mount: 'mount all sets as a read-only file system',
   web: 'show the backups in the browser',
   check: 'check the store of a client, and list what can no longer be restored',

@@ -168,19 +168,19 @@ export const READERS_HELP = {
     ],
   },
   tardiff: {
-    summary: 'Compare versions of files in a store of Tardis, with each other or with the disk.',
+    summary: 'Show what differs between two backup sets, or between a set and the disk.',
     about: [
-      'Without -b and -d, the newest complete set and the disk are compared; with one of them, that set and the disk; with two of them, the first set and the second set. In a comparison with the disk, files that a backup leaves out are reported as new.',
+      'Sets are the first words, or the values of -b and -d. Two sets are compared with each other, one with the disk; without any, it is the newest complete one. Without a path, everything is compared, and only listed; with paths, the lines of files that differ are shown, unless -l is given. In a comparison with the disk, files that a backup leaves out are reported as new.',
+      'Each line of a list begins with + for a new entry, - for a missing one, M for different contents, T for a different type, or U for different metadata (with --metadata); sizes follow, and totals at the end. If the two sets are of different jobs, their roots differ: then all entries of the first set are shown as missing, and all of the second as new.',
       'On a terminal, control characters are shown as \\xNN; to a pipe or file the contents are written unchanged, so that patch(1) can use them. Files over --max-size, binary files, and those that take more than 10 s are reported as different, without their lines.',
     ],
     examples: {
       [`tardiff ${D} ~/letter.txt`]: 'shows changes since the last backup',
       [`tardiff ${D} -d "3 days ago" ~/letter.txt`]: 'shows changes since three days ago',
-      [`tardiff ${D} -b 3 -b 5 /etc/fstab`]: 'shows changes between two sets',
-      [`tardiff ${D} -r --list -b 3 -d yesterday /etc`]:
-        'lists only the names of files that differ',
-      'tardiff --server backup.example.org -r -M /etc':
-        'also compares owners, permissions and times',
+      [`tardiff ${D} 3 5`]: 'lists what differs between two sets',
+      [`tardiff ${D} 3 yesterday --list /etc`]: 'lists what differs below a directory',
+      [`tardiff ${D} -b 3 -b 5 /etc/fstab`]: 'shows changes of a file between two sets',
+      'tardiff --server backup.example.org -M /etc': 'also compares owners, permissions and times',
       [`tardiff ${D} --reduce-path /mnt/old/home/me`]:
         'compares with a disk that is mounted elsewhere',
     },

@@ -159,13 +159,6 @@ export const SETS_HELP = {
         'lists the clients of the same owner, on a server',
     },
   },
-  'sonic list': {
-    summary: 'list the backup sets of a client',
-    examples: {
-      [`sonic list ${AT}`]: 'lists the backup sets of a client',
-      [`sonic list -l ${AT}`]: 'also shows their roots',
-    },
-  },
   'sonic files': {
     summary: 'list the files that changed in a backup set: added (+), changed (~), gone (-)',
     examples: {
@@ -208,16 +201,6 @@ export const SETS_HELP = {
   'sonic upgrade': {
     summary: 'upgrade the catalog of a client to the newest version',
     examples: { [`sonic upgrade --dry-run ${AT}`]: 'only shows what would be done' },
-  },
-  'sonic diff': {
-    summary: 'show what differs between two backup sets',
-    about: [
-      'Each line begins with + for a new entry, - for a missing one, M for different contents, T for a different type, or U for different metadata (with --metadata); sizes follow. If the two sets are of different jobs, their roots differ: then all entries of the first set are shown as missing, and all of the second as new.',
-    ],
-    examples: {
-      [`sonic diff ${AT} 3 5`]: 'shows all differences',
-      [`sonic diff ${AT} "3 days ago" Current /home/me`]: 'shows differences below a path',
-    },
   },
   'sonic check': {
     summary: 'check the store of a client, and list what can no longer be restored',

@@ -21,7 +21,9 @@ const WAS_DAMAGED = 'done, but contents were damaged or missing before';
 
 /** Exit statuses that not every command has, and those whose meaning differs from the usual one. */
 const OWN: Readonly<Partial<Record<Tool, Statuses>>> = {
-  tardis: { 3: 'done, but some files could not be read, or a further store lacks contents' },
+  tardis: {
+    3: 'done, but some files could not be read, a further store lacks contents, or the disk of the store failed at the end',
+  },
   'tardis-import': {
     3: 'done, but something of the source could not be read, or --verify found a difference',
   },
@@ -59,16 +61,11 @@ const OWN: Readonly<Partial<Record<Tool, Statuses>>> = {
   },
   'sonic setup': { 3: 'done, but something could not be read, started or sent' },
   'sonic clients': { 3: WARNED },
-  'sonic list': { 3: WARNED },
   'sonic files': { 3: WARNED },
   'sonic info': { 3: WARNED },
   'sonic stats': { 3: WARNED },
   'sonic getconfig': { 3: WARNED },
   'sonic upgrade': { 3: WARNED },
-  'sonic diff': {
-    0: 'done (with or without differences)',
-    3: 'done, but some entries could not be compared, or something is damaged',
-  },
   'sonic check': { 0: 'no damage found', 1: 'the check failed', 3: 'damage found' },
   'sonic delete': { 3: WARNED },
   'sonic forget-path': { 3: WAS_DAMAGED },

@@ -66,13 +66,7 @@ export function helpText(tool: Tool): string {
 }
 
 /** Commands of `sonic` that most people use. */
-const OFTEN: readonly Tool[] = [
-  'sonic list',
-  'sonic check',
-  'sonic purge',
-  'sonic copy',
-  'sonic keys',
-];
+const OFTEN: readonly Tool[] = ['sonic check', 'sonic purge', 'sonic copy', 'sonic keys'];
 
 /** Returns the text below the commands in `sonic --help`: an example of some. */
 export function sonicHelpText(): string {

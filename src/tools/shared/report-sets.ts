@@ -1,5 +1,5 @@
 /** Prints a list of backup sets. */
-import type { History, BackupSet } from '../../history/index.js';
+import { type BackupSet, type History, isSealedSet, tookMs } from '../../history/index.js';
 import {
   displayLine,
   displayName,
@@ -35,6 +35,9 @@ function stateText(set: BackupSet): string {
 export function setText({ set, name }: BackupSet, beganMs: number): string {
   return `${set} ${displayLine(name)} (${formatTime(beganMs)})`;
 }
+
+/** Stands for a name that cannot be shown without the keys of the client. */
+export const SEALED_NAME = '(encrypted)';
 
 /** Maximum number of roots of a set in the table. */
 const MAX_ROOTS_SHOWN = 8;
@@ -80,15 +83,13 @@ export async function printSets(
   if (long) rows[0]!.push('roots');
   for (const set of sets) {
     const stat = (name: string): number => set.stats[name] ?? 0;
-    const tookMs = (set.closedAtMs ?? -1) - set.openedAtMs;
-    // A negative duration means that the clock was set back; it is not shown.
-    const took = set.closedAtMs === undefined || tookMs < 0 ? '' : formatSeconds(tookMs);
+    const ms = tookMs(set);
     const isComplete = set.state === 'complete';
     rows.push([
       String(set.set),
       displayLine(set.name),
       formatTime(history.beganMs(set)),
-      took,
+      ms === undefined ? '' : formatSeconds(ms),
       isComplete ? formatCount(stat('entries')) : '',
       isComplete ? formatBytes(stat('scannedBytes')) : '',
       isComplete ? formatBytes(stat('sentBytes')) : '',
@@ -97,7 +98,7 @@ export async function printSets(
       ...(hasPriorities ? [String(set.marks.priority)] : []),
       ...(hasTags ? [set.marks.tags.join(' ')] : []),
       ...(hasMachines ? [machineName(set.marks.machine)] : []),
-      ...(long ? [rootsText(rootsOf(set.set))] : []),
+      ...(long ? [isSealedSet(set) ? SEALED_NAME : rootsText(rootsOf(set.set))] : []),
     ]);
   }
   print(formatTable(headers ? rows : rows.slice(1), [0, 3, 4, 5, 6, 7]));

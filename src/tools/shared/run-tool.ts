@@ -11,6 +11,7 @@ import {
   type Tool,
 } from '../../config/index.js';
 import { TardisError, usageError } from '../../errors/index.js';
+import type { RunKind } from '../../model/index.js';
 import {
   isThere,
   keepBlocksSmall,
@@ -53,11 +54,30 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
     else {
       requireProc();
       if (spec.isWork === true) outputIsReport();
-      const run = (entered: Settings<T>): Promise<number | void> => spec.run(entered);
+      const kind = RECORDED[tool];
+      const run = async (entered: Settings<T>): Promise<number | void> => {
+        if (kind === undefined) return spec.run(entered);
+        const { recorded } = await import('./recorded.js'); // most commands leave no record
+        return recorded(kind, entered, (own) => spec.run(own));
+      };
       process.exitCode = endStatus((await inToolStore(tool, settings, run)) ?? 0);
     }
   });
 }
+
+/** Commands whose runs the journal of a client has, beside backups and restores, which record themselves. */
+const RECORDED: Readonly<Partial<Record<Tool, RunKind>>> = {
+  'sonic check': 'check',
+  'sonic purge': 'purge',
+  'sonic delete': 'purge',
+  'sonic orphans': 'collect',
+  'sonic copy': 'copy',
+  'sonic export': 'export',
+  'sonic rekey': 'rewrite',
+  'sonic encrypt': 'rewrite',
+  'sonic rebuild': 'rewrite',
+  'tardis-import': 'import',
+};
 
 /** True if the command line, which every user of the machine can see, contains a secret. */
 function isSecretShown(tool: Tool, { sources }: Sourced): boolean {

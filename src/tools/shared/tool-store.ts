@@ -105,13 +105,13 @@ async function withOnlyClient<T extends Tool>(
   const isNamed = settings.sources.get('client')?.source !== 'built-in';
   if (isNamed || !isStoreHere(settings) || !OF_A_CLIENT.includes(tool)) return settings;
   const { onlyClient } = await import('../opening/local-store.js');
-  const client = onlyClient(settings as unknown as Settings<'sonic list'>);
+  const client = onlyClient(settings as unknown as Settings<'sonic files'>);
   return client === undefined ? settings : { ...settings, client };
 }
 
 /** True if the command uses a store in a directory of this machine, not a server and not a bucket. */
 function isStoreHere(settings: Sourced): boolean {
-  const place = settings as unknown as Settings<'sonic list'> &
+  const place = settings as unknown as Settings<'sonic files'> &
     Settings<'lstardis'> & { readonly local?: boolean };
   if (isBucket(settings.sources.get('database'))) return false;
   const isServed =

@@ -1,6 +1,5 @@
 /** The timer of systemd that starts the backups: its names, and when it starts the next one. */
 import { spawnSync } from 'node:child_process';
-import { PARTLY } from '../output/exit-status.js';
 
 /** Name of the units that `tardis setup` writes. */
 export const UNIT = 'tardis-backup';
@@ -20,8 +19,6 @@ export interface BackupTimer {
   readonly name: string;
   /** Time at which it starts the next backup; undefined if it is not started. */
   readonly nextAtMs: number | undefined;
-  /** Time at which its last backup failed; undefined if that one was complete. */
-  readonly failedAtMs: number | undefined;
 }
 
 /** The result of a command of systemd; undefined if systemd is not here. */
@@ -43,12 +40,7 @@ export function backupTimer(): BackupTimer | undefined {
       const [timer] = timersIn(listed);
       if (timer === undefined) continue;
       const nextAtMs = typeof timer.next === 'number' ? timer.next / 1000 : 0;
-      return {
-        scope,
-        name,
-        nextAtMs: nextAtMs > 0 ? nextAtMs : undefined,
-        failedAtMs: failedAt(scope, unit),
-      };
+      return { scope, name, nextAtMs: nextAtMs > 0 ? nextAtMs : undefined };
     }
   }
   return undefined;
@@ -62,17 +54,4 @@ function timersIn(listed: string | undefined): { readonly next?: unknown }[] {
   } catch {
     return []; // systemd before 250 prints a table
   }
-}
-
-/** Returns the time at which the last run of a unit failed; undefined if it did not. */
-function failedAt(scope: Scope, unit: string): number | undefined {
-  const wanted = ['Result', 'ExecMainStatus', 'ExecMainExitTimestamp'].map(
-    (one) => `--property=${one}`,
-  );
-  const shown = systemctl(scope, ['show', '--timestamp=unix', ...wanted, `${unit}.service`]) ?? '';
-  const value = (name: string): string => new RegExp(`^${name}=(.*)$`, 'm').exec(shown)?.[1] ?? '';
-  const seconds = Number(/^@(\d+)/.exec(value('ExecMainExitTimestamp'))?.[1]);
-  const isFine =
-    ['', 'success'].includes(value('Result')) || Number(value('ExecMainStatus')) === PARTLY;
-  return isFine || !(seconds > 0) ? undefined : seconds * 1000;
 }

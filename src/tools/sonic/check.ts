@@ -16,8 +16,9 @@ import { compareShown, warnIfOlder } from '../opening/rollback.js';
 import { adminHere, compareWithKnown, openAdmin } from '../opening/admin.js';
 import { progressBar } from '../output/progress-bar.js';
 import { ProgressLine } from '../output/progress-line.js';
-import { isDamaged, FindingPrinter, printJson, printText } from './report-check.js';
+import { faultsIn, FindingPrinter, isDamaged, printJson, printText } from './report-check.js';
 import { interruptSignal } from '../shared/signals.js';
+import { noteNumbers } from '../shared/run-facts.js';
 import { PARTLY } from '../output/exit-status.js';
 import { print } from '../output/output.js';
 import { TimeLeft } from '../output/time-left.js';
@@ -68,6 +69,9 @@ export async function check(options: Options): Promise<number> {
   const elapsedMs = system.clock.monotonicMs() - startMs;
   const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
   const isClean = !isDamaged(result) && !isSourceWrong(source) && !isUnrepaired;
+  const { bytesRead: readBytes, totalBytes, allReadSinceMs } = result;
+  const read = { readBytes, totalBytes, ...(allReadSinceMs > 0 && { allReadSinceMs }) };
+  noteNumbers({ ...read, faults: isClean ? 0 : Math.max(1, faultsIn(result)) });
   if (options.json) printJson(options, result, elapsedMs, { isClean, source, parity });
   else {
     const read = repaired?.isProven === true ? ALL : task.request.read.data;

@@ -3,28 +3,34 @@
  */
 import { type ClientOverview, stateOf } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
-import { type ClientState, displayText } from '../../model/index.js';
+import { byUrgency, type ClientState, displayText, isWell } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
 import { listClients } from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { clientPlace } from '../opening/local-store.js';
+import { waitingFor } from '../opening/run-note.js';
 import { differencesFromKnown } from '../opening/rollback.js';
 import { donePartly } from '../output/exit-status.js';
 import { print, printJson } from '../output/output.js';
 import { printWarning } from '../output/progress-line.js';
 import { remotePlace } from '../opening/server.js';
-import { formatBytes, formatTable, formatTime } from '../output/units.js';
+import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
 
 export async function clients(options: Settings<'sonic clients'>): Promise<void> {
   const system = nodeSystem();
   const all = await overview(system, options);
   if (all.some(({ fault }) => fault !== '')) donePartly();
   const facts = { nowMs: system.clock.nowMs(), lateAfterMs: options.overdueSeconds * 1000 };
-  const shown = all.map((one) => ({ ...one, ...stateOf(one, facts) }));
+  const shown = byUrgency(all.map((one) => ({ ...one, ...stateOf(one, facts) })));
   if (options.json) return printJson({ clients: shown });
   if (shown.length === 0) {
     print('No clients yet.');
     return;
+  }
+  const bad = shown.filter((one) => !isWell(one));
+  if (shown.length > 1 && bad.length > 0) {
+    const worst = `the worst is ${displayText(bad[0]!.client)}: ${bad[0]!.state}`;
+    print(`${bad.length} of ${counted(shown.length, 'client')} need attention; ${worst}.\n`);
   }
   const rows = shown.map(rowOf);
   const isShown = (column: number): boolean =>
@@ -43,7 +49,9 @@ async function overview(
 ): Promise<readonly ClientOverview[]> {
   if (options.throughServer === undefined) {
     const { store, catalogFile } = clientPlace(options);
-    const all = await overviewOf(system, { store, catalogFile }, listClients(system, store));
+    const waiting = (client: string) => waitingFor(options, client);
+    const clients = listClients(system, store);
+    const all = await overviewOf(system, { store, catalogFile, waiting }, clients);
     for (const one of all) warnOfOther(system, options, one);
     return all;
   }

@@ -139,16 +139,17 @@ async function setsIn(
   const sets = (await history.sets()).toReversed();
   if (kind === 'days') {
     const days = new Map<string, number>();
-    for (const { openedAtMs } of sets) {
-      const [day = ''] = formatTime(openedAtMs).split(' ');
+    for (const set of sets) {
+      const [day = ''] = formatTime(history.beganMs(set)).split(' ');
       days.set(day, (days.get(day) ?? 0) + 1);
     }
     return [...days].map(([value, count]) => ({ value, what: counted(count, 'set') }));
   }
-  const numbers = sets.map(({ set, name, openedAtMs }) => ({
-    value: String(set),
-    what: hasNames && isPlain(name) ? `${formatTime(openedAtMs)}, ${name}` : formatTime(openedAtMs),
-  }));
+  const numbers = sets.map((one) => {
+    const begun = formatTime(history.beganMs(one));
+    const what = hasNames && isPlain(one.name) ? `${begun}, ${one.name}` : begun;
+    return { value: String(one.set), what };
+  });
   const named = hasNames ? sets.filter(({ name }) => isPlain(name)) : [];
   return [...numbers, ...named.map(({ set, name }) => ({ value: name, what: `set ${set}` }))];
 }

@@ -1,7 +1,5 @@
 /** Prompts for confirmation before data is deleted permanently. */
-import type { BackupSet } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
-import { setText } from '../shared/report-sets.js';
 import { askYes } from '../output/terminal.js';
 import { counted } from '../output/units.js';
 
@@ -16,9 +14,9 @@ export function requireYes(question: string, would: string): void {
   throw new TardisError('CONFIRMATION_NEEDED', `${would}, but ${why}; nothing was done`);
 }
 
-/** Prompts before sets are deleted. Throws CONFIRMATION_NEEDED without a yes. */
-export function requireYesToDelete(client: string, sets: readonly BackupSet[]): void {
-  const list = sets.map((set) => `  ${setText(set, set.openedAtMs)}`).join('\n');
+/** Prompts before sets, each of which is a text, are deleted. Throws CONFIRMATION_NEEDED without a yes. */
+export function requireYesToDelete(client: string, sets: readonly string[]): void {
+  const list = sets.map((set) => `  ${set}`).join('\n');
   requireYes(
     `These backup sets of "${client}", and all data that only they use, will be deleted permanently:\n${list}\nDelete them?`,
     `${counted(sets.length, 'backup set')} would be deleted`,

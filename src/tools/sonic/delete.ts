@@ -1,5 +1,5 @@
 /** Implements `sonic delete` and `sonic orphans`: deletes sets, and frees the space that only they used. */
-import type { BackupSet } from '../../history/index.js';
+import { type BackupSet, begunMs } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
 import type { GcReport } from '../../maintenance/gc/index.js';
@@ -7,6 +7,7 @@ import type { SetNumber } from '../../model/index.js';
 import { CLEARED_LATER, clearUpAfter, freeUnneeded, gcSummary } from '../shared/clear-up.js';
 import { compareWithKnown, openAdmin } from '../opening/admin.js';
 import { unlockForNames, unlockIfGiven } from '../opening/keys.js';
+import { noteNumbers, onlyShows } from '../shared/run-facts.js';
 import { setText } from '../shared/report-sets.js';
 import { requireYesToDelete } from './confirm.js';
 import { warnIfOlder } from '../opening/rollback.js';
@@ -33,9 +34,11 @@ export async function deleteSets(options: DeleteOptions): Promise<void> {
   );
   const numbers = sets.map(({ set }) => set);
   await there.previewDelete(numbers); // reports errors before the user is prompted
-  if (!mayGo(options, sets)) return;
+  const isOpened = there.keyring !== undefined;
+  if (!mayGo(options, sets, isOpened)) return onlyShows();
   const signal = interruptSignal('sonic delete', CLEARED_LATER); // until here a signal ends the process at once
   await there.deleteSets(numbers);
+  noteNumbers({ sets: numbers.length });
   await clearUpAfter({ system, there, options, signal }, (freed) =>
     printDeleted(options, numbers, freed),
   );
@@ -43,7 +46,10 @@ export async function deleteSets(options: DeleteOptions): Promise<void> {
 
 /** Collects the garbage of the whole client, even if nothing indicates that there is any. */
 export async function orphans(options: OrphanOptions): Promise<void> {
-  if (options.rehearse) return orphansRehearsed(options);
+  if (options.rehearse) {
+    onlyShows();
+    return orphansRehearsed(options);
+  }
   const system = storeSystem(options.umask);
   const isHere = options.throughServer === undefined;
   const settings = isHere ? { ...options, account: undefined } : options; // the store itself has no accounts to enforce
@@ -71,15 +77,16 @@ async function orphansRehearsed(options: OrphanOptions): Promise<void> {
 }
 
 /** True if the sets are to be deleted; false for a dry run. Prompts the user if needed. Throws CONFIRMATION_NEEDED. */
-function mayGo(options: DeleteOptions, sets: readonly BackupSet[]): boolean {
+function mayGo(options: DeleteOptions, sets: readonly BackupSet[], isOpened: boolean): boolean {
   const { client, rehearse, json, deleteYes } = options;
+  const shown = sets.map((set) => setText(set, begunMs(set, isOpened)));
   if (rehearse) {
     const numbers = sets.map(({ set }) => set);
     if (json) printJson({ client, wouldDelete: numbers });
-    else for (const set of sets) print(`would delete ${setText(set, set.openedAtMs)}`);
+    else for (const text of shown) print(`would delete ${text}`);
     return false;
   }
-  if (!deleteYes) requireYesToDelete(client, sets);
+  if (!deleteYes) requireYesToDelete(client, shown);
   return true;
 }
 

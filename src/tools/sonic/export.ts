@@ -11,7 +11,8 @@ import {
 import { nodeSystem, type System } from '../../system/index.js';
 import { openRestoreJobs } from '../../workers/index.js';
 import { openAdministered } from '../opening/history.js';
-import { noteRestore } from '../opening/backup-memory.js';
+import { noteNumbers, onlyShows } from '../shared/run-facts.js';
+import { noteRestore } from '../opening/run-note.js';
 import { noteDamage } from '../opening/local-store.js';
 import { complain, messageLine } from '../output/command-names.js';
 import { PARTLY } from '../output/exit-status.js';
@@ -61,6 +62,7 @@ export async function exportSets(options: Options): Promise<number> {
     using target = await openTarget(system, options, { history, signal });
     const planned = target.plan(sets);
     if (options.rehearse) {
+      onlyShows();
       printPlan(history, planned, options);
       return 0;
     }
@@ -70,7 +72,9 @@ export async function exportSets(options: Options): Promise<number> {
     const files = written.reduce((sum, { progress }) => sum + progress.files, 0);
     const failures = written.flatMap((one) => one.failures);
     const from = { ...options, server: options.throughServer };
-    await noteRestore(from, history, { progress: { files }, failures });
+    const bytes = written.reduce((sum, { progress }) => sum + progress.bytes, 0);
+    noteNumbers({ sets: written.length, files, bytes });
+    await noteRestore(from, history, { progress: { files, bytes }, failures });
     printEnd(options, planned, written, history.doubts);
   } finally {
     history.close(); // An open reader would block the marking of damage.

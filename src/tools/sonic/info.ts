@@ -1,5 +1,11 @@
 /** Implements `sonic info`: prints all information about backup sets. */
-import { type BackupSet, type History, type PlacedNote, placedNotes } from '../../history/index.js';
+import {
+  type BackupSet,
+  type History,
+  type PlacedNote,
+  placedNotes,
+  tookMs,
+} from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
 import {
   type ClientConfig,
@@ -94,9 +100,8 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   add('begun', `${formatTime(set.openedAtMs)} (server)`);
   add('', `${formatTime(set.clientTimeMs)} (client)`);
   if (set.closedAtMs !== undefined) {
-    const tookMs = set.closedAtMs - set.openedAtMs;
-    // A negative duration means that the clock was set back; it is not shown.
-    const took = tookMs < 0 ? '' : `, took ${formatSeconds(tookMs)}`;
+    const ms = tookMs(set);
+    const took = ms === undefined ? '' : `, took ${formatSeconds(ms)}`;
     add('ended', `${formatTime(set.closedAtMs)} (server)${took}`);
   }
   const flags = [marks.isLocked ? 'locked' : '', marks.isExpendable ? 'expendable' : ''];
@@ -108,7 +113,7 @@ function linesOf({ set, roots, notes, seal, config }: SetInfo): string[] {
   add('seal', SEALS[seal]);
   roots.forEach((root, index) => add(index === 0 ? 'roots' : '', displayName(root)));
   for (const [name, value] of Object.entries(set.stats)) {
-    if (isAgeFigure(name)) continue; // only for the rules that keep sets by age; --json has them
+    if (isAgeFigure(name) || name === 'tookMs') continue; // only for the rules that keep sets by age; --json has them
     add(wordsOf(name), name.endsWith('Bytes') ? formatBytes(value) : formatCount(value));
   }
   for (const [index, { path, what, reason }] of notes.slice(0, MAX_NOTES_SHOWN).entries()) {

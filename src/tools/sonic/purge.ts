@@ -2,7 +2,7 @@
  * Implements `sonic purge`: deletes old sets by rules. A preview lists for each set if it would be deleted, or the
  * reason why it is kept.
  */
-import type { BackupSet, Verdicts } from '../../history/index.js';
+import { type BackupSet, begunMs, type Verdicts } from '../../history/index.js';
 import { parseDate, type Settings } from '../../config/index.js';
 import { TardisError, usageError } from '../../errors/index.js';
 import type { PurgeRequest, GcReport } from '../../maintenance/gc/index.js';
@@ -13,7 +13,9 @@ import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../opening/admin.js';
 import { unlockClient, unlockForNames } from '../opening/keys.js';
 import { requireYesToDelete } from './confirm.js';
+import { noteNumbers, onlyShows } from '../shared/run-facts.js';
 import { CLOCK_IN_DOUBT, purgedText } from '../shared/report-purge.js';
+import { setText } from '../shared/report-sets.js';
 import { interruptSignal } from '../shared/signals.js';
 import { print, printJson } from '../output/output.js';
 import { counted, formatTable, formatTime } from '../output/units.js';
@@ -51,16 +53,23 @@ export async function purge(options: PurgeOptions): Promise<void> {
   const request = withKeptRules(given, options, there);
   if (request === given) await warnOfTags(options, there);
   const sets = await there.sets();
+  const isOpened = there.keyring !== undefined;
+  const shown = sets.map((set) => ({ ...set, begunMs: begunMs(set, isOpened) }));
   const answer = await there.previewPurge(request);
   requireTags(options, answer, sets);
   const gone = goneIn(answer);
-  if (options.previewPurge || options.rehearse) return printPreview(options, sets, answer);
+  if (options.previewPurge || options.rehearse) {
+    onlyShows();
+    return printPreview(options, shown, answer);
+  }
   if (answer.isClockInDoubt && !options.trustClock) printDoubt();
   if (gone.length === 0) return printPurged(options, [], undefined);
-  const going = sets.filter(({ set }) => gone.includes(set));
-  if (!options.deleteYes) requireYesToDelete(options.client, going);
+  const going = shown.filter(({ set }) => gone.includes(set));
+  const texts = going.map((set) => setText(set, set.begunMs));
+  if (!options.deleteYes) requireYesToDelete(options.client, texts);
   const signal = interruptSignal('sonic purge', CLEARED_LATER);
   const done = await purged(there, gone);
+  noteNumbers({ sets: done.length });
   await clearUpAfter({ system, there, options, signal }, (freed) =>
     printPurged(options, done, freed),
   );
@@ -157,7 +166,11 @@ function printDoubt(): void {
   printWarning(`${CLOCK_IN_DOUBT}; see --preview, and use --trust-clock if the clock is right`);
 }
 
-function printPreview(options: PurgeOptions, sets: readonly BackupSet[], answer: Verdicts): void {
+function printPreview(
+  options: PurgeOptions,
+  sets: readonly (BackupSet & { readonly begunMs: number })[],
+  answer: Verdicts,
+): void {
   const { client, json, trustClock } = options;
   const { verdicts, isClockInDoubt, unusedTags } = answer;
   if (json) return printJson({ client, isClockInDoubt, unusedTags, sets: verdicts });
@@ -168,7 +181,7 @@ function printPreview(options: PurgeOptions, sets: readonly BackupSet[], answer:
     return [
       String(set),
       displayLine(known?.name ?? ''),
-      known === undefined ? '' : formatTime(known.openedAtMs),
+      known === undefined ? '' : formatTime(known.begunMs),
       reasons.length === 0 ? 'delete' : 'keep',
       reasons.map(reasonText).join(', '),
     ];

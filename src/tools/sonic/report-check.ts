@@ -25,14 +25,19 @@ const MAX_SHOWN = 1000;
 type ReportOptions = SettingsNamed<'client' | 'mark' | 'throughServer'>;
 
 /** True if needed data is damaged. Damage on which nothing depends is reported, but is not a failure. */
-export function isDamaged(result: CheckOutcome): boolean {
+/** Returns the number of faults that a check has found. */
+export function faultsIn(result: CheckOutcome): number {
   const { catalogFaults, damagedRecords, damagedMetadata, lostVersions, damagedKeys } = result;
   const lost = lostVersions + result.doubtfulSets;
   const { strangePacks, strayFiles, unreadableFiles } = result;
   const foreign = strangePacks + strayFiles + unreadableFiles + result.damagedCopies;
   const unusable =
     damagedKeys + result.damagedParity + result.damagedAccounts + result.unprovenSets + foreign;
-  return catalogFaults + damagedRecords + damagedMetadata + lost + unusable > 0;
+  return catalogFaults + damagedRecords + damagedMetadata + lost + unusable;
+}
+
+export function isDamaged(result: CheckOutcome): boolean {
+  return faultsIn(result) > 0;
 }
 
 /** Prints each finding when it is found. */

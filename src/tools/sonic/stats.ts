@@ -1,9 +1,22 @@
 /** Implements `sonic stats`: prints the size of a client's store, and the space saved. */
-import type { StoreFigures } from '../../history/index.js';
+import {
+  type BackupSet,
+  type BusyDirectory,
+  type History,
+  isSealedSet,
+  type StoreFigures,
+} from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
-import { displayName, jsonName } from '../../model/index.js';
+import {
+  type DirectoryId,
+  displayName,
+  jsonName,
+  liesBelow,
+  shownRoots,
+} from '../../model/index.js';
 import { withReports } from '../opening/history.js';
 import { unlockForNames } from '../opening/keys.js';
+import { SEALED_NAME } from '../shared/report-sets.js';
 import { print, printJson } from '../output/output.js';
 import { counted, formatBytes, formatCount, formatTable } from '../output/units.js';
 
@@ -11,14 +24,12 @@ export function stats(options: Settings<'sonic stats'>): Promise<void> {
   const { client, json } = options;
   return withReports({ ...options, unlock: unlockForNames }, async (history) => {
     const { numbers, busiest } = await history.reports.figures();
-    const newest = (await history.sets()).at(-1)?.set ?? 0;
-    const directories = busiest.map(({ directory }) => directory);
-    const paths =
-      directories.length === 0 ? [] : await history.reports.directoryPaths(newest, directories);
-    const busy = busiest.map((one, index) => ({ ...one, path: paths[index] }));
+    const busy = await placed(history, busiest);
     if (json) {
-      const shown = busy.map(({ path, versions, bytes }) => ({
-        ...(path === undefined ? {} : jsonName(path)),
+      const shown = busy.map(({ path, isGone, isSealed, versions, bytes }) => ({
+        ...(path === undefined || isSealed ? {} : jsonName(path)),
+        isGone,
+        isSealed,
         versions,
         bytes,
       }));
@@ -33,13 +44,54 @@ export function stats(options: Settings<'sonic stats'>): Promise<void> {
     print(formatTable(rowsOf(numbers), []));
     if (busy.length === 0) return;
     print('\nOlder versions of files use most space in:');
-    const rows = busy.map(({ path, versions, bytes }) => [
-      formatBytes(bytes),
-      counted(versions, 'version'),
-      path === undefined ? '(no longer exists)' : displayName(path),
+    const rows = busy.map((one) => [
+      formatBytes(one.bytes),
+      counted(one.versions, 'version'),
+      shownPlace(one),
     ]);
     print(formatTable(rows, [0, 1]));
   });
+}
+
+/** A directory with its last known path; undefined if no set shows it. */
+interface PlacedDirectory extends BusyDirectory {
+  readonly path: Buffer | undefined;
+  /** True if the newest set that has its root does not show it. */
+  readonly isGone: boolean;
+  readonly isSealed: boolean;
+}
+
+/** Returns the directories with their paths as of the newest set that shows each. */
+async function placed(
+  history: History,
+  busiest: readonly BusyDirectory[],
+): Promise<PlacedDirectory[]> {
+  const sets = (await history.sets()).toReversed();
+  const roots = await history.reports.rootsOfSets();
+  const hasRootOf = (path: Buffer, { set }: BackupSet): boolean =>
+    shownRoots(roots.get(set) ?? []).some((root) => root.equals(path) || liesBelow(path, root));
+  const isSealed = sets.some(isSealedSet);
+  const paths = new Map<DirectoryId, { path: Buffer; isGone: boolean }>();
+  for (const [index, { set }] of sets.entries()) {
+    const missing = busiest.map(({ directory }) => directory).filter((one) => !paths.has(one));
+    if (missing.length === 0) break;
+    const found = await history.reports.directoryPaths(set, missing);
+    for (const [at, path] of found.entries()) {
+      if (path === undefined) continue;
+      const newer = sets.slice(0, index).find((one) => hasRootOf(path, one));
+      const isGone = newer !== undefined && (await history.find(path, newer.set)) === undefined;
+      paths.set(missing[at]!, { path, isGone });
+    }
+  }
+  return busiest.map((one) => {
+    const { path, isGone = true } = paths.get(one.directory) ?? {};
+    return { ...one, path, isGone, isSealed };
+  });
+}
+
+function shownPlace({ path, isGone, isSealed }: PlacedDirectory): string {
+  const name = path === undefined ? '' : isSealed ? SEALED_NAME : displayName(path);
+  return `${name}${isGone ? ' (no longer exists)' : ''}`.trim();
 }
 
 /** Returns the ratios of deduplication and compression. A ratio is undefined if nothing is stored. */

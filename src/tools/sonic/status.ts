@@ -2,7 +2,7 @@
  * Implements `sonic status`: shows the state of a client's backups, from the store, the timer of systemd and the
  * configuration. A store on this machine is read without its keys.
  */
-import { isBucket, resolveSettings, type Settings } from '../../config/index.js';
+import { isBucket, type Settings } from '../../config/index.js';
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import {
   type BackupSet,
@@ -19,24 +19,26 @@ import {
   countErrors,
   displayName,
   displayText,
-  isDue,
+  distinctRuns,
   jsonName,
-  plannedMs,
+  nextBackupMs,
+  NO_FACTS,
+  rootId,
+  type RunRecord,
+  runFacts,
+  savedAtMs,
+  shownRoot,
   shownRoots,
 } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
 import { closeSharedStores, shownStore } from '../../store/index.js';
-import {
-  byteText,
-  type DiskSpace,
-  nodeSystem,
-  processEnvironment,
-  type System,
-} from '../../system/index.js';
+import { byteText, type DiskSpace, nodeSystem, type System } from '../../system/index.js';
 import { withReports } from '../opening/history.js';
 import { backupMemoryOf, type Remembered } from '../opening/backup-memory.js';
 import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
+import { waitingFor } from '../opening/run-note.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
+import { configuredPaths, configuredSettings } from '../shared/configured.js';
 import { inBucket } from '../shared/tool-store.js';
 import { jsonText, print, printJson } from '../output/output.js';
 import { type BackupTimer, backupTimer } from './backup-timer.js';
@@ -63,6 +65,10 @@ interface Look {
   readonly roots: readonly Buffer[];
   readonly isEncrypted: boolean;
   readonly space: DiskSpace | undefined;
+  /** The newest records of the journal. */
+  readonly runs: readonly RunRecord[];
+  /** Paths of the sources in each complete set, by the end of the newest one; undefined if they are sealed. */
+  readonly savedMs: ReadonlyMap<string, number> | undefined;
 }
 
 const NOTHING: Look = {
@@ -71,12 +77,17 @@ const NOTHING: Look = {
   roots: [],
   isEncrypted: false,
   space: undefined,
+  runs: [],
+  savedMs: undefined,
 };
 
 /** All that is shown. */
 interface Shown {
   readonly state: ClientState;
   readonly newest: BackupSet | undefined;
+  /** Time up to which all that is configured is saved, as far as that is known. */
+  readonly savedMs: number | undefined;
+  readonly configured: readonly Buffer[] | undefined;
   readonly look: Look;
   readonly timer: BackupTimer | undefined;
   readonly nowMs: number;
@@ -95,39 +106,57 @@ export async function status(options: Options): Promise<number> {
   if (isUsual && fault?.code === 'STORE_NOT_READABLE') return nothingSetUp(options);
   const nowMs = system.clock.nowMs();
   const timer = isFromFile(options) ? backupTimer() : undefined;
-  const newest = look.sets.findLast(({ state }) => state === 'complete');
-  const lateAfterMs = options.overdueSeconds * 1000;
+  const configured = configuredSettings(options)?.directories;
+  const { overview } = look;
+  const roots = overview && ownRoots(overview, look, configuredPaths(options));
+  const { lateAfterMs: _, ...runs } = runFacts(look.runs, nowMs);
+  const own = { ...runs, ...(roots && { roots }), lateAfterMs: options.overdueSeconds * 1000 };
   const state =
-    look.overview === undefined
-      ? stateWithout(fault)
-      : stateOf(look.overview, { nowMs, lateAfterMs, failure: failureOf(timer, newest) });
-  const known = rememberedOf(options, fault === undefined ? { newest, nowMs } : undefined);
-  const shown: Shown = { state, newest, look, timer, nowMs, code: fault?.code, known };
+    overview === undefined ? stateWithout(fault, nowMs) : stateOf(overview, { nowMs, ...own });
+  const savedMs = overview && savedAtMs({ ...overview, ...(roots && { roots }) });
+  const known = rememberedOf(options, fault === undefined ? { savedMs, nowMs } : undefined);
+  // A newer set of something else is not the last good backup.
+  const good = look.sets.findLast((set) => set.state === 'complete' && endOf(set) === savedMs);
+  const about = { newest: good, savedMs: savedMs ?? known.lastGoodMs, configured };
+  const shown: Shown = { ...about, state, look, timer, nowMs, code: fault?.code, known };
   print(options.json ? jsonText(jsonOf(options, shown)) : textOf(options, shown));
   return STATUS_OF[state.state];
 }
 
+/**
+ * Returns the configured roots: those of the journal, and those that the configuration of this machine has now. Where names
+ * are sealed, only the journal shows them.
+ */
+function ownRoots(
+  { roots }: ClientOverview,
+  { savedMs }: Look,
+  configured: readonly Buffer[] | undefined,
+): ClientOverview['roots'] {
+  if (configured === undefined || savedMs === undefined) return roots;
+  return configured.map((path) => ({
+    id: rootId(path),
+    atMs: savedMs.get(path.toString('latin1')) ?? 0,
+  }));
+}
+
 /** Returns the state of a client of which nothing is known but an error; without one, there is no client yet. */
-function stateWithout(fault: TardisError | undefined): ClientState {
-  const state = clientState({
-    fault: fault && displayText(fault.message),
-    newest: undefined,
-    lateAfterMs: 0,
-  });
+function stateWithout(fault: TardisError | undefined, nowMs: number): ClientState {
+  const text = fault === undefined ? '' : displayText(fault.message);
+  const state = clientState({ ...NO_FACTS, fault: text }, nowMs);
   return fault === undefined ? state : { ...state, advice: fault.row.guidance };
 }
 
 /** Returns what this machine remembers of the client, after it has noted what was seen now. */
 function rememberedOf(
   options: Options,
-  seen: { readonly newest: BackupSet | undefined; readonly nowMs: number } | undefined,
+  seen: { readonly savedMs: number | undefined; readonly nowMs: number } | undefined,
 ): Remembered {
   const { client, throughServer: server, database } = options;
   const place = { client, server: server ?? '' };
   const memory = backupMemoryOf(place, server === undefined ? database : undefined);
   if (seen !== undefined && isFromFile(options)) {
-    const { newest, nowMs } = seen;
-    memory.note({ seenAtMs: nowMs, ...(newest && { lastGoodMs: endOf(newest) }) }); // failure: it is noted next time
+    const { savedMs = 0, nowMs } = seen;
+    memory.note({ seenAtMs: nowMs, ...(savedMs > 0 && { lastGoodMs: savedMs }) }); // failure: it is noted next time
   }
   return memory.read();
 }
@@ -157,7 +186,7 @@ const FIRST_STEPS = [
 ] as const;
 
 function nothingSetUp({ json }: Options): number {
-  const { state, reason, advice } = clientState({ newest: undefined, lateAfterMs: 0 });
+  const { state, reason, advice } = clientState(NO_FACTS, 0);
   if (json) printJson({ state, reason, advice });
   else {
     print('No backups are set up for this user.\n');
@@ -209,60 +238,61 @@ async function lookHere(system: System, options: Options): Promise<Look> {
   const place = clientPlace(options);
   using history = openLocalHistory(system, place);
   const [overview] = await overviewOf(system, place, [place.client]);
+  const waiting = waitingFor(options, options.client);
   const isEncrypted = overview?.protection === 'encrypted';
-  return { ...(await lookIn(history, isEncrypted)), overview };
+  return { ...(await lookIn(history, isEncrypted, waiting)), overview };
 }
 
 /** Reads a store through its server. Throws the errors of the login. */
 function lookThere(options: Options): Promise<Look> {
   return withReports(options, async (history) => ({
-    ...(await lookIn(history, history.contentKeys !== undefined)),
+    ...(await lookIn(
+      history,
+      history.contentKeys !== undefined,
+      waitingFor(options, options.client),
+    )),
     overview: await history.reports.ownState?.(),
   }));
 }
 
-async function lookIn(history: History, isEncrypted: boolean): Promise<Omit<Look, 'overview'>> {
+async function lookIn(
+  history: History,
+  isEncrypted: boolean,
+  waiting: readonly RunRecord[],
+): Promise<Omit<Look, 'overview'>> {
   const sets = await history.sets();
   const { space } = await history.reports.store();
   const newest = sets.findLast(({ state }) => state === 'complete');
   const isReadable = newest !== undefined && (!isEncrypted || history.contentKeys !== undefined);
   const roots = isReadable ? await history.roots(newest.set) : [];
-  return { sets, roots: shownRoots(roots.map(({ path: root }) => root)), isEncrypted, space };
+  const runs = distinctRuns([...(await history.reports.runs()), ...waiting]);
+  const savedMs = isReadable ? await savedIn(history, sets) : undefined;
+  const shown = shownRoots(roots.map(({ path: root }) => root));
+  return { sets, roots: shown, isEncrypted, space, runs, savedMs };
 }
 
-/** Returns why the last run of a timer completed no set; undefined if it did, or if a newer set is complete. */
-function failureOf(
-  timer: BackupTimer | undefined,
-  newest: BackupSet | undefined,
-): string | undefined {
-  const failedAtMs = timer?.failedAtMs ?? 0;
-  if (failedAtMs <= (newest === undefined ? 0 : endOf(newest))) return undefined;
-  return `${timer!.name} failed at ${formatTime(failedAtMs)}`;
+/** Returns the end of the newest complete set that has each root, by the path of the root. */
+async function savedIn(
+  { reports }: History,
+  sets: readonly BackupSet[],
+): Promise<ReadonlyMap<string, number>> {
+  const roots = await reports.rootsOfSets();
+  const saved = new Map<string, number>();
+  for (const set of sets) {
+    if (set.state !== 'complete') continue;
+    for (const path of roots.get(set.set) ?? []) {
+      saved.set(shownRoot(path).toString('latin1'), endOf(set));
+    }
+  }
+  return saved;
 }
 
-/** Returns the sources: those of the configuration, else those in the newest complete set. */
-function sourcesOf({ configFiles, job, sources }: Options, { roots }: Look): readonly Buffer[] {
-  const commandLine = new Map<string, string[]>([
-    ['configFiles', configFiles.map(byteText)],
-    ...(sources.get('job')?.source === 'built-in' ? [] : [['job', [job]] as [string, string[]]]),
-  ]);
-  const given = resolveSettings('tardis', { commandLine, environment: processEnvironment() });
-  const isGiven = given.sources.get('directories')?.source === 'configuration file';
-  return isGiven ? given.directories : roots;
-}
-
-/** Returns the time of the next backup: that of the timer, else when the interval of the configuration ends. */
+/** Returns the time of the next backup; undefined if nothing plans one. */
 function nextAt(
-  { schedule, overdueSeconds }: Options,
-  { timer, newest, nowMs }: Shown,
+  { schedule }: Options,
+  { timer, savedMs, nowMs }: Pick<Shown, 'timer' | 'savedMs' | 'nowMs'>,
 ): number | undefined {
-  const isMade =
-    newest !== undefined &&
-    schedule !== undefined &&
-    !isDue(schedule, { lastGoodMs: endOf(newest) }, nowMs);
-  if (timer?.nextAtMs !== undefined) return isMade ? plannedMs(schedule, nowMs, 1) : timer.nextAtMs;
-  const isKnown = overdueSeconds > 0 && newest !== undefined;
-  return isKnown ? endOf(newest) + overdueSeconds * 1000 : undefined;
+  return nextBackupMs(schedule, timer?.nextAtMs, savedMs, nowMs);
 }
 
 function spaceOf({ space }: Look): { freeBytes: number; totalBytes: number } | undefined {
@@ -272,7 +302,7 @@ function spaceOf({ space }: Look): { freeBytes: number; totalBytes: number } | u
 }
 
 function jsonOf(options: Options, shown: Shown): object {
-  const { state, newest, look, timer, code, known } = shown;
+  const { state, newest, look, timer, code, known, configured } = shown;
   const { client, throughServer, database } = options;
   const { entries, scannedBytes } = newest?.stats ?? {};
   return {
@@ -283,7 +313,7 @@ function jsonOf(options: Options, shown: Shown): object {
       ? { store: shownStore(byteText(database)) }
       : { server: throughServer }),
     isEncrypted: look.isEncrypted,
-    sources: sourcesOf(options, look).map(jsonName),
+    sources: (configured ?? look.roots).map(jsonName),
     lastGood: newest && {
       set: newest.set,
       name: newest.name,
@@ -301,12 +331,12 @@ function jsonOf(options: Options, shown: Shown): object {
 }
 
 function textOf(options: Options, shown: Shown): string {
-  const { state, look } = shown;
+  const { state, look, configured } = shown;
   const complete = look.sets.filter((set) => set.state === 'complete');
   const space = spaceOf(look);
   const rows = [
     ['last good', lastText(shown)],
-    ['what', sourcesOf(options, look).map(displayName).join(', ')],
+    ['what', (configured ?? look.roots).map(displayName).join(', ')],
     ['where', whereText(options, shown)],
     ['next', nextText(options, shown)],
     ['sets', complete.length === 0 ? '' : String(complete.length)],
@@ -317,7 +347,7 @@ function textOf(options: Options, shown: Shown): string {
         : `${formatBytes(space.freeBytes)} of ${formatBytes(space.totalBytes)} are free`,
     ],
     ['quota', quotaText(look)],
-    ['last check', complete.length === 0 ? '' : checkText(shown)],
+    ['last check', complete.length === 0 ? '' : (state.proof?.read ?? '')],
     ['last restore', complete.length === 0 ? '' : restoreText(shown)],
   ].filter(([, text]) => text !== '');
   const advice = state.advice === '' ? [] : [`What to do: ${state.advice}`];
@@ -356,12 +386,14 @@ function whereText(options: Options, shown: Shown): string {
 
 function nextText(options: Options, shown: Shown): string {
   const next = nextAt(options, shown);
-  const { timer } = shown;
-  if (timer === undefined) {
-    return next === undefined ? 'no schedule' : `${formatTime(next)} at the latest`;
-  }
-  if (next === undefined) return `${timer.name} is not started`;
-  return `${formatTime(next)} (${timer.name} of the ${timer.scope})`;
+  const { timer, nowMs } = shown;
+  if (next === undefined)
+    return timer === undefined ? 'no schedule' : `${timer.name} is not started`;
+  const time = next <= nowMs ? 'now' : formatTime(next);
+  if (timer === undefined) return `${time} by the schedule, but no timer of systemd runs it`;
+  if (timer.nextAtMs === undefined)
+    return `${time} by the schedule, but ${timer.name} is not started`;
+  return `${time} (${timer.name} of the ${timer.scope})`;
 }
 
 function quotaText({ overview }: Look): string {
@@ -370,13 +402,6 @@ function quotaText({ overview }: Look): string {
   const own =
     usedBytes === accountBytes ? '' : `, ${formatBytes(usedBytes)} of them by this client`;
   return `${formatBytes(accountBytes)} of ${formatBytes(quotaBytes)} are used${own}`;
-}
-
-function checkText({ state: { proof }, nowMs }: Shown): string {
-  if (proof === undefined) return '';
-  const { checkedAtMs } = proof;
-  if (checkedAtMs === undefined) return 'no data was read again (`tardis check --read-data`)';
-  return `data was read again ${ageText(Math.max(0, nowMs - checkedAtMs))} ago`;
 }
 
 function restoreText({ state: { proof } }: Shown): string {

@@ -1,11 +1,11 @@
 /** Selects the two versions that `tardiff` compares, and the paths in each of them. */
-import type { History, BackupSet } from '../../history/index.js';
+import { type History, type BackupSet } from '../../history/index.js';
 import { DiskSide, type Seen, SetSide, type Side } from '../../restore/diff/index.js';
 import type { Settings } from '../../config/index.js';
-import { usageError } from '../../errors/index.js';
-import { displayName, pathBelow, splitPath } from '../../model/index.js';
-import { absolutePath, type System } from '../../system/index.js';
-import { chooseSet } from '../opening/history.js';
+import { TardisError, usageError } from '../../errors/index.js';
+import { displayName, displayText, pathBelow, SLASH_BYTES, splitPath } from '../../model/index.js';
+import { absolutePath, byteText, hasStrayBytes, isThere, type System } from '../../system/index.js';
+import { chooseSet, setOfWord } from '../opening/history.js';
 import { formatTime } from '../output/units.js';
 
 export type DiffSettings = Settings<'tardiff'>;
@@ -14,8 +14,6 @@ export type DiffSettings = Settings<'tardiff'>;
 interface Version {
   readonly side: Side;
   readonly label: string;
-  /** Description of the version, for example `in set 3` or `on the disk`. */
-  readonly where: string;
   /** The set of this side; undefined for the disk. */
   readonly set: BackupSet | undefined;
 }
@@ -23,6 +21,8 @@ interface Version {
 export interface Versions {
   readonly before: Version;
   readonly after: Version;
+  /** The paths that were named: the words that name no version. */
+  readonly paths: readonly Buffer[];
 }
 
 const MOST_VERSIONS = 2;
@@ -33,29 +33,24 @@ export async function chooseVersions(
   history: History,
   settings: DiffSettings,
 ): Promise<Versions> {
-  const [first, second] = await chooseSets(history, settings, system.clock.nowMs());
-  if (second === undefined) {
-    const side = new SetSide({ history, set: first!.set, other: undefined });
-    const disk = {
-      side: new DiskSide(system),
-      label: 'disk',
-      where: 'on the disk',
-      set: undefined,
-    };
-    return { before: { side, ...namesOf(first!) }, after: disk };
-  }
-  const version = (set: BackupSet, other: BackupSet): Version => ({
-    side: new SetSide({ history, set: set.set, other: other.set }),
-    ...namesOf(set),
+  const { sets, paths } = await chooseSets(history, settings, system.clock.nowMs());
+  const [first, second] = sets;
+  const version = (set: BackupSet, other: BackupSet | undefined): Version => ({
+    side: new SetSide({ history, set: set.set, other: other?.set }),
+    label: `set ${set.set}`,
+    set,
   });
-  return { before: version(first!, second), after: version(second, first!) };
+  const disk = { side: new DiskSide(system), label: 'disk', set: undefined };
+  const after = second === undefined ? disk : version(second, first);
+  return { before: version(first!, second), after, paths };
 }
 
+/** Returns the sets of -b and -d, then those that the first words name, and the other words: the paths. */
 async function chooseSets(
   history: History,
-  { comparedSets, comparedDates, recentSet }: DiffSettings,
+  { comparedSets, comparedDates, recentSet, paths: words }: DiffSettings,
   nowMs: number,
-): Promise<BackupSet[]> {
+): Promise<{ sets: BackupSet[]; paths: readonly Buffer[] }> {
   const choices = [
     ...comparedSets.map((backup) => ({ backup, date: undefined })),
     ...comparedDates.map((date) => ({ backup: undefined, date })),
@@ -66,12 +61,38 @@ async function chooseSets(
   const sets: BackupSet[] = [];
   for (const choice of choices)
     sets.push(await chooseSet(history, { ...choice, recentSet }, nowMs));
-  return sets.length > 0 ? sets : [await history.findSet(undefined)];
+  let taken = 0;
+  while (sets.length < MOST_VERSIONS && taken < words.length) {
+    const set = await setOf(history, words[taken]!, recentSet, nowMs);
+    if (set === undefined) break;
+    sets.push(set);
+    taken += 1;
+  }
+  if (sets.length === 0) sets.push(await history.findSet(undefined));
+  return { sets, paths: words.slice(taken) };
 }
 
-function namesOf(set: BackupSet): Omit<Version, 'side'> {
-  const label = `set ${set.set}`;
-  return { label, where: `in ${label}`, set };
+/**
+ * Returns the set that a word names by its number, its name or a date; undefined for a path. Throws USAGE for a word that names a set
+ * and a file here, and NO_SUCH_SET for a number or a date without a set.
+ */
+async function setOf(
+  history: History,
+  word: Buffer,
+  recentSet: string,
+  nowMs: number,
+): Promise<BackupSet | undefined> {
+  const text = byteText(word);
+  if (hasStrayBytes(text) || text.includes('/')) return undefined;
+  if (!isThere(text)) return setOfWord(history, text, recentSet, nowMs);
+  try {
+    await history.findSet(text === recentSet ? undefined : text);
+  } catch (error) {
+    if (error instanceof TardisError && error.code === 'NO_SUCH_SET') return undefined;
+    throw error;
+  }
+  const shown = displayText(text);
+  throw usageError(`"${shown}" is a backup set, and a file here: give -b ${shown}, or ./${shown}`);
 }
 
 /**
@@ -84,12 +105,18 @@ export function headerOf(seen: Seen | undefined, other: Seen, { label }: Version
   return `${displayName((seen ?? other).path)}\t${time} (${label})`;
 }
 
-/** Returns for each given path the path in the first version and the path in the second. Throws USAGE. */
+/**
+ * Returns for each given path the path in the first version and the path in the second. Without any, those of everything: of the roots of
+ * the set if it is compared with the disk. Throws USAGE.
+ */
 export async function comparedPaths(
-  { before, after }: Versions,
-  { paths, reducePath }: DiffSettings,
+  { before, after, paths }: Versions,
+  { reducePath }: Pick<DiffSettings, 'reducePath'>,
 ): Promise<{ before: Buffer; after: Buffer }[]> {
-  if (paths.length === 0) throw usageError('give one or more paths to compare');
+  if (paths.length === 0) {
+    const all = after.set === undefined ? await before.side.roots() : [SLASH_BYTES];
+    return all.map((path) => ({ before: path, after: path }));
+  }
   const count = reducePath === undefined ? 0 : countIn(reducePath);
   const found: { before: Buffer; after: Buffer }[] = [];
   for (const given of paths) {

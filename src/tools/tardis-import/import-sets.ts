@@ -17,6 +17,7 @@ import { print, printJson } from '../output/output.js';
 import { byteText, nodeSystem } from '../../system/index.js';
 import { localOnDemand } from '../tardis/local-server.js';
 import { backUp, type KeptJobs } from '../tardis/run.js';
+import { noteNumbers, onlyShows } from '../shared/run-facts.js';
 import { openSource, type State, type StateRoot } from './import-sources.js';
 import { Verification } from './verify-sets.js';
 
@@ -39,6 +40,7 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   const sets = await setsThere(settings);
   const planned = planOf(source.states, sets, options.verifySets);
   if (settings.dryRun) {
+    onlyShows();
     printPlan(planned, settings.json);
     return 0;
   }
@@ -46,6 +48,7 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   const keptJobs: KeptJobs = {};
   const run = { signal, keptStretch: {}, keptJobs, program: 'tardis-import' } as const;
   let status = 0;
+  let imported = 0;
   let create = settings.create && sets.length === 0;
   try {
     for (const { state, place } of planned) {
@@ -57,6 +60,8 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
       if (place === 'new') {
         const importing = () => importState({ ...settings, create }, state, roots, run);
         status = Math.max(status, await (verification?.whileWriting(importing) ?? importing()));
+        imported += 1;
+        noteNumbers({ sets: imported });
         create = false;
       }
       await verification?.compare(state, roots);

@@ -12,6 +12,8 @@ import { usesServer } from '../opening/history.js';
 
 export type WebSettings = Settings<'tardis-web'>;
 
+/** Where a place is named in which the client of another one may be, too. */
+export const ALSO_TO = '--also-to';
 /** Settings that count only for the client for which they are given, and what they are for another one. */
 const OF_ONE_CLIENT = {
   password: undefined,
@@ -42,7 +44,7 @@ export function atPlace(settings: WebSettings, place: Buffer): WebSettings {
   const text = byteText(place);
   const [used, unused] = isSshText(text) ? ['server', 'database'] : ['database', 'server'];
   const value = used === 'server' ? text : place;
-  sources.set(used, { value, source: 'command line', where: '--also-to' });
+  sources.set(used, { value, source: 'command line', where: ALSO_TO });
   for (const name of [unused, 'trustStore']) sources.delete(name);
   return { ...moved, trustStore: false, [used]: value, sources };
 }

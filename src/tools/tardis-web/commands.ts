@@ -167,8 +167,10 @@ type Change = Exclude<Act, { readonly kind: 'backup' | 'mount' | 'setup' | 'test
 /** Returns the sub-command of `sonic` for an act, and the words that are its own. */
 function changeWords(act: Change): [string, ...string[]] {
   switch (act.kind) {
-    case 'check':
-      return ['check', '--progress', ...(act.readsAll ? ['--read-data'] : [])];
+    case 'check': {
+      const read = act.readsAll ? ['--read-data'] : [];
+      return ['check', '--progress', ...read, ...(act.repairs === true ? ['--repair'] : [])];
+    }
     case 'lock':
       return ['lock', ...(act.isLocked ? [] : ['--unlock']), ...act.sets.map(String)];
     case 'tag':
@@ -231,7 +233,7 @@ function longFlag(flags: string | undefined): string | undefined {
 
 /** Returns the environment of commands: without the variables that do not count for the client of the settings. */
 function environmentFor({ sources }: WebSettings): NodeJS.ProcessEnv {
-  const env = { ...process.env };
+  const env: NodeJS.ProcessEnv = { ...process.env, TARDIS_RUN_BY: 'page' };
   for (const [name, { variable }] of rowsOf('tardis-web')) {
     if (variable !== undefined && !sources.has(name)) delete env[variable];
   }

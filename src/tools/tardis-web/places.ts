@@ -2,8 +2,14 @@
 import { createHash } from 'node:crypto';
 import { isBucket } from '../../config/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
-import type { ClientOverview, History } from '../../history/index.js';
-import { displayName, displayText } from '../../model/index.js';
+import type { History } from '../../history/index.js';
+import {
+  displayName,
+  displayText,
+  distinctRuns,
+  runFacts,
+  type RunRecord,
+} from '../../model/index.js';
 import type { OverviewMemory } from '../../server/index.js';
 import { closeSharedStores, openClientDirectory, shownStore } from '../../store/index.js';
 import type { Following } from '../../store/writer/index.js';
@@ -16,14 +22,14 @@ import {
 } from '../../system/index.js';
 import type { ListedClient } from '../../web/api/index.js';
 import type { OtherClients, ShownClient } from '../../web/local/index.js';
-import { noteRestore } from '../opening/backup-memory.js';
+import { noteRestore, waitingFor } from '../opening/run-note.js';
 import { followBucket } from '../opening/follow-bucket.js';
 import { openHistory, usesServer } from '../opening/history.js';
 import { clientPlace, clientsHere, noteDamage } from '../opening/local-store.js';
 import { withTyped } from '../opening/password.js';
 import { shellWord } from '../output/shell-word.js';
 import { inBucket } from '../shared/tool-store.js';
-import { atPlace, forClient, otherJobs, type WebSettings } from './client-settings.js';
+import { ALSO_TO, atPlace, forClient, otherJobs, type WebSettings } from './client-settings.js';
 import { commandsOf } from './commands.js';
 
 const ID_DIGITS = 8;
@@ -40,9 +46,13 @@ interface Place {
   following?: Following | undefined;
   /** The clients that it keeps up to date. */
   readonly followed: Set<string>;
+  /** The rows that were shown last. */
+  seen: ReadonlyMap<string, Row>;
   /** Rows of its clients, which are read again when they change. */
   memory?: OverviewMemory;
 }
+
+type Row = Omit<ListedClient, 'place'>;
 
 interface PlacesOptions {
   readonly system: System;
@@ -126,7 +136,8 @@ export class Places implements OtherClients {
         unseenRows(place, error),
       );
       const where = place.id === '' ? {} : { place: shownPlace(mainOf(place)) };
-      return rows.map((row) => ({ ...row, client: nameIn(place, row.client), ...where }));
+      const known = knownRows(place, rows, this.options.system.clock.nowMs());
+      return known.map((row) => ({ ...row, client: nameIn(place, row.client), ...where }));
     });
     return (await Promise.all(lists)).flat();
   }
@@ -155,7 +166,7 @@ export class Places implements OtherClients {
     }
     const digits = id ?? createHash('sha256').update(key).digest('hex').slice(0, ID_DIGITS);
     const named = new Map([[settings.client, settings]]);
-    const place: Place = { id: digits, named, followed: new Set() };
+    const place: Place = { id: digits, named, followed: new Set(), seen: new Map() };
     this.places.set(key, place);
     return place;
   }
@@ -190,17 +201,48 @@ export class Places implements OtherClients {
   private async rowsOf(
     place: Place,
     opened: (name: string) => History | undefined,
-  ): ReturnType<typeof rowsAway> {
+  ): Promise<Row[]> {
     const store = storeOf(place);
     if (store === undefined) return rowsAway(place, opened);
     const { system } = this.options;
     const { catalogFile } = mainOf(place);
     const { overviewOf, OverviewMemory: Memory } = await import('../../server/index.js'); // only for the overview
     place.memory ??= new Memory();
-    // If the store cannot be read, the rows of the named ones show it.
-    const clients = new Set([...place.named.keys(), ...clientsHere(system, store)]);
-    return overviewOf(system, { store, catalogFile, memory: place.memory }, [...clients].sort());
+    const clients = clientsOf(place, clientsHere(system, store));
+    const waiting = (client: string): RunRecord[] => waitingOf(place, client);
+    return overviewOf(system, { store, catalogFile, memory: place.memory, waiting }, clients);
   }
+}
+
+/**
+ * Returns the clients that a place shows, of those that it has; none if it cannot be listed. One that is named for another
+ * store counts here only while nothing is known.
+ */
+function clientsOf({ named, seen, following }: Place, there: readonly string[] = []): string[] {
+  const known = there.length > 0 ? there : [...seen.keys()];
+  const isListed = following === undefined && known.length > 0;
+  const isOwn = ({ sources }: WebSettings): boolean => sources.get('database')?.where !== ALSO_TO;
+  const own = [...named].filter(([, settings]) => !isListed || isOwn(settings));
+  return [...new Set([...own.map(([client]) => client), ...known])].sort();
+}
+
+/** Returns rows with the time at which they were seen. One that an error hides has what was seen before. */
+function knownRows(place: Place, rows: readonly Row[], nowMs: number): readonly Row[] {
+  const known = rows.map((row): Row => {
+    if (row.fault === '') return row.isClosed === true ? row : { ...row, seenAtMs: nowMs };
+    const before = place.seen.get(row.client);
+    return before?.seenAtMs === undefined ? row : { ...before, fault: row.fault };
+  });
+  place.seen = new Map(known.map((row) => [row.client, row]));
+  return known;
+}
+
+/** Returns the records of a client's runs on this machine that its journal does not have yet. */
+function waitingOf({ named }: Place, client: string): RunRecord[] {
+  const settings = named.get(client);
+  if (settings === undefined) return [];
+  const throughServer = usesServer(settings) ? settings.server : undefined;
+  return waitingFor({ ...settings, throughServer }, client);
 }
 
 function noSuchClient(name: string): TardisError {
@@ -234,19 +276,19 @@ function storeOf(place: Place): string | undefined {
   return isAway ? undefined : clientPlace(main).store;
 }
 
-/** Returns rows with an error for the clients that are named in a place, so that the other places are shown. Throws bugs. */
-async function unseenRows({ named }: Place, thrown: unknown): Promise<ClientOverview[]> {
+/** Returns rows with an error for the clients of a place, so that the other places are shown. Throws bugs. */
+async function unseenRows(place: Place, thrown: unknown): Promise<Row[]> {
   const { code } = asTardisError(thrown);
   if (code === 'INTERNAL') throw thrown;
   const { unseenClient } = await import('../../server/index.js'); // only for the overview
-  return [...named.keys()].map((client) => unseenClient(client, code));
+  return clientsOf(place).map((client) => unseenClient(client, code));
 }
 
 /** Returns the states of clients on a server, or in a bucket that is not in use, as far as they are open. */
 async function rowsAway(
   place: Place,
   opened: (name: string) => History | undefined,
-): Promise<(ClientOverview & Pick<ListedClient, 'isClosed'>)[]> {
+): Promise<Row[]> {
   const { unseenClient } = await import('../../server/index.js'); // only for the overview
   return Promise.all(
     [...place.named.keys()].map(async (client) => {
@@ -254,12 +296,25 @@ async function rowsAway(
       if (history === undefined) return { ...unseenClient(client), isClosed: true };
       const late = looseDelay(STATE_MS).then(() => unseenClient(client, 'TIMED_OUT'));
       try {
-        return (await Promise.race([history.reports.ownState?.(), late])) ?? unseenClient(client);
+        const own = ownRow(history, waitingOf(place, client));
+        return (await Promise.race([own, late])) ?? unseenClient(client, 'NO_SUCH_CLIENT');
       } catch (error) {
         return unseenClient(client, asTardisError(error).code);
       }
     }),
   );
+}
+
+/** Returns the row that a server shows of its client, with runs that its journal does not have yet. */
+async function ownRow(
+  { reports }: History,
+  waiting: readonly RunRecord[],
+): Promise<Row | undefined> {
+  const row = await reports.ownState?.();
+  if (row === undefined || waiting.length === 0) return row;
+  const runs = distinctRuns([...(await reports.runs()), ...waiting]);
+  const { lateAfterMs: _, ...facts } = runFacts(runs, Date.now());
+  return { ...row, ...facts };
 }
 
 function shownPlace(settings: WebSettings): string {

@@ -5,7 +5,7 @@
 import type { BackupResult } from '../../client/index.js';
 import { configInvalid, type Settings } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import { clientState, countErrors, isReported } from '../../model/index.js';
+import { clientState, countErrors, isReported, NO_FACTS } from '../../model/index.js';
 import {
   callUrl,
   checkMailSettings,
@@ -67,8 +67,8 @@ export class BackupEvents {
       throw new TardisError('HOOK_FAILED', `the hook before the backup failed: ${why}`);
   }
 
-  /** Runs the events for a complete set. Never throws. */
-  async done(result: BackupResult, status: number): Promise<void> {
+  /** Runs the events for a complete set; `isWhole`: of all that the configuration has. Never throws. */
+  async done(result: BackupResult, status: number, isWhole: boolean): Promise<void> {
     const { progress, doubts } = result;
     const counts = {
       status,
@@ -81,8 +81,8 @@ export class BackupEvents {
       unread: countErrors(progress),
       warnings: doubts.length + this.warnings.length,
     };
-    const lastGoodMs = Date.now();
-    const why = this.memory.note({ lastGoodMs, seenAtMs: lastGoodMs });
+    const nowMs = Date.now();
+    const why = this.memory.note({ seenAtMs: nowMs, ...(isWhole && { lastGoodMs: nowMs }) });
     if (why !== undefined) this.warn(`the time of this backup is not remembered: ${why}`);
     const { hookWarning } = this.settings;
     if (status !== 0 || counts.warnings > 0) {
@@ -94,8 +94,10 @@ export class BackupEvents {
     await this.call('success', event);
     await this.noticeOfDisk(event);
     if (status === 0) return;
-    const newest = { ageMs: 0, unread: counts.unread, isDoubtful: result.lost !== undefined };
-    const { state, reason, advice } = clientState({ newest, lateAfterMs: 0 });
+    const { unread } = counts;
+    const { set: newestSet } = result;
+    const facts = { newestSet, newestAtMs: nowMs, unread, isDoubtful: result.lost !== undefined };
+    const { state, reason, advice } = clientState({ ...NO_FACTS, ...facts }, nowMs);
     const what = state === 'good' ? 'The log has the reason.' : reason;
     await this.report({ ...event, advice }, 'has not saved everything', [what]);
   }
@@ -213,11 +215,11 @@ function lastGoodOf(
   { code, message }: Pick<TardisError, 'code' | 'message'>,
 ): Pick<HookEvent, 'lastGood' | 'ageSeconds' | 'advice'> {
   const ageMs = lastGoodMs === undefined ? undefined : Math.max(0, nowMs - lastGoodMs);
-  const { advice } = clientState({
-    ...(isAway(code) ? { fault: message } : { failure: message }),
-    newest: ageMs === undefined ? undefined : { ageMs, unread: 0 },
-    lateAfterMs: 0,
-  });
+  const failure = { failedAtMs: nowMs, failureCode: code, failure: message };
+  const { advice } = clientState(
+    { ...NO_FACTS, ...(isAway(code) ? { fault: message } : failure) },
+    nowMs,
+  );
   if (lastGoodMs === undefined || ageMs === undefined) return { advice };
   const lastGood = new Date(lastGoodMs).toISOString();
   return { advice, lastGood, ageSeconds: Math.round(ageMs / 1000) };
@@ -239,7 +241,7 @@ export async function reportLate(
   const isLate = overdueSeconds > 0 && ageMs >= overdueSeconds * 1000;
   if (!isLate || !isReported(known, nowMs)) return [];
   memory.note({ reportedAtMs: nowMs });
-  const { advice } = clientState({ fault: reason, newest: undefined, lateAfterMs: 0 });
+  const { advice } = clientState({ ...NO_FACTS, fault: reason }, nowMs);
   return sendReport(settings, {
     subject: `tardis: the backup of ${client} is overdue`,
     head: [`It waits: ${reason}.`, lastGoodText(known, nowMs), `What to do: ${advice}`],

@@ -9,7 +9,8 @@ import { PARTLY } from '../output/exit-status.js';
 import { print, printJson } from '../output/output.js';
 import { counted, formatBytes, formatCount } from '../output/units.js';
 import { notEnteredText } from './report-backup.js';
-import { commandsOf } from './stream-sources.js';
+import { sourceHint } from './other-verbs.js';
+import { commandsOf } from '../shared/configured.js';
 import { walkSources } from './walk-sources.js';
 import { complain } from '../output/command-names.js';
 
@@ -20,10 +21,15 @@ const NAME_HINT = '-n is --dry-run here; a name of the set is given by --name';
 export async function dryRun(settings: Settings<'tardis'>, signal: AbortSignal): Promise<number> {
   const system = nodeSystem();
   const streams = namedStreams(settings);
-  const { roots, missing } = readRoots(system, settings.directories, { ...settings, streams });
+  const near = sourceHint(settings);
+  const hintAt = near && ((source: Buffer) => `${near(source)} (${NAME_HINT})`);
+  const { roots, missing } = readRoots(system, settings.directories, {
+    ...settings,
+    streams,
+    hintAt,
+  });
   const run = new DryRun(settings);
   run.reportFailures(missingFailures(missing));
-  if (missing.length > 0) complain('tardis', NAME_HINT);
   const { progress } = run;
   const onBatch = (batch: WalkOutput): void => run.take(batch);
   const { workers: threads } = settings;

@@ -50,7 +50,7 @@ export function excludeOptions(settings: Settings<'tardis'>): ExcludeOptions {
  * otherwise no home directory would ever be unchanged.
  */
 function ownMemory(): Buffer[] {
-  return ['seals', 'backups'].map((name) => textBytes(statePath(name)));
+  return ['seals', 'backups', 'runs'].map((name) => textBytes(statePath(name)));
 }
 
 /**

@@ -1,5 +1,6 @@
 /** The daemon of a server that runs in the process of its client. This module is loaded only for such a server. */
 import type { Settings } from '../../config/index.js';
+import type { TardisError } from '../../errors/index.js';
 import { nodeSystem } from '../../system/index.js';
 import type { InnerListener } from '../../transport/index.js';
 import { inBucket } from '../shared/tool-store.js';
@@ -7,8 +8,8 @@ import { daemonOptions, startDaemon } from '../tardisd/daemon-options.js';
 import { openLog } from '../tardisd/serving.js';
 
 export interface InnerDaemon {
-  /** Ends the session, if there is one, and resolves when nothing of the store is open. */
-  close(): Promise<void>;
+  /** Ends the session, if there is one. Resolves when nothing of the store is open, with the error with which the session ended. */
+  close(): Promise<TardisError | undefined>;
 }
 
 /**
@@ -25,7 +26,17 @@ export async function startInnerDaemon(
   const now = nodeSystem(settings.umask);
   const system =
     dateMs === undefined ? now : { ...now, clock: { ...now.clock, nowMs: () => dateMs } };
-  const options = { ...daemonOptions(await inBucket('tardisd', settings)), address: listener };
+  let fault: TardisError | undefined;
+  const options = {
+    ...daemonOptions(await inBucket('tardisd', settings)),
+    address: listener,
+    onFault: (error: TardisError): void => void (fault ??= error),
+  };
   const daemon = await startDaemon(system, { threads, umask: settings.umask }, options, log);
-  return { close: () => daemon.stop() };
+  return {
+    close: async () => {
+      await daemon.stop();
+      return fault;
+    },
+  };
 }

@@ -6,7 +6,7 @@
 import fs from 'node:fs';
 import type { LocalServer, ServerSettings } from '../../client/index.js';
 import { resolveSettings, type Settings, storageThreadsOf } from '../../config/index.js';
-import { ifPossible, unlessBug } from '../../errors/index.js';
+import { ifPossible, type TardisError, unlessBug } from '../../errors/index.js';
 import { absolutePath, byteText, processEnvironment, textBytes } from '../../system/index.js';
 import { InnerListener } from '../../transport/index.js';
 
@@ -31,15 +31,16 @@ export function startInnerServer(
   const daemon = import('./inner-daemon.js').then(({ startInnerDaemon }) =>
     startInnerDaemon(resolved, listener, threads, dateMs),
   );
+  let fault: TardisError | undefined;
   const ready = daemon.then(() => undefined);
   ready.catch(() => undefined); // callers of `ready` get the error, but there may be none yet
   return {
     address: listener,
     isForLittle,
     ready,
-    death: () => undefined,
+    death: () => fault,
     close: async () => {
-      await (await daemon.catch(() => undefined))?.close(); // `ready` reports a failure
+      fault = await (await daemon.catch(() => undefined))?.close(); // `ready` reports a failure
     },
   };
 }

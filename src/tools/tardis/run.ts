@@ -10,6 +10,7 @@ import {
   rawRules,
   readRoots,
   runBackup,
+  type RunReport,
   type StreamSource,
 } from '../../client/index.js';
 import { FIXED_LIMITS } from '../../pipeline/index.js';
@@ -21,6 +22,7 @@ import { type Address, byteText, nodeSystem } from '../../system/index.js';
 import { type InnerListener, NO_PATIENCE, type Patience } from '../../transport/index.js';
 import type { KeptStretch } from '../../transport/login/index.js';
 import { type JobRunner, openJobs } from '../../workers/index.js';
+import { BackupNote } from './backup-note.js';
 import { BackupEvents, hasToWait, printWait } from './backup-events.js';
 import { backupMemoryOf } from '../opening/backup-memory.js';
 import { ClientLog } from './client-log.js';
@@ -35,6 +37,7 @@ import { PARTLY } from '../output/exit-status.js';
 import { print, printJson } from '../output/output.js';
 import type { CopiesResult } from './other-stores.js';
 import { runningConfig } from './running-config.js';
+import { sourceHint } from './other-verbs.js';
 import { ScanAhead } from './walk-sources.js';
 import { SavedList } from './saved-list.js';
 import { elsewhereOf, requireNoWeb, retryText, serverPlace } from '../opening/server.js';
@@ -77,6 +80,9 @@ export async function backUp(
   let messages: RunMessages | undefined;
   let events: BackupEvents | undefined;
   let result: BackupResult;
+  // An import is a run of its own kind.
+  const note = program === 'tardis' ? new BackupNote(settings, server?.store()) : undefined;
+  const report = note?.report;
   try {
     messages = new RunMessages(settings, new ScanAhead(settings), server, program);
     const memory = backupMemoryOf(settings, server?.store());
@@ -89,6 +95,7 @@ export async function backUp(
       datedMs,
       keptStretch,
       keptJobs,
+      report,
     });
   } catch (error) {
     // An interruption is reported itself, instead of the errors that it caused.
@@ -99,9 +106,11 @@ export async function backUp(
     const failure = isInterrupted
       ? new TardisError('INTERRUPTED', 'interrupted')
       : (deathBehind(error, server) ?? withHint(error, settings));
+    const waits = settings.ifDue && !isInterrupted && hasToWait(asTardisError(failure));
+    await note?.failed(asTardisError(failure), !waits);
     await events?.failed(asTardisError(failure));
     messages?.failed(failure);
-    if (!settings.ifDue || isInterrupted || !hasToWait(asTardisError(failure))) throw failure;
+    if (!waits) throw failure;
     printWait(settings, displayText(asTardisError(failure).message));
     return 0;
   }
@@ -109,17 +118,16 @@ export async function backUp(
   await messages.scan.stop();
   await server?.close();
   const copies = await copiesOf(settings, signal);
-  const isWhole = countErrors(result.progress) === 0 && result.lost === undefined;
-  const status = isWhole && (copies?.warnings ?? []).length === 0 ? 0 : PARTLY;
-  await events.done(result, status);
-  // The set is complete, since the server acknowledged all of it before it died.
+  // The set is complete, since the server acknowledged all of it before this.
   const death = server?.death();
-  if (death !== undefined) messages.printNote(death.message);
-  messages.done(
-    result,
-    [...events.warnings, ...(death === undefined ? [] : [death.message])],
-    copies,
-  );
+  const isSound = death === undefined || death.code === 'SERVER_DIED';
+  const isWhole = isSound && countErrors(result.progress) === 0 && result.lost === undefined;
+  const status = isWhole && (copies?.warnings ?? []).length === 0 ? 0 : PARTLY;
+  if (report !== undefined) note?.saved(report);
+  await events.done(result, status, note?.isWhole ?? false);
+  const late = death === undefined ? [] : [`${displayText(death.message)} [${death.code}]`];
+  for (const text of late) messages.printNote(text);
+  messages.done(result, [...events.warnings, ...late], copies);
   if (copies?.isInterrupted === true) {
     throw new TardisError(
       'INTERRUPTED',
@@ -179,11 +187,12 @@ interface Running {
   readonly datedMs: number | undefined;
   readonly keptStretch: KeptStretch | undefined;
   readonly keptJobs: KeptJobs | undefined;
+  readonly report: RunReport | undefined;
 }
 
 async function run(
   settings: Settings<'tardis'>,
-  { server, signal, messages, datedMs, keptStretch, keptJobs }: Running,
+  { server, signal, messages, datedMs, keptStretch, keptJobs, report }: Running,
 ): Promise<BackupResult> {
   const system = nodeSystem();
   const streams = checkedStreams(settings, messages); // fails before any request to the server
@@ -214,6 +223,7 @@ async function run(
     datedMs,
     marks: marksOf(settings),
     config: settings.sendConfig ? runningConfig(settings) : undefined,
+    report,
     streams,
     ...sourcesOf(settings),
     full: settings.full,
@@ -282,7 +292,8 @@ function sourcesOf(settings: Settings<'tardis'>) {
 /** Returns the streams to back up. Throws if they, or the directories, cannot be backed up. */
 function checkedStreams(settings: Settings<'tardis'>, messages: RunMessages): StreamSource[] {
   const streams = streamSources(settings, (line) => messages.printNote(line));
-  readRoots(nodeSystem(), settings.directories, { ...settings, streams });
+  const hintAt = sourceHint(settings);
+  readRoots(nodeSystem(), settings.directories, { ...settings, streams, hintAt });
   return streams;
 }
 

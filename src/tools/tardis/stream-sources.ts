@@ -1,40 +1,16 @@
 /** The files of a backup that `--stdin`, `--source` and the section [Sources] request. */
 import type { StreamSource } from '../../client/index.js';
-import { type Settings, type SourceCommand, sourceCommand } from '../../config/index.js';
+import type { Settings } from '../../config/index.js';
 import { TardisError, usageError } from '../../errors/index.js';
 import { runCommand, TakenStream } from '../../notify/index.js';
 import { idsOf } from '../../system/index.js';
+import { commandsOf } from '../shared/configured.js';
 
 /**
  * Variables of a command that runs as another user. The others may be secrets of root, and setpriv adds those that
  * belong to the user.
  */
 const PASSED_VARIABLES = ['PATH', 'LANG', 'LC_ALL', 'TZ'];
-
-/** Returns the commands to run: those of the command line, or of [Sources]. Throws CONFIG_INVALID. */
-export function commandsOf({
-  commands,
-  commandNames,
-  sources,
-}: Settings<'tardis'>): SourceCommand[] {
-  const { source, where = '' } = sources.get('commands') ?? {};
-  const all = commands.map((text) => sourceCommand(text, where));
-  if (commandNames === undefined || source !== 'configuration file') return all;
-  return commandNames.map((name) => {
-    const found = all.find((one) => one.name === name);
-    if (found !== undefined) return found;
-    throw new TardisError('CONFIG_INVALID', `Sources: [Sources] has no command for "${name}"`);
-  });
-}
-
-/**
- * Returns the settings of a backup without the usual directory (the current one), if only streams were requested.
- */
-export function withoutUsualDirectory(settings: Settings<'tardis'>): Settings<'tardis'> {
-  const isUsual = settings.sources.get('directories')?.source === 'built-in';
-  const hasStreams = settings.stdin !== undefined || commandsOf(settings).length > 0;
-  return isUsual && hasStreams ? { ...settings, directories: [] } : settings;
-}
 
 /**
  * Returns the streams of a backup. `print` gets each line that a command writes to its standard error. Throws USAGE if

@@ -84,6 +84,8 @@ interface LoginTarget {
   readonly client: string;
   readonly create: boolean;
   readonly purpose: PurposeName;
+  /** Id of a backup in the journal. */
+  readonly run?: string | undefined;
 }
 
 /**
@@ -182,6 +184,7 @@ export class Login {
       software: SOFTWARE,
       ...this.target,
       ...place,
+      run: this.target.run ?? '',
       account: this.credentials.account ?? '',
       keys: known?.bytes ?? Buffer.alloc(0),
       code: (this.target.create ? this.credentials.code : undefined) ?? '',

@@ -1,7 +1,14 @@
 /** Finds the names that were in a directory in earlier sets and are missing in a given set. */
-import type { History } from '../../history/index.js';
-import { type DirectoryId, joinPath, NO_BYTES, type SetNumber } from '../../model/index.js';
-import { entryJson, type SetSpan, setsShowing } from './entry-json.js';
+import { type History, isAsOf, type NamesFound, restBelow } from '../../history/index.js';
+import {
+  type DirectoryId,
+  joinPath,
+  lastComponent,
+  NO_BYTES,
+  type SetNumber,
+  shownRoots,
+} from '../../model/index.js';
+import { entryJson } from './entry-json.js';
 import { entryAt } from './handlers/entry-handlers.js';
 import { invalidRequest } from './problem.js';
 import { pathIn } from './raw-query.js';
@@ -16,15 +23,6 @@ const MAX_VERSIONS = 100_000;
 /** Maximum number of directories at one path that are searched. */
 const MAX_DIRECTORIES = 100;
 const ID_BYTES = 8;
-
-interface LastSeen {
-  readonly name: Buffer;
-  /** Number of the newest listed set that contains the name. */
-  readonly lastSet: SetNumber;
-}
-
-/** Returns the newest listed set that shows a version. */
-type SetOf = (span: SetSpan) => SetNumber | undefined;
 
 export const DELETED_ROUTE = addedRoute(
   {
@@ -44,17 +42,22 @@ export const DELETED_ROUTE = addedRoute(
     if (entry.childId === undefined || !history.access.mayRead(entry)) return { deleted: [] };
     const directories = await directoriesAt(history, { path, set, current: entry.childId });
     const limit = Math.min(query.limit, MAX_DELETED);
-    const newestSet = await setsShowing(history, path);
     const from = placeIn(directories, query.after);
-    const { names, next } = await deletedNames(history, from, { set, limit, newestSet });
-    const isEarlier = from.directory !== entry.childId;
+    const { names, next } = await deletedNames(history, from, {
+      set,
+      limit,
+      current: entry.childId,
+    });
     const deleted: DeletedPage['deleted'] = [];
-    for (const { name, lastSet } of names) {
+    const roots = query.after === undefined ? await rootsIn(history, path) : [];
+    for (const [name, isRoot] of [...roots, ...names.map((one) => [one, false] as const)]) {
       const at = joinPath(path, name);
-      // The name may have been in a later directory of this path too.
-      const isLast =
-        !isEarlier || lastBefore(await history.versions(at), set, newestSet) === lastSet;
-      if (!isLast) continue;
+      // The name may have been in a later directory of this path too, or a root.
+      const last = (await history.versions(at)).findLast(({ firstSet }) => firstSet <= set);
+      const lastSet = last?.lastSet ?? set;
+      if (last === undefined || lastSet >= set) continue;
+      const { directory } = last.entry;
+      if (isRoot ? directories.includes(directory) : directory !== from.directory) continue;
       const found = await history.find(at, lastSet);
       if (found !== undefined) deleted.push({ entry: entryJson(history, found, name), lastSet });
     }
@@ -62,6 +65,15 @@ export const DELETED_ROUTE = addedRoute(
     return { deleted, next: after === undefined ? undefined : cursorOf(after) };
   },
 );
+
+/** Returns the names of all roots that are directly in a directory, each with true. */
+async function rootsIn(history: History, path: Buffer): Promise<(readonly [Buffer, true])[]> {
+  const roots = shownRoots([...(await history.reports.rootsOfSets()).values()].flat());
+  const inside = roots.filter((root) => restBelow(path, root)?.length === 1).map(lastComponent);
+  return [
+    ...new Map(inside.map((name) => [name.toString('latin1'), [name, true] as const])).values(),
+  ];
+}
 
 interface DirectoryPlace {
   readonly directory: DirectoryId;
@@ -111,15 +123,16 @@ function placeIn(directories: readonly DirectoryId[], cursor: string | undefined
 }
 
 /**
- * Returns deleted names after `from`, in the order of the catalog. `next` is the name after which the next page begins;
- * undefined for the last page.
+ * Returns names after `from` that sets before the given one may have had, in the order of the catalog. The names that
+ * the current directory has in the set are left out. `next` is the name after which the next page begins; undefined for
+ * the last page.
  */
 async function deletedNames(
   history: History,
   from: DirectoryPlace,
-  { set, limit, newestSet }: { set: SetNumber; limit: number; newestSet: SetOf },
-): Promise<{ names: LastSeen[]; next: DirectoryPlace | undefined }> {
-  const names: LastSeen[] = [];
+  { set, limit, current }: { set: SetNumber; limit: number; current: DirectoryId },
+): Promise<{ names: Buffer[]; next: DirectoryPlace | undefined }> {
+  const names: Buffer[] = [];
   const { directory } = from;
   let place = from;
   for (let seen = 0; seen < MAX_VERSIONS; ) {
@@ -130,10 +143,10 @@ async function deletedNames(
     });
     const mine = page.versions.filter((version) => version.directory === directory);
     for (const versions of byName(mine)) {
-      const lastSet = lastBefore(versions, set, newestSet);
-      if (lastSet === undefined) continue;
+      const isThere = directory === current && versions.some((version) => isAsOf(version, set));
+      if (isThere || versions[0]!.firstSet >= set) continue;
       const { name } = versions[0]!;
-      names.push({ name, lastSet });
+      names.push(name);
       if (names.length >= limit) return { names, next: { directory, name } };
     }
     seen += Math.max(1, page.versions.length); // a server may send empty pages without end, so each page counts
@@ -145,7 +158,7 @@ async function deletedNames(
   return { names, next: place };
 }
 
-type Version = SetSpan & { readonly name: Buffer };
+type Version = NamesFound['versions'][number];
 
 function byName(versions: readonly Version[]): Version[][] {
   const groups: Version[][] = [];
@@ -155,22 +168,4 @@ function byName(versions: readonly Version[]): Version[][] {
     else groups.push([version]);
   }
   return groups;
-}
-
-/**
- * Returns the newest listed set before `set` with one of some versions. Returns undefined if `set` itself has one, or if
- * no earlier listed set has.
- */
-function lastBefore(
-  versions: readonly SetSpan[],
-  set: SetNumber,
-  newestSet: SetOf,
-): SetNumber | undefined {
-  let lastSet: SetNumber = 0;
-  for (const span of versions) {
-    if (span.firstSet > set) continue;
-    if (span.lastSet === undefined || span.lastSet >= set) return undefined;
-    lastSet = Math.max(lastSet, newestSet(span) ?? 0);
-  }
-  return lastSet === 0 ? undefined : lastSet;
 }

@@ -45,6 +45,8 @@ export interface ListedClient extends ClientOverview {
   readonly place?: string;
   /** True if it is not open, and its state cannot be known without that. */
   readonly isClosed?: boolean;
+  /** Time at which its facts were seen; absent if none are known, or if they are those of now. */
+  readonly seenAtMs?: number | undefined;
 }
 
 const MAX_HEADER_CHARS = 1024;

@@ -1,6 +1,11 @@
 /** Entries, names and sets as JSON. */
 import { isUtf8 } from 'node:buffer';
-import { type BackupSet, type History, type HistoryEntry, restBelow } from '../../history/index.js';
+import {
+  type BackupSet,
+  coveringSets,
+  type History,
+  type HistoryEntry,
+} from '../../history/index.js';
 import { countErrors, EntryType, isSparse, type SetNumber } from '../../model/index.js';
 import { type BackupSet as SetJson, type Entry, ENTRY_TYPES } from './schemas.js';
 
@@ -44,19 +49,20 @@ export function entryJson(history: History, entry: HistoryEntry, name = entry.na
     target,
     targetBytes,
     isSparse: isSparse(entry.metadata) || undefined,
+    isDamaged: (entry.contentId && history.isDamaged?.(entry.contentId)) || undefined,
     isReadable: history.access.mayRead(entry) ? undefined : false,
   };
 }
 
-/** Returns a set as JSON. */
-export function setJson(set: BackupSet): SetJson {
+/** Returns a set of a history as JSON. */
+export function setJson(history: Pick<History, 'beganMs'>, set: BackupSet): SetJson {
   const { stats, marks } = set;
   const { filesRead, sentBytes } = stats;
   return {
     set: set.set,
     name: set.name,
     state: set.state === 'complete' ? 'complete' : 'unfinished',
-    openedAtMs: set.openedAtMs,
+    openedAtMs: history.beganMs(set),
     closedAtMs: set.closedAtMs,
     stats: { ...stats },
     tags: [...marks.tags],
@@ -83,13 +89,7 @@ export async function setsShowing(
   history: History,
   path: Buffer,
 ): Promise<(span: SetSpan) => SetNumber | undefined> {
-  const roots = await history.reports.rootsOfSets();
-  const hasPath = (set: SetNumber): boolean =>
-    (roots.get(set) ?? []).some((root) => restBelow(root, path) !== undefined);
-  const newestFirst = (await history.sets())
-    .map(({ set }) => set)
-    .filter(hasPath)
-    .toReversed();
+  const newestFirst = (await coveringSets(history, path)).toReversed();
   return ({ firstSet, lastSet }) =>
     newestFirst.find((set) => set >= firstSet && set <= (lastSet ?? set));
 }

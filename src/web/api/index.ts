@@ -5,6 +5,7 @@ export { OpenContents } from './content/open-contents.js';
 export { etagOf, sendContent, sendStream } from './content/send-content.js';
 export { dispositionOf, typeOf } from './content/content-headers.js';
 export { DELETED_ROUTE } from './deleted.js';
+export { searchPage } from './search.js';
 export { DirectoryOrders, type Sorted, type SortKey } from './directory-order.js';
 export {
   type AboutClient,

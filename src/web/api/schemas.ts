@@ -11,6 +11,8 @@ export const MAX_PATH_CHARS: number = 3 * 4096;
 export const optionalText = (description: string) => Type.Optional(Type.String({ description }));
 export const optionalInteger = (description: string) =>
   Type.Optional(Type.Integer({ description }));
+export const optionalBoolean = (description: string) =>
+  Type.Optional(Type.Boolean({ description }));
 export const optionalNumber = (description: string) => Type.Optional(Type.Number({ description }));
 
 const name = Type.String({ description: 'The name as text; bytes that are not UTF-8 are U+FFFD.' });
@@ -58,8 +60,9 @@ export const Entry = Type.Object({
   target: optionalText('Target of a symbolic link.'),
   targetBytes: Type.Optional(Type.String()),
   isSparse: Type.Optional(Type.Boolean()),
-  isReadable: Type.Optional(
-    Type.Boolean({ description: 'False if the content is not for this reader.' }),
+  isReadable: optionalBoolean('False if the content is not for this reader.'),
+  isDamaged: optionalBoolean(
+    'True if the content is missing or marked as damaged; absent if a server has the catalog.',
   ),
   damage: optionalText('The reason why only the name is meaningful.'),
 });
@@ -98,7 +101,7 @@ export const Client = Type.Object({
       'The name in addresses. In tardis-web, that of a client in another store or on another server ends in `@` and 8 hex digits.',
   }),
   place: optionalText('The store or the server; absent in the first one.'),
-  completeSets: Type.Integer(),
+  completeSets: optionalInteger('Absent if it is not known.'),
   lastSet: Type.Optional(Type.Integer()),
   lastCompletedMs: Type.Optional(timeMs),
   state: Type.Enum(['good', 'running', 'warned', 'late', 'failed', 'never', 'unknown'], {
@@ -113,9 +116,11 @@ export const Client = Type.Object({
         'running',
         'unread',
         'damaged',
+        'quota',
+        'disk',
         'late',
+        'lacking',
         'cut',
-        'incomplete',
         'failed',
         'never',
         'unseen',
@@ -125,11 +130,15 @@ export const Client = Type.Object({
       allowedMs: Type.Optional(Type.Number()),
       beganMs: Type.Optional(Type.Number()),
       count: Type.Optional(Type.Number()),
+      ofCount: Type.Optional(Type.Number()),
+      bytes: Type.Optional(Type.Number()),
+      ofBytes: Type.Optional(Type.Number()),
+      error: Type.Optional(Type.String()),
       detail: Type.Optional(Type.String()),
     },
     {
       description:
-        'What the state follows from, for other languages: the age of the newest complete set, the one from which the client is late, the age of a run that was cut off, a number of entries, the words of an error.',
+        'What the state follows from, for other languages: the age of what is saved, the one from which the client is late, the age of a run that failed or was cut off, a number of entries, or of directories and of how many, bytes of a quota (used) or a disk (free) and of how many, the code and the words of an error.',
     },
   ),
   lateAfterMs: Type.Number({
@@ -144,10 +153,15 @@ export const Client = Type.Object({
           description: 'Restored in the last half year, before that, or never.',
         }),
         checkedAtMs: optionalNumber('Time at which a check has last read data again.'),
+        readShare: optionalNumber(
+          'Share of the data that checks have read in the last 7 days, from 0 to 1.',
+        ),
+        allReadSinceMs: optionalNumber('All data was read at this time or later.'),
         restoredAtMs: optionalNumber(
           'Time at which files were last restored and all of their contents had the right digests.',
         ),
         reason: Type.String({ description: 'A sentence.' }),
+        read: Type.String({ description: 'How much of the data checks have read, in words.' }),
         advice: Type.String({ description: 'What to do; empty if nothing is.' }),
       },
       {
@@ -170,7 +184,8 @@ export const Client = Type.Object({
     'Time at which an administrator requested a backup that did not begin yet.',
   ),
   requestedBy: optionalText('That administrator, as CLIENT/ACCOUNT.'),
-  fault: optionalText('Code of the error that hides the figures.'),
+  fault: optionalText('Code of the error that hides the client now.'),
+  seenAtMs: optionalNumber('Time of which the figures are, if an error hides the client now.'),
 });
 export type Client = Static<typeof Client>;
 

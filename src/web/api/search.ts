@@ -6,8 +6,11 @@ import {
   type BackupSet,
   FIRST_PLACE,
   type History,
+  isAsOf,
   NamePlaces,
   type PlacedName,
+  ROOTS_DIRECTORY,
+  setsCovering,
 } from '../../history/index.js';
 import { type NamePattern, wordsPattern } from '../../excludes/index.js';
 import { lastComponent, liesBelow, type SetNumber, shownRoots } from '../../model/index.js';
@@ -58,7 +61,7 @@ type Named = Parameters<NamePlaces['place']>[0][number];
 
 /** Returns a page of the names that match. An empty page need not be the last page. Throws REQUEST_INVALID. */
 export async function searchPage(history: History, query: SearchQuery): Promise<FoundPage> {
-  const { pattern: text, sets, limit, after, limits } = query;
+  const { pattern: text, sets, limit, after } = query;
   if (text.length === 0 || text.length > MAX_PATTERN_BYTES || text.includes(0)) {
     throw invalidRequest('the pattern is empty, too long, or has a NUL');
   }
@@ -72,8 +75,8 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
   const pattern = wordsPattern(text);
   const roots = await history.reports.rootsOfSets();
   const places = new NamePlaces(history, sets, roots);
-  const found: Found[] =
-    after === undefined ? await rootsFound(history, query, pattern, roots) : [];
+  const search = new Search(history, query, pattern, roots);
+  const found = after === undefined ? await search.roots() : [];
   const untilMs = performance.now() + PAGE_MS;
   let place: Cursor | undefined =
     after === undefined ? { ...FIRST_PLACE, skipped: 0 } : cursorIn(after);
@@ -85,14 +88,7 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
     // it is sorted may be sealed.
     const end: number = place.skipped + limit - found.length;
     const placed = await places.place(newest.slice(place.skipped, end));
-    found.push(
-      ...(
-        await shown(
-          history,
-          placed.filter(({ path }) => pattern.isPathMatch(path) && isBelow(limits, path)),
-        )
-      ).filter(({ entry }) => isWithin(limits, entry)),
-    );
+    found.push(...(await search.shown(placed)));
     if (end < newest.length) place = { ...place, skipped: end };
     else place = page.next === undefined ? undefined : { ...page.next, skipped: 0 };
   }
@@ -111,44 +107,62 @@ function isSamePlace(one: Named, other: Named): boolean {
   return one.directory === other.directory && one.name.equals(other.name);
 }
 
-/** Returns the entries of placed names; those that the reader may not see are left out. */
-async function shown(history: History, placed: readonly PlacedName<Named>[]): Promise<Found[]> {
-  const found: Found[] = [];
-  await atOnce(placed.entries(), REQUESTS_AT_ONCE, async ([index, { path, version, set }]) => {
-    const entry = await history.find(path, set);
-    if (entry === undefined) return;
-    const { firstSet, lastSet } = version;
-    found[index] = { ...pathJson(path), entry: entryJson(history, entry), firstSet, lastSet, set };
-  });
-  return found.flat(); // without the empty places of those that are left out
-}
+/** Entries of the paths that have matching names, as a search shows them. */
+class Search {
+  constructor(
+    private readonly history: History,
+    private readonly query: SearchQuery,
+    private readonly pattern: NamePattern,
+    private readonly sets: ReadonlyMap<SetNumber, readonly Buffer[]>,
+  ) {}
 
-/**
- * Returns the roots that match the search. They are searched separately, since the name of a root is not in a
- * directory.
- */
-async function rootsFound(
-  history: History,
-  { sets, limits }: SearchQuery,
-  pattern: NamePattern,
-  roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
-): Promise<Found[]> {
-  const found = new Map<string, Found>();
-  for (const { set } of sets.toReversed()) {
-    for (const path of shownRoots(roots.get(set) ?? [])) {
-      const name = lastComponent(path);
-      const key = path.toString('latin1');
-      if (found.has(key) || !pattern.isMatch(name) || !pattern.isPathMatch(path)) continue;
-      const at = isBelow(limits, path) ? await history.find(path, set) : undefined;
-      if (at === undefined) continue;
-      const entry = entryJson(history, at, name);
-      const { firstSet, lastSet } = at;
-      if (isWithin(limits, entry)) {
-        found.set(key, { ...pathJson(path), entry, firstSet, lastSet, set });
-      }
-    }
+  /** Returns the roots that match. They are searched separately, since the name of a root is not in a directory. */
+  roots(): Promise<Found[]> {
+    const paths = shownRoots(this.query.sets.flatMap(({ set }) => this.sets.get(set) ?? []));
+    const unique = [...new Map(paths.map((path) => [path.toString('latin1'), path])).values()];
+    const matching = unique.filter((path) => this.pattern.isMatch(lastComponent(path)));
+    const version = { directory: ROOTS_DIRECTORY };
+    return this.shown(matching.map((path) => ({ path, version })));
   }
-  return [...found.values()];
+
+  /** Returns the newest entries of paths, except what the reader may not see. */
+  async shown(
+    placed: readonly (Pick<PlacedName<Named>, 'path'> & {
+      readonly version: Pick<Named, 'directory'>;
+    })[],
+  ): Promise<Found[]> {
+    const found: Found[] = [];
+    await atOnce(placed.entries(), REQUESTS_AT_ONCE, async ([index, { path, version }]) => {
+      const one = await this.newestAt(path, version);
+      if (one !== undefined) found[index] = one;
+    });
+    return found.flat(); // without the empty places of those that are left out
+  }
+
+  /** Returns the newest entry at a path, unless that is in another directory, with which it is found too. */
+  private async newestAt(
+    path: Buffer,
+    { directory }: Pick<Named, 'directory'>,
+  ): Promise<Found | undefined> {
+    const { history, query, pattern } = this;
+    const { sets, limits } = query;
+    if (!pattern.isPathMatch(path) || !isBelow(limits, path)) return undefined;
+    const covering = setsCovering(this.sets, sets, path);
+    const versions = await history.versions(path);
+    const newest = versions.findLast((one) => covering.some((set) => isAsOf(one, set)));
+    if (newest?.entry.directory !== directory) return undefined;
+    const within = covering.filter((one) => isAsOf(newest, one));
+    // A set that is being written is shown only for what no complete one has.
+    const complete = new Set(sets.flatMap(({ set, state }) => (state === 'complete' ? [set] : [])));
+    const set = within.findLast((one) => complete.has(one)) ?? within.at(-1)!;
+    const at = await history.find(path, set);
+    if (at === undefined) return undefined;
+    const entry = entryJson(history, at, lastComponent(path));
+    const { firstSet, lastSet } = newest;
+    return isWithin(limits, entry)
+      ? { ...pathJson(path), entry, firstSet, lastSet, set }
+      : undefined;
+  }
 }
 
 function isBelow({ below }: SearchLimits, path: Buffer): boolean {

@@ -1,2 +1,3 @@
+export { davNodeAt } from './dav-tree.js';
 export { registerDav } from './register-dav.js';
 export { propertiesIn } from './propfind-body.js';

@@ -180,7 +180,7 @@ function changeRoutes(begun: Begun): AddedRoute[] {
   return [
     addedRoute(
       rowOf('checks', 'read', 'Begins a check of the store.', CheckBody),
-      async (request) => begun(request, { kind: 'check', readsAll: request.body.readsAll }),
+      async (request) => begun(request, { kind: 'check', ...request.body }),
     ),
     addedRoute(
       rowOf(

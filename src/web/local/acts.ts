@@ -10,7 +10,7 @@ export type PurgeRules = Readonly<Record<string, string>>;
 /** One act. The names are those of the commands. */
 export type Act =
   | { readonly kind: 'backup' }
-  | { readonly kind: 'check'; readonly readsAll: boolean }
+  | { readonly kind: 'check'; readonly readsAll: boolean; readonly repairs?: boolean | undefined }
   | { readonly kind: 'lock'; readonly sets: readonly SetNumber[]; readonly isLocked: boolean }
   | {
       readonly kind: 'tag';
@@ -113,16 +113,21 @@ async function follow(job: Job, command: RunningCommand, act: Act): Promise<void
 }
 
 /** The reports of the commands whose results have a number that only they know. */
-const REPORTS = { backup: /^Backup set (\d+) /, purge: /^(\d+) backup sets? of .* purged/ };
+const REPORTS = {
+  backup: /^Backup set (\d+) /,
+  check: /^([\d,]+) versions? of files cannot be restored/,
+  purge: /^(\d+) backup sets? of .* purged/,
+};
 
 /** Returns what an act has done; undefined if its command did not report it, or has warned and did not do all. */
 function resultOf(act: Act, { log, hasWarnings }: Job): Job['result'] {
   const { kind } = act;
-  if (kind === 'backup' || kind === 'purge') {
+  if (kind === 'backup' || kind === 'purge' || (kind === 'check' && hasWarnings)) {
     const found = log.map((line) => REPORTS[kind].exec(line)?.[1]).find((n) => n !== undefined);
-    return found === undefined ? undefined : { code: kind, n: Number(found) };
+    return found === undefined ? undefined : { code: kind, n: Number(found.replaceAll(',', '')) };
   }
   if (hasWarnings) return undefined;
+  if (kind === 'check') return { code: act.readsAll ? kind : 'quick-check' };
   if (kind === 'lock') return { code: act.isLocked ? 'lock' : 'unlock', n: act.sets.length };
   if (kind === 'tag' || kind === 'delete') return { code: kind, n: act.sets.length };
   return kind === 'forget' ? { code: kind, n: act.paths.length } : { code: kind };

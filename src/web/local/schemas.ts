@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import {
   MAX_PATH_CHARS,
+  optionalBoolean,
   optionalInteger,
   optionalText,
   PathQueries,
@@ -61,12 +62,12 @@ export const JobState = Type.Object({
   result: Type.Optional(
     Type.Object(
       {
-        code: Type.Enum([...ACT_KINDS, 'unlock']),
+        code: Type.Enum([...ACT_KINDS, 'unlock', 'quick-check']),
         n: Type.Optional(Type.Integer()),
       },
       {
         description:
-          'What an act has done, for other languages: `n` sets or paths, or the number of the new set.',
+          'What an act has done, for other languages: `n` sets or paths, the number of the new set, or of the versions of files that a check has found lost.',
       },
     ),
   ),
@@ -116,7 +117,10 @@ const tags = Type.Array(Type.String({ minLength: 1, maxLength: 255, pattern: '^[
 });
 
 export const CheckBody = Type.Object({
-  readsAll: Type.Boolean({ description: 'True to read all data, too.' }),
+  readsAll: Type.Boolean({
+    description: 'True to read all data, too; else none is proven.',
+  }),
+  repairs: optionalBoolean('True to repair from parity first.'),
 });
 export const LockBody = Type.Object({ sets, isLocked: Type.Boolean() });
 export const TagBody = Type.Object({ sets, addTags: tags, removeTags: tags });

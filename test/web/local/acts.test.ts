@@ -98,6 +98,15 @@ test('an act is one command at a time, with its progress, its report and its war
   t.is(done.latest, undefined);
 });
 
+test('a check counts the versions that it has found lost, and repairs if it is asked to', async (t) => {
+  const { commands, act, job } = await served(t);
+  const { job: begun } = await act('checks', { readsAll: true, repairs: true });
+  t.deepEqual(commands.acts.at(-1), { kind: 'check', readsAll: true, repairs: true });
+  commands.print('1,200 versions of files cannot be restored.', 'output');
+  commands.end(3);
+  t.deepEqual((await job(begun.id)).result, { code: 'check', n: 1200 });
+});
+
 test('a command that fails gives its own error, and one that is stopped ends as stopped', async (t) => {
   const { commands, act, send, job } = await served(t);
   const failing = (await act('deletions', { sets: [1] })).job;

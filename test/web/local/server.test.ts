@@ -94,6 +94,12 @@ test.serial(
   },
 );
 
+test.serial('damaged contents of an encrypting client are marked', async (t) => {
+  const { ask, source } = await served(t, () => ({ isDamaged: () => true }));
+  const url = `/clients/me/sets/1/entry?path=${encodeURIComponent(`${source}/a.txt`)}`;
+  t.like(await (await ask(url)).json(), { name: 'a.txt', isDamaged: true });
+});
+
 test.serial('a restore names what the backup of its set could not read', async (t) => {
   const { ask, source, home } = await served(t, (honest, { names }) => ({
     notes: async (set) => {

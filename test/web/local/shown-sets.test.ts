@@ -49,6 +49,28 @@ async function serve(t: ExecutionContext, store: string): Promise<Served> {
   };
 }
 
+test('a content that a check has marked as damaged is one in every list, and no other', async (t) => {
+  const { place, source, backup } = inlineLab(t, [file('bad', 'x'), file('good', 'y')]);
+  await backup();
+  const database = nodeSystem().openDatabase(path.join(place.store, 'me', 'tardis.db'), {
+    readonly: false,
+  });
+  database.exec(`UPDATE contents SET is_damaged = 1
+    WHERE content_id = (SELECT content_id FROM entries WHERE name = CAST('bad' AS BLOB))`);
+  database.close();
+  const { get } = await serve(t, place.store);
+  const marksIn = async (route: string): Promise<string[]> => {
+    const { body } = await get(route);
+    return [...body.matchAll(/"name":"(\w+)"[^{}]*"isDamaged":true/g)].map(([, name]) => name!);
+  };
+  const [all, bad, good] = ['', '/bad', '/good'].map((one) => encodeURIComponent(source + one));
+  t.deepEqual(await marksIn(`/sets/1/directory?path=${all}`), ['bad']);
+  t.deepEqual(await marksIn(`/sets/1/entry?path=${bad}`), ['bad']);
+  t.deepEqual(await marksIn(`/versions?path=${bad}`), ['bad']);
+  t.deepEqual(await marksIn(`/versions?path=${good}`), []);
+  t.deepEqual(await marksIn('/search?pattern=*d'), ['bad']);
+});
+
 test('versions, searches and deleted names have a listed set that shows them', async (t) => {
   const home = scratchInMemory(t);
   const place = { store: path.join(home, 'store'), client: 'me' };

@@ -9,6 +9,8 @@ import { asTardisError, TardisError, throwIfAborted } from '../../../errors/inde
 import { digestKey, type PackNumber } from '../../../model/index.js';
 import {
   type Backend,
+  type ClientDirectory,
+  type CommitBody,
   type Counters,
   higherCounters,
   isOfContents,
@@ -19,22 +21,26 @@ import {
   readListing,
   RecordKind,
 } from '../../index.js';
-import { yieldRegularly } from '../../../system/index.js';
+import { readStart, type System, yieldRegularly } from '../../../system/index.js';
 import { applyEvent, applyFound, applySection, breakDependants } from './apply.js';
 import { ContentRecords } from './apply-records.js';
-import type { Catalog } from '../catalog.js';
+import { Catalog } from '../catalog.js';
 import type { PendingCommit, PendingRecord } from './commit-walk.js';
 import { hasLog, requireCommits, walkCommits } from './log-walk.js';
 import { type HistoryStart, imageStart } from './from-image.js';
 import { HistoryLoader, noteImage } from './history-loader.js';
 import { eventIn, findRemovals, readPending, type Removals } from './removals.js';
 import type { SalvageWalk } from './salvage-walk.js';
-import type { CommitPoint } from '../tables/state.js';
+import type { CommitPoint, StateTable } from '../tables/state.js';
 
 /** Maximum size of an event that lists moved packs. Larger events need not be read twice. */
 const MAX_MOVED_BYTES = 64 << 10;
 /** Number of commits of a bucket's log after which SQLite's log is folded. */
 const FOLD_EVERY = 64;
+/** Offset of the write version in SQLite's header. The value 2 means a write-ahead log. */
+const WRITE_VERSION_AT = 18;
+const BY_LOG = 2;
+
 const NO_REMOVALS: Removals = {
   image: undefined,
   packs: new Set(),
@@ -371,4 +377,33 @@ class Recovery {
       return undefined;
     }
   }
+}
+
+/**
+ * Returns the number of checkpoints that the packs contain and the catalog lacks. Each is written to the packs, then to the
+ * catalog, so a catalog that lacks some is an older copy, and does not list later sets. Returns 0 if a running or killed
+ * session explains the difference: it writes to the packs first, but only the checkpoint that follows the catalog's last
+ * one. Returns 0 for a client in a bucket, whose catalog is a cache: others may have committed since. `seen` is the state in a
+ * copy of the catalog that was made a moment ago.
+ */
+export async function commitsBehind(
+  system: System,
+  { bucket, catalogPath }: ClientDirectory,
+  backend: Backend,
+  seen: StateTable,
+): Promise<number> {
+  if (bucket !== undefined) return 0;
+  const point = seen.readCommitPoint();
+  const start = { point, sequence: seen.readCounters().sequence, isThorough: true };
+  let last: CommitBody | undefined;
+  for await (const commit of walkCommits(backend, start).commits()) {
+    const { body, matches, isLast } = commit;
+    if ((matches || !isLast) && body.commit > (last?.commit ?? 0)) last = body;
+  }
+  if (last === undefined || last.commit <= point.commit) return 0;
+  // Read in this order, since a session that is running applies its last checkpoint, and ends, meanwhile.
+  const mayRun = readStart(system.files, catalogPath, WRITE_VERSION_AT + 1)?.at(-1) === BY_LOG;
+  const known = Catalog.lastCommit(system, catalogPath);
+  const lacks = Math.max(0, last.commit - known.commit);
+  return mayRun && lacks === 1 && last.previous === known.checksum ? 0 : lacks;
 }

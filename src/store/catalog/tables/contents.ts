@@ -131,6 +131,10 @@ export class ContentTable {
         { contentId: 'content', digest: 'blob' },
       ),
       any: database.query('SELECT 1 FROM contents LIMIT 1', 'integer'),
+      damaged: database.query(
+        'SELECT 1 FROM contents WHERE content_id = ? AND (record_id IS NULL OR is_damaged)',
+        'integer',
+      ),
     };
     this.filter = this.isEmpty() ? new DigestFilter() : undefined;
   }
@@ -141,6 +145,11 @@ export class ContentTable {
     if (row === undefined) return undefined;
     const [contentId, sizeBytes, isStored, isDelta] = row;
     return { contentId, sizeBytes, isStored: isStored === 1, isDelta: isDelta === 1 };
+  }
+
+  /** True if the bytes of a content are missing, or a check has marked it as damaged. */
+  isDamaged(contentId: ContentId): boolean {
+    return this.statements.damaged.get(contentId) === 1;
   }
 
   /** Returns contents whose digest begins with `prefix`, which must have at least 8 bytes. */

@@ -1,6 +1,7 @@
 /** Handlers of questions about entries, directories and contents. */
 import {
   type BackupSet,
+  coveringSets,
   type History,
   type HistoryEntry,
   isRestoredAlike,
@@ -76,6 +77,7 @@ export const ENTRY_HANDLERS: Pick<Handlers, 'entry' | 'directory' | 'content' | 
     const versions = joinVersions(
       proven,
       (one, next) => one.set !== undefined && isRestoredAlike(one, next),
+      await coveringSets(history, path),
     ).map(({ firstSet, lastSet, entry }): Version => {
       const set = newestSet({ firstSet, lastSet });
       return { firstSet, lastSet, set, entry: entryJson(history, entry, name) };

@@ -48,13 +48,13 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
   },
   space: async ({ lease: { history } }) => {
     const [sets, { numbers }] = [await history.sets(), await figuresOf(history)];
-    const shown = sets.map(({ set, openedAtMs, closedAtMs, stats }) => ({
-      set,
-      openedAtMs,
-      closedAtMs,
-      scannedBytes: stats['scannedBytes'] ?? 0,
-      storedBytes: stats['storedBytes'] ?? 0,
-      sentBytes: stats['sentBytes'] ?? 0,
+    const shown = sets.map((set) => ({
+      set: set.set,
+      openedAtMs: history.beganMs(set),
+      closedAtMs: set.closedAtMs,
+      scannedBytes: set.stats['scannedBytes'] ?? 0,
+      storedBytes: set.stats['storedBytes'] ?? 0,
+      sentBytes: set.stats['sentBytes'] ?? 0,
     }));
     return { sets: shown, figures: { ...numbers } };
   },

@@ -42,26 +42,27 @@ export const SET_HANDLERS: Pick<
     const facts = { nowMs: system.clock.nowMs(), lateAfterMs };
     return found.map((one): Client => {
       const { client, completeSets, newestSet, newestAtMs, protection, fault, place } = one;
-      const { quotaBytes, accountBytes, usedBytes } = one;
+      const { quotaBytes, accountBytes, usedBytes, seenAtMs, isClosed = false } = one;
+      const isKnown = fault === '' ? !isClosed : seenAtMs !== undefined;
       return {
         name: client,
         place,
-        completeSets,
+        ...(isKnown && { completeSets }),
         ...(newestSet === 0 ? {} : { lastSet: newestSet, lastCompletedMs: newestAtMs }),
-        ...(one.isClosed === true ? CLOSED : stateOf(one, facts)),
+        ...(isClosed ? CLOSED : stateOf(one, facts)),
         lateAfterMs: lateAfterMs > 0 ? lateAfterMs : one.lateAfterMs,
         encrypts: protection === 'encrypted',
         ...(one.requestedAtMs === 0 ? {} : { requestedAtMs: one.requestedAtMs }),
         ...(one.requestedBy === '' ? {} : { requestedBy: one.requestedBy }),
         ...(one.quotaBytes === 0 ? {} : { space: { quotaBytes, accountBytes, usedBytes } }),
-        ...(fault === '' ? {} : { fault }),
+        ...(fault === '' ? {} : { fault, seenAtMs }),
       };
     });
   },
   sets: async ({ lease: { history } }) => ({
-    sets: (await history.sets()).toReversed().map(setJson),
+    sets: (await history.sets()).toReversed().map((set) => setJson(history, set)),
   }),
-  set: async ({ lease: { history }, setText }) => setJson(await setOf(history, setText)),
+  set: async ({ lease: { history }, setText }) => setJson(history, await setOf(history, setText)),
   notes: async ({ lease: { history }, setText }) => {
     const { set } = await setOf(history, setText);
     const notes = (await placedNotes(history, set)).filter(({ what }) => isErrorNote(what));

@@ -1,0 +1,227 @@
+/**
+ * One run of an operation on the backups of a client, as the journal has it: the request, its user, how it ended and
+ * what it did. A record is one line of JSON. It comes from a store or a peer, so each field is checked.
+ */
+import { createHash } from 'node:crypto';
+import { displayLine } from './names.js';
+
+const KINDS = [
+  'backup',
+  'check',
+  'restore',
+  'purge',
+  'collect',
+  'copy',
+  'import',
+  'export',
+  'rewrite',
+  'alert',
+] as const;
+/** `alert` is a message of a server about the client, `rewrite` the making of a new generation of its data. */
+export type RunKind = (typeof KINDS)[number];
+
+const WAYS = ['hand', 'timer', 'cron', 'due', 'page', 'server'] as const;
+/** How a run was started. `due` is `--if-due` without a timer or cron. */
+export type RunWay = (typeof WAYS)[number];
+
+const ENDS = ['done', 'partly', 'failed', 'stopped', 'cut'] as const;
+/** `stopped`: by the user. `cut`: the process or the session ended without a word. */
+export type RunEnd = (typeof ENDS)[number];
+
+const NUMBERS = [
+  'set',
+  'sets',
+  'entries',
+  'files',
+  'unread',
+  'bytes',
+  'sentBytes',
+  'storedBytes',
+  'freedBytes',
+  /** Bytes of records that a check has read, and of all records that the client has. */
+  'readBytes',
+  'totalBytes',
+  /** Each record was read at this time or later, in milliseconds since 1970; absent if one never was. */
+  'allReadSinceMs',
+  /** Faults that a check has found. */
+  'faults',
+  /** Age from which the server that made the record takes the client for late. */
+  'lateAfterMs',
+] as const;
+export type RunNumbers = Readonly<Partial<Record<(typeof NUMBERS)[number], number>>>;
+
+export interface RunRecord {
+  /** 16 hexadecimal digits. Records with one id are about one run (`distinctRuns`). */
+  readonly id: string;
+  readonly kind: RunKind;
+  readonly way: RunWay;
+  readonly end: RunEnd;
+  /** Times by the clock of the machine that ran, in milliseconds since 1970. */
+  readonly beganMs: number;
+  readonly endedMs: number;
+  /** Name or number of the user, and name of the machine. A server adds the account of a login. */
+  readonly by: string;
+  readonly machine: string;
+  readonly account?: string | undefined;
+  /** Code of the error; absent for a run that is done. For an alert, its kind. */
+  readonly code?: string | undefined;
+  /** True if a backup was to save each root of its configuration, or has none. */
+  readonly isWhole?: boolean | undefined;
+  /** Ids of the roots that its configuration has (`rootId`). */
+  readonly configured?: readonly string[] | undefined;
+  readonly numbers: RunNumbers;
+  /** The request and the words of the error, as JSON (`RunWords`); sealed as a text if the client encrypts. */
+  readonly words?: string | undefined;
+}
+
+/** The part of a record that names files. */
+export interface RunWords {
+  readonly roots?: readonly string[];
+  readonly rules?: string;
+  readonly message?: string;
+}
+
+/** Number of records that decide how a client is. */
+export const RECENT_RUNS = 512;
+/** Maximum number of records that one call adds, and that one answer has beside those of a page. */
+export const MAX_ADDED_RUNS = 64;
+export const MAX_READ_RUNS = 4096;
+
+const MAX_TEXT_CHARS = 255;
+/** Maximum length of the rules and of the message in the words of a record. */
+const MAX_WORD_CHARS = 500;
+/** Maximum length of words in JSON, and by how much sealing may make them longer. */
+const MAX_WORDS_CHARS = 9000;
+const SEALED_FACTOR = 1.4;
+/** Maximum number of roots of which a record has the ids. */
+export const MAX_RUN_ROOTS = 256;
+/** Maximum size of a record in bytes. */
+export const MAX_RUN_BYTES: number = 24 << 10;
+
+const ID = /^[0-9a-f]{16}$/;
+/** Form of the id of a root. */
+export const ROOT_ID: RegExp = /^[\w-]{12}$/;
+const CODE = /^[A-Z][A-Z_]{0,63}$/;
+
+/** Returns the record as one line without a line feed. */
+export function encodeRun(run: RunRecord): string {
+  return JSON.stringify(run);
+}
+
+/** Returns the record in an untrusted line; undefined if the line is none. Unknown fields are dropped. */
+export function parseRun(line: string): RunRecord | undefined {
+  if (line.length > MAX_RUN_BYTES) return undefined;
+  const found = jsonFields(line);
+  const { id, kind, way, end, beganMs, endedMs, by, machine, numbers } = found;
+  const { account, code, isWhole, configured, words } = found;
+  const isRun =
+    isMatch(id, ID) &&
+    isOneOf(kind, KINDS) &&
+    isOneOf(way, WAYS) &&
+    isOneOf(end, ENDS) &&
+    isCount(beganMs) &&
+    isCount(endedMs) &&
+    isText(by, MAX_TEXT_CHARS) &&
+    isText(machine, MAX_TEXT_CHARS);
+  if (!isRun) return undefined;
+  const given = jsonFields(JSON.stringify(numbers ?? {}));
+  const counts = NUMBERS.flatMap((name) => (isCount(given[name]) ? [[name, given[name]]] : []));
+  const isRoots = Array.isArray(configured) && configured.length <= MAX_RUN_ROOTS;
+  return {
+    id,
+    kind,
+    way,
+    end,
+    beganMs,
+    endedMs,
+    by,
+    machine,
+    ...(isText(account, MAX_TEXT_CHARS) && { account }),
+    ...(isMatch(code, CODE) && { code }),
+    ...(typeof isWhole === 'boolean' && { isWhole }),
+    ...(isRoots && { configured: configured.filter((one) => isMatch(one, ROOT_ID)) }),
+    numbers: Object.fromEntries(counts) as RunNumbers,
+    ...(isText(words, MAX_WORDS_CHARS) && { words }),
+  };
+}
+
+/** Returns the words of a record that is not sealed, or was opened; nothing if there are none. */
+export function wordsOf({ words }: Pick<RunRecord, 'words'>): RunWords {
+  const { roots, rules, message } = jsonFields(words);
+  return {
+    ...(Array.isArray(roots) && { roots: roots.filter((one) => typeof one === 'string') }),
+    ...(typeof rules === 'string' && { rules }),
+    ...(typeof message === 'string' && { message: displayLine(message) }),
+  };
+}
+
+/** Returns words as the text of a record; undefined if they are empty. Long ones are cut. */
+export function encodeWords({ roots = [], rules, message }: RunWords): string | undefined {
+  if (roots.length === 0 && rules === undefined && message === undefined) return undefined;
+  const cut = {
+    rules: rules?.slice(0, MAX_WORD_CHARS),
+    message: message?.slice(0, MAX_WORD_CHARS),
+  };
+  for (let count = Math.min(roots.length, MAX_RUN_ROOTS); ; count = Math.floor(count / 2)) {
+    const text = JSON.stringify({ roots: roots.slice(0, count), ...cut });
+    if (Buffer.byteLength(text) * SEALED_FACTOR <= MAX_WORDS_CHARS || count === 0) return text;
+  }
+}
+
+/** Returns the id of a root by its stored path, which is sealed if the client encrypts. */
+export function rootId(path: Uint8Array): string {
+  return createHash('sha256').update(path).digest('base64url').slice(0, 12);
+}
+
+/**
+ * Returns records oldest first, each run once: of two with one id, the one of the run itself, then one that knows its
+ * end, then the first. So nobody changes a record by adding another one.
+ */
+export function distinctRuns(runs: Iterable<RunRecord>): RunRecord[] {
+  const byId = new Map<string, RunRecord>();
+  for (const run of runs) {
+    const known = byId.get(run.id);
+    if (known === undefined || weightOf(run) > weightOf(known)) byId.set(run.id, run);
+  }
+  return [...byId.values()].sort((one, other) => one.endedMs - other.endedMs);
+}
+
+function weightOf({ way, end }: RunRecord): number {
+  return (way === 'server' ? 0 : 2) + (end === 'cut' ? 0 : 1);
+}
+
+/** Returns records as a server takes them from a client: without what only a server reports, and with the account. */
+export function runsOfClient(runs: readonly RunRecord[], login: string): RunRecord[] {
+  return runs
+    .filter(({ kind, way }) => kind !== 'alert' && way !== 'server')
+    .map(({ account: _, ...run }) => ({ ...run, ...(login !== '' && { account: login }) }));
+}
+
+function isText(value: unknown, mostChars: number): value is string {
+  return (
+    typeof value === 'string' && value.length <= mostChars && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value)
+  );
+}
+
+function isMatch(value: unknown, form: RegExp): value is string {
+  return typeof value === 'string' && form.test(value);
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && Number(value) >= 0;
+}
+
+function isOneOf<T extends string>(value: unknown, words: readonly T[]): value is T {
+  return words.some((word) => word === value);
+}
+
+/** Returns the fields of an object in JSON; none if there is no text, or it is anything else. */
+export function jsonFields(text: string | undefined): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(text ?? '');
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    return {}; // the caller finds that its fields are missing
+  }
+  return {};
+}

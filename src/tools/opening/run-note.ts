@@ -1,0 +1,280 @@
+/**
+ * Notes a run of this machine: in a file of its state directory from the beginning, and at its end in the journal of the
+ * client. The file stays until the journal has the record, so a run that was refused, killed, or did not reach the store
+ * is known too: the next run that reaches it brings the record along.
+ */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { asTardisError, ifPossible, type TardisError } from '../../errors/index.js';
+import type { History } from '../../history/index.js';
+import {
+  distinctRuns,
+  encodeRun,
+  encodeWords,
+  MAX_ADDED_RUNS,
+  parseRun,
+  type RunKind,
+  type RunNumbers,
+  type RunRecord,
+  type RunWay,
+  type RunWords,
+} from '../../model/index.js';
+import type { noteProof } from '../../restore/index.js';
+import { addRuns, hasEncryptingKeys, openClientDirectory } from '../../store/index.js';
+import {
+  byteText,
+  makeDirectories,
+  nodeSystem,
+  readState,
+  stateName,
+  statePath,
+  writeState,
+} from '../../system/index.js';
+import { backupMemoryOf, placeOf } from './backup-memory.js';
+
+/** Errors after which a server can take the record at once. */
+const OF_THIS_MACHINE: readonly string[] = [
+  'HOOK_FAILED',
+  'INTERRUPTED',
+  'QUOTA_EXCEEDED',
+  'SOURCE_MISSING',
+];
+/** Number of bytes of the id of a run. */
+const ID_BYTES = 8;
+/** Time in which further restores are not noted, since each record is synced to the disk. */
+const AGAIN_MS = 60_000;
+/** Names of the daemons that run commands by a table of times. */
+const CRON = /^(?:cron|crond|anacron|fcron)$/;
+/** Maximum number of records that wait; the older half makes room. */
+const MOST_WAITING = 256;
+/** Place of the time of the start in `/proc/PID/stat`, behind the state (proc_pid_stat(5)). */
+const START_FIELD = 18;
+/** Number of parents of this process that are looked at. */
+const MOST_PARENTS = 3;
+/** Form of the name of a file: the id of the run, and the process that made it with the time of its start. */
+const FILE = /^([0-9a-f]{16})\.(\d{1,10}\.\d{1,20})$/;
+
+/** The place of a run. */
+export interface RunPlace {
+  readonly client: string;
+  /** The clients whose journals get the record, if they are others. */
+  readonly clients?: () => readonly string[];
+  /** The store on this machine, or the bucket; undefined for the server. */
+  readonly store: Buffer | undefined;
+  readonly server: string;
+  readonly catalogFile?: string;
+  /** Opens the client at the server, without a question to the user. */
+  readonly openThere?: (() => Promise<History>) | undefined;
+}
+
+export class RunNote {
+  private constructor(
+    private readonly place: RunPlace,
+    readonly run: RunRecord,
+  ) {}
+
+  /** Begins a run. Until it ends, its file has it as cut off. */
+  static begin(
+    kind: RunKind,
+    place: RunPlace,
+    { isDue = false, isWhole }: { readonly isDue?: boolean; readonly isWhole?: boolean } = {},
+  ): RunNote {
+    const run = newRun(kind, isDue);
+    const note = new RunNote(place, isWhole === undefined ? run : { ...run, isWhole });
+    note.keep(note.run);
+    return note;
+  }
+
+  /** Returns the records of other runs that the journal does not have yet. */
+  earlier(): RunRecord[] {
+    const { id } = this.run;
+    return waitingRuns(this.place)
+      .filter((run) => run.id !== id)
+      .slice(1 - MAX_ADDED_RUNS);
+  }
+
+  /** Forgets records that the journal has, or this run if it counts as none. */
+  forget(runs: readonly Pick<RunRecord, 'id'>[] = [this.run]): void {
+    const folder = folderOf(this.place);
+    const ids = new Set(runs.map(({ id }) => id));
+    for (const name of filesIn(folder)) {
+      if (ids.has(FILE.exec(name)![1]!)) ifPossible(() => fs.unlinkSync(path.join(folder, name)));
+    }
+  }
+
+  /** Ends the run without an error, and adds it to the journal. */
+  done(
+    isPartly: boolean,
+    more: { numbers?: RunNumbers; words?: RunWords; code?: string } = {},
+  ): Promise<void> {
+    return this.end({ ...more, end: isPartly ? 'partly' : 'done' });
+  }
+
+  /**
+   * Ends the run by an error, and adds it to the journal. A server gets it later if the error may be the server's fault: it
+   * is not connected to again.
+   */
+  failed(
+    { code, message }: TardisError,
+    { isWhole, roots }: { isWhole?: boolean; roots?: readonly string[] } = {},
+  ): Promise<void> {
+    const words = { message, ...(roots && { roots }) };
+    const isStopped = code === 'INTERRUPTED';
+    return this.end(
+      { end: isStopped ? 'stopped' : 'failed', code, words, isWhole },
+      !OF_THIS_MACHINE.includes(code),
+    );
+  }
+
+  private async end(
+    {
+      words,
+      ...end
+    }: Pick<RunRecord, 'end'> &
+      Partial<Pick<RunRecord, 'code' | 'numbers' | 'isWhole'>> & { words?: RunWords },
+    isLater = false,
+  ): Promise<void> {
+    const endedMs = nodeSystem().clock.nowMs();
+    const text = words && encodeWords(words);
+    const run = { ...this.run, ...end, endedMs, ...(text !== undefined && { words: text }) };
+    const runs = [...this.earlier(), run];
+    this.keep(run);
+    if (isLater && this.place.store === undefined) return;
+    if (await this.deliver(runs)) this.forget(runs);
+  }
+
+  private keep(run: RunRecord): void {
+    const folder = folderOf(this.place);
+    const isFirst = !fs.existsSync(folder); // each run makes a file; that others can read it is reported once
+    // A failure is not reported: the journal gets the record without the file, if it can be reached.
+    ifPossible(() => makeDirectories(folder));
+    if (filesIn(folder).length >= MOST_WAITING)
+      this.forget(waitingRuns(this.place).slice(0, -MOST_WAITING / 2));
+    const file = path.join(folder, `${run.id}.${processOf(process.pid)}`);
+    writeState(file, encodeRun(run), isFirst);
+  }
+
+  /** Adds records to the journal. Returns false if it cannot be reached. */
+  private async deliver(runs: readonly RunRecord[]): Promise<boolean> {
+    const { client, store, catalogFile, openThere } = this.place;
+    try {
+      if (store === undefined) {
+        if (openThere === undefined) return false;
+        using history = await openThere();
+        await history.reports.noteRuns(runs);
+        return true;
+      }
+      const system = nodeSystem();
+      const where = { store: byteText(store), ...(catalogFile !== undefined && { catalogFile }) };
+      for (const one of this.place.clients?.() ?? [client]) {
+        const directory = openClientDirectory(system, { ...where, client: one });
+        const isSealed = hasEncryptingKeys(system, directory.path);
+        await addRuns(
+          system,
+          directory,
+          isSealed ? runs.map((run) => ({ ...run, words: undefined })) : runs,
+        );
+      }
+      return true;
+    } catch (error) {
+      if (asTardisError(error).row.kind === 'bug') throw error;
+      return false;
+    }
+  }
+}
+
+/** Returns the record of a run of this process that begins now, and is cut off until it ends. */
+export function newRun(kind: RunKind, isDue = false): RunRecord {
+  const { random, clock } = nodeSystem();
+  const nowMs = clock.nowMs();
+  const about = { way: wayOf(isDue), by: userName(), machine: os.hostname().slice(0, 255) };
+  const id = random.bytes(ID_BYTES).toString('hex');
+  return { id, kind, end: 'cut', ...about, beganMs: nowMs, endedMs: nowMs, numbers: {} };
+}
+
+/**
+ * Notes a restore, at the store and in the memory of this machine, if it proves that files can be restored from there. Never
+ * throws, but for bugs.
+ */
+export async function noteRestore(
+  { client, server, database }: RestoredFrom,
+  history: History,
+  restored: Parameters<typeof noteProof>[1],
+): Promise<void> {
+  const { noteProof: note } = await import('../../restore/index.js'); // a restore has loaded it
+  const place = { client, server: server ?? '' };
+  const memory = backupMemoryOf(place, server === undefined ? database : undefined);
+  const nowMs = Date.now();
+  const { restoredMs = 0 } = memory.read();
+  const run =
+    nowMs - restoredMs < AGAIN_MS ? undefined : ({ ...newRun('restore'), end: 'done' } as const);
+  if (await note(history, restored, run)) memory.note({ restoredMs: nowMs });
+}
+
+interface RestoredFrom {
+  readonly client: string;
+  /** The server that was read; undefined for a store of this machine or a bucket. */
+  readonly server: string | undefined;
+  readonly database: Buffer;
+}
+
+/** Returns the records of a client's runs that the journal does not have yet, for a command that reads a place. */
+export function waitingFor(
+  {
+    database,
+    throughServer,
+  }: { readonly database: Buffer; readonly throughServer: string | undefined },
+  client: string,
+): RunRecord[] {
+  const store = throughServer === undefined ? database : undefined;
+  return waitingRuns({ client, store, server: throughServer ?? '' });
+}
+
+/** Returns the records of runs at a place that its journal does not have yet, oldest first, without runs that go on. */
+function waitingRuns(place: RunPlace): RunRecord[] {
+  const folder = folderOf(place);
+  const runs = filesIn(folder).flatMap((name) => {
+    const run = parseRun(readState(path.join(folder, name)) ?? '');
+    const made = FILE.exec(name)![2]!;
+    const goesOn = run?.end === 'cut' && processOf(parseInt(made, 10)) === made;
+    return run === undefined || goesOn ? [] : [run];
+  });
+  return distinctRuns(runs);
+}
+
+function folderOf({ client, server, store }: RunPlace): string {
+  return statePath('runs', stateName(placeOf(server, store), client));
+}
+
+/** Returns a text for a process that no other has, as long as it runs; its number alone if it has ended. */
+function processOf(pid: number): string {
+  const text = ifPossible(() => fs.readFileSync(`/proc/${pid}/stat`, 'latin1')) ?? '';
+  const [state, ...fields] = text.slice(text.lastIndexOf(')') + 2).split(' ');
+  return state === 'Z' || state === '' ? `${pid}` : `${pid}.${fields[START_FIELD]}`;
+}
+
+function filesIn(folder: string): string[] {
+  const names = ifPossible(() => fs.readdirSync(folder)) ?? [];
+  return names.filter((name) => FILE.test(name));
+}
+
+/** Returns how this process was started. */
+function wayOf(isDue: boolean): RunWay {
+  if (process.env['TARDIS_RUN_BY'] === 'page') return 'page';
+  const isUnit = process.env['INVOCATION_ID'] !== undefined && (isDue || process.ppid === 1);
+  if (isUnit) return 'timer';
+  let pid = process.ppid;
+  for (let looks = 0; looks < MOST_PARENTS && pid > 1; looks += 1) {
+    const status = ifPossible(() => fs.readFileSync(`/proc/${pid}/status`, 'latin1')) ?? '';
+    if (CRON.test(/^Name:\t(.*)$/m.exec(status)?.[1] ?? '')) return 'cron';
+    pid = Number(/^PPid:\t(\d+)$/m.exec(status)?.[1] ?? 0);
+  }
+  return isDue ? 'due' : 'hand';
+}
+
+/** Returns the name of the user of this process; the number if it has none. */
+function userName(): string {
+  const id = process.geteuid!();
+  return ifPossible(() => os.userInfo({ encoding: 'utf8' }).username) ?? String(id);
+}

@@ -1,0 +1,73 @@
+/** Finds what the configuration of a machine has for its backups, whatever a command line names. */
+import {
+  resolveSettings,
+  type SettingName,
+  type Settings,
+  type SourceCommand,
+  sourceCommand,
+} from '../../config/index.js';
+import { TardisError } from '../../errors/index.js';
+import { absolutePath, byteText, processEnvironment, realPathOf } from '../../system/index.js';
+
+type Given = Pick<Settings<'tardis'>, 'configFiles' | 'job' | 'sources'>;
+
+/** The settings that name what is saved. */
+const OF_SOURCES = ['directories', 'commands'] as const satisfies readonly SettingName[];
+
+/**
+ * Returns the settings with which a run without words on its command line would make a backup; undefined if no
+ * configuration names what is saved. Throws CONFIG_INVALID.
+ */
+export function configuredSettings(given: Given): Settings<'tardis'> | undefined {
+  const { configFiles, sources } = given; // of a named file, the command line may have replaced all that the tool uses
+  const isFromFile = configFiles.length > 0 || [...sources.values()].some(isConfigured);
+  if (!isFromFile) return undefined;
+  const commandLine = new Map<string, string[]>([['configFiles', configFiles.map(byteText)]]);
+  if (sources.get('job')?.source !== 'built-in') commandLine.set('job', [given.job]);
+  const settings = resolveSettings('tardis', { commandLine, environment: processEnvironment() });
+  const hasSources = OF_SOURCES.some((name) => isConfigured(settings.sources.get(name)));
+  return hasSources ? withoutUsualDirectory(settings) : undefined;
+}
+
+/**
+ * Returns the paths of the directories and dumps that the configuration has, as a user sees them in a set. Returns
+ * undefined if it has none, or if a path depends on the other ones. Throws CONFIG_INVALID.
+ */
+export function configuredPaths(given: Given): readonly Buffer[] | undefined {
+  const settings = configuredSettings(given);
+  if (settings === undefined) return undefined;
+  const { directories, keptAs, basePath } = settings;
+  if (keptAs.length === 0 && basePath !== 'full') return undefined;
+  const named = directories.map(absolutePath).map((path) => realPathOf(path) ?? path);
+  const dumps = commandsOf(settings).map(({ name }) => Buffer.from(`/${name}`));
+  return [...dumps, ...(keptAs.length === 0 ? named : keptAs.map(absolutePath))];
+}
+
+function isConfigured(found: { readonly source: string } | undefined): boolean {
+  return found?.source === 'configuration file';
+}
+
+/** Returns the commands to run: those of the command line, or of [Sources]. Throws CONFIG_INVALID. */
+export function commandsOf({
+  commands,
+  commandNames,
+  sources,
+}: Settings<'tardis'>): SourceCommand[] {
+  const { source, where = '' } = sources.get('commands') ?? {};
+  const all = commands.map((text) => sourceCommand(text, where));
+  if (commandNames === undefined || source !== 'configuration file') return all;
+  return commandNames.map((name) => {
+    const found = all.find((one) => one.name === name);
+    if (found !== undefined) return found;
+    throw new TardisError('CONFIG_INVALID', `Sources: [Sources] has no command for "${name}"`);
+  });
+}
+
+/**
+ * Returns the settings of a backup without the usual directory (the current one), if only streams were requested.
+ */
+export function withoutUsualDirectory(settings: Settings<'tardis'>): Settings<'tardis'> {
+  const isUsual = settings.sources.get('directories')?.source === 'built-in';
+  const hasStreams = settings.stdin !== undefined || commandsOf(settings).length > 0;
+  return isUsual && hasStreams ? { ...settings, directories: [] } : settings;
+}

@@ -1,0 +1,52 @@
+/** Records the runs of commands other than backups and restores in the journal of their client. */
+import type { Settings, Tool } from '../../config/index.js';
+import { asTardisError } from '../../errors/index.js';
+import type { RunKind } from '../../model/index.js';
+import { byteText, nodeSystem } from '../../system/index.js';
+import { openThere } from '../opening/history.js';
+import { clientsHere } from '../opening/local-store.js';
+import { RunNote, type RunPlace } from '../opening/run-note.js';
+import { remotePlace } from '../opening/server.js';
+import { PARTLY } from '../output/exit-status.js';
+import { takeNumbers } from './run-facts.js';
+
+/** Errors of the command line, and of a place that has no journal. */
+const NO_RUNS: readonly string[] = ['USAGE', 'CONFIG_INVALID', 'NO_SUCH_CLIENT', 'NO_SUCH_STORE'];
+
+/** Runs a command, and records how it ended. Throws its error. */
+export async function recorded<T extends Tool>(
+  kind: RunKind,
+  settings: Settings<T>,
+  run: (settings: Settings<T>) => Promise<number | void>,
+): Promise<number | void> {
+  takeNumbers();
+  const note = RunNote.begin(kind, placeOf(settings as unknown as Settings<'sonic check'>));
+  try {
+    const status = await run(settings);
+    const numbers = takeNumbers();
+    if (numbers === undefined) note.forget();
+    else await note.done(status === PARTLY, { numbers });
+    return status;
+  } catch (error) {
+    const failure = asTardisError(error);
+    if (takeNumbers() === undefined || NO_RUNS.includes(failure.code)) note.forget();
+    else await note.failed(failure);
+    throw error;
+  }
+}
+
+function placeOf(settings: Settings<'sonic check'>): RunPlace {
+  const { client, database, catalogFile, throughServer } = settings;
+  const { allClients = false } = settings as Partial<Settings<'sonic copy'>>;
+  if (throughServer === undefined) {
+    const clients = (): readonly string[] => clientsHere(nodeSystem(), byteText(database));
+    return { client, ...(allClients && { clients }), store: database, server: '', catalogFile };
+  }
+  const unasked = { ...settings, neverPrompts: true };
+  return {
+    client,
+    store: undefined,
+    server: throughServer,
+    openThere: async () => openThere(nodeSystem(), await remotePlace(throughServer, unasked)),
+  };
+}

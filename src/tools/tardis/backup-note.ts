@@ -1,0 +1,93 @@
+/** Notes a run of `tardis`: the sources that it is given, those that its configuration has, and how it ended. */
+import type { ConfiguredSources, RunReport } from '../../client/index.js';
+import type { Settings } from '../../config/index.js';
+import { unlessBug, type TardisError } from '../../errors/index.js';
+import type { History } from '../../history/index.js';
+import { displayName, encodeWords } from '../../model/index.js';
+import { absolutePath, nodeSystem } from '../../system/index.js';
+import { openThere } from '../opening/history.js';
+import { RunNote } from '../opening/run-note.js';
+import { remotePlace } from '../opening/server.js';
+import { commandsOf, configuredSettings } from '../shared/configured.js';
+
+type Options = Settings<'tardis'>;
+
+/** Errors of a command line, which say nothing about the backups. */
+const OF_COMMAND_LINE: readonly string[] = ['USAGE', 'CLIENT_EXISTS'];
+
+export class BackupNote {
+  private readonly note: RunNote;
+  private readonly configured: ConfiguredSources | undefined;
+
+  /** Begins the run of a backup to a store of this machine, or to the server if that is undefined. */
+  constructor(
+    private readonly settings: Options,
+    store: Buffer | undefined,
+  ) {
+    const { client, server, catalogFile, ifDue } = settings;
+    const openThere = store === undefined ? () => openedThere(settings) : undefined;
+    const found = unlessBug(() => configuredSettings(settings)); // a fault of the file is reported where it counts
+    this.configured = found && sourcesOf(found);
+    const place = { client, server, store, catalogFile, openThere };
+    this.note = RunNote.begin('backup', place, { isDue: ifDue, isWhole: this.isWhole });
+  }
+
+  /** The records that the store gets with the end of the set. */
+  get report(): RunReport {
+    const { note, configured } = this;
+    return { run: { ...note.run, ...this.words() }, earlier: note.earlier(), configured };
+  }
+
+  /** True if the run is given all that its configuration has, or there is no configuration. */
+  get isWhole(): boolean {
+    if (this.configured === undefined) return true;
+    const given = sourcesOf(this.settings);
+    const texts = [
+      ...given.directories.map(absolutePath),
+      ...given.streams.map(({ name }) => name),
+    ];
+    const isGiven = new Set(texts.map((one) => one.toString('latin1')));
+    const { directories, streams } = this.configured;
+    const all = [...directories.map(absolutePath), ...streams.map(({ name }) => name)];
+    return all.every((one) => isGiven.has(one.toString('latin1')));
+  }
+
+  /** Forgets the records that the store got with the end of a set. */
+  saved({ run, earlier }: RunReport): void {
+    this.note.forget([run, ...earlier]);
+  }
+
+  /** Ends the run without a set, or as no run: a backup that has to wait, or a command line that is wrong. */
+  async failed(error: TardisError, counts: boolean): Promise<void> {
+    if (!counts || OF_COMMAND_LINE.includes(error.code)) this.note.forget();
+    else await this.note.failed(error, { isWhole: this.isWhole, ...this.given() });
+  }
+
+  private given(): { readonly roots: readonly string[] } {
+    const { directories, streams } = sourcesOf(this.settings);
+    return {
+      roots: [...directories.map(absolutePath), ...streams.map(({ name }) => name)].map(
+        displayName,
+      ),
+    };
+  }
+
+  private words(): { words?: string } {
+    const words = encodeWords(this.given());
+    return words === undefined ? {} : { words };
+  }
+}
+
+function sourcesOf(settings: Options): ConfiguredSources {
+  const { directories, basePath, keptAs, readDevices } = settings;
+  const streams = commandsOf(settings).map(({ name }) => ({ name: Buffer.from(name) }));
+  return { directories, basePath, keptAs, readDevices, streams };
+}
+
+/** Opens the client at its server without a question. Throws the errors of the login. */
+async function openedThere(settings: Options): Promise<History> {
+  return openThere(
+    nodeSystem(),
+    await remotePlace(settings.server, { ...settings, neverPrompts: true }),
+  );
+}

@@ -1,0 +1,442 @@
+/** Every reader of a random life, beside the sets as the life has them. */
+import fs from 'node:fs';
+import path from 'node:path';
+import { asTardisError } from '../../src/errors/index.js';
+import {
+  type History,
+  type HistoryEntry,
+  isAsOf,
+  type PathVersion,
+  provenVersion,
+} from '../../src/history/index.js';
+import { EntryType, pathBelow, SLASH_BYTES, splitPath } from '../../src/model/index.js';
+import {
+  DirectoriesAhead,
+  PackedListings,
+  PageCache,
+  placeOfNode,
+  ReadyPages,
+  SetTree,
+} from '../../src/mount/index.js';
+import { nodeSystem } from '../../src/system/index.js';
+import { DELETED_ROUTE, searchPage } from '../../src/web/api/index.js';
+import { davNodeAt } from '../../src/web/dav/index.js';
+import { jsonLines, type Outcome, run } from './commands.js';
+import { bytesOfEntry } from './history-lab.js';
+import type { Choose } from './random-tree.js';
+import { type Life, type ModelSet, scan } from './random-life.js';
+import { PASSWORD } from './rewrites.js';
+import { makeWebLab, type WebLab } from './web-lab.js';
+
+type Span = Pick<PathVersion, 'firstSet' | 'lastSet'>;
+
+const UNREAD = /\[UNREAD_AT_BACKUP\]|not read whole by this set/;
+const KINDS = ['all', 'change', 'checksum', 'last'] as const;
+
+/** Returns what is at a path without its time, which no dump has. */
+function untimed(what: string, at: string): string {
+  return what.startsWith('file ') && path.dirname(at) !== '/' ? what.replace(/ \d+$/, '') : what;
+}
+
+/** Compares the readers of one opened history with the life. */
+export class LifeReaders {
+  /** Differences, one line each. */
+  readonly wrong: string[] = [];
+  private readonly contents = new Map<string, Promise<string>>();
+
+  constructor(
+    private readonly life: Life,
+    private readonly history: History,
+    private readonly choose: Choose,
+  ) {}
+
+  private is(what: string, found: unknown, right: unknown): void {
+    const [one, other] = [JSON.stringify(found) ?? '', JSON.stringify(right) ?? ''];
+    if (one !== other) this.wrong.push(`${what}: ${one}, not ${other}`);
+  }
+
+  private get sets(): ModelSet[] {
+    return [...this.life.sets.values()];
+  }
+
+  private one<T>(of: readonly T[]): T {
+    return of[this.choose(of.length)]!;
+  }
+
+  /** Reads all sets, and every path in each. */
+  async ask(): Promise<void> {
+    const { history, life } = this;
+    const listed = await history.sets();
+    this.is(
+      'sets',
+      listed.map(({ set }) => set),
+      this.sets.map(({ set }) => set),
+    );
+    for (const at of life.known) await this.versions(at);
+    for (const set of this.sets) {
+      const shown = life.shown(set);
+      for (const at of life.known) {
+        const found = await history.find(Buffer.from(at), set.set);
+        const right = life.shownIn(set, at);
+        this.is(
+          `find ${at} in ${set.set}`,
+          found && (await this.what(found, at)),
+          right === 'unknown' ? undefined : right,
+        );
+      }
+      this.sameTree(`WebDAV ${set.set}`, await this.davTree(set), shown);
+      await this.mounted(set, shown);
+    }
+  }
+
+  /** The content of an entry, in the words of the life. */
+  private async what(entry: HistoryEntry, at: string): Promise<string> {
+    if (entry.damage !== undefined) return entry.damage.message;
+    if (entry.type === EntryType.directory) return 'dir';
+    if (entry.type === EntryType.symlink) return `link ${entry.linkTarget!.toString()}`;
+    const key = entry.digest?.toString('hex') ?? `${entry.contentId}`;
+    const content = this.contents.get(key) ?? this.read(entry);
+    this.contents.set(key, content);
+    return this.timed(`file ${await content}`, at, entry.mtimeNs);
+  }
+
+  private async read(entry: HistoryEntry): Promise<string> {
+    return (await bytesOfEntry(this.history, entry))?.toString() ?? 'lost';
+  }
+
+  /** A dump has the time of its backup, which the life does not know. */
+  private timed(what: string, at: string, timeNs: bigint | string): string {
+    return path.dirname(at) === '/' ? what : `${what} ${timeNs}`;
+  }
+
+  /** Expands spans of sets: what each set shows that has a root at the path or above it. */
+  private expanded(
+    spans: readonly (Pick<PathVersion, 'firstSet' | 'lastSet'> & { readonly what: string })[],
+    at: string,
+  ) {
+    return this.sets.flatMap((set) => {
+      if (this.life.shownIn(set, at) === 'unknown') return [];
+      const those = spans.filter((span) => isAsOf(span, set.set)).map(({ what }) => what);
+      return [`${set.set}: ${those.join(' and ') || 'gone'}`];
+    });
+  }
+
+  private right(at: string, isAlike = false): string[] {
+    return this.sets.flatMap((set) => {
+      const what = this.life.shownIn(set, at) ?? 'gone';
+      return what === 'unknown' ? [] : [`${set.set}: ${isAlike ? untimed(what, at) : what}`];
+    });
+  }
+
+  private async versions(at: string): Promise<void> {
+    const { history } = this;
+    const newest = this.sets.at(-1)!;
+    const spans = [];
+    for (const version of await history.versions(Buffer.from(at))) {
+      const { firstSet, lastSet } = version;
+      const ends = [firstSet, lastSet ?? newest.set].map((set) => this.life.sets.get(set));
+      const isShown = ends.every(
+        (set) => set !== undefined && this.life.shownIn(set, at) !== 'unknown',
+      );
+      if (!isShown)
+        this.wrong.push(
+          `versions of ${at}: ${firstSet} to ${lastSet} ends in sets that do not show it`,
+        );
+      const entry = await provenVersion(history, Buffer.from(at), version, lastSet ?? newest.set);
+      spans.push({ firstSet, lastSet, what: await this.what(entry, at) });
+    }
+    this.is(`versions of ${at}`, this.expanded(spans, at), this.right(at));
+    const isNow = this.life.shownIn(newest, at);
+    const isOpen = isNow !== undefined && isNow !== 'unknown';
+    this.is(
+      `the last version of ${at} is open`,
+      spans.some(({ lastSet }) => lastSet === undefined),
+      isOpen,
+    );
+  }
+
+  private sameTree(
+    what: string,
+    found: ReadonlyMap<string, string>,
+    right: ReadonlyMap<string, string>,
+  ): void {
+    for (const at of new Set([...found.keys(), ...right.keys()])) {
+      this.is(`${what}: ${at}`, found.get(at), right.get(at));
+    }
+  }
+
+  /** All that WebDAV shows of a set at its roots and below them. */
+  private async davTree(set: ModelSet): Promise<Map<string, string>> {
+    const { history } = this;
+    const { name } = (await history.sets()).find((one) => one.set === set.set)!;
+    const found = new Map<string, string>();
+    const visit = async (names: readonly Buffer[]): Promise<void> => {
+      const node = await davNodeAt(history, [Buffer.from(name), ...names]);
+      for await (const page of node.pages?.() ?? []) {
+        for (const entry of page) {
+          const below = [...names, entry.name];
+          const at = pathBelow(SLASH_BYTES, below).toString();
+          if (this.life.shownIn(set, at) !== 'unknown') found.set(at, await this.what(entry, at));
+          if (entry.type === EntryType.directory) await visit(below);
+        }
+      }
+    };
+    await visit([]);
+    return found;
+  }
+
+  private async mounted(set: ModelSet, shown: ReadonlyMap<string, string>): Promise<void> {
+    const { history } = this;
+    const { native } = nodeSystem();
+    const found = (await history.sets()).find((one) => one.set === set.set)!;
+    const tree = new SetTree({
+      history,
+      native,
+      set: found,
+      tree: 1,
+      cache: new PageCache(),
+      packed: new PackedListings(native),
+      ready: new ReadyPages(),
+      ahead: new DirectoriesAhead(),
+    });
+    await tree.entryAt(0, -1);
+    for (const at of this.life.known) {
+      let directory = 0;
+      let entry: HistoryEntry | undefined;
+      for (const name of splitPath(Buffer.from(at))) {
+        const one = directory < 0 ? undefined : await tree.lookup(directory, name);
+        entry = one?.entry;
+        const isDirectory = entry?.type === EntryType.directory;
+        directory = isDirectory ? placeOfNode(one!.nodeLow, one!.nodeHigh).directory : -1;
+      }
+      const isOnWay = [...shown.keys()].some((one) => one.startsWith(`${at}/`));
+      if (!shown.has(at) && isOnWay) continue; // only above a root
+      this.is(`mount of ${set.set}: ${at}`, entry && (await this.what(entry, at)), shown.get(at));
+    }
+  }
+
+  /** Runs the commands of a user on one path, and on one or two sets. */
+  async command(): Promise<void> {
+    const paths = [...this.life.known].filter((at) => {
+      const all = this.sets.map((set) => this.life.shownIn(set, at));
+      return all.some((what) => what !== undefined && !/^(unknown|dir)/.test(what));
+    });
+    if (paths.length > 0) for (const kind of KINDS) await this.listed(this.one(paths), kind);
+    await this.found();
+    await this.listedTree(this.one(this.sets));
+    await this.restored(this.one(this.sets));
+    await this.web();
+  }
+
+  /** Lists a root of a set with all that is below it. */
+  private async listedTree(set: ModelSet): Promise<void> {
+    const { path: root } = this.one(set.roots);
+    const { stdout } = await this.tool(
+      'lstardis',
+      '--json',
+      '--recurse',
+      '-b',
+      String(set.set),
+      root,
+    );
+    const rows = jsonLines<{ name: string; directory?: { name: string } }>(stdout);
+    const found = rows.map(({ name, directory }) =>
+      directory ? `${directory.name}/${name}` : root,
+    );
+    const right = [...this.life.shown(set).keys()].filter((at) => at.startsWith(`${root}/`));
+    if (this.life.shown(set).get(root) !== 'dir') right.push(root);
+    this.is(`list -R -b ${set.set} ${root}`, found.sort(), right.sort());
+  }
+
+  /** Searches all sets as the page does, and reads the names that directories have no more. */
+  private async web(): Promise<void> {
+    const { life, history } = this;
+    const sets = await history.sets();
+    const found: string[] = [];
+    for (
+      let after: string | undefined, isFirst = true;
+      isFirst || after !== undefined;
+      isFirst = false
+    ) {
+      const query = { pattern: Buffer.from('*'), sets, limit: 7, after, limits: {} };
+      const page = await searchPage(history, query);
+      for (const { path: at, set } of page.found) {
+        found.push(at);
+        const newest = this.sets.findLast(
+          (one) => !['unknown', undefined].includes(life.shownIn(one, at)),
+        );
+        this.is(`search: set of ${at}`, set, newest?.set);
+      }
+      after = page.next;
+    }
+    const ever = [...life.known].filter((at) =>
+      this.sets.some((set) => !['unknown', undefined].includes(life.shownIn(set, at))),
+    );
+    this.is('search', found.sort(), ever.sort());
+    const kept = Object.create(history, { close: { value: () => undefined } }) as History;
+    const lab = await makeWebLab('me', async () => kept, false, [DELETED_ROUTE]);
+    try {
+      for (const set of this.sets) await this.deleted(lab, set);
+    } finally {
+      await lab.close();
+    }
+  }
+
+  private async deleted({ app }: WebLab, set: ModelSet): Promise<void> {
+    const shown = this.life.shown(set);
+    for (const [at] of [...shown].filter(([, what]) => what === 'dir')) {
+      const url = `/api/v1/clients/me/sets/${set.set}/deleted?path=${encodeURIComponent(at)}`;
+      const found: string[] = [];
+      for (let after = ''; ; ) {
+        const { body } = await app.inject({
+          url: `${url}${after}`,
+          headers: { authorization: 'Bearer me:all' },
+        });
+        const page = JSON.parse(body) as {
+          deleted: { entry: { name: string }; lastSet: number }[];
+          next?: string;
+        };
+        found.push(...page.deleted.map(({ entry, lastSet }) => `${entry.name} ${lastSet}`));
+        if (page.next === undefined) break;
+        after = `&after=${page.next}`;
+      }
+      const right = [...this.life.known]
+        .filter((one) => path.dirname(one) === at)
+        .flatMap((one) => {
+          const isThere = (of: ModelSet): boolean =>
+            !['unknown', undefined].includes(this.life.shownIn(of, one));
+          const last = this.sets.findLast((of) => of.set < set.set && isThere(of));
+          return last === undefined || isThere(set) ? [] : [`${path.basename(one)} ${last.set}`];
+        });
+      this.is(`deleted of ${at} as of ${set.set}`, found.sort(), right.sort());
+    }
+  }
+
+  private async tool(
+    tool: 'lstardis' | 'regenerate' | 'tardiff',
+    ...args: string[]
+  ): Promise<Outcome> {
+    const { store, client } = this.life.place;
+    const file = path.join(this.life.home, 'password');
+    fs.writeFileSync(file, PASSWORD, { mode: 0o600 });
+    const keys = this.life.isEncrypting ? ['-F', file] : [];
+    const done = await run(tool, ['-D', store, '-C', client, ...keys, ...args]);
+    // A protected root is named, and no seal of the set covers what it keeps.
+    const isUnread = done.status === 3 && UNREAD.test(done.stderr);
+    if (done.status !== 0 && !isUnread)
+      this.wrong.push(
+        `${tool} ${args.join(' ')}: ${done.status}, ${done.stderr}${done.stdout.slice(0, 300)}`,
+      );
+    return done;
+  }
+
+  private async listed(at: string, kind: (typeof KINDS)[number]): Promise<void> {
+    const { stdout } = await this.tool('lstardis', '--json', '-V', kind, at);
+    const rows = jsonLines<{
+      firstSet: number;
+      lastSet?: number;
+      gone?: boolean;
+      digest?: string;
+      type: string;
+      mtimeNs: string;
+    }>(stdout);
+    const isChecksum = kind === 'checksum';
+    const versions = await this.history.versions(Buffer.from(at));
+    const spans: (Span & { readonly what: string })[] = [];
+    for (const { firstSet, lastSet, gone, mtimeNs } of rows) {
+      const version = versions.find((one) => isAsOf(one, firstSet));
+      const what =
+        gone === true || version === undefined ? 'gone' : await this.what(version.entry, at);
+      const isFile = untimed(what, at) !== what;
+      const shown = isChecksum ? untimed(what, at) : what;
+      const isOther = isFile && !isChecksum && !what.endsWith(` ${mtimeNs}`);
+      spans.push({ firstSet, lastSet, what: isOther ? `${shown}, not ${mtimeNs}` : shown });
+    }
+    const found = this.expanded(spans, at);
+    const all = this.right(at, isChecksum);
+    if (kind !== 'last') {
+      const first = all.findIndex((one) => !one.endsWith(': gone'));
+      this.is(`list -V ${kind} ${at}`, found.slice(first), all.slice(first));
+    } else
+      this.is(
+        `list -V last ${at}`,
+        found.findLast((one) => !one.endsWith(': gone')),
+        all.findLast((one) => !one.endsWith(': gone')),
+      );
+    const isJoined = spans.every(
+      (span, index) => index === 0 || span.what === 'dir' || span.what !== spans[index - 1]!.what,
+    );
+    if (kind === 'change' && !isJoined)
+      this.wrong.push(`list -V change ${at}: versions that are alike: ${JSON.stringify(spans)}`);
+  }
+
+  private async found(): Promise<void> {
+    const { stdout } = await this.tool('lstardis', '--json', '--find', '*');
+    const rows = Map.groupBy(
+      jsonLines<{ name: string; firstSet: number; lastSet?: number; goneSince?: number }>(stdout),
+      ({ name }) => name,
+    );
+    for (const at of new Set([...rows.keys(), ...this.life.known])) {
+      const those = rows.get(at) ?? [];
+      const found = this.expanded(
+        those.map(({ firstSet, lastSet }) => ({ firstSet, lastSet, what: 'there' })),
+        at,
+      );
+      const right = this.right(at).map((one) => one.replace(/: (?!gone$).*$/, ': there'));
+      if (!right.some((one) => one.endsWith('there'))) this.is(`find of ${at}`, those.length, 0);
+      else {
+        this.is(`find of ${at}`, found, right);
+        const last = right.findLastIndex((one) => one.endsWith('there'));
+        const since = right[last + 1]?.split(':')[0];
+        this.is(`find of ${at}: gone since`, those[0]?.goneSince, since && Number(since));
+      }
+    }
+  }
+
+  private async restored(set: ModelSet): Promise<void> {
+    const out = path.join(this.life.home, 'out');
+    const shown = this.life.shown(set);
+    const paths = [...shown.keys()];
+    for (const at of [undefined, this.one(paths)]) {
+      fs.rmSync(out, { recursive: true, force: true });
+      const words = at === undefined ? ['--all'] : ['-H', at];
+      await this.tool('regenerate', '-b', String(set.set), ...words, '-o', out);
+      const found = new Map<string, string>();
+      if (fs.existsSync(out)) scan(out, found);
+      const right = paths.filter(
+        (one) => at === undefined || one === at || one.startsWith(`${at}/`),
+      );
+      const made = new Map(
+        [...found].flatMap(([one, what]) => {
+          const own = one.slice(out.length);
+          const isIn =
+            at === undefined
+              ? this.life.shownIn(set, own) !== 'unknown'
+              : own === at || own.startsWith(`${at}/`);
+          return isIn && own !== ''
+            ? [[own, path.dirname(own) === '/' ? what.replace(/ \d+$/, '') : what] as const]
+            : [];
+        }),
+      );
+      const only = new Map(right.map((one) => [one, shown.get(one)!]));
+      this.sameTree(`restore ${words.join(' ')} of ${set.set}`, made, only);
+    }
+  }
+}
+
+/** Returns what differs between the readers of a life and the life; at most the first lines. */
+export async function disagreements(
+  life: Life,
+  history: History,
+  choose: Choose,
+  hasCommands: boolean,
+): Promise<string[]> {
+  const readers = new LifeReaders(life, history, choose);
+  try {
+    await readers.ask();
+    if (hasCommands) await readers.command();
+  } catch (error) {
+    readers.wrong.push(`ended: ${asTardisError(error).stack}`);
+  }
+  return readers.wrong;
+}
