@@ -59,7 +59,7 @@ export async function coveringSets(
   return setsCovering(await history.reports.rootsOfSets(), await history.sets(), path);
 }
 
-/** Returns the numbers of the sets that have a root at a path or above it; `roots` are the paths of the roots of each. */
+/** Returns the numbers of those sets, in their order, that have a root at a path or above it; `roots` has the paths of the roots of each. */
 export function setsCovering(
   roots: ReadonlyMap<SetNumber, readonly Buffer[]>,
   sets: readonly Pick<BackupSet, 'set'>[],

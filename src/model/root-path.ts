@@ -34,9 +34,10 @@ export function shownRoot(path: Buffer): Buffer {
   return pathBelow(directory, below);
 }
 
-/** Returns the paths of roots in the form that a user writes, sorted. */
+/** Returns the paths of roots in the form that a user writes, each once, sorted. */
 export function shownRoots(paths: readonly Buffer[]): Buffer[] {
-  return paths.map(shownRoot).sort((one, other) => Buffer.compare(one, other));
+  const shown = new Map(paths.map(shownRoot).map((path) => [path.toString('latin1'), path]));
+  return [...shown.values()].sort((one, other) => Buffer.compare(one, other));
 }
 
 /**

@@ -98,7 +98,9 @@ export const MAX_RUN_ROOTS = 256;
 /** Maximum size of a record in bytes. */
 export const MAX_RUN_BYTES: number = 24 << 10;
 
-const ID = /^[0-9a-f]{16}$/;
+/** Number of bytes of the id of a run, and its form. */
+export const RUN_ID_BYTES = 8;
+export const RUN_ID: RegExp = /^[0-9a-f]{16}$/;
 /** Form of the id of a root. */
 export const ROOT_ID: RegExp = /^[\w-]{12}$/;
 const CODE = /^[A-Z][A-Z_]{0,63}$/;
@@ -115,7 +117,7 @@ export function parseRun(line: string): RunRecord | undefined {
   const { id, kind, way, end, beganMs, endedMs, by, machine, numbers } = found;
   const { account, code, isWhole, configured, words } = found;
   const isRun =
-    isMatch(id, ID) &&
+    isMatch(id, RUN_ID) &&
     isOneOf(kind, KINDS) &&
     isOneOf(way, WAYS) &&
     isOneOf(end, ENDS) &&
@@ -124,7 +126,7 @@ export function parseRun(line: string): RunRecord | undefined {
     isText(by, MAX_TEXT_CHARS) &&
     isText(machine, MAX_TEXT_CHARS);
   if (!isRun) return undefined;
-  const given = jsonFields(JSON.stringify(numbers ?? {}));
+  const given = fieldsOf(numbers);
   const counts = NUMBERS.flatMap((name) => (isCount(given[name]) ? [[name, given[name]]] : []));
   const isRoots = Array.isArray(configured) && configured.length <= MAX_RUN_ROOTS;
   return {
@@ -218,10 +220,13 @@ function isOneOf<T extends string>(value: unknown, words: readonly T[]): value i
 /** Returns the fields of an object in JSON; none if there is no text, or it is anything else. */
 export function jsonFields(text: string | undefined): Readonly<Record<string, unknown>> {
   try {
-    const value: unknown = JSON.parse(text ?? '');
-    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+    return fieldsOf(JSON.parse(text ?? ''));
   } catch {
     return {}; // the caller finds that its fields are missing
   }
-  return {};
+}
+
+/** Returns the fields of an untrusted value; none if it is no object. */
+export function fieldsOf(value: unknown): Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
 }

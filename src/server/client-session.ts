@@ -13,6 +13,7 @@ import { randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Logger } from 'pino';
 import { asTardisError, protocolViolation, type TardisError } from '../errors/index.js';
 import { type ClientDirectory, LEASE_MS } from '../store/index.js';
+import type { System } from '../system/index.js';
 import {
   type Connection,
   decodeMessage,
@@ -47,6 +48,7 @@ const DEAD_AFTER_MS = 10_000;
 const TAKEN_LOOK_MS = LEASE_MS;
 
 export interface ClientSessionServices {
+  readonly system: System;
   /** True if the server serves this session only. */
   readonly single: boolean;
   readonly storage: StorageHost;
@@ -106,7 +108,7 @@ export class ClientSession implements SessionOwner {
   readonly purpose: PurposeName;
   readonly mayPurge: boolean;
   readonly run: string;
-  readonly beganMs = Date.now();
+  readonly beganMs: number;
   /** Resolves when the storage is closed and the client's lock is released. */
   readonly over: Promise<void>;
   space: Admission | undefined;
@@ -148,6 +150,7 @@ export class ClientSession implements SessionOwner {
     this.purpose = owner.purpose;
     this.mayPurge = owner.mayPurge;
     this.run = owner.run;
+    this.beganMs = services.system.clock.nowMs();
     this.speaker = speaker;
     this.over = this.settling.promise;
   }

@@ -2,11 +2,10 @@
  * Adds what a server does itself, and what it refuses, to the journals of its clients. The client's own record of a run
  * has the same id, and counts in place of the server's.
  */
-import os from 'node:os';
 import type { Logger } from 'pino';
 import { asTardisError, type TardisError } from '../errors/index.js';
-import { encodeWords, type RunNumbers, type RunRecord } from '../model/index.js';
-import { addRuns, openClientDirectory } from '../store/index.js';
+import { encodeWords, RUN_ID, type RunNumbers, type RunRecord } from '../model/index.js';
+import { addRuns, newRun, openClientDirectory } from '../store/index.js';
 import type { System } from '../system/index.js';
 import { Purpose } from '../transport/index.js';
 import type { ClientSession } from './client-session.js';
@@ -14,8 +13,6 @@ import type { GcOutcome } from './gc-scheduler.js';
 
 /** Time in which a failure that a client's journal has is not added again, so that no client floods it. */
 const AGAIN_MS = 60_000;
-const ID_BYTES = 8;
-const ID = /^[0-9a-f]{16}$/;
 
 type EndedSession = Pick<
   ClientSession,
@@ -59,7 +56,7 @@ export class RunRecorder {
     const { code, message } = error ?? NO_WORD;
     if (error?.row.kind === 'busy' || !this.isNew(client, code)) return;
     const words = encodeWords({ message });
-    const by = { ...(account !== '' && { account }), ...(ID.test(run) && { id: run }) };
+    const by = { ...(account !== '' && { account }), ...(RUN_ID.test(run) && { id: run }) };
     const end = error === undefined ? 'cut' : 'failed';
     await this.add(client, { kind: 'backup', end, code, beganMs, isWhole: true, words, ...by });
   }
@@ -107,10 +104,7 @@ export class RunRecorder {
 
   private async addNow(client: string, change: Change): Promise<void> {
     const { system, place } = this;
-    const nowMs = system.clock.nowMs();
-    const id = system.random.bytes(ID_BYTES).toString('hex');
-    const about = { way: 'server', by: '', machine: os.hostname().slice(0, 255) } as const;
-    const run = { id, beganMs: nowMs, endedMs: nowMs, numbers: {}, ...about, ...change };
+    const run = { ...newRun(system, { kind: change.kind, way: 'server', by: '' }), ...change };
     try {
       const { baseDir: store, catalogFile } = place;
       await addRuns(system, openClientDirectory(system, { store, client, catalogFile }), [run]);

@@ -1,5 +1,4 @@
 /** The parts of a server that its connections and sessions use. */
-import type { System } from '../system/index.js';
 import type { ClientSession, ClientSessionServices, Visit } from './client-session.js';
 import type { LoginService } from './login/login.js';
 import type { Nodes } from './bucket-servers.js';
@@ -7,7 +6,6 @@ import type { Rights } from './session-rights.js';
 import type { SharedClients } from './shared-clients.js';
 
 export interface SessionServices extends ClientSessionServices {
-  readonly system: System;
   readonly baseDir: string;
   readonly catalogFile: string;
   /** The only client that is served; undefined serves all. */

@@ -6,6 +6,7 @@ import {
   clientState,
   displayLine,
   encodeRun,
+  fieldsOf,
   isRequester,
   jsonFields,
   NO_FACTS,
@@ -94,7 +95,7 @@ function isRoots(value: unknown): boolean {
     Array.isArray(value) &&
     value.length <= MAX_ROOTS &&
     value.every((one: unknown) => {
-      const { id, atMs } = jsonFields(JSON.stringify(one ?? null));
+      const { id, atMs } = fieldsOf(one);
       return typeof id === 'string' && ROOT_ID.test(id) && typeof atMs === 'number' && atMs >= 0;
     })
   );

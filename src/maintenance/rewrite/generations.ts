@@ -11,8 +11,8 @@ import { parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError, recordDamaged, TardisError, usageError } from '../../errors/index.js';
 import { jsonFields } from '../../model/index.js';
 import {
-  carryRuns,
   addKeys,
+  carryRuns,
   type ClientDirectory,
   type ClientLock,
   GENERATION_FILE,

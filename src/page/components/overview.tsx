@@ -45,7 +45,7 @@ export function Overview(props: OverviewProps) {
       <JoinMachine />
       <section class="card">
         <h2>{t('space')}</h2>
-        <SpacePlot client={client} />
+        <SpacePlot />
       </section>
       <SetupCard client={client} />
       <section class="card card-wide">

@@ -13,7 +13,7 @@ const DAY = { day: 'numeric', month: 'short' } as const;
 /** Maximum number of points that are drawn as dots. With more points, only the line is drawn. */
 const MAX_DOTS = 80;
 
-export function SpacePlot(_props: { readonly client: string }) {
+export function SpacePlot() {
   const points = spacePoints(useContext(Acting).sets);
   const plot = plotOf(points, BOX);
   const [first, last] = [points[0], points.at(-1)];

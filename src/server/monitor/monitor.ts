@@ -10,6 +10,7 @@ import { asTardisError, type TardisError } from '../../errors/index.js';
 import {
   clientState,
   NO_FACTS,
+  type RunNumbers,
   savedAtMs,
   type SetNumber,
   type SpaceFacts,
@@ -391,8 +392,7 @@ export class Watch {
     if (sent[kind] === set) return false;
     this.sent.set(client, { ...sent, [kind]: set });
     // A client that cannot be seen has no journal that could take it.
-    const change = { kind: 'alert', end: 'done', code: kind, numbers: { set } } as const;
-    if (kind !== 'UNSEEN') void this.recorder.add(client, change);
+    if (kind !== 'UNSEEN') void this.note(client, kind, { set });
     return true;
   }
 
@@ -402,13 +402,11 @@ export class Watch {
     const lateAfterMs = this.overdueAfterMs(client);
     if (lateAfterMs === (this.intervals.get(client) ?? intervalMs)) return;
     this.intervals.set(client, lateAfterMs);
-    const change = {
-      kind: 'alert',
-      end: 'done',
-      code: 'INTERVAL',
-      numbers: { lateAfterMs },
-    } as const;
-    await this.recorder.add(client, change);
+    await this.note(client, 'INTERVAL', { lateAfterMs });
+  }
+
+  private note(client: string, code: string, numbers: RunNumbers): Promise<void> {
+    return this.recorder.add(client, { kind: 'alert', end: 'done', code, numbers });
   }
 
   private newestOf(client: string): SetNumber {
@@ -437,20 +435,20 @@ export class Watch {
     const nowMs = clock.nowMs();
     // If a wrong clock dated a set into the future, its age counts from the moment when it was first seen.
     const seenWallMs = nowMs - (clock.monotonicMs() - seenAtMs);
+    const datedMs = Math.min(dateMs, seenWallMs);
     const facts = standing?.facts ?? NO_FACTS;
     const roots = facts.roots.map(({ id, atMs }) => ({ id, atMs: Math.min(atMs, seenWallMs) }));
-    const ageMs = nowMs - Math.min(dateMs, seenWallMs);
     const overdueAfterMs = this.overdueAfterMs(client);
     // A root that no set has could be saved since the client was made.
     const since = roots.map(({ id, atMs }) => ({ id, atMs: atMs === 0 ? madeMs : atMs }));
-    const savedMs = savedAtMs({ roots: since, newestAtMs: Math.min(dateMs, seenWallMs) });
+    const savedMs = savedAtMs({ roots: since, newestAtMs: datedMs });
     const state = clientState(
       {
         ...NO_FACTS,
         ...facts,
         ...space,
         roots,
-        newestAtMs: newest === undefined ? 0 : Math.min(dateMs, seenWallMs),
+        newestAtMs: newest === undefined ? 0 : datedMs,
         fault: standing === undefined ? 'its catalog cannot be read' : '',
         isInUse: this.watched.hasSession(client) || facts.isInUse,
         lateAfterMs: overdueAfterMs > 0 ? overdueAfterMs : facts.lateAfterMs,
@@ -463,7 +461,7 @@ export class Watch {
       standing,
       newest,
       store,
-      ageMs,
+      ageMs: nowMs - datedMs,
       overdueAfterMs,
       isOverdue: overdueAfterMs > 0 && nowMs - savedMs >= overdueAfterMs,
       isFailing: state.state === 'failed' && ['failed', 'cut'].includes(state.cause.code),

@@ -4,6 +4,7 @@
  * newest objects are joined in a page. Where this is not permitted, the objects stay, and readers pass over what they
  * have twice. docs/inside/formats.md has the names and bytes.
  */
+import os from 'node:os';
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
 import { asTardisError } from '../../errors/index.js';
@@ -12,6 +13,7 @@ import {
   encodeRun,
   parseRun,
   RECENT_RUNS,
+  RUN_ID_BYTES,
   type RunRecord,
 } from '../../model/index.js';
 import {
@@ -43,7 +45,10 @@ const MOST_LOOKS = 5;
 /** Maximum sizes of an object and of its text. A full page of the longest records is smaller. */
 const MAX_OBJECT_BYTES: number = 4 << 20;
 const MAX_TEXT_BYTES: number = 8 << 20;
-const ID_BYTES = 4;
+/** Number of random bytes in the name of an object. */
+const NAME_BYTES = 4;
+/** Maximum length of the name of a machine. */
+const MAX_HOST_CHARS = 255;
 /** Errors that concern one object alone. */
 const OF_ONE_OBJECT: readonly string[] = [
   'OBJECT_DAMAGED',
@@ -129,7 +134,7 @@ class RunJournal {
     runs: readonly RunRecord[],
     kind: 'run' | 'page',
   ): Promise<RunObject> {
-    const digits = this.system.random.bytes(ID_BYTES).toString('hex');
+    const digits = this.system.random.bytes(NAME_BYTES).toString('hex');
     const count = runs.length.toString().padStart(4, '0');
     const name = `${this.prefix}${number.toString().padStart(10, '0')}-${count}-${digits}.${kind}`;
     const text = runs.map((run) => `${encodeRun(run)}\n`).join('');
@@ -213,6 +218,17 @@ async function openJournal(system: System, directory: ClientDirectory): Promise<
   guardClient(directory); // files of root get the owner of the store
   const folder = path.join(directory.path, RUNS_DIRECTORY);
   return new RunJournal(system, filesOf(system, folder), '', folder);
+}
+
+/** Returns the record of a run on this machine that begins now, and is cut off until it ends. */
+export function newRun(
+  { clock, random }: System,
+  about: Pick<RunRecord, 'kind' | 'way' | 'by'>,
+): RunRecord {
+  const nowMs = clock.nowMs();
+  const id = random.bytes(RUN_ID_BYTES).toString('hex');
+  const machine = os.hostname().slice(0, MAX_HOST_CHARS);
+  return { id, end: 'cut', ...about, machine, beganMs: nowMs, endedMs: nowMs, numbers: {} };
 }
 
 /**

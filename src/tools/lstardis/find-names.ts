@@ -80,12 +80,8 @@ class Finder {
   /** Adds the roots whose last names match. A root has no name in a directory, so `entries` does not find it. */
   roots(): void {
     const { pattern, roots } = this.request;
-    const paths = new Map(
-      shownRoots([...roots.values()].flat()).map((path) => [path.toString('latin1'), path]),
-    );
-    for (const path of paths.values()) {
-      if (!pattern.isMatch(lastComponent(path))) continue;
-      this.add(path);
+    for (const path of shownRoots([...roots.values()].flat())) {
+      if (pattern.isMatch(lastComponent(path))) this.add(path);
     }
   }
 

@@ -7,13 +7,14 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { asTardisError, ifPossible, type TardisError } from '../../errors/index.js';
-import type { History } from '../../history/index.js';
+import type { ClientOverview, History } from '../../history/index.js';
 import {
   distinctRuns,
   encodeRun,
   encodeWords,
   MAX_ADDED_RUNS,
   parseRun,
+  runFacts,
   type RunKind,
   type RunNumbers,
   type RunRecord,
@@ -21,7 +22,7 @@ import {
   type RunWords,
 } from '../../model/index.js';
 import type { noteProof } from '../../restore/index.js';
-import { addRuns, hasEncryptingKeys, openClientDirectory } from '../../store/index.js';
+import { addRuns, hasEncryptingKeys, newRun, openClientDirectory } from '../../store/index.js';
 import {
   byteText,
   makeDirectories,
@@ -40,8 +41,6 @@ const OF_THIS_MACHINE: readonly string[] = [
   'QUOTA_EXCEEDED',
   'SOURCE_MISSING',
 ];
-/** Number of bytes of the id of a run. */
-const ID_BYTES = 8;
 /** Time in which further restores are not noted, since each record is synced to the disk. */
 const AGAIN_MS = 60_000;
 /** Names of the daemons that run commands by a table of times. */
@@ -80,7 +79,7 @@ export class RunNote {
     place: RunPlace,
     { isDue = false, isWhole }: { readonly isDue?: boolean; readonly isWhole?: boolean } = {},
   ): RunNote {
-    const run = newRun(kind, isDue);
+    const run = ownRun(kind, isDue);
     const note = new RunNote(place, isWhole === undefined ? run : { ...run, isWhole });
     note.keep(note.run);
     return note;
@@ -184,13 +183,9 @@ export class RunNote {
   }
 }
 
-/** Returns the record of a run of this process that begins now, and is cut off until it ends. */
-export function newRun(kind: RunKind, isDue = false): RunRecord {
-  const { random, clock } = nodeSystem();
-  const nowMs = clock.nowMs();
-  const about = { way: wayOf(isDue), by: userName(), machine: os.hostname().slice(0, 255) };
-  const id = random.bytes(ID_BYTES).toString('hex');
-  return { id, kind, end: 'cut', ...about, beganMs: nowMs, endedMs: nowMs, numbers: {} };
+/** Returns the record of a run of this process that begins now. */
+function ownRun(kind: RunKind, isDue = false): RunRecord {
+  return newRun(nodeSystem(), { kind, way: wayOf(isDue), by: userName() });
 }
 
 /**
@@ -208,7 +203,7 @@ export async function noteRestore(
   const nowMs = Date.now();
   const { restoredMs = 0 } = memory.read();
   const run =
-    nowMs - restoredMs < AGAIN_MS ? undefined : ({ ...newRun('restore'), end: 'done' } as const);
+    nowMs - restoredMs < AGAIN_MS ? undefined : ({ ...ownRun('restore'), end: 'done' } as const);
   if (await note(history, restored, run)) memory.note({ restoredMs: nowMs });
 }
 
@@ -229,6 +224,21 @@ export function waitingFor(
 ): RunRecord[] {
   const store = throughServer === undefined ? database : undefined;
   return waitingRuns({ client, store, server: throughServer ?? '' });
+}
+
+/**
+ * Returns the facts that a server shows of its client, with runs that its journal does not have yet. The words of a failed
+ * run are opened, if the client encrypts: the server cannot read them.
+ */
+export async function ownOverview(
+  { reports }: History,
+  waiting: readonly RunRecord[],
+): Promise<ClientOverview | undefined> {
+  const shown = await reports.ownState?.();
+  if (shown === undefined || (waiting.length === 0 && shown.failureCode === '')) return shown;
+  const runs = distinctRuns([...(await reports.runs()), ...waiting]);
+  const { lateAfterMs: _, ...facts } = runFacts(runs, nodeSystem().clock.nowMs());
+  return { ...shown, ...facts };
 }
 
 /** Returns the records of runs at a place that its journal does not have yet, oldest first, without runs that go on. */

@@ -3,7 +3,7 @@ import { asTardisError, TardisError } from '../../errors/index.js';
 import { type BackupSet, type History, rootAbove } from '../../history/index.js';
 import { displayName, joinPath, shownRoots } from '../../model/index.js';
 import { isOfOneListing, type PathFilter } from '../../restore/index.js';
-import { configuredPaths } from '../shared/configured.js';
+import { configuredPaths, configuredSettings } from '../shared/configured.js';
 import type { RegenerateSettings } from './options.js';
 
 /** Paths to restore, by the set that they are taken from; newest first. */
@@ -69,7 +69,7 @@ function rootsInFile(
   warn: (text: string) => void,
 ): readonly Buffer[] | undefined {
   try {
-    return configuredPaths(options);
+    return configuredPaths(configuredSettings(options));
   } catch (error) {
     warn(`the configured roots are not known: ${asTardisError(error).message}`);
     return undefined;
@@ -77,8 +77,7 @@ function rootsInFile(
 }
 
 async function rootsEver(history: History): Promise<Buffer[]> {
-  const all = [...(await history.reports.rootsOfSets()).values()].flat();
-  return [...new Map(shownRoots(all).map((path) => [path.toString('latin1'), path])).values()];
+  return shownRoots([...(await history.reports.rootsOfSets()).values()].flat());
 }
 
 /**

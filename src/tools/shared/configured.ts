@@ -30,11 +30,12 @@ export function configuredSettings(given: Given): Settings<'tardis'> | undefined
 }
 
 /**
- * Returns the paths of the directories and dumps that the configuration has, as a user sees them in a set. Returns
- * undefined if it has none, or if a path depends on the other ones. Throws CONFIG_INVALID.
+ * Returns the paths of the directories and dumps that a configuration has, as a user sees them in a set. Returns
+ * undefined if there is none, or if a path depends on the other ones. Throws CONFIG_INVALID.
  */
-export function configuredPaths(given: Given): readonly Buffer[] | undefined {
-  const settings = configuredSettings(given);
+export function configuredPaths(
+  settings: Settings<'tardis'> | undefined,
+): readonly Buffer[] | undefined {
   if (settings === undefined) return undefined;
   const { directories, keptAs, basePath } = settings;
   if (keptAs.length === 0 && basePath !== 'full') return undefined;

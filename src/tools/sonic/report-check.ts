@@ -24,8 +24,7 @@ const MAX_SHOWN = 1000;
 
 type ReportOptions = SettingsNamed<'client' | 'mark' | 'throughServer'>;
 
-/** True if needed data is damaged. Damage on which nothing depends is reported, but is not a failure. */
-/** Returns the number of faults that a check has found. */
+/** Returns the number of faults that a check has found in needed data. */
 export function faultsIn(result: CheckOutcome): number {
   const { catalogFaults, damagedRecords, damagedMetadata, lostVersions, damagedKeys } = result;
   const lost = lostVersions + result.doubtfulSets;
@@ -36,6 +35,7 @@ export function faultsIn(result: CheckOutcome): number {
   return catalogFaults + damagedRecords + damagedMetadata + lost + unusable;
 }
 
+/** True if needed data is damaged. Damage on which nothing depends is reported, but is not a failure. */
 export function isDamaged(result: CheckOutcome): boolean {
   return faultsIn(result) > 0;
 }

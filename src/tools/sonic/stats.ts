@@ -1,19 +1,13 @@
 /** Implements `sonic stats`: prints the size of a client's store, and the space saved. */
 import {
-  type BackupSet,
   type BusyDirectory,
   type History,
   isSealedSet,
+  setsCovering,
   type StoreFigures,
 } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
-import {
-  type DirectoryId,
-  displayName,
-  jsonName,
-  liesBelow,
-  shownRoots,
-} from '../../model/index.js';
+import { type DirectoryId, displayName, jsonName } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
 import { unlockForNames } from '../opening/keys.js';
 import { SEALED_NAME } from '../shared/report-sets.js';
@@ -68,8 +62,6 @@ async function placed(
 ): Promise<PlacedDirectory[]> {
   const sets = (await history.sets()).toReversed();
   const roots = await history.reports.rootsOfSets();
-  const hasRootOf = (path: Buffer, { set }: BackupSet): boolean =>
-    shownRoots(roots.get(set) ?? []).some((root) => root.equals(path) || liesBelow(path, root));
   const isSealed = sets.some(isSealedSet);
   const paths = new Map<DirectoryId, { path: Buffer; isGone: boolean }>();
   for (const [index, { set }] of sets.entries()) {
@@ -78,8 +70,8 @@ async function placed(
     const found = await history.reports.directoryPaths(set, missing);
     for (const [at, path] of found.entries()) {
       if (path === undefined) continue;
-      const newer = sets.slice(0, index).find((one) => hasRootOf(path, one));
-      const isGone = newer !== undefined && (await history.find(path, newer.set)) === undefined;
+      const [newer] = setsCovering(roots, sets.slice(0, index), path);
+      const isGone = newer !== undefined && (await history.find(path, newer)) === undefined;
       paths.set(missing[at]!, { path, isGone });
     }
   }

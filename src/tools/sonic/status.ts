@@ -19,13 +19,11 @@ import {
   countErrors,
   displayName,
   displayText,
-  distinctRuns,
   jsonName,
   nextBackupMs,
   NO_FACTS,
   rootId,
   type RunRecord,
-  runFacts,
   savedAtMs,
   shownRoot,
   shownRoots,
@@ -36,7 +34,7 @@ import { byteText, type DiskSpace, nodeSystem, type System } from '../../system/
 import { withReports } from '../opening/history.js';
 import { backupMemoryOf, type Remembered } from '../opening/backup-memory.js';
 import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
-import { waitingFor } from '../opening/run-note.js';
+import { ownOverview, waitingFor } from '../opening/run-note.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
 import { configuredPaths, configuredSettings } from '../shared/configured.js';
 import { inBucket } from '../shared/tool-store.js';
@@ -65,8 +63,6 @@ interface Look {
   readonly roots: readonly Buffer[];
   readonly isEncrypted: boolean;
   readonly space: DiskSpace | undefined;
-  /** The newest records of the journal. */
-  readonly runs: readonly RunRecord[];
   /** Paths of the sources in each complete set, by the end of the newest one; undefined if they are sealed. */
   readonly savedMs: ReadonlyMap<string, number> | undefined;
 }
@@ -77,7 +73,6 @@ const NOTHING: Look = {
   roots: [],
   isEncrypted: false,
   space: undefined,
-  runs: [],
   savedMs: undefined,
 };
 
@@ -106,11 +101,11 @@ export async function status(options: Options): Promise<number> {
   if (isUsual && fault?.code === 'STORE_NOT_READABLE') return nothingSetUp(options);
   const nowMs = system.clock.nowMs();
   const timer = isFromFile(options) ? backupTimer() : undefined;
-  const configured = configuredSettings(options)?.directories;
+  const settings = configuredSettings(options);
+  const configured = settings?.directories;
   const { overview } = look;
-  const roots = overview && ownRoots(overview, look, configuredPaths(options));
-  const { lateAfterMs: _, ...runs } = runFacts(look.runs, nowMs);
-  const own = { ...runs, ...(roots && { roots }), lateAfterMs: options.overdueSeconds * 1000 };
+  const roots = overview && ownRoots(overview, look, configuredPaths(settings));
+  const own = { ...(roots && { roots }), lateAfterMs: options.overdueSeconds * 1000 };
   const state =
     overview === undefined ? stateWithout(fault, nowMs) : stateOf(overview, { nowMs, ...own });
   const savedMs = overview && savedAtMs({ ...overview, ...(roots && { roots }) });
@@ -237,38 +232,29 @@ async function lookNear(system: System, options: Options): Promise<Look> {
 async function lookHere(system: System, options: Options): Promise<Look> {
   const place = clientPlace(options);
   using history = openLocalHistory(system, place);
-  const [overview] = await overviewOf(system, place, [place.client]);
-  const waiting = waitingFor(options, options.client);
+  const waiting = (client: string): RunRecord[] => waitingFor(options, client);
+  const [overview] = await overviewOf(system, { ...place, waiting }, [place.client]);
   const isEncrypted = overview?.protection === 'encrypted';
-  return { ...(await lookIn(history, isEncrypted, waiting)), overview };
+  return { ...(await lookIn(history, isEncrypted)), overview };
 }
 
 /** Reads a store through its server. Throws the errors of the login. */
 function lookThere(options: Options): Promise<Look> {
   return withReports(options, async (history) => ({
-    ...(await lookIn(
-      history,
-      history.contentKeys !== undefined,
-      waitingFor(options, options.client),
-    )),
-    overview: await history.reports.ownState?.(),
+    ...(await lookIn(history, history.contentKeys !== undefined)),
+    overview: await ownOverview(history, waitingFor(options, options.client)),
   }));
 }
 
-async function lookIn(
-  history: History,
-  isEncrypted: boolean,
-  waiting: readonly RunRecord[],
-): Promise<Omit<Look, 'overview'>> {
+async function lookIn(history: History, isEncrypted: boolean): Promise<Omit<Look, 'overview'>> {
   const sets = await history.sets();
   const { space } = await history.reports.store();
   const newest = sets.findLast(({ state }) => state === 'complete');
   const isReadable = newest !== undefined && (!isEncrypted || history.contentKeys !== undefined);
   const roots = isReadable ? await history.roots(newest.set) : [];
-  const runs = distinctRuns([...(await history.reports.runs()), ...waiting]);
   const savedMs = isReadable ? await savedIn(history, sets) : undefined;
   const shown = shownRoots(roots.map(({ path: root }) => root));
-  return { sets, roots: shown, isEncrypted, space, runs, savedMs };
+  return { sets, roots: shown, isEncrypted, space, savedMs };
 }
 
 /** Returns the end of the newest complete set that has each root, by the path of the root. */

@@ -1,5 +1,5 @@
 /** Selects the two versions that `tardiff` compares, and the paths in each of them. */
-import { type History, type BackupSet } from '../../history/index.js';
+import type { History, BackupSet } from '../../history/index.js';
 import { DiskSide, type Seen, SetSide, type Side } from '../../restore/diff/index.js';
 import type { Settings } from '../../config/index.js';
 import { TardisError, usageError } from '../../errors/index.js';

@@ -3,13 +3,7 @@ import { createHash } from 'node:crypto';
 import { isBucket } from '../../config/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
-import {
-  displayName,
-  displayText,
-  distinctRuns,
-  runFacts,
-  type RunRecord,
-} from '../../model/index.js';
+import { displayName, displayText, type RunRecord } from '../../model/index.js';
 import type { OverviewMemory } from '../../server/index.js';
 import { closeSharedStores, openClientDirectory, shownStore } from '../../store/index.js';
 import type { Following } from '../../store/writer/index.js';
@@ -22,7 +16,7 @@ import {
 } from '../../system/index.js';
 import type { ListedClient } from '../../web/api/index.js';
 import type { OtherClients, ShownClient } from '../../web/local/index.js';
-import { noteRestore, waitingFor } from '../opening/run-note.js';
+import { noteRestore, ownOverview, waitingFor } from '../opening/run-note.js';
 import { followBucket } from '../opening/follow-bucket.js';
 import { openHistory, usesServer } from '../opening/history.js';
 import { clientPlace, clientsHere, noteDamage } from '../opening/local-store.js';
@@ -296,25 +290,13 @@ async function rowsAway(
       if (history === undefined) return { ...unseenClient(client), isClosed: true };
       const late = looseDelay(STATE_MS).then(() => unseenClient(client, 'TIMED_OUT'));
       try {
-        const own = ownRow(history, waitingOf(place, client));
+        const own = ownOverview(history, waitingOf(place, client));
         return (await Promise.race([own, late])) ?? unseenClient(client, 'NO_SUCH_CLIENT');
       } catch (error) {
         return unseenClient(client, asTardisError(error).code);
       }
     }),
   );
-}
-
-/** Returns the row that a server shows of its client, with runs that its journal does not have yet. */
-async function ownRow(
-  { reports }: History,
-  waiting: readonly RunRecord[],
-): Promise<Row | undefined> {
-  const row = await reports.ownState?.();
-  if (row === undefined || waiting.length === 0) return row;
-  const runs = distinctRuns([...(await reports.runs()), ...waiting]);
-  const { lateAfterMs: _, ...facts } = runFacts(runs, Date.now());
-  return { ...row, ...facts };
 }
 
 function shownPlace(settings: WebSettings): string {

@@ -41,15 +41,10 @@ export class BackupNote {
   /** True if the run is given all that its configuration has, or there is no configuration. */
   get isWhole(): boolean {
     if (this.configured === undefined) return true;
-    const given = sourcesOf(this.settings);
-    const texts = [
-      ...given.directories.map(absolutePath),
-      ...given.streams.map(({ name }) => name),
-    ];
-    const isGiven = new Set(texts.map((one) => one.toString('latin1')));
-    const { directories, streams } = this.configured;
-    const all = [...directories.map(absolutePath), ...streams.map(({ name }) => name)];
-    return all.every((one) => isGiven.has(one.toString('latin1')));
+    const keys = (sources: ConfiguredSources): string[] =>
+      namesOf(sources).map((name) => name.toString('latin1'));
+    const given = new Set(keys(sourcesOf(this.settings)));
+    return keys(this.configured).every((key) => given.has(key));
   }
 
   /** Forgets the records that the store got with the end of a set. */
@@ -64,12 +59,7 @@ export class BackupNote {
   }
 
   private given(): { readonly roots: readonly string[] } {
-    const { directories, streams } = sourcesOf(this.settings);
-    return {
-      roots: [...directories.map(absolutePath), ...streams.map(({ name }) => name)].map(
-        displayName,
-      ),
-    };
+    return { roots: namesOf(sourcesOf(this.settings)).map(displayName) };
   }
 
   private words(): { words?: string } {
@@ -82,6 +72,11 @@ function sourcesOf(settings: Options): ConfiguredSources {
   const { directories, basePath, keptAs, readDevices } = settings;
   const streams = commandsOf(settings).map(({ name }) => ({ name: Buffer.from(name) }));
   return { directories, basePath, keptAs, readDevices, streams };
+}
+
+/** Returns the absolute paths of directories, and the names of streams. */
+function namesOf({ directories, streams }: ConfiguredSources): Buffer[] {
+  return [...directories.map(absolutePath), ...streams.map(({ name }) => name)];
 }
 
 /** Opens the client at its server without a question. Throws the errors of the login. */

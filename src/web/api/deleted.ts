@@ -69,10 +69,8 @@ export const DELETED_ROUTE = addedRoute(
 /** Returns the names of all roots that are directly in a directory, each with true. */
 async function rootsIn(history: History, path: Buffer): Promise<(readonly [Buffer, true])[]> {
   const roots = shownRoots([...(await history.reports.rootsOfSets()).values()].flat());
-  const inside = roots.filter((root) => restBelow(path, root)?.length === 1).map(lastComponent);
-  return [
-    ...new Map(inside.map((name) => [name.toString('latin1'), [name, true] as const])).values(),
-  ];
+  const inside = roots.filter((root) => restBelow(path, root)?.length === 1);
+  return inside.map((root) => [lastComponent(root), true]);
 }
 
 interface DirectoryPlace {

@@ -119,8 +119,7 @@ class Search {
   /** Returns the roots that match. They are searched separately, since the name of a root is not in a directory. */
   roots(): Promise<Found[]> {
     const paths = shownRoots(this.query.sets.flatMap(({ set }) => this.sets.get(set) ?? []));
-    const unique = [...new Map(paths.map((path) => [path.toString('latin1'), path])).values()];
-    const matching = unique.filter((path) => this.pattern.isMatch(lastComponent(path)));
+    const matching = paths.filter((path) => this.pattern.isMatch(lastComponent(path)));
     const version = { directory: ROOTS_DIRECTORY };
     return this.shown(matching.map((path) => ({ path, version })));
   }
