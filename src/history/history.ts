@@ -137,8 +137,6 @@ export interface History extends Disposable {
   notes(set: SetNumber): Promise<SetNote[]>;
   /** Returns the names of users and groups as of a set. */
   owners(set: SetNumber): Promise<OwnerRecord[]>;
-  /** Returns the time at which a set began, as `begunMs` does. */
-  readonly beganMs: (set: BackupSet) => number;
   /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET if there is none. */
   findSetAt(momentMs: number): Promise<BackupSet>;
   /**

@@ -14,7 +14,7 @@ export { Access, noAccess } from './local/access.js';
 export { FollowingReader } from './local/following-reader.js';
 export { openHistoryIn, openLocalHistory } from './local/local-history.js';
 export { restBelow, rootAbove } from './local/roots.js';
-export { begunMs, isSealedSet, setAt, setNamed, tookMs } from './local/sets.js';
+export { begunMs, setAt, setNamed, tookMs } from './local/sets.js';
 export { NamePlaces, type PlacedName } from './name-places.js';
 export { coveringSets, noSuchPath, setsCovering } from './no-such-path.js';
 export { type PlacedNote, placedNotes } from './unsaved.js';

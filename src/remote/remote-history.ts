@@ -25,7 +25,6 @@ import {
   type PathVersion,
   type RequestedContent,
   type RootRecord,
-  begunMs,
   setAt,
   setNamed,
   type SetNote,
@@ -65,7 +64,6 @@ class RemoteHistory implements History {
   readonly isRemote = true;
   readonly access = new Access(undefined); // the rights of the session limit what may be read
   readonly directory = undefined;
-  readonly beganMs = (set: BackupSet): number => begunMs(set);
   readonly contentKeys = undefined;
   readonly doubts = [];
   readonly reports: RemoteReports;

@@ -120,7 +120,7 @@ async function restore(given: RegenerateSettings): Promise<number> {
     batches: chosen.batches.map(({ set }) => set),
     sets: chosen.sets,
     target: shownTarget(options),
-    from: chosen.sets.map((set) => setText(set, history.beganMs(set))),
+    from: chosen.sets.map(setText),
     dryRun: options.dryRun,
     resumed: run.isResumed,
     losses: run.losses,

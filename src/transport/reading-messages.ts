@@ -54,6 +54,7 @@ const SET = mapOf({
     requestedBy: maybe('text'),
   }),
   isDoubtful: 'bool',
+  isSealed: 'bool',
 });
 
 /** A reason to keep a set. */

@@ -61,7 +61,7 @@ export function historySuite(
     const ask: Ask = (title, work) =>
       test(`${way}: ${title}`, (t) => work(t, histories.get(way)!, lab));
     openingSuite(way, () => lab, open, isEncrypting);
-    setsSuite(ask);
+    setsSuite(ask, isEncrypting);
     findingSuite(ask);
     listingSuite(ask);
     versionsSuite(ask);
@@ -104,7 +104,7 @@ function openingSuite(
   });
 }
 
-function setsSuite(ask: Ask): void {
+function setsSuite(ask: Ask, isEncrypting: boolean): void {
   ask('the listed sets come oldest first, without those that were purged', async (t, history) => {
     const sets = await history.sets();
     t.deepEqual(
@@ -120,6 +120,7 @@ function setsSuite(ask: Ask): void {
       ],
     );
     t.true(sets.every(({ isDoubtful }) => !isDoubtful));
+    for (const { set, isSealed } of sets) t.is(isSealed, isEncrypting && set !== BROKEN_OFF);
   });
 
   ask('marks are readable where they are, and nowhere else', async (t, history) => {

@@ -48,6 +48,7 @@ const SET = {
   stats: { files: 7, ratio: 0.5 },
   marks: { ...NO_MARKS, title: 'a title', priority: -2, tags: ['one', 'two'] },
   isDoubtful: true,
+  isSealed: false,
 } as const;
 
 test('sets, verdicts, requests to forget and news of jobs come back as they are', (t) => {

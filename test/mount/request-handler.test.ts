@@ -39,8 +39,8 @@ function entryOf(
 function setOf(set: number, name: string): BackupSet {
   const times = { openedAtMs: set * 1000, clientTimeMs: set * 1000, closedAtMs: set * 1000 };
   const marks = { tags: [], isLocked: false, title: '' } as unknown as BackupSet['marks'];
-  const more = { firstName: name, state: 'complete' as const, stats: {}, marks, isDoubtful: false };
-  return { set, name, ...times, ...more };
+  const found = { stats: {}, marks, isDoubtful: false, isSealed: false };
+  return { set, name, firstName: name, state: 'complete', ...times, ...found };
 }
 
 /** The number of a file that only root may read. */

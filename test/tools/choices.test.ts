@@ -20,6 +20,7 @@ function setAt(set: number, daysAgo: number): BackupSet {
     stats: {},
     marks: { title: '', priority: 0, isLocked: false, isExpendable: false, tags: [] },
     isDoubtful: false,
+    isSealed: false,
   };
 }
 
@@ -27,8 +28,7 @@ const SETS = [setAt(1, 9), setAt(2, 5), setAt(4, 1), setAt(5, 0)];
 
 async function within(setRange: string | undefined, dateRange?: string): Promise<number[]> {
   const options = { setRange, dateRange, recentSet: 'Current' };
-  const history = { client: 'me', beganMs: ({ openedAtMs }: BackupSet) => openedAtMs };
-  return (await setsWithin(history, SETS, options, NOW_MS)).map(({ set }) => set);
+  return (await setsWithin('me', SETS, options, NOW_MS)).map(({ set }) => set);
 }
 
 test('sets are chosen by a range of numbers, names or dates, with open ends', async (t) => {

@@ -29,7 +29,7 @@ import { LocalReports } from './local-reports.js';
 import type { Reports } from '../reports.js';
 import { PathFinder } from './path-finder.js';
 import { type RootAbove, rootAbove } from './roots.js';
-import { begunMs, setAt, setNamed } from './sets.js';
+import { setAt, setNamed } from './sets.js';
 import {
   type ContentLocation,
   type FoundContent,
@@ -136,7 +136,6 @@ class LocalHistory implements History {
   readonly directory: ClientDirectory | undefined;
   readonly access: Access;
   readonly reports: Reports;
-  readonly beganMs = (set: BackupSet): number => begunMs(set);
   private sliceEndsMs = 0;
   private sliceTimer: NodeJS.Timeout | undefined;
   private readonly locator = new Locator();

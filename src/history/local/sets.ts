@@ -1,7 +1,7 @@
 /** Finds one of a client's sets by number, name or time. */
 import type { BackupSet } from '../../store/catalog/index.js';
 import { TardisError, usageError } from '../../errors/index.js';
-import { displayLine, isSealedTag } from '../../model/index.js';
+import { displayLine } from '../../model/index.js';
 
 /**
  * Returns a set by number, name or tag; if `text` is undefined, the newest complete set. Throws NO_SUCH_SET if there is
@@ -34,15 +34,10 @@ function onlyOne(named: readonly BackupSet[]): BackupSet | undefined {
 
 /**
  * Returns the time at which a set began, as it is shown everywhere, and by which dates select the set: by the server's clock, or by the
- * client's if the client encrypts, since the server's time is not sealed. `isOpened`: true for a set whose texts a key has opened.
+ * client's if the set is sealed, since the seal covers only that.
  */
-export function begunMs(set: BackupSet, isOpened = false): number {
-  return isOpened || isSealedSet(set) ? set.clientTimeMs : set.openedAtMs;
-}
-
-/** True if the names in a set are sealed, and no key has opened them. */
-export function isSealedSet({ marks }: BackupSet): boolean {
-  return isSealedTag(marks.machine?.host ?? '');
+export function begunMs({ isSealed, clientTimeMs, openedAtMs }: BackupSet): number {
+  return isSealed ? clientTimeMs : openedAtMs;
 }
 
 /**
@@ -58,15 +53,8 @@ export function tookMs(
 }
 
 /** Returns the newest complete set that began at a time or before it. Throws NO_SUCH_SET if there is none. */
-export function setAt(
-  client: string,
-  sets: readonly BackupSet[],
-  momentMs: number,
-  isOpened = false,
-): BackupSet {
-  const found = sets.findLast(
-    (set) => set.state === 'complete' && begunMs(set, isOpened) <= momentMs,
-  );
+export function setAt(client: string, sets: readonly BackupSet[], momentMs: number): BackupSet {
+  const found = sets.findLast((set) => set.state === 'complete' && begunMs(set) <= momentMs);
   if (found !== undefined) return found;
   throw new TardisError(
     'NO_SUCH_SET',

@@ -41,7 +41,7 @@ import type {
 } from '../history.js';
 import { Access } from '../local/access.js';
 import { rootAbove } from '../local/roots.js';
-import { begunMs, setAt, setNamed } from '../local/sets.js';
+import { setAt, setNamed } from '../local/sets.js';
 import type { Reports } from '../reports.js';
 import { DirectoryPlaces } from './directory-places.js';
 import { type DoubtedEntry, settleDoubts } from './doubted-entries.js';
@@ -141,14 +141,10 @@ class UnsealedHistory implements History {
     return setNamed(this.client, await this.sets(), text);
   }
 
-  beganMs(set: BackupSet): number {
-    return begunMs(set, true);
-  }
-
   /** Finds a set by its time. The set after it is proven too, so that no set can be skipped by a wrong time. */
   async findSetAt(momentMs: number): Promise<BackupSet> {
     const sets = await this.sets();
-    const chosen = setAt(this.client, sets, momentMs, true);
+    const chosen = setAt(this.client, sets, momentMs);
     const next = sets.find(({ set, state }) => state === 'complete' && set > chosen.set);
     if (next !== undefined) await this.provenSet(next.set);
     return chosen;
@@ -437,6 +433,7 @@ function openedSet(set: BackupSet, names: NameSealer): BackupSet {
     name: names.openText(set.name),
     firstName: names.openText(set.firstName),
     marks: mappedMarks(set.marks, (text) => names.openText(text)),
+    isSealed: set.state === 'complete', // a server could leave out the seal, to have its own clock believed
   };
 }
 

@@ -2,6 +2,7 @@
 import type { TardisError } from '../../errors/index.js';
 import {
   type BackupSet,
+  begunMs,
   coveringSets,
   type History,
   isAsOf,
@@ -61,7 +62,7 @@ export async function printVersions(
     print([view.paint.part('header', displayName(path)), ...spans].join('  '));
     return refused;
   }
-  const beganMs = new Map(all.map((set) => [set.set, history.beganMs(set)]));
+  const beganMs = new Map(all.map((set) => [set.set, begunMs(set)]));
   printTable(inOrder, path, beganMs, view);
   return refused;
 }

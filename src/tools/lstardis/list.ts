@@ -94,7 +94,7 @@ async function list(history: History, options: LsSettings): Promise<number> {
     throw usageError('give one set (--backup, --date) or a range of them, not both');
   }
   const all = await history.sets();
-  const sets = await setsWithin(history, all, options, nowMs);
+  const sets = await setsWithin(history.client, all, options, nowMs);
   if (options.findPattern !== undefined) {
     const within = isOneSet ? [await chooseSet(history, options, nowMs)] : sets;
     const newest = within.at(-1);
@@ -135,6 +135,14 @@ interface Directory {
   readonly entry: HistoryEntry;
   readonly depth: number;
   readonly above: Directory | undefined;
+}
+
+/** A directory whose entries are listed. */
+interface Listed {
+  readonly id: DirectoryId | undefined;
+  readonly path: Buffer;
+  /** The directory among the roots; undefined if it is neither a root nor above one. */
+  readonly node: RootNode | undefined;
 }
 
 function pathOf(directory: Directory): Buffer {
@@ -297,8 +305,9 @@ class Lister {
     const shownPath = isMany ? path : undefined;
     const collected: HistoryEntry[] = [];
     const directories: HistoryEntry[] = [];
+    const node = this.roots && rootAt(this.roots, path);
     for (let after: Buffer = Buffer.alloc(0); ; ) {
-      const page = await this.page(entry.childId, path, after);
+      const page = await this.page({ id: entry.childId, path, node }, after);
       const sound = page.filter((one) => !this.isDamaged(one, directory));
       const closed = sound.filter((one) => this.isClosed(one, path));
       if (isStreamed) printEntries(arranged(sound, view), view, shownPath);
@@ -306,7 +315,7 @@ class Lister {
       if (view.recurseListing) {
         const open = arranged(sound, view).filter((one) => !closed.includes(one));
         const isOnWay = ({ name }: HistoryEntry): boolean =>
-          this.roots !== undefined && rootAt(this.roots, joinPath(path, name)) !== undefined;
+          node?.children.has(name.toString('latin1')) === true;
         directories.push(...open.filter((one) => one.childId !== undefined || isOnWay(one)));
       }
       if (page.length < PAGE_ENTRIES) break;
@@ -328,14 +337,9 @@ class Lister {
   }
 
   /** Returns a page of a directory; empty if the listing is damaged or not authentic. */
-  private async page(
-    id: DirectoryId | undefined,
-    path: Buffer,
-    after: Buffer,
-  ): Promise<HistoryEntry[]> {
+  private async page({ id, path, node }: Listed, after: Buffer): Promise<HistoryEntry[]> {
     await outputTaken();
-    const { history, set, view, roots } = this;
-    const node = roots && rootAt(roots, path);
+    const { history, set, view } = this;
     const withDigests = view.json || view.showsDigest;
     try {
       if (id !== undefined && (node === undefined || node.children.size === 0)) {

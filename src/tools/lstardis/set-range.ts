@@ -1,5 +1,5 @@
 /** Selects the sets within a range of sets or of dates: `--range first:last`, `--dates from..to`. */
-import { type BackupSet, type History, setNamed } from '../../history/index.js';
+import { type BackupSet, begunMs, setNamed } from '../../history/index.js';
 import { parseDate, type SettingsNamed } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
 import type { SetNumber } from '../../model/index.js';
@@ -12,7 +12,7 @@ export function hasRange({ setRange, dateRange }: RangeOptions): boolean {
 
 /** Returns the selected sets; all sets if no range is set. Throws USAGE, BAD_DATE, NO_SUCH_SET. */
 export async function setsWithin(
-  history: Pick<History, 'client' | 'beganMs'>,
+  client: string,
   sets: readonly BackupSet[],
   { setRange, dateRange, recentSet }: RangeOptions,
   nowMs: number,
@@ -23,9 +23,7 @@ export async function setsWithin(
   if (setRange !== undefined) {
     const [first, last] = halvesOf(setRange, /^([^:]*):([^:]*)$/, '--range', 'first:last');
     const numberOf = (word: string, open: SetNumber): SetNumber =>
-      word === ''
-        ? open
-        : setNamed(history.client, sets, word === recentSet ? undefined : word).set;
+      word === '' ? open : setNamed(client, sets, word === recentSet ? undefined : word).set;
     const [from, to] = [numberOf(first, 0), numberOf(last, Infinity)];
     return sets.filter(({ set }) => set >= from && set <= to);
   }
@@ -33,7 +31,7 @@ export async function setsWithin(
   const [from, to] = halvesOf(dateRange, /^(.*?)\.\.(.*)$/, '--dates', 'from..to');
   const fromMs = from === '' ? -Infinity : await parseDate(from, nowMs, 'start');
   const toMs = to === '' ? Infinity : await parseDate(to, nowMs);
-  return sets.filter((set) => history.beganMs(set) >= fromMs && history.beganMs(set) <= toMs);
+  return sets.filter((set) => begunMs(set) >= fromMs && begunMs(set) <= toMs);
 }
 
 function halvesOf(text: string, pattern: RegExp, option: string, form: string): [string, string] {

@@ -25,7 +25,6 @@ import type { noteProof } from '../../restore/index.js';
 import { addRuns, hasEncryptingKeys, newRun, openClientDirectory } from '../../store/index.js';
 import {
   byteText,
-  makeDirectories,
   nodeSystem,
   readState,
   stateName,
@@ -68,10 +67,15 @@ export interface RunPlace {
 }
 
 export class RunNote {
+  /** The directory of the files of runs at the place. */
+  private readonly folder: string;
+
   private constructor(
     private readonly place: RunPlace,
     readonly run: RunRecord,
-  ) {}
+  ) {
+    this.folder = folderOf(place);
+  }
 
   /** Begins a run. Until it ends, its file has it as cut off. */
   static begin(
@@ -88,14 +92,14 @@ export class RunNote {
   /** Returns the records of other runs that the journal does not have yet. */
   earlier(): RunRecord[] {
     const { id } = this.run;
-    return waitingRuns(this.place)
+    return waitingRuns(this.folder)
       .filter((run) => run.id !== id)
       .slice(1 - MAX_ADDED_RUNS);
   }
 
   /** Forgets records that the journal has, or this run if it counts as none. */
   forget(runs: readonly Pick<RunRecord, 'id'>[] = [this.run]): void {
-    const folder = folderOf(this.place);
+    const { folder } = this;
     const ids = new Set(runs.map(({ id }) => id));
     for (const name of filesIn(folder)) {
       if (ids.has(FILE.exec(name)![1]!)) ifPossible(() => fs.unlinkSync(path.join(folder, name)));
@@ -144,13 +148,12 @@ export class RunNote {
   }
 
   private keep(run: RunRecord): void {
-    const folder = folderOf(this.place);
+    const { folder } = this;
     const isFirst = !fs.existsSync(folder); // each run makes a file; that others can read it is reported once
-    // A failure is not reported: the journal gets the record without the file, if it can be reached.
-    ifPossible(() => makeDirectories(folder));
     if (filesIn(folder).length >= MOST_WAITING)
-      this.forget(waitingRuns(this.place).slice(0, -MOST_WAITING / 2));
+      this.forget(waitingRuns(folder).slice(0, -MOST_WAITING / 2));
     const file = path.join(folder, `${run.id}.${processOf(process.pid)}`);
+    // A failure is not reported: the journal gets the record without the file, if it can be reached.
     writeState(file, encodeRun(run), isFirst);
   }
 
@@ -223,7 +226,7 @@ export function waitingFor(
   client: string,
 ): RunRecord[] {
   const store = throughServer === undefined ? database : undefined;
-  return waitingRuns({ client, store, server: throughServer ?? '' });
+  return waitingRuns(folderOf({ client, store, server: throughServer ?? '' }));
 }
 
 /**
@@ -241,9 +244,8 @@ export async function ownOverview(
   return { ...shown, ...facts };
 }
 
-/** Returns the records of runs at a place that its journal does not have yet, oldest first, without runs that go on. */
-function waitingRuns(place: RunPlace): RunRecord[] {
-  const folder = folderOf(place);
+/** Returns the records of runs in a directory of a place, oldest first, without runs that go on. */
+function waitingRuns(folder: string): RunRecord[] {
   const runs = filesIn(folder).flatMap((name) => {
     const run = parseRun(readState(path.join(folder, name)) ?? '');
     const made = FILE.exec(name)![2]!;

@@ -1,5 +1,5 @@
 /** Prints a list of backup sets. */
-import { type BackupSet, type History, isSealedSet, tookMs } from '../../history/index.js';
+import { type BackupSet, begunMs, type History, tookMs } from '../../history/index.js';
 import {
   displayLine,
   displayName,
@@ -32,12 +32,17 @@ function stateText(set: BackupSet): string {
 }
 
 /** Returns a set in one line. */
-export function setText({ set, name }: BackupSet, beganMs: number): string {
-  return `${set} ${displayLine(name)} (${formatTime(beganMs)})`;
+export function setText(shown: BackupSet): string {
+  return `${shown.set} ${displayLine(shown.name)} (${formatTime(begunMs(shown))})`;
 }
 
 /** Stands for a name that cannot be shown without the keys of the client. */
 export const SEALED_NAME = '(encrypted)';
+
+/** True if the names in a set are sealed, and this history has no keys that open them. */
+export function isUnopened({ contentKeys }: History, { isSealed }: BackupSet): boolean {
+  return isSealed && contentKeys === undefined;
+}
 
 /** Maximum number of roots of a set in the table. */
 const MAX_ROOTS_SHOWN = 8;
@@ -88,7 +93,7 @@ export async function printSets(
     rows.push([
       String(set.set),
       displayLine(set.name),
-      formatTime(history.beganMs(set)),
+      formatTime(begunMs(set)),
       ms === undefined ? '' : formatSeconds(ms),
       isComplete ? formatCount(stat('entries')) : '',
       isComplete ? formatBytes(stat('scannedBytes')) : '',
@@ -98,7 +103,7 @@ export async function printSets(
       ...(hasPriorities ? [String(set.marks.priority)] : []),
       ...(hasTags ? [set.marks.tags.join(' ')] : []),
       ...(hasMachines ? [machineName(set.marks.machine)] : []),
-      ...(long ? [isSealedSet(set) ? SEALED_NAME : rootsText(rootsOf(set.set))] : []),
+      ...(long ? [isUnopened(history, set) ? SEALED_NAME : rootsText(rootsOf(set.set))] : []),
     ]);
   }
   print(formatTable(headers ? rows : rows.slice(1), [0, 3, 4, 5, 6, 7]));

@@ -4,7 +4,7 @@
  */
 import { resolveSettings, rowsOf, type Settings, splitWords } from '../../config/index.js';
 import type { Keyring } from '../../crypto/index.js';
-import { type History, listedPages, restBelow } from '../../history/index.js';
+import { begunMs, type History, listedPages, restBelow } from '../../history/index.js';
 import { EntryType, joinPath, listAt, type SetNumber } from '../../model/index.js';
 import { listClients } from '../../store/index.js';
 import { absolutePath, byteText, type System, textBytes } from '../../system/index.js';
@@ -140,13 +140,13 @@ async function setsIn(
   if (kind === 'days') {
     const days = new Map<string, number>();
     for (const set of sets) {
-      const [day = ''] = formatTime(history.beganMs(set)).split(' ');
+      const [day = ''] = formatTime(begunMs(set)).split(' ');
       days.set(day, (days.get(day) ?? 0) + 1);
     }
     return [...days].map(([value, count]) => ({ value, what: counted(count, 'set') }));
   }
   const numbers = sets.map((one) => {
-    const begun = formatTime(history.beganMs(one));
+    const begun = formatTime(begunMs(one));
     const what = hasNames && isPlain(one.name) ? `${begun}, ${one.name}` : begun;
     return { value: String(one.set), what };
   });

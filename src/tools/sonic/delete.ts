@@ -1,5 +1,5 @@
 /** Implements `sonic delete` and `sonic orphans`: deletes sets, and frees the space that only they used. */
-import { type BackupSet, begunMs } from '../../history/index.js';
+import type { BackupSet } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
 import type { GcReport } from '../../maintenance/gc/index.js';
@@ -34,8 +34,7 @@ export async function deleteSets(options: DeleteOptions): Promise<void> {
   );
   const numbers = sets.map(({ set }) => set);
   await there.previewDelete(numbers); // reports errors before the user is prompted
-  const isOpened = there.keyring !== undefined;
-  if (!mayGo(options, sets, isOpened)) return onlyShows();
+  if (!mayGo(options, sets)) return onlyShows();
   const signal = interruptSignal('sonic delete', CLEARED_LATER); // until here a signal ends the process at once
   await there.deleteSets(numbers);
   noteNumbers({ sets: numbers.length });
@@ -77,9 +76,9 @@ async function orphansRehearsed(options: OrphanOptions): Promise<void> {
 }
 
 /** True if the sets are to be deleted; false for a dry run. Prompts the user if needed. Throws CONFIRMATION_NEEDED. */
-function mayGo(options: DeleteOptions, sets: readonly BackupSet[], isOpened: boolean): boolean {
+function mayGo(options: DeleteOptions, sets: readonly BackupSet[]): boolean {
   const { client, rehearse, json, deleteYes } = options;
-  const shown = sets.map((set) => setText(set, begunMs(set, isOpened)));
+  const shown = sets.map(setText);
   if (rehearse) {
     const numbers = sets.map(({ set }) => set);
     if (json) printJson({ client, wouldDelete: numbers });

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
-import type { BackupSet, History } from '../../history/index.js';
+import { type BackupSet, begunMs, type History } from '../../history/index.js';
 import { runProgram, StatePlace } from '../../import/index.js';
 import { displayText, joinPath } from '../../model/index.js';
 import { type RestoreFailure, writeTar } from '../../restore/index.js';
@@ -144,7 +144,7 @@ export class ResticTarget implements ExportTarget {
 
   plan(sets: readonly BackupSet[]): PlannedSet[] {
     return sets.map((set) => {
-      const key = keyOf(tagOf(set), this.history.beganMs(set));
+      const key = keyOf(tagOf(set), begunMs(set));
       return { set, name: set.name, isThere: this.there.has(key) };
     });
   }
@@ -165,7 +165,7 @@ export class ResticTarget implements ExportTarget {
     const tags = [tagOf(set), `name=${set.name}`, ...set.marks.tags];
     const options = [
       `--host=${this.history.client}`,
-      `--time=${new Date(this.history.beganMs(set)).toISOString().slice(0, 19).replace('T', ' ')}`,
+      `--time=${new Date(begunMs(set)).toISOString().slice(0, 19).replace('T', ' ')}`,
       // restic separates tags by commas.
       ...tags.map((tag) => `--tag=${tag.replaceAll(',', ';')}`),
       '--ignore-ctime', // a further name changes the time of a file
@@ -193,8 +193,8 @@ function tagOf({ set }: BackupSet): string {
 }
 
 /** Returns a key of a set, by its tag and the second in which it began. */
-function keyOf(tag: string, begunMs: number): string {
-  return `${tag} ${Math.floor(begunMs / 1000)}`;
+function keyOf(tag: string, momentMs: number): string {
+  return `${tag} ${Math.floor(momentMs / 1000)}`;
 }
 
 /** Opens the target that the options name. */

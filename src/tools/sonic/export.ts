@@ -1,7 +1,7 @@
 /** Implements `sonic export`: writes sets as trees with shared files, as tar archives, or into a repository of restic. */
 import type { Settings } from '../../config/index.js';
 import { refuse, usageError } from '../../errors/index.js';
-import type { BackupSet, History } from '../../history/index.js';
+import { type BackupSet, begunMs, type History } from '../../history/index.js';
 import { displayText } from '../../model/index.js';
 import {
   newRestoreProgress,
@@ -63,7 +63,7 @@ export async function exportSets(options: Options): Promise<number> {
     const planned = target.plan(sets);
     if (options.rehearse) {
       onlyShows();
-      printPlan(history, planned, options);
+      printPlan(planned, options);
       return 0;
     }
     const run = { system, options, history, target, signal, warn };
@@ -140,7 +140,7 @@ async function writeSets(
     const failures = await target.write(one, means);
     line.stop();
     written.push({ planned: one, progress, failures });
-    if (!options.json) printWritten(history, one, progress, failures);
+    if (!options.json) printWritten(one, progress, failures);
   }
 }
 
@@ -151,14 +151,13 @@ function doneText({ files, directories, links, bytes, unchanged }: RestoreProgre
 }
 
 function printWritten(
-  history: History,
   { set }: PlannedSet,
   progress: RestoreProgress,
   failures: readonly RestoreFailure[],
 ): void {
   printFailures(PROGRAM, failures);
   const lacks = failures.length === 0 ? '' : `; ${counted(failures.length, 'problem')}`;
-  print(`set ${setText(set, history.beganMs(set))}: ${doneText(progress)}${lacks}`);
+  print(`set ${setText(set)}: ${doneText(progress)}${lacks}`);
 }
 
 function printEnd(
@@ -183,14 +182,14 @@ function printEnd(
   print(`Exported ${counted(written.length, 'set')} of "${displayText(client)}"${before}.`);
 }
 
-function printPlan(history: History, planned: readonly PlannedSet[], { json }: Options): void {
+function printPlan(planned: readonly PlannedSet[], { json }: Options): void {
   if (json) {
     const sets = planned.map(({ set, name, isThere }) => ({ set: set.set, name, isThere }));
     return printJson({ sets });
   }
   const rows = planned.map(({ set, name, isThere }) => [
     String(set.set),
-    formatTime(history.beganMs(set)),
+    formatTime(begunMs(set)),
     isThere ? 'there' : 'new',
     displayText(name),
   ]);

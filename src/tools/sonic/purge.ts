@@ -53,19 +53,16 @@ export async function purge(options: PurgeOptions): Promise<void> {
   const request = withKeptRules(given, options, there);
   if (request === given) await warnOfTags(options, there);
   const sets = await there.sets();
-  const isOpened = there.keyring !== undefined;
-  const shown = sets.map((set) => ({ ...set, begunMs: begunMs(set, isOpened) }));
   const answer = await there.previewPurge(request);
   requireTags(options, answer, sets);
   const gone = goneIn(answer);
   if (options.previewPurge || options.rehearse) {
     onlyShows();
-    return printPreview(options, shown, answer);
+    return printPreview(options, sets, answer);
   }
   if (answer.isClockInDoubt && !options.trustClock) printDoubt();
   if (gone.length === 0) return printPurged(options, [], undefined);
-  const going = shown.filter(({ set }) => gone.includes(set));
-  const texts = going.map((set) => setText(set, set.begunMs));
+  const texts = sets.filter(({ set }) => gone.includes(set)).map(setText);
   if (!options.deleteYes) requireYesToDelete(options.client, texts);
   const signal = interruptSignal('sonic purge', CLEARED_LATER);
   const done = await purged(there, gone);
@@ -166,11 +163,7 @@ function printDoubt(): void {
   printWarning(`${CLOCK_IN_DOUBT}; see --preview, and use --trust-clock if the clock is right`);
 }
 
-function printPreview(
-  options: PurgeOptions,
-  sets: readonly (BackupSet & { readonly begunMs: number })[],
-  answer: Verdicts,
-): void {
+function printPreview(options: PurgeOptions, sets: readonly BackupSet[], answer: Verdicts): void {
   const { client, json, trustClock } = options;
   const { verdicts, isClockInDoubt, unusedTags } = answer;
   if (json) return printJson({ client, isClockInDoubt, unusedTags, sets: verdicts });
@@ -181,7 +174,7 @@ function printPreview(
     return [
       String(set),
       displayLine(known?.name ?? ''),
-      known === undefined ? '' : formatTime(known.begunMs),
+      known === undefined ? '' : formatTime(begunMs(known)),
       reasons.length === 0 ? 'delete' : 'keep',
       reasons.map(reasonText).join(', '),
     ];

@@ -2,7 +2,6 @@
 import {
   type BusyDirectory,
   type History,
-  isSealedSet,
   setsCovering,
   type StoreFigures,
 } from '../../history/index.js';
@@ -10,7 +9,7 @@ import type { Settings } from '../../config/index.js';
 import { type DirectoryId, displayName, jsonName } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
 import { unlockForNames } from '../opening/keys.js';
-import { SEALED_NAME } from '../shared/report-sets.js';
+import { isUnopened, SEALED_NAME } from '../shared/report-sets.js';
 import { print, printJson } from '../output/output.js';
 import { counted, formatBytes, formatCount, formatTable } from '../output/units.js';
 
@@ -62,7 +61,7 @@ async function placed(
 ): Promise<PlacedDirectory[]> {
   const sets = (await history.sets()).toReversed();
   const roots = await history.reports.rootsOfSets();
-  const isSealed = sets.some(isSealedSet);
+  const isSealed = sets.some((set) => isUnopened(history, set));
   const paths = new Map<DirectoryId, { path: Buffer; isGone: boolean }>();
   for (const [index, { set }] of sets.entries()) {
     const missing = busiest.map(({ directory }) => directory).filter((one) => !paths.has(one));

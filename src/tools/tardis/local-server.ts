@@ -20,10 +20,11 @@ type ServerKind = { readonly daemon: string } | { readonly dateMs: number };
 /** Returns a local server that is started when it is first needed. If a date is given, its clock stands there. */
 export function localOnDemand(settings: Settings<'tardis'>, kind: ServerKind): LocalServerOnDemand {
   let started: LocalServer | undefined;
+  let used: { readonly store: Buffer | undefined } | undefined; // the settings of the server are resolved once
   return {
     get: () => (started ??= startServer(settings, kind)),
     death: () => started?.death(),
-    store: () => usedStore(settings),
+    store: () => (used ??= { store: usedStore(settings) }).store,
     close: async () => started?.close(),
   };
 }

@@ -2,6 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import {
   type BackupSet,
+  begunMs,
   coveringSets,
   type History,
   type HistoryEntry,
@@ -55,14 +56,14 @@ export function entryJson(history: History, entry: HistoryEntry, name = entry.na
 }
 
 /** Returns a set of a history as JSON. */
-export function setJson(history: Pick<History, 'beganMs'>, set: BackupSet): SetJson {
+export function setJson(set: BackupSet): SetJson {
   const { stats, marks } = set;
   const { filesRead, sentBytes } = stats;
   return {
     set: set.set,
     name: set.name,
     state: set.state === 'complete' ? 'complete' : 'unfinished',
-    openedAtMs: history.beganMs(set),
+    openedAtMs: begunMs(set),
     closedAtMs: set.closedAtMs,
     stats: { ...stats },
     tags: [...marks.tags],

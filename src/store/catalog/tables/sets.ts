@@ -105,6 +105,8 @@ export interface BackupSet {
   readonly marks: SetMarks;
   /** True if the set may lack entries that were lost to damage, as found by a rebuild. */
   readonly isDoubtful: boolean;
+  /** True if the set is complete and its client has sealed it, as clients that encrypt do. */
+  readonly isSealed: boolean;
 }
 
 const SET_ROW = {
@@ -117,6 +119,7 @@ const SET_ROW = {
   stats: 'blob?',
   marks: 'blob?',
   doubtful: 'integer',
+  sealed: 'integer',
 } as const;
 
 function toSet(row: RowOf<typeof SET_ROW>): BackupSet {
@@ -132,6 +135,7 @@ function toSet(row: RowOf<typeof SET_ROW>): BackupSet {
     stats: statsIn(row.stats),
     marks,
     isDoubtful: row.doubtful === 1,
+    isSealed: row.sealed === 1,
   };
 }
 
@@ -141,9 +145,11 @@ function isState(text: string): text is SetState {
   return STATES.has(text);
 }
 
-/** True if a rebuild has found that sets up to this one may lack entries. */
-const DOUBTFUL = `
-  set_number <= coalesce((SELECT value FROM state WHERE key = 'doubtful.up_to_set'), 0) AS doubtful`;
+/** Columns of what other tables say of a set: a rebuild has found that it may lack entries; its client has sealed it. */
+const FOUND = `
+  set_number <= coalesce((SELECT value FROM state WHERE key = 'doubtful.up_to_set'), 0) AS doubtful,
+  state = 'complete' AND EXISTS (
+    SELECT 1 FROM set_seals WHERE set_seals.set_number = backup_sets.set_number) AS sealed`;
 
 export class SetTable {
   private readonly statements;
@@ -167,11 +173,11 @@ export class SetTable {
              AND old.root_id NOT IN (SELECT root_id FROM set_roots WHERE set_number = ?))`,
       ),
       listed: database.query(
-        `SELECT *, ${DOUBTFUL} FROM backup_sets WHERE state != 'superseded' ORDER BY set_number`,
+        `SELECT *, ${FOUND} FROM backup_sets WHERE state != 'superseded' ORDER BY set_number`,
         SET_ROW,
       ),
-      all: database.query(`SELECT *, ${DOUBTFUL} FROM backup_sets ORDER BY set_number`, SET_ROW),
-      one: database.query(`SELECT *, ${DOUBTFUL} FROM backup_sets WHERE set_number = ?`, SET_ROW),
+      all: database.query(`SELECT *, ${FOUND} FROM backup_sets ORDER BY set_number`, SET_ROW),
+      one: database.query(`SELECT *, ${FOUND} FROM backup_sets WHERE set_number = ?`, SET_ROW),
       rootByPath: database.query(
         'SELECT root_id AS root, directory_id AS directory, device FROM roots WHERE path = ?',
         { root: 'integer', directory: 'integer', device: 'text' },

@@ -1,7 +1,12 @@
 /** Handlers of questions about many entries or sets: search, differences, space, and what a purge would delete. */
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { BackupSet, History, StoreFigures } from '../../../history/index.js';
+import {
+  type BackupSet,
+  begunMs,
+  type History,
+  type StoreFigures,
+} from '../../../history/index.js';
 import { retentionSet } from '../../../maintenance/gc/index.js';
 import { displayName, type SetNumber } from '../../../model/index.js';
 import {
@@ -50,7 +55,7 @@ export const REPORT_HANDLERS: Pick<Handlers, 'search' | 'changes' | 'space' | 's
     const [sets, { numbers }] = [await history.sets(), await figuresOf(history)];
     const shown = sets.map((set) => ({
       set: set.set,
-      openedAtMs: history.beganMs(set),
+      openedAtMs: begunMs(set),
       closedAtMs: set.closedAtMs,
       scannedBytes: set.stats['scannedBytes'] ?? 0,
       storedBytes: set.stats['storedBytes'] ?? 0,

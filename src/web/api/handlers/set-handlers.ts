@@ -60,9 +60,9 @@ export const SET_HANDLERS: Pick<
     });
   },
   sets: async ({ lease: { history } }) => ({
-    sets: (await history.sets()).toReversed().map((set) => setJson(history, set)),
+    sets: (await history.sets()).toReversed().map(setJson),
   }),
-  set: async ({ lease: { history }, setText }) => setJson(history, await setOf(history, setText)),
+  set: async ({ lease: { history }, setText }) => setJson(await setOf(history, setText)),
   notes: async ({ lease: { history }, setText }) => {
     const { set } = await setOf(history, setText);
     const notes = (await placedNotes(history, set)).filter(({ what }) => isErrorNote(what));
