@@ -250,11 +250,10 @@ class BackupRun {
 
   /** Returns the records for the journal: those of earlier runs, then that of this one. */
   private runs(): string[] {
-    const { request, roots, missing, peer, pipeline } = this;
+    const { request, peer, pipeline } = this;
     const { report } = request;
     if (report === undefined) return [];
-    const saved = [...roots.map(({ keptPath }) => keptPath), ...missing.map(({ path }) => path)];
-    const own = closingRun(this.system, report, saved, pipeline.progress);
+    const own = closingRun(this.system, report, pipeline.progress);
     return [
       ...report.earlier.map((run) => peer.record({ run, configured: undefined })),
       peer.record(own),

@@ -11,7 +11,7 @@ export { ServerPeer } from './server-peer.js';
 export { type Reach, SessionConnector, SilentServers } from './session-connector.js';
 export { requireSpace, SessionLine, spaceDoubt } from './session-line.js';
 export { rowPages } from './row-pages.js';
-export type { ConfiguredSources, RunReport } from './run-report.js';
+export { type BackupSources, type RunReport, sourcePaths } from './run-report.js';
 export { rawRules } from './uncompressed-rules.js';
 export { missingFailures, readRoots, type Root, rootFiles, rootTasks } from './roots.js';
 export { Snapshots } from './snapshots.js';

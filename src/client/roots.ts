@@ -4,6 +4,7 @@ import {
   asTardisError,
   errnoText,
   failedTo,
+  ifPossible,
   requireSystemCode,
   TardisError,
   usageError,
@@ -20,6 +21,7 @@ import {
   ROOT_NAME,
   RowReader,
   shownRoot,
+  shownRoots,
   SLASH_BYTES,
   type SlotNumber,
   splitPath,
@@ -117,10 +119,7 @@ export function readRoots(
   for (const [index, directory] of directories.entries()) {
     const absolute = absolutePath(directory);
     try {
-      const bytes =
-        readDevices && fs.statSync(absolute).isBlockDevice()
-          ? devicePath(absolute)
-          : realPath(absolute);
+      const bytes = namePath(absolute, readDevices);
       const key = bytes.toString('latin1');
       if (!roots.has(key)) {
         const root = readFileRoot(system, bytes) ?? readRoot(system, bytes);
@@ -143,6 +142,26 @@ export function readRoots(
   }
   const absent = missing.map(({ path }) => path);
   return { roots: withKeptPaths([...roots.values()], absent, basePath), missing };
+}
+
+/**
+ * Returns the paths under which directories are stored, or would be if they are missing, as a user sees them in a set. Throws
+ * USAGE as `readRoots` does.
+ */
+export function keptPaths(
+  directories: readonly Buffer[],
+  { basePath = 'full', keptAs = [], readDevices = false }: RootPaths,
+): Buffer[] {
+  if (keptAs.length > 0) return givenPaths(directories, basePath, keptAs);
+  const named = directories
+    .map(absolutePath)
+    .map((path) => ifPossible(() => namePath(path, readDevices)) ?? path);
+  return cutPaths(shownRoots(named), basePath); // each once
+}
+
+/** Returns the path by which a root is named in a set, if nothing shortens it. */
+function namePath(path: Buffer, readDevices: boolean): Buffer {
+  return readDevices && fs.statSync(path).isBlockDevice() ? devicePath(path) : realPath(path);
 }
 
 /** A root may be named through a symbolic link; it is stored under its real path. */
@@ -197,20 +216,10 @@ function withKeptPaths(
   absent: readonly Buffer[],
   basePath: BasePath,
 ): Root[] {
-  const split = [...roots.map(namedPath), ...absent].map(splitPath);
-  if (split.length === 0) return [];
-  let common = Math.min(...split.map((names) => Math.max(0, names.length - 1)));
-  const [first = []] = split;
-  for (let depth = 0; depth < common; depth += 1) {
-    if (!split.every((names) => names[depth]!.equals(first[depth]!))) common = depth;
-  }
-  const cut = (names: readonly Buffer[]): readonly Buffer[] => {
-    if (basePath === 'full') return names;
-    return basePath === 'none' ? names.slice(-1) : names.slice(common);
-  };
+  const kept = cutPaths([...roots.map(namedPath), ...absent], basePath);
   const taken = new Map<string, Buffer>();
   return roots.map(({ givenPath, ...root }, index) => {
-    const keptPath = keptPathOf(root, givenPath ?? pathBelow(SLASH_BYTES, cut(split[index]!)));
+    const keptPath = keptPathOf(root, givenPath ?? kept[index]!);
     const key = shownRoot(keptPath).toString('latin1');
     const other = taken.get(key);
     if (other !== undefined) {
@@ -221,6 +230,18 @@ function withKeptPaths(
     taken.set(key, namedPath(root));
     return { ...root, keptPath };
   });
+}
+
+/** Returns paths without the part that `basePath` cuts. */
+function cutPaths(paths: readonly Buffer[], basePath: BasePath): Buffer[] {
+  const split = paths.map(splitPath);
+  const [first = []] = split;
+  let common = Math.min(first.length, ...split.map((names) => Math.max(0, names.length - 1)));
+  for (let depth = 0; depth < common; depth += 1) {
+    if (!split.every((names) => names[depth]!.equals(first[depth]!))) common = depth;
+  }
+  const from = { full: 0, none: -1, common }[basePath];
+  return split.map((names) => pathBelow(SLASH_BYTES, names.slice(from)));
 }
 
 type NamedRoot = Pick<Root, 'path' | 'file'>;

@@ -1,13 +1,13 @@
 /** The record of a backup's run (src/model/run.ts), which the store gets with the end of its set. */
 import { unlessBug } from '../errors/index.js';
-import { countErrors, MAX_RUN_ROOTS, rootId, type RunRecord } from '../model/index.js';
+import { countErrors, MAX_RUN_ROOTS, rootId, type RunRecord, shownRoot } from '../model/index.js';
 import type { BackupProgress } from '../pipeline/index.js';
-import { absolutePath, type System } from '../system/index.js';
-import { readRoots, type RootPaths } from './roots.js';
+import type { System } from '../system/index.js';
+import { keptPaths, type RootPaths } from './roots.js';
 import { type StreamSource, streamPath } from './stream-roots.js';
 
-/** The directories and streams of a configuration, and how they are stored. */
-export interface ConfiguredSources extends Omit<RootPaths, 'streams'> {
+/** Directories and streams of a backup, and how they are stored. */
+export interface BackupSources extends Omit<RootPaths, 'streams'> {
   readonly directories: readonly Buffer[];
   readonly streams: readonly Pick<StreamSource, 'name'>[];
 }
@@ -18,7 +18,7 @@ export interface RunReport {
   /** Records of earlier runs that did not reach the store. */
   readonly earlier: readonly RunRecord[];
   /** The sources that the configuration has; undefined if there is no configuration. */
-  readonly configured: ConfiguredSources | undefined;
+  readonly configured: BackupSources | undefined;
 }
 
 /** A record, and the paths whose ids it gets as those of its configured roots. */
@@ -27,38 +27,28 @@ export interface ClosingRun {
   readonly configured: readonly Buffer[] | undefined;
 }
 
-/** Returns the paths under which sources are stored, or would be if they are missing. */
-function storedPaths(system: System, sources: ConfiguredSources): Buffer[] {
-  const { directories, streams } = sources;
-  const read = unlessBug(() => readRoots(system, directories, { ...sources, streams }));
-  const paths =
-    read === undefined
-      ? directories.map(absolutePath)
-      : [...read.roots.map(({ keptPath }) => keptPath), ...read.missing.map(({ path }) => path)];
-  return [...paths, ...streams.map(({ name }) => streamPath(name))];
+/** Returns the paths of sources as a user sees them in a set, also of those that are missing. Throws USAGE as `keptPaths` does. */
+export function sourcePaths({ directories, streams, ...how }: BackupSources): Buffer[] {
+  const dumps = streams.map(({ name }) => shownRoot(streamPath(name)));
+  return [...dumps, ...keptPaths(directories, how)];
 }
 
-/** Returns the record of a backup that is about to close a set with roots at the stored paths. */
+/** Returns the record of a backup that is about to close a set. */
 export function closingRun(
-  system: System,
+  { clock }: Pick<System, 'clock'>,
   { run, configured }: RunReport,
-  saved: readonly Buffer[],
   progress: BackupProgress,
 ): ClosingRun {
-  const paths = configured && storedPaths(system, configured).slice(0, MAX_RUN_ROOTS);
   const { entries, scannedBytes, sentBytes, filesRead } = progress;
   const unread = countErrors(progress);
-  const isSaved = new Set(saved.map((path) => path.toString('latin1')));
-  const isWhole = paths?.every((path) => isSaved.has(path.toString('latin1'))) ?? true;
   return {
     run: {
       ...run,
       end: unread === 0 ? 'done' : 'partly',
-      endedMs: system.clock.nowMs(),
-      isWhole,
+      endedMs: clock.nowMs(),
       numbers: { entries, bytes: scannedBytes, sentBytes, files: filesRead, unread },
     },
-    configured: paths,
+    configured: configured && unlessBug(() => sourcePaths(configured))?.slice(0, MAX_RUN_ROOTS),
   };
 }
 

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { displayLine } from './names.js';
+import { shownRoot } from './root-path.js';
 
 const KINDS = [
   'backup',
@@ -170,9 +171,9 @@ export function encodeWords({ roots = [], rules, message }: RunWords): string | 
   }
 }
 
-/** Returns the id of a root by its stored path, which is sealed if the client encrypts. */
-export function rootId(path: Uint8Array): string {
-  return createHash('sha256').update(path).digest('base64url').slice(0, 12);
+/** Returns the id of a root by its path, which is sealed if the client encrypts. A file has one id in both forms of its path. */
+export function rootId(path: Buffer): string {
+  return createHash('sha256').update(shownRoot(path)).digest('base64url').slice(0, 12);
 }
 
 /**

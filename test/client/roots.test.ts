@@ -2,7 +2,14 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { missingFailures, readRoots, rootFiles, rootTasks } from '../../src/client/index.js';
+import {
+  missingFailures,
+  readRoots,
+  rootFiles,
+  rootTasks,
+  sourcePaths,
+} from '../../src/client/index.js';
+import { shownRoot } from '../../src/model/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { dir, file, makeTree, symlink } from '../helpers/tree.js';
@@ -23,10 +30,33 @@ function lab(t: ExecutionContext): Lab {
     names.map((name) => Buffer.from(path.join(home, name)));
   return {
     home,
-    kept: (names, paths) =>
-      readRoots(system, named(names), paths).roots.map(({ keptPath }) => keptPath.toString()),
+    kept: (names, paths) => {
+      const { roots, missing } = readRoots(system, named(names), paths);
+      const shown = roots.map(({ keptPath }) => shownRoot(keptPath).toString());
+      const plan = planned(named(names), paths); // before anything is opened
+      t.is(plan.length, roots.length + missing.length);
+      t.true(shown.every((one) => plan.includes(one)));
+      return roots.map(({ keptPath }) => keptPath.toString());
+    },
   };
 }
+
+function planned(directories: readonly Buffer[], paths?: RootPaths): string[] {
+  const found = sourcePaths({ directories, ...paths, streams: [] });
+  return found.map((one) => one.toString()).toSorted();
+}
+
+test('a directory that is missing has the path that it would be stored under', (t) => {
+  const { home } = lab(t);
+  const sources = [`${home}/a/b`, `${home}/gone/x`].map((one) => Buffer.from(one));
+  t.deepEqual(planned(sources), [`${home}/a/b`, `${home}/gone/x`]);
+  t.deepEqual(planned(sources, { basePath: 'common' }), ['/a/b', '/gone/x']);
+  t.deepEqual(planned(sources, { basePath: 'none' }), ['/b', '/x']);
+  t.deepEqual(planned(sources, asGiven('/data', '/more')), ['/data', '/more']);
+  const streams = [{ name: Buffer.from('dump') }];
+  t.deepEqual(sourcePaths({ directories: [], streams }).map(String), ['/dump']);
+  t.throws(() => planned(sources, asGiven('/data')), { code: 'USAGE' });
+});
 
 const asGiven = (...paths: string[]): RootPaths => ({
   keptAs: paths.map((one) => Buffer.from(one)),

@@ -91,10 +91,7 @@ export class RunNote {
 
   /** Returns the records of other runs that the journal does not have yet. */
   earlier(): RunRecord[] {
-    const { id } = this.run;
-    return waitingRuns(this.folder)
-      .filter((run) => run.id !== id)
-      .slice(1 - MAX_ADDED_RUNS);
+    return waitingRuns(this.folder, this.run.id).slice(1 - MAX_ADDED_RUNS);
   }
 
   /** Forgets records that the journal has, or this run if it counts as none. */
@@ -244,11 +241,11 @@ export async function ownOverview(
   return { ...shown, ...facts };
 }
 
-/** Returns the records of runs in a directory of a place, oldest first, without runs that go on. */
-function waitingRuns(folder: string): RunRecord[] {
+/** Returns the records of runs in a directory of a place, oldest first, without runs that go on and the own one. */
+function waitingRuns(folder: string, own?: string): RunRecord[] {
   const runs = filesIn(folder).flatMap((name) => {
-    const run = parseRun(readState(path.join(folder, name)) ?? '');
-    const made = FILE.exec(name)![2]!;
+    const [, id, made = ''] = FILE.exec(name)!;
+    const run = id === own ? undefined : parseRun(readState(path.join(folder, name)) ?? '');
     const goesOn = run?.end === 'cut' && processOf(parseInt(made, 10)) === made;
     return run === undefined || goesOn ? [] : [run];
   });

@@ -6,8 +6,9 @@ import {
   type SourceCommand,
   sourceCommand,
 } from '../../config/index.js';
+import type { BackupSources } from '../../client/index.js';
 import { TardisError } from '../../errors/index.js';
-import { absolutePath, byteText, processEnvironment, realPathOf } from '../../system/index.js';
+import { byteText, processEnvironment } from '../../system/index.js';
 
 type Given = Pick<Settings<'tardis'>, 'configFiles' | 'job' | 'sources'>;
 
@@ -30,18 +31,22 @@ export function configuredSettings(given: Given): Settings<'tardis'> | undefined
 }
 
 /**
- * Returns the paths of the directories and dumps that a configuration has, as a user sees them in a set. Returns
- * undefined if there is none, or if a path depends on the other ones. Throws CONFIG_INVALID.
+ * Returns the paths of the sources that a configuration has, as a user sees them in a set. Throws CONFIG_INVALID, and USAGE for
+ * paths that do not fit.
  */
-export function configuredPaths(
+export async function configuredPaths(
   settings: Settings<'tardis'> | undefined,
-): readonly Buffer[] | undefined {
+): Promise<readonly Buffer[] | undefined> {
   if (settings === undefined) return undefined;
-  const { directories, keptAs, basePath } = settings;
-  if (keptAs.length === 0 && basePath !== 'full') return undefined;
-  const named = directories.map(absolutePath).map((path) => realPathOf(path) ?? path);
-  const dumps = commandsOf(settings).map(({ name }) => Buffer.from(`/${name}`));
-  return [...dumps, ...(keptAs.length === 0 ? named : keptAs.map(absolutePath))];
+  const { sourcePaths } = await import('../../client/index.js'); // much code, which other commands do not need
+  return sourcePaths(sourcesOf(settings));
+}
+
+/** Returns the sources of settings. Throws CONFIG_INVALID. */
+export function sourcesOf(settings: Settings<'tardis'>): BackupSources {
+  const { directories, basePath, keptAs, readDevices } = settings;
+  const streams = commandsOf(settings).map(({ name }) => ({ name: Buffer.from(name) }));
+  return { directories, basePath, keptAs, readDevices, streams };
 }
 
 function isConfigured(found: { readonly source: string } | undefined): boolean {

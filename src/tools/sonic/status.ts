@@ -104,7 +104,7 @@ export async function status(options: Options): Promise<number> {
   const settings = configuredSettings(options);
   const configured = settings?.directories;
   const { overview } = look;
-  const roots = overview && ownRoots(overview, look, configuredPaths(settings));
+  const roots = overview && ownRoots(overview, look, await configuredPaths(settings));
   const own = { ...(roots && { roots }), lateAfterMs: options.overdueSeconds * 1000 };
   const state =
     overview === undefined ? stateWithout(fault, nowMs) : stateOf(overview, { nowMs, ...own });

@@ -1,14 +1,14 @@
 /** Notes a run of `tardis`: the sources that it is given, those that its configuration has, and how it ended. */
-import type { ConfiguredSources, RunReport } from '../../client/index.js';
+import { type BackupSources, type RunReport, sourcePaths } from '../../client/index.js';
 import type { Settings } from '../../config/index.js';
 import { unlessBug, type TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
 import { displayName, encodeWords } from '../../model/index.js';
-import { absolutePath, nodeSystem } from '../../system/index.js';
+import { nodeSystem } from '../../system/index.js';
 import { openThere } from '../opening/history.js';
 import { RunNote } from '../opening/run-note.js';
 import { remotePlace } from '../opening/server.js';
-import { commandsOf, configuredSettings } from '../shared/configured.js';
+import { configuredSettings, sourcesOf } from '../shared/configured.js';
 
 type Options = Settings<'tardis'>;
 
@@ -17,7 +17,7 @@ const OF_COMMAND_LINE: readonly string[] = ['USAGE', 'CLIENT_EXISTS'];
 
 export class BackupNote {
   private readonly note: RunNote;
-  private readonly configured: ConfiguredSources | undefined;
+  private readonly configured: BackupSources | undefined;
 
   /** Begins the run of a backup to a store of this machine, or to the server if that is undefined. */
   constructor(
@@ -41,8 +41,8 @@ export class BackupNote {
   /** True if the run is given all that its configuration has, or there is no configuration. */
   get isWhole(): boolean {
     if (this.configured === undefined) return true;
-    const keys = (sources: ConfiguredSources): string[] =>
-      namesOf(sources).map((name) => name.toString('latin1'));
+    const keys = (sources: BackupSources): string[] =>
+      pathsOf(sources).map((path) => path.toString('latin1'));
     const given = new Set(keys(sourcesOf(this.settings)));
     return keys(this.configured).every((key) => given.has(key));
   }
@@ -59,7 +59,7 @@ export class BackupNote {
   }
 
   private given(): { readonly roots: readonly string[] } {
-    return { roots: namesOf(sourcesOf(this.settings)).map(displayName) };
+    return { roots: pathsOf(sourcesOf(this.settings)).map(displayName) };
   }
 
   private words(): { words?: string } {
@@ -68,15 +68,9 @@ export class BackupNote {
   }
 }
 
-function sourcesOf(settings: Options): ConfiguredSources {
-  const { directories, basePath, keptAs, readDevices } = settings;
-  const streams = commandsOf(settings).map(({ name }) => ({ name: Buffer.from(name) }));
-  return { directories, basePath, keptAs, readDevices, streams };
-}
-
-/** Returns the absolute paths of directories, and the names of streams. */
-function namesOf({ directories, streams }: ConfiguredSources): Buffer[] {
-  return [...directories.map(absolutePath), ...streams.map(({ name }) => name)];
+/** Returns the paths of sources; none if a command line is wrong, whose run does not count. */
+function pathsOf(sources: BackupSources): Buffer[] {
+  return unlessBug(() => sourcePaths(sources)) ?? [];
 }
 
 /** Opens the client at its server without a question. Throws the errors of the login. */
