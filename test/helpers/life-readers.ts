@@ -1,4 +1,5 @@
 /** Every reader of a random life, beside the sets as the life has them. */
+import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { asTardisError } from '../../src/errors/index.js';
@@ -18,6 +19,7 @@ import {
   ReadyPages,
   SetTree,
 } from '../../src/mount/index.js';
+import { compareTrees, Contents, isDifference, SetSide } from '../../src/restore/diff/index.js';
 import { nodeSystem } from '../../src/system/index.js';
 import { DELETED_ROUTE, searchPage } from '../../src/web/api/index.js';
 import { davNodeAt } from '../../src/web/dav/index.js';
@@ -87,6 +89,7 @@ export class LifeReaders {
       this.sameTree(`WebDAV ${set.set}`, await this.davTree(set), shown);
       await this.mounted(set, shown);
     }
+    await this.differ(this.one(this.sets), this.one(this.sets));
   }
 
   /** The content of an entry, in the words of the life. */
@@ -215,6 +218,44 @@ export class LifeReaders {
     }
   }
 
+  /** Compares two sets, with everything that only one of them shows. */
+  private async differ(before: ModelSet, after: ModelSet): Promise<void> {
+    const { history, life } = this;
+    const system = nodeSystem();
+    const side = (set: ModelSet, other: ModelSet) =>
+      new SetSide({ history, set: set.set, other: other.set });
+    using contents = new Contents(system, history, false);
+    const compared = compareTrees({
+      system,
+      before: side(before, after),
+      after: side(after, before),
+      contents,
+      paths: [{ before: SLASH_BYTES, after: SLASH_BYTES }],
+      recurse: true,
+      entersOnly: true,
+      metadata: false,
+    });
+    const found = new Map<string, string>();
+    for await (const one of compared) {
+      const { path: at } = one;
+      const sides = isDifference(one)
+        ? [one.before, one.after, one.aspects.includes('type')]
+        : [one.error.message];
+      found.set(at.toString(), sides.map((seen) => (seen ? 'y' : 'n')).join(''));
+    }
+    const right = new Map<string, string>();
+    for (const at of life.known) {
+      const [was, is] = [before, after].map((set) => {
+        const what = life.shownIn(set, at);
+        return what === 'unknown' ? undefined : what && untimed(what, at);
+      });
+      const isOther =
+        was?.split(' ')[0] !== is?.split(' ')[0] && was !== undefined && is !== undefined;
+      if (was !== is) right.set(at, [was, is, isOther].map((one) => (one ? 'y' : 'n')).join(''));
+    }
+    this.sameTree(`diff of ${before.set} and ${after.set}`, found, right);
+  }
+
   /** Runs the commands of a user on one path, and on one or two sets. */
   async command(): Promise<void> {
     const paths = [...this.life.known].filter((at) => {
@@ -226,6 +267,7 @@ export class LifeReaders {
     await this.listedTree(this.one(this.sets));
     await this.restored(this.one(this.sets));
     await this.web();
+    await this.restoredInPlace(this.one(this.sets));
   }
 
   /** Lists a root of a set with all that is below it. */
@@ -394,33 +436,81 @@ export class LifeReaders {
   }
 
   private async restored(set: ModelSet): Promise<void> {
-    const out = path.join(this.life.home, 'out');
-    const shown = this.life.shown(set);
-    const paths = [...shown.keys()];
+    const paths = [...this.life.shown(set).keys()];
     for (const at of [undefined, this.one(paths)]) {
-      fs.rmSync(out, { recursive: true, force: true });
-      const words = at === undefined ? ['--all'] : ['-H', at];
-      await this.tool('regenerate', '-b', String(set.set), ...words, '-o', out);
-      const found = new Map<string, string>();
-      if (fs.existsSync(out)) scan(out, found);
-      const right = paths.filter(
-        (one) => at === undefined || one === at || one.startsWith(`${at}/`),
-      );
-      const made = new Map(
-        [...found].flatMap(([one, what]) => {
-          const own = one.slice(out.length);
-          const isIn =
-            at === undefined
-              ? this.life.shownIn(set, own) !== 'unknown'
-              : own === at || own.startsWith(`${at}/`);
-          return isIn && own !== ''
-            ? [[own, path.dirname(own) === '/' ? what.replace(/ \d+$/, '') : what] as const]
-            : [];
-        }),
-      );
-      const only = new Map(right.map((one) => [one, shown.get(one)!]));
-      this.sameTree(`restore ${words.join(' ')} of ${set.set}`, made, only);
+      const words = ['-b', String(set.set), ...(at === undefined ? ['--all'] : ['-H', at])];
+      for (const unpack of [undefined, ['tar', '-xf'], ['unzip', '-q']]) {
+        const out = path.join(this.life.home, 'out');
+        fs.rmSync(out, { recursive: true, force: true });
+        await this.written(words, out, unpack);
+        const found = new Map<string, string>();
+        if (fs.existsSync(out)) scan(out, found);
+        this.sameRestored(`${unpack?.[0] ?? 'restore'} ${words.join(' ')}`, set, {
+          isIn: (own) => at === undefined || own === at || own.startsWith(`${at}/`),
+          found: new Map([...found].map(([one, what]) => [one.slice(out.length), what])),
+          hasTimes: unpack?.[0] !== 'unzip', // zip has seconds
+        });
+      }
     }
+  }
+
+  /** Restores into a directory, or into an archive that is unpacked there. */
+  private async written(
+    words: readonly string[],
+    out: string,
+    unpack: readonly string[] | undefined,
+  ): Promise<void> {
+    if (unpack === undefined) {
+      await this.tool('regenerate', ...words, '-o', out);
+      return;
+    }
+    const [command = '', ...flags] = unpack;
+    const archive = path.join(this.life.home, 'archive');
+    await this.tool('regenerate', ...words, command === 'tar' ? '--tar' : '--zip', archive);
+    fs.mkdirSync(out);
+    const { status, stderr } = spawnSync(command, [...flags, archive], { cwd: out });
+    if (status !== 0) this.wrong.push(`${command}: ${status}, ${stderr.toString()}`);
+    fs.rmSync(archive, { force: true });
+  }
+
+  /** Restores all roots of the tree to where they were, and nothing is there. */
+  private async restoredInPlace(set: ModelSet): Promise<void> {
+    const { tree } = this.life;
+    const isIn = (own: string): boolean => own.startsWith(`${tree}/`);
+    const roots = set.roots.map(({ path: root }) => root).filter(isIn);
+    if (roots.length === 0) return;
+    fs.rmSync(tree, { recursive: true });
+    await this.tool('regenerate', '-b', String(set.set), '--in-place', ...roots);
+    const found = new Map<string, string>();
+    if (fs.existsSync(tree)) scan(tree, found);
+    this.sameRestored('restore in place', set, { isIn, found, hasTimes: true });
+  }
+
+  /** Compares what was restored with what a set shows of it. Directories that are only above it do not count. */
+  private sameRestored(
+    what: string,
+    set: ModelSet,
+    {
+      isIn,
+      found,
+      hasTimes,
+    }: {
+      readonly isIn: (at: string) => boolean;
+      readonly found: ReadonlyMap<string, string>;
+      readonly hasTimes: boolean;
+    },
+  ): void {
+    const shown = [...this.life.shown(set)].filter(([at]) => isIn(at));
+    const made = [...found].filter(
+      ([at]) => at !== '' && isIn(at) && this.life.shownIn(set, at) !== 'unknown',
+    );
+    const undated = (one: string, at: string): string =>
+      path.dirname(at) === '/' ? one.replace(/ \d+$/, '') : one; // the life does not know when a dump was made
+    const worded = (all: typeof made): Map<string, string> =>
+      new Map(all.map(([at, one]) => [at, hasTimes ? one : untimed(one, at)]));
+    const right = worded(shown);
+    const those = worded(made.map(([at, one]) => [at, undated(one, at)]));
+    this.sameTree(`${what} of ${set.set}`, those, right);
   }
 }
 

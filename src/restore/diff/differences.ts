@@ -3,7 +3,17 @@
  * at a time, so memory is limited by the depth and width of the tree, not by its size.
  */
 import { asTardisError, TardisError, throwIfAborted } from '../../errors/index.js';
-import { displayName, type Entry, EntryType, isDevice, liesBelow } from '../../model/index.js';
+import { virtualDirectory } from '../../history/index.js';
+import {
+  displayName,
+  type Entry,
+  EntryType,
+  isDevice,
+  lastComponent,
+  pathBelow,
+  SLASH_BYTES,
+  splitPath,
+} from '../../model/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import type { Contents } from './contents.js';
 import { attributesOnDisk, isHidden, unreadable } from './disk-side.js';
@@ -70,33 +80,34 @@ export function isDifference(compared: Compared): compared is Difference {
 
 /** Yields the differences of two trees. Throws only errors that end the whole comparison, such as a lost connection. */
 export async function* compareTrees(request: CompareRequest): AsyncGenerator<Compared, void> {
-  const roots = {
-    before: rootKeys(await request.before.roots()),
-    after: rootKeys(await request.after.roots()),
-  };
-  for (const paths of request.paths) {
-    const start = await startAt(request, paths);
-    const walk = new Walk(request, roots);
-    yield* start === undefined ? walk.above(paths) : walk.from(start);
+  const { before, after } = request;
+  const walk = new Walk(request, {
+    before: new RootPaths(await before.roots()),
+    after: new RootPaths(await after.roots()),
+  });
+  for (const paths of request.paths) yield* walk.at(paths);
+}
+
+/** Paths of the roots of a side, and of all directories above them. */
+class RootPaths {
+  private readonly roots: ReadonlySet<string>;
+  private readonly above = new Set<string>();
+
+  constructor(paths: readonly Buffer[]) {
+    this.roots = new Set(paths.map((path) => path.toString('latin1')));
+    for (const names of paths.map(splitPath)) {
+      for (let depth = 0; depth < names.length; depth += 1)
+        this.above.add(pathBelow(SLASH_BYTES, names.slice(0, depth)).toString('latin1'));
+    }
   }
-}
 
-type Roots = Readonly<Record<'before' | 'after', ReadonlySet<string>>>;
+  isRoot(path: Buffer): boolean {
+    return this.roots.has(path.toString('latin1'));
+  }
 
-function rootKeys(paths: readonly Buffer[]): Set<string> {
-  return new Set(paths.map((path) => path.toString('latin1')));
-}
-
-async function startAt(
-  { before, after }: CompareRequest,
-  paths: { before: Buffer; after: Buffer },
-): Promise<Pair | undefined> {
-  const pair = {
-    before: await before.find(paths.before),
-    after: await after.find(paths.after),
-    depth: 0,
-  };
-  return pair.before === undefined && pair.after === undefined ? undefined : pair;
+  isAbove(path: Buffer): boolean {
+    return this.above.has(path.toString('latin1'));
+  }
 }
 
 class Walk {
@@ -104,30 +115,22 @@ class Walk {
 
   constructor(
     private readonly request: CompareRequest,
-    /** Paths of the roots of each set. A path within a root of one set may be a root of its own in the other. */
-    private readonly roots: Roots,
+    /** A path within a root of one side may be a root of its own on the other, or above one. */
+    private readonly roots: Readonly<Record<'before' | 'after', RootPaths>>,
   ) {}
 
-  /**
-   * Compares the roots below a path that neither side has an entry for. Throws NO_SUCH_PATH if there are no such roots.
-   */
-  async *above(paths: { before: Buffer; after: Buffer }): AsyncGenerator<Compared, void> {
+  /** Compares what is at a path of each side. Throws NO_SUCH_PATH if neither has an entry there, or a root below. */
+  async *at(paths: { before: Buffer; after: Buffer }): AsyncGenerator<Compared, void> {
     const { before, after } = this.request;
-    const below = [...new Set([...this.roots.before, ...this.roots.after])]
-      .map((key) => Buffer.from(key, 'latin1'))
-      .filter((root) =>
-        [paths.before, paths.after].every((path) => root.equals(path) || liesBelow(root, path)),
-      )
-      .sort((one, other) => Buffer.compare(one, other));
-    const outermost = below.filter((root) => !below.some((other) => liesBelow(root, other)));
-    if (outermost.length === 0) throw nowhere(paths.before);
-    for (const path of outermost) {
-      yield* this.from({
-        before: await before.find(path),
-        after: await after.find(path),
-        depth: 0,
-      });
-    }
+    const found = [await before.find(paths.before), await after.find(paths.after)] as const;
+    const isNowhere = found.every((one) => one === undefined);
+    const start = {
+      before: isNowhere ? this.wayTo('before', paths.before) : found[0],
+      after: isNowhere ? this.wayTo('after', paths.after) : found[1],
+      depth: 0,
+    };
+    if ((start.before ?? start.after) === undefined) throw nowhere(paths.before);
+    yield* this.from(start);
   }
 
   async *from(start: Pair): AsyncGenerator<Compared, void> {
@@ -148,15 +151,31 @@ class Walk {
   private comeNext(stack: readonly Pair[]): void {
     const { before, after } = this.request;
     const top = stack.slice(-TOP_AHEAD);
-    before.comeNext(top.flatMap((pair) => visitOf(pair, 'before') ?? []));
-    after.comeNext(top.flatMap((pair) => visitOf(pair, 'after') ?? []));
+    before.comeNext(top.flatMap((pair) => this.visitOf(pair, 'before') ?? []));
+    after.comeNext(top.flatMap((pair) => this.visitOf(pair, 'after') ?? []));
+  }
+
+  /** Returns the directory of a side to list: also one that the side has only above its roots. */
+  private visitOf(pair: Pair, side: 'before' | 'after'): Visit | undefined {
+    const [own, twin] = side === 'before' ? [pair.before, pair.after] : [pair.after, pair.before];
+    const directory = isDirectory(own) ? own : this.wayTo(side, pathOf(pair));
+    if (directory === undefined) return undefined;
+    const isAboveRoot = Object.values(this.roots).some((roots) => roots.isAbove(directory.path));
+    return { directory, twin, isAboveRoot };
+  }
+
+  /** Returns a directory in place of one that a side does not have, if it has a root below. */
+  private wayTo(side: 'before' | 'after', path: Buffer): Seen | undefined {
+    if (!this.roots[side].isAbove(path)) return undefined;
+    const entry = virtualDirectory(lastComponent(path), 0);
+    return { path, entry, stored: entry };
   }
 
   /** Compares the names of both directories in parallel. */
   private async *enter(pair: Pair, below: Pair[]): AsyncGenerator<Compared, void> {
-    const before = new Names(this.request.before, visitOf(pair, 'before'));
-    const after = new Names(this.request.after, visitOf(pair, 'after'));
-    const depth = pair.depth + 1;
+    const before = new Names(this.request.before, this.visitOf(pair, 'before'));
+    const after = new Names(this.request.after, this.visitOf(pair, 'after'));
+    const depth = isOnlyWay(pair.before ?? pair.after) ? pair.depth : pair.depth + 1;
     try {
       await before.advance();
       await after.advance();
@@ -173,33 +192,35 @@ class Walk {
         await this.breathe();
       }
     } catch (error) {
-      yield { path: (pair.before ?? pair.after)!.path, error: tolerable(error) };
+      yield { path: pathOf(pair), error: tolerable(error) };
     } finally {
       await before.close();
       await after.close();
     }
   }
 
-  /**
-   * Returns the entry of a path that is a root on this side, although the path lies in a directory of the other side.
-   */
+  /** Returns the entry of a path that is a root on this side, although the path lies in a directory of the other side. */
   private async rootAt(side: 'before' | 'after', { path }: Seen): Promise<Seen | undefined> {
-    if (!this.roots[side].has(path.toString('latin1'))) return undefined;
-    return this.request[side].find(path);
+    return this.roots[side].isRoot(path) ? this.request[side].find(path) : undefined;
   }
 
   private async *compare(pair: Pair, below: Pair[]): AsyncGenerator<Compared, void> {
-    const { before, after, depth } = pair;
-    const { path } = (before ?? after)!;
+    const { depth } = pair;
+    const path = pathOf(pair);
+    const [before, after] = [pair.before, pair.after].map((seen) =>
+      isOnlyWay(seen) ? undefined : seen,
+    );
     try {
       const difference = await this.differenceOf(before, after);
       const { aspects } = difference;
+      const isNone = before === undefined && after === undefined;
       const isOne = before === undefined || after === undefined;
-      if (isOne || aspects.length > 0) yield { path, ...difference };
+      if (!isNone && (isOne || aspects.length > 0)) yield { path, ...difference };
       if (depth > 0 && !this.request.recurse) return;
-      if (isOne ? this.request.entersOnly : !aspects.includes('type')) {
-        if (isDirectory(before ?? after)) below.push(pair);
-      } else if (!isOne && this.request.entersOnly) {
+      const isWay = this.roots.before.isAbove(path) || this.roots.after.isAbove(path);
+      if (isOne ? isWay || this.request.entersOnly : !aspects.includes('type')) {
+        if (isWay || isDirectory(before ?? after)) below.push(pair);
+      } else if (!isOne && (isWay || this.request.entersOnly)) {
         if (isDirectory(before)) below.push({ before, after: undefined, depth });
         if (isDirectory(after)) below.push({ before: undefined, after, depth });
       }
@@ -289,15 +310,20 @@ class Names {
   }
 }
 
-function visitOf({ before, after }: Pair, side: 'before' | 'after'): Visit | undefined {
-  const [directory, twin] = side === 'before' ? [before, after] : [after, before];
-  return isDirectory(directory) ? { directory: directory!, twin } : undefined;
-}
-
 function orderOf(one: Seen | undefined, other: Seen | undefined): number {
   if (one === undefined) return 1;
   if (other === undefined) return -1;
   return Buffer.compare(one.entry.name, other.entry.name);
+}
+
+/** True if a set has a directory only above a root, without its metadata. */
+function isOnlyWay(seen: Seen | undefined): boolean {
+  const stored = isDirectory(seen) ? seen?.stored : undefined;
+  return stored !== undefined && stored.childId === undefined && stored.damage === undefined;
+}
+
+function pathOf({ before, after }: Pair): Buffer {
+  return (before ?? after)!.path;
 }
 
 function isDirectory(seen: Seen | undefined): boolean {

@@ -1,5 +1,13 @@
 /** One side of a comparison: a backup set. */
-import { type HistoryEntry, circleAt, noAccess } from '../../history/index.js';
+import {
+  circleAt,
+  entriesAround,
+  type HistoryEntry,
+  noAccess,
+  rootAt,
+  type RootNode,
+  rootsOf,
+} from '../../history/index.js';
 import { type DirectoryId, isEntryName, joinPath, NO_BYTES, shownRoot } from '../../model/index.js';
 import { ListingsAhead, PAGE_ENTRIES } from '../index.js';
 import { badName, type ComparedSet, type Seen, type Side, type Visit } from './side.js';
@@ -8,6 +16,7 @@ export class SetSide implements Side {
   private readonly whole: ListingsAhead;
   /** Listings that have only the directories, and the entries that differ from those of the other set. */
   private readonly differing: ListingsAhead | undefined;
+  private tree: Promise<RootNode> | undefined;
 
   constructor(private readonly compared: ComparedSet) {
     const { history, set, other } = compared;
@@ -29,10 +38,10 @@ export class SetSide implements Side {
 
   async *entries(visit: Visit): AsyncGenerator<Seen, void> {
     const { stored, path } = visit.directory;
-    if (stored?.childId === undefined) return;
+    if (stored === undefined) return;
     if (!this.compared.history.access.mayRead(stored)) throw noAccess(path);
     const above = { entry: stored, above: visit.directory.above };
-    for await (const entry of inOrder(this.listingsFor(visit), stored.childId)) {
+    for await (const entry of this.listed(visit, stored)) {
       if (!isEntryName(entry.name)) throw badName();
       const circle = circleAt(entry, above);
       if (circle !== undefined) throw circle;
@@ -40,12 +49,24 @@ export class SetSide implements Side {
     }
   }
 
+  /** Yields the entries of a directory as the set shows them, sorted by name. */
+  private async *listed(visit: Visit, { childId }: HistoryEntry): AsyncGenerator<HistoryEntry> {
+    const { history, set } = this.compared;
+    const node = visit.isAboveRoot
+      ? rootAt(await (this.tree ??= rootsOf(history, set)), visit.directory.path)
+      : undefined;
+    const around = { set, openedAtMs: 0 }; // times of directories are not compared
+    if (node !== undefined)
+      yield* await entriesAround(history, around, { id: childId ?? -1, node });
+    else if (childId !== undefined) yield* inOrder(this.listingsFor(visit), childId);
+  }
+
   /**
    * Returns the listings for a directory. Entries that are equal in both sets may be omitted only if both sides show
-   * the same directory.
+   * the same directory, in which neither has a root.
    */
-  private listingsFor({ directory, twin }: Visit): ListingsAhead {
-    const isSame = twin?.stored?.childId === directory.stored?.childId;
+  private listingsFor({ directory, twin, isAboveRoot }: Visit): ListingsAhead {
+    const isSame = !isAboveRoot && twin?.stored?.childId === directory.stored?.childId;
     return (isSame ? this.differing : undefined) ?? this.whole;
   }
 

@@ -21,6 +21,8 @@ export interface Seen {
 export interface Visit {
   readonly directory: Seen;
   readonly twin: Seen | undefined;
+  /** True if a root of one of the sides lies below, which a set shows in place of what the directory has there. */
+  readonly isAboveRoot: boolean;
 }
 
 export interface Side {
@@ -30,7 +32,7 @@ export interface Side {
   roots(): Promise<readonly Buffer[]>;
   /**
    * Yields the entries of a directory sorted by name. `visit.twin` is the entry at the same path on the other side. If
-   * it is the same directory, entries that are equal on both sides may be omitted, except directories. Throws the
+   * it is the same directory and above no root, entries that are equal on both sides may be omitted, except directories. Throws the
    * errors of reading.
    */
   entries(visit: Visit): AsyncGenerator<Seen, void>;

@@ -83,24 +83,43 @@ export async function searchPage(history: History, query: SearchQuery): Promise<
   while (place !== undefined && found.length < limit && performance.now() < untilMs) {
     const { literal, isMatch } = pattern;
     const page = await history.reports.named({ after: place, literal, isMatch });
-    const newest = newestOf(page.versions);
+    const names = namesOf(page.versions);
     // If a page of the store has more matches than fit, it is requested again from its start, since the names by which
     // it is sorted may be sealed.
     const end: number = place.skipped + limit - found.length;
-    const placed = await places.place(newest.slice(place.skipped, end));
+    const placed = await newestPlaced(places, names.slice(place.skipped, end));
     found.push(...(await search.shown(placed)));
-    if (end < newest.length) place = { ...place, skipped: end };
+    if (end < names.length) place = { ...place, skipped: end };
     else place = page.next === undefined ? undefined : { ...page.next, skipped: 0 };
   }
   return { found, next: place === undefined ? undefined : cursorOf(place) };
 }
 
-/** Returns the newest version of each name. Versions of a name must be adjacent, oldest first. */
-function newestOf(versions: readonly Named[]): Named[] {
-  return versions.filter((version, index) => {
-    const next = versions[index + 1];
-    return next === undefined || !isSamePlace(version, next);
-  });
+/** Returns the versions of each name, newest first. Versions of a name must be adjacent, oldest first. */
+function namesOf(versions: readonly Named[]): Named[][] {
+  const names: Named[][] = [];
+  for (const version of versions) {
+    const last = names.at(-1);
+    if (last !== undefined && isSamePlace(last[0]!, version)) last.unshift(version);
+    else names.push([version]);
+  }
+  return names;
+}
+
+/** Returns for each name the newest version that one of the sets shows. A newer one may be only in sets that were deleted. */
+async function newestPlaced(
+  places: NamePlaces,
+  names: readonly (readonly Named[])[],
+): Promise<PlacedName<Named>[]> {
+  const found: PlacedName<Named>[] = [];
+  let left = names;
+  for (let turn = 0; left.length > 0; turn += 1) {
+    const placed = await places.place(left.map((versions) => versions[turn]!));
+    found.push(...placed);
+    const shown = new Set(placed.map(({ version }) => version));
+    left = left.filter((versions) => !shown.has(versions[turn]!) && versions.length > turn + 1);
+  }
+  return found;
 }
 
 function isSamePlace(one: Named, other: Named): boolean {
