@@ -11,6 +11,8 @@ import { RUNS_IT, sshProgram } from '../helpers/ssh.js';
 import { scratchInMemory } from '../helpers/scratch.js';
 import { differences, dir, file, look, makeTree, noise, text } from '../helpers/tree.js';
 import { BUCKET, S3Server } from '../support/s3-server.js';
+import { openClientDirectory, readRuns } from '../../src/store/index.js';
+import { nodeSystem } from '../../src/system/index.js';
 
 backupsRunHere();
 
@@ -132,6 +134,23 @@ test('a store that cannot be reached is caught up by the next backup, and the ot
     [[2, 3, 4], [4]],
   );
   t.deepEqual(await lab.restored(two), []);
+  const system = nodeSystem();
+  const runs = await readRuns(system, openClientDirectory(system, { store: one, client: 'me' }));
+  t.deepEqual(
+    runs.flatMap(({ kind, end, code, numbers }) =>
+      kind === 'copy' ? [[end, code ?? numbers.sets]] : [],
+    ),
+    [
+      ['done', 1],
+      ['done', 1],
+      ['failed', 'NO_SUCH_STORE'],
+      ['done', 1],
+      ['failed', 'NO_SUCH_STORE'],
+      ['done', 1],
+      ['done', 3],
+      ['done', 1],
+    ],
+  );
 });
 
 test('AlsoTo names a bucket and a directory, for a client that encrypts', async (t) => {

@@ -36,6 +36,7 @@ import {
 import { printAbove } from '../output/progress-line.js';
 import { withStepProgress } from '../output/step-progress.js';
 import { counted, formatBytes } from '../output/units.js';
+import { noteNumbers } from './run-facts.js';
 
 const STEPS = {
   catalog: 'fetching the catalog in pieces:',
@@ -130,7 +131,7 @@ export async function copyTo(
     if (!isNew) return result;
     return { ...result, created: newPlace(target.store, path.join(target.store, as), sources) };
   };
-  return withStepProgress(system, choice.progress, STEPS, work);
+  return noted(await withStepProgress(system, choice.progress, STEPS, work));
 }
 
 /** Settings of a copy to a server. */
@@ -159,13 +160,20 @@ export async function copyOut(
   const { copyToServer } = await import('../../remote/index.js'); // most runs need no connection
   using own =
     feed === undefined ? localFeed(system, clientPlace({ ...settings, client })) : undefined;
-  return await withStepProgress(system, progress, STEPS, (onProgress) =>
+  const copied = await withStepProgress(system, progress, STEPS, (onProgress) =>
     copyToServer(
       system,
       { ...place, ...retrying(settings) },
       { feed: feed ?? own!, create, signal, onProgress },
     ),
   );
+  return noted(copied);
+}
+
+/** Adds what a copy has done to the record of the run. */
+function noted(copied: Copied): Copied {
+  noteNumbers({ sets: copied.sets.length, bytes: copied.copiedBytes });
+  return copied;
 }
 
 /** Returns how a lost connection of a copy is replaced. */

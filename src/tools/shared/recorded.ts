@@ -10,26 +10,39 @@ import { remotePlace } from '../opening/server.js';
 import { PARTLY } from '../output/exit-status.js';
 import { takeNumbers } from './run-facts.js';
 
-/** Errors of the command line, and of a place that has no journal. */
-const NO_RUNS: readonly string[] = ['USAGE', 'CONFIG_INVALID', 'NO_SUCH_CLIENT', 'NO_SUCH_STORE'];
+/** Errors of the command line. */
+const NO_RUNS: readonly string[] = ['USAGE', 'CONFIG_INVALID'];
+/** Errors of a place that has no journal, unless they are of the target of a copy. */
+const NO_JOURNAL: readonly string[] = ['NO_SUCH_CLIENT', 'NO_SUCH_STORE'];
 
 /** Runs a command, and records how it ended. Throws its error. */
-export async function recorded<T extends Tool>(
+export function recorded<T extends Tool>(
   kind: RunKind,
   settings: Settings<T>,
   run: (settings: Settings<T>) => Promise<number | void>,
 ): Promise<number | void> {
+  const place = placeOf(settings as unknown as Settings<'sonic check'>);
+  return recordedAt(kind, place, () => run(settings));
+}
+
+/** Does what counts as one run, and records how it ended in the journal of a place. Throws its error. */
+export async function recordedAt(
+  kind: RunKind,
+  place: RunPlace,
+  run: () => Promise<number | void>,
+): Promise<number | void> {
   takeNumbers();
-  const note = RunNote.begin(kind, placeOf(settings as unknown as Settings<'sonic check'>));
+  const note = RunNote.begin(kind, place);
   try {
-    const status = await run(settings);
+    const status = await run();
     const numbers = takeNumbers();
     if (numbers === undefined) note.forget();
     else await note.done(status === PARTLY, { numbers });
     return status;
   } catch (error) {
     const failure = asTardisError(error);
-    if (takeNumbers() === undefined || NO_RUNS.includes(failure.code)) note.forget();
+    const none = kind === 'copy' ? NO_RUNS : [...NO_RUNS, ...NO_JOURNAL];
+    if (takeNumbers() === undefined || none.includes(failure.code)) note.forget();
     else await note.failed(failure);
     throw error;
   }

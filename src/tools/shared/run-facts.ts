@@ -4,9 +4,11 @@ import type { RunNumbers } from '../../model/index.js';
 let numbers: RunNumbers = {};
 let isRun = true;
 
-/** Adds counts and bytes to what the command has done. */
+/** Adds counts and bytes to what the command has done: a copy of all clients notes those of each. */
 export function noteNumbers(more: RunNumbers): void {
-  numbers = { ...numbers, ...more };
+  const before: Readonly<Record<string, number>> = numbers;
+  const sums = Object.entries(more).map(([name, count]) => [name, (before[name] ?? 0) + count]);
+  numbers = { ...numbers, ...Object.fromEntries(sums) };
 }
 
 /** Declares that the command only shows something, so that it counts as no run. */

@@ -61,7 +61,7 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
         const importing = () => importState({ ...settings, create }, state, roots, run);
         status = Math.max(status, await (verification?.whileWriting(importing) ?? importing()));
         imported += 1;
-        noteNumbers({ sets: imported });
+        noteNumbers({ sets: 1 });
         create = false;
       }
       await verification?.compare(state, roots);

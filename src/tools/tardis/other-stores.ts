@@ -5,6 +5,7 @@ import { SKIP_FILE_NAME } from '../../excludes/index.js';
 import { displayText } from '../../model/index.js';
 import { closeSharedStores } from '../../store/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
+import { PARTLY } from '../output/exit-status.js';
 import {
   type Copied,
   type CopyChoice,
@@ -13,6 +14,7 @@ import {
   copyTo,
   enterCopyTarget,
 } from '../shared/client-copy.js';
+import { recordedAt } from '../shared/recorded.js';
 
 /** The result of one store, for --json. */
 type ShownCopy = { readonly to: string } & (Copied | { readonly error: ReturnType<typeof toWire> });
@@ -44,7 +46,7 @@ export async function copyToOthers(
   const warnings: string[] = [];
   for (const store of otherStores) {
     const to = byteText(store);
-    try {
+    const copy = async (): Promise<number> => {
       if (signal.aborted) throw new TardisError('INTERRUPTED', 'interrupted');
       const result = isSshText(to)
         ? await copyOut(system, settings, { ...wanted, host: to, signal })
@@ -59,6 +61,10 @@ export async function copyToOthers(
       lines.push(line!, ...notes);
       if (result.lostVersions > 0) warnings.push(...notes);
       shown.push({ to, ...result });
+      return result.lostVersions > 0 ? PARTLY : 0;
+    };
+    try {
+      await recordedAt('copy', { client, store: settings.database, server: '' }, copy);
     } catch (error) {
       const failure = asTardisError(error, `copying to ${displayText(to)}`);
       if (failure.code === 'INTERNAL') throw error;
