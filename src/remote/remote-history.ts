@@ -3,36 +3,49 @@ import type { Keyring } from '../crypto/index.js';
 import type { DeltaSource } from '../delta/index.js';
 import { asTardisError } from '../errors/index.js';
 import {
-  bufferOf,
-  type DirectoryId,
-  type RightName,
-  RIGHTS,
-  type SetNumber,
-} from '../model/index.js';
-import type { System } from '../system/index.js';
-import { MAX_LOCATED, MAX_PAGE_ENTRIES } from '../transport/index.js';
-import {
   Access,
   type BackupSet,
+  type ChangesFound,
+  type ChangesPage,
   type ClientOverview,
   type ContentLocation,
   type FoundContent,
   type History,
   type HistoryEntry,
+  type NamedPage,
+  type NamesFound,
   type ObjectReader,
   objectsInPieces,
   odd,
   type PathVersion,
+  type Reply,
+  type Reports,
   type RequestedContent,
   type RootRecord,
   setAt,
   setNamed,
   type SetNote,
   type SetSeals,
+  type SizesFound,
+  type SizesRequest,
+  type StoreFigures,
+  type StoreState,
   unsealedHistory,
 } from '../history/index.js';
+import {
+  bufferOf,
+  type ClientConfig,
+  type ClientSetting,
+  type DirectoryId,
+  RECENT_RUNS,
+  type RightName,
+  RIGHTS,
+  type RunRecord,
+  type SetNumber,
+} from '../model/index.js';
+import type { System } from '../system/index.js';
+import { MAX_DIRECTORY_PATHS, MAX_LOCATED, MAX_PAGE_ENTRIES } from '../transport/index.js';
 import { RemotePeer, type RemotePlace, type TokenPlace } from './remote-peer.js';
-import { RemoteReports } from './remote-reports.js';
 
 /** Maximum number of notes or owners of a set that are read. */
 const MAX_LISTED = 1 << 22;
@@ -239,4 +252,74 @@ export async function openHistoryByToken(
     isSealed: taken.isSealed,
     clients: () => peer.request('readClients', undefined),
   };
+}
+
+/** Reports of a server. Its answers are checked. Each page must advance, which bounds the number of pages. */
+class RemoteReports implements Reports {
+  constructor(private readonly peer: RemotePeer) {}
+
+  async rootsOfSets(): Promise<ReadonlyMap<SetNumber, readonly Buffer[]>> {
+    const all = new Map<SetNumber, readonly Buffer[]>();
+    for (let from: SetNumber | undefined = 1; from !== undefined; ) {
+      const { roots, next }: Reply<'readSetRoots'> = await this.peer.request('readSetRoots', {
+        from,
+      });
+      for (const [set, paths] of roots) all.set(set, paths);
+      from = next;
+    }
+    return all;
+  }
+
+  changes(page: ChangesPage): Promise<ChangesFound> {
+    return this.peer.request('readChanges', page);
+  }
+
+  async named({ after, literal, isMatch }: NamedPage): Promise<NamesFound> {
+    const { versions, next } = await this.peer.request('readNamed', { after, literal });
+    return { versions: versions.filter(({ name }) => isMatch(name)), next };
+  }
+
+  async directoryPaths(
+    set: SetNumber,
+    directories: readonly DirectoryId[],
+  ): Promise<(Buffer | undefined)[]> {
+    const all: (Buffer | undefined)[] = [];
+    while (all.length < directories.length) {
+      const part = directories.slice(all.length, all.length + MAX_DIRECTORY_PATHS);
+      all.push(...(await this.peer.request('readDirectoryPaths', { set, directories: part })));
+    }
+    return all;
+  }
+
+  settings(): Promise<readonly ClientSetting[]> {
+    return this.peer.request('readSettings', undefined);
+  }
+
+  clientConfig(set: SetNumber): Promise<ClientConfig | undefined> {
+    return this.peer.request('readConfiguration', { set });
+  }
+
+  figures(): Promise<StoreFigures> {
+    return this.peer.request('readFigures', undefined);
+  }
+
+  sizes(request: SizesRequest): Promise<SizesFound> {
+    return this.peer.request('readSizes', request);
+  }
+
+  store(): Promise<StoreState> {
+    return this.peer.request('readStore', undefined);
+  }
+
+  runs(most: number = RECENT_RUNS): Promise<readonly RunRecord[]> {
+    return this.peer.request('readRuns', { most });
+  }
+
+  noteRuns(runs: readonly RunRecord[]): Promise<void> {
+    return this.peer.request('noteRuns', runs);
+  }
+
+  async ownState(): Promise<ClientOverview | undefined> {
+    return (await this.peer.request('readOwnState', undefined))[0];
+  }
 }

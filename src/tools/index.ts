@@ -2,7 +2,7 @@
 export { type LiveKind, liveValues } from './sonic/completion-values.js';
 export { showsColors } from './output/colors.js';
 export { BackupLine } from './tardis/backup-line.js';
-export { provenGaps, provenVersions } from './lstardis/prove-versions.js';
+export { provenGaps, provenVersions } from './lstardis/proofs.js';
 export { RestoreLine } from './regenerate/restore-line.js';
 export { TimeLeft } from './output/time-left.js';
 export { tardisHelp } from './shared/commands.js';

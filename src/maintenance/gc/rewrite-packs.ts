@@ -8,15 +8,44 @@
  * - Many small packs, as frequent sets leave them, are merged if an image takes fewer bytes than they do.
  * - A pack that does not fit as a whole is moved piece by piece from its end, and truncated after each piece.
  */
-import { breakDependants, measureRecords, type RecordUse } from '../../store/catalog/index.js';
-import { TardisError } from '../../errors/index.js';
-import { formatBytes, type PackNumber } from '../../model/index.js';
-import { packName } from '../../store/index.js';
+import {
+  fetchHeader,
+  fetchIndex,
+  fetchRecord,
+  requireSound,
+  storedBytes,
+} from '../../contents/index.js';
+import { recordDamaged, TardisError } from '../../errors/index.js';
+import { digestKey, formatBytes, type PackNumber, type RecordId } from '../../model/index.js';
+import {
+  applyContentRecord,
+  breakDependants,
+  type IdSet,
+  measureRecords,
+  type RecordUse,
+} from '../../store/catalog/index.js';
+import {
+  isRecordSound,
+  type Location,
+  packName,
+  readFrameIndex,
+  RECORD_HEADER_BYTES,
+  type RecordHeader,
+  RecordKind,
+} from '../../store/index.js';
 import type { StoreWriter } from '../../store/writer/index.js';
 import type { Headroom } from './headroom.js';
 import { appendImage, measureImage } from './image-writer.js';
-import { byYield, measurePacks, neededOf, type PackUse, wastedBytes } from './pack-uses.js';
-import { type MoverOptions, RecordMover } from './record-mover.js';
+import {
+  byYield,
+  isWorthRepacking,
+  measurePacks,
+  neededOf,
+  type PackUse,
+  wastedBytes,
+} from './pack-uses.js';
+import { FrameRepacker, type FrameTools, proveFrame, type RepackedFrame } from './repack-frames.js';
+import type { Breathe } from './survey.js';
 
 /** Minimum share of unneeded bytes for which a pack is rewritten if space is short. */
 const LEAST_WASTE_RATIO = 0.01;
@@ -330,5 +359,117 @@ class Compaction {
     store.writeEvent({ type: 'removed', packs: removed, objects: [], atMs: options.nowMs });
     if (store.isShared) breakDependants(store.catalog); // an unneeded content may depend on one that was removed
     await store.checkpoint();
+  }
+}
+
+interface MoverOptions {
+  /** Tools to open frames; undefined if no keys were given. Frames are then copied as they are. */
+  readonly frames: FrameTools | undefined;
+  readonly breathe: Breathe;
+  /** Number of needed decoded bytes of each record, by record id. */
+  readonly used: ReadonlyMap<RecordId, number>;
+  /** Needed contents in a shared store. Undefined in any other store, where all known contents are needed. */
+  readonly needed: IdSet | undefined;
+}
+
+/** Copied records and repacked frames, which must be checked before the old bytes are removed. */
+interface Moved {
+  readonly copies: { location: Location; header: RecordHeader }[];
+  readonly frames: RepackedFrame[];
+}
+
+/**
+ * Copies needed records to the end of the newest pack. Frames of which little is needed are repacked. All copies are
+ * synced and read back before they replace the old records.
+ */
+class RecordMover {
+  private moved: Moved = { copies: [], frames: [] };
+  /** True once a record was moved since the last checkpoint. */
+  private isBegun = false;
+  private readonly repacker: FrameRepacker | undefined;
+
+  /** Creates a mover for records of the packs `packs`. */
+  constructor(
+    private readonly store: StoreWriter,
+    private readonly options: MoverOptions,
+    private readonly packs: ReadonlySet<PackNumber>,
+  ) {
+    this.repacker =
+      options.frames && new FrameRepacker(store, options.frames, packs, options.needed);
+  }
+
+  /** Moves records of one pack. Throws RECORD_DAMAGED if a record that must be copied is damaged. */
+  async move(records: readonly RecordUse[]): Promise<void> {
+    for (const record of records.toSorted((one, other) => one[3] - other[3])) {
+      await this.options.breathe();
+      await this.moveOne(record);
+    }
+  }
+
+  /**
+   * Makes the moved records durable and reads them back. After that they replace the old ones. Throws RECORD_DAMAGED if
+   * the bytes that were read differ.
+   */
+  async settle(): Promise<void> {
+    const { store, options } = this;
+    for (const frame of this.repacker?.finish() ?? []) this.moved.frames.push(frame);
+    await store.checkpoint();
+    const { copies, frames } = this.moved;
+    this.moved = { copies: [], frames: [] };
+    this.isBegun = false;
+    for (const { location, header } of copies) {
+      await options.breathe();
+      const name = packName(location.pack);
+      if (await isRecordSound(store.backend, name, location.position, header)) continue;
+      throw recordDamaged(`what was just written to ${name} is wrong`);
+    }
+    for (const frame of frames) {
+      await options.breathe();
+      await proveFrame(store.backend, options.frames!, frame);
+    }
+  }
+
+  /**
+   * Appends an event with the packs whose contents this commit replaces. A recovery that replays the commit needs it.
+   */
+  private begin(): void {
+    if (this.isBegun) return;
+    this.isBegun = true;
+    this.store.appendEvent({ type: 'moved', packs: [...this.packs] });
+  }
+
+  private async moveOne(record: RecordUse): Promise<void> {
+    const [recordId, kind, , , , rawBytes] = record;
+    const usedBytes = this.options.used.get(recordId);
+    if (usedBytes === undefined) return;
+    this.begin();
+    const { repacker } = this;
+    const isRepacked =
+      kind === RecordKind.frame && repacker !== undefined && isWorthRepacking(usedBytes, rawBytes);
+    const frames = isRepacked ? await repacker.take(record) : undefined;
+    if (frames === undefined) await this.copy(record);
+    else this.moved.frames.push(...frames);
+    if (this.store.isCheckpointDue) await this.settle();
+  }
+
+  private async copy([, , pack, position, recordBytes]: Readonly<RecordUse>): Promise<void> {
+    const { backend, catalog, packs } = this.store;
+    const place = { object: packName(pack), position, recordBytes };
+    const header = await fetchHeader(backend, place);
+    await requireSound(backend, place, header);
+    const location = await packs.appendStaged(storedBytes(backend, place));
+    const index = await fetchIndex(backend, place, header);
+    const body = Buffer.alloc(header.kind === RecordKind.assembly ? header.bodyBytes : 0);
+    await fetchRecord(backend, place, RECORD_HEADER_BYTES + index.length, body);
+    const { contents, gc } = catalog;
+    // In a shared store no content of the frame may be forgotten, since other machines read all contents of the new
+    // record.
+    const forgotten =
+      header.kind === RecordKind.frame && !this.store.isShared
+        ? readFrameIndex(header, index).filter(({ digest }) => contents.find(digest) === undefined)
+        : [];
+    const ids = applyContentRecord(catalog, header, index, { location, body, moved: this.packs });
+    for (const { digest } of forgotten) gc.dropContent(ids.get(digestKey(digest))!);
+    this.moved.copies.push({ location, header });
   }
 }

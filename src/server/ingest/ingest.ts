@@ -4,7 +4,6 @@
  *
  * A row never enters the catalog before its content (see `FinalRows`).
  */
-import { type Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import { protocolViolation } from '../../errors/index.js';
 import {
   checkRows,
@@ -13,22 +12,24 @@ import {
   countRows,
   DIGEST_BYTES,
   digestKey,
+  DIRECTORY_SEAL_BYTES,
   MAX_SEALED_SET_NAME_BYTES,
   type RootNumber,
+  SET_SEAL_BYTES,
   setNameFault,
   type SetNumber,
+  SKIP_SEAL_BYTES,
   type SlotNumber,
 } from '../../model/index.js';
+import { type Catalog, ROOTS_DIRECTORY } from '../../store/catalog/index.js';
 import type { OwnerRecord } from '../../store/index.js';
-import { HEAD_SAME, type Head, MAX_OWNERS, MAX_SOUGHT, Verdict } from '../../transport/index.js';
+import { SetJournal, type StoreWriter } from '../../store/writer/index.js';
+import { type Head, HEAD_SAME, MAX_OWNERS, MAX_SOUGHT, Verdict } from '../../transport/index.js';
 import type { BasisOffers } from './basis-offers.js';
-import type { StoreWriter } from '../../store/writer/index.js';
-import { FinalRows } from './final-rows.js';
 import { type Compared, compareListing, type ComparingRules } from './compare-listing.js';
-import { SetJournal } from '../../store/writer/index.js';
+import { FinalRows } from './final-rows.js';
 import type { OpenedSet, SetRequest } from './set-request.js';
 import { SetRoots } from './set-roots.js';
-import { SetSeals } from './set-seals.js';
 import { type Place, Slots } from './slots.js';
 import type { Trust } from './trust.js';
 
@@ -301,3 +302,96 @@ export class Ingest {
 
 /** Number of directories closed between two checkpoints at the end of a set. */
 const CLOSE_SLICE = 4096;
+
+const NO_SEAL: Buffer = Buffer.alloc(SKIP_SEAL_BYTES);
+
+/**
+ * Seals of one set, as sent by the client: one for each directory that was met in the set, and one for the set. The
+ * server cannot interpret them. It stores them in order, so that any set can be verified later.
+ */
+class SetSeals {
+  constructor(
+    private readonly catalog: Catalog,
+    private readonly journal: SetJournal,
+    private readonly slots: Slots,
+  ) {}
+
+  /**
+   * Returns the seals stored beside the skip hashes of unchanged directories, concatenated; empty if there are
+   * none.
+   */
+  keptOf(slots: readonly SlotNumber[], same: Uint8Array): Buffer {
+    if (!this.catalog.seals.hasSkipSeals) return Buffer.alloc(0);
+    const kept: Buffer[] = [];
+    for (const [index, slot] of slots.entries()) {
+      if (same[index] !== 1) continue;
+      const seal = this.slots.isProtected(slot)
+        ? undefined
+        : this.catalog.seals.skipSeal(this.slots.directoryOf(slot));
+      kept.push(seal ?? NO_SEAL);
+    }
+    return Buffer.concat(kept);
+  }
+
+  /** Stores the seals of directories whose listings are complete. */
+  done(slots: readonly SlotNumber[], seals: Buffer): void {
+    if (seals.length === 0) return;
+    this.forEach(slots, seals, (slot, seal) => {
+      if (this.slots.isProtected(slot)) return;
+      this.slots.get(slot).skipSeal = Buffer.from(seal);
+      this.put(slot, seal);
+    });
+  }
+
+  /** Stores the seals of directories that have moved but not changed. */
+  moved(slots: readonly SlotNumber[], seals: Buffer): void {
+    this.forEach(slots, seals, (slot, seal) => {
+      this.slots.fresh.keepSkip(this.slots.directoryOf(slot), undefined, Buffer.from(seal));
+      this.put(slot, seal);
+    });
+  }
+
+  /**
+   * Ends the set with its seal. Directories of its roots that were not met lose their seals; directories that were
+   * met unchanged keep theirs.
+   */
+  close(roots: readonly RootNumber[], seal: Buffer): void {
+    if (seal.length === 0) return;
+    if (seal.length !== SET_SEAL_BYTES)
+      throw protocolViolation('the seal of a set has a wrong length');
+    const { seals } = this.catalog;
+    const met = this.slots.met();
+    for (const root of roots) {
+      for (const directory of seals.openOf(root)) {
+        if (!met.delete(directory)) this.journal.seal(directory, undefined);
+      }
+    }
+    for (const directory of met) {
+      const kept = seals.skipSeal(directory);
+      if (kept !== undefined) this.journal.seal(directory, placeAndListing(kept));
+    }
+    seals.putSet(this.journal.set, seal);
+    this.journal.appendEvent({ type: 'set-sealed', set: this.journal.set, seal });
+  }
+
+  private put(slot: SlotNumber, seal: Buffer): void {
+    this.journal.seal(this.slots.directoryOf(slot), placeAndListing(seal));
+  }
+
+  private forEach(
+    slots: readonly SlotNumber[],
+    seals: Buffer,
+    visit: (slot: SlotNumber, seal: Buffer) => void,
+  ): void {
+    if (seals.length !== slots.length * SKIP_SEAL_BYTES) {
+      throw protocolViolation('slots and seals differ in number');
+    }
+    for (const [index, slot] of slots.entries()) {
+      visit(slot, seals.subarray(index * SKIP_SEAL_BYTES, (index + 1) * SKIP_SEAL_BYTES));
+    }
+  }
+}
+
+function placeAndListing(seal: Buffer): Buffer {
+  return Buffer.from(seal.subarray(0, DIRECTORY_SEAL_BYTES));
+}

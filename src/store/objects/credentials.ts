@@ -2,10 +2,12 @@
  * Finds access keys in the places that S3 tools use: environment, profile files, a command of the profile, the service
  * of a container or of a virtual machine. Keys that expire are renewed in time. No message contains a secret.
  */
+import { execFile } from 'node:child_process';
+import { requireOwnFile, splitWords } from '../../config/index.js';
 import { TardisError } from '../../errors/index.js';
-import type { Clock } from '../../system/index.js';
+import { type Clock, textBytes } from '../../system/index.js';
 import { type AwsProfile, readProfile } from './aws-files.js';
-import { fromProcess } from './credential-process.js';
+import { readGranted } from './granted-credentials.js';
 import { fromMetadata } from './instance-metadata.js';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -104,4 +106,47 @@ function fromProfile({ name, ...fields }: AwsProfile): Credentials | undefined {
   if (!accessKeyId || !secretAccessKey) return undefined;
   const source = `the profile "${name}"`;
   return { accessKeyId, secretAccessKey, sessionToken, expiresAtMs: undefined, source };
+}
+
+const TIMEOUT_MS = 60_000;
+const MAX_OUTPUT_BYTES = 64 << 10;
+
+/**
+ * Returns the credentials that the command of a profile prints (credential_process); undefined if it has none. Throws CREDENTIALS_MISSING if the command fails or
+ * prints no credentials, and CONFIG_UNSAFE if this process is root and another user can change the command.
+ */
+async function fromProcess(profile: AwsProfile): Promise<Credentials | undefined> {
+  const { name, process, processFile } = profile;
+  if (process === undefined || process === '') return undefined;
+  const where = `credential_process of the profile "${name}"`;
+  requireOwnFile(textBytes(processFile), where);
+  const found = readGranted(await outputOf(process, where), 'SessionToken', `the ${where}`);
+  if (found !== undefined) return found;
+  throw new TardisError('CREDENTIALS_MISSING', `${where} printed no credentials`);
+}
+
+/**
+ * Runs a command without a shell and returns its output. Throws CREDENTIALS_MISSING if it fails. The output is never
+ * printed, since it has secrets.
+ */
+async function outputOf(line: string, where: string): Promise<string> {
+  const [command = '', ...words] = splitWords(line, where);
+  return new Promise((resolve, reject) => {
+    const limits = { timeout: TIMEOUT_MS, maxBuffer: MAX_OUTPUT_BYTES, windowsHide: true };
+    const child = execFile(command, words, limits, (error, stdout) => {
+      if (error === null) resolve(stdout);
+      else reject(new TardisError('CREDENTIALS_MISSING', `${where} failed: ${whyOf(error)}`));
+    });
+    child.stdin?.end();
+  });
+}
+
+/** Returns the reason why a command failed. The text contains neither the command's words nor its output. */
+function whyOf({
+  code,
+  killed,
+  signal,
+}: Error & { code?: unknown; killed?: boolean; signal?: unknown }): string {
+  if (killed === true) return `it ran longer than ${TIMEOUT_MS / 1000} s, or printed too much`;
+  return typeof signal === 'string' ? `killed by ${signal}` : `status ${String(code)}`;
 }

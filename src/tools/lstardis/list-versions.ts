@@ -15,7 +15,7 @@ import { displayName, jsonName, lastComponent, type SetNumber } from '../../mode
 import { jsonText, print } from '../output/output.js';
 import { formatTable, formatTime } from '../output/units.js';
 import { jsonEntry, modeText, sizeText, timeOf, type View } from './list-entries.js';
-import { provenGaps } from './prove-versions.js';
+import { provenGaps } from './proofs.js';
 
 /** A version to show; without an entry, the path was gone. */
 interface Shown {

@@ -31,7 +31,7 @@ import { arranged, type LsSettings, printEntries, type View } from './list-entri
 import { matchingPaths } from './list-globs.js';
 import { printVersions, type Which } from './list-versions.js';
 import { printFound } from './print-found.js';
-import { provenVersions } from './prove-versions.js';
+import { provenVersions } from './proofs.js';
 import { hasRange, setsWithin } from './set-range.js';
 import { chooseSet, openHistory } from '../opening/history.js';
 import { unlockClient, unlockForNames } from '../opening/keys.js';

@@ -12,7 +12,7 @@ import { absolutePath } from '../../system/index.js';
 import { findNames, type FoundPath, MOST_FOUND } from './find-names.js';
 import { jsonEntry, type LsSettings, sizeText, timeOf, type View } from './list-entries.js';
 import { spanText } from './list-versions.js';
-import { type ProvenFinds, provenFinds } from './prove-found.js';
+import { type ProvenFinds, provenFinds } from './proofs.js';
 import { formatCount, formatTable } from '../output/units.js';
 import { PARTLY } from '../output/exit-status.js';
 import { jsonText, print } from '../output/output.js';

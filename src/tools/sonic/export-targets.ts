@@ -1,17 +1,31 @@
 /** The targets of `sonic export`: trees or archives in a directory, and a repository of restic. */
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { TardisError } from '../../errors/index.js';
 import { type BackupSet, begunMs, type History } from '../../history/index.js';
 import { runProgram, StatePlace } from '../../import/index.js';
-import { displayText, joinPath } from '../../model/index.js';
-import { type RestoreFailure, writeTar } from '../../restore/index.js';
-import { type System, textBytes } from '../../system/index.js';
+import {
+  displayText,
+  joinPath,
+  type SetNumber,
+  shownRoot,
+  SLASH_BYTES,
+} from '../../model/index.js';
 import { donePartly } from '../output/exit-status.js';
+import { equalPaths } from '../../restore/diff/index.js';
+import {
+  type EarlierTree,
+  type RestoreFailure,
+  type RestoreProgress,
+  runRestore,
+  writeTar,
+} from '../../restore/index.js';
 import { writeWholeFile } from '../shared/whole-file.js';
+import { type System, textBytes } from '../../system/index.js';
+import type { JobRunner } from '../../workers/index.js';
 import { ExportDirectory, type PlannedSet } from './export-directory.js';
-import { type ExportMeans, restoreTree, type SetTree, wholeOf } from './export-tree.js';
+
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 
 /** A place that sets are exported to. */
 export interface ExportTarget extends Disposable {
@@ -207,4 +221,62 @@ export function directoryTarget(
   const kind = isTar ? 'tar' : 'trees';
   const directory = ExportDirectory.open(system, given, { client, kind, isDry });
   return isTar ? new ArchivesTarget(directory) : new TreesTarget(directory);
+}
+
+/** The objects that writing a set uses. */
+interface ExportMeans {
+  readonly system: System;
+  readonly history: History;
+  readonly jobs: JobRunner;
+  readonly workers: number;
+  readonly progress: RestoreProgress;
+  readonly signal: AbortSignal;
+  /** Prints a warning. */
+  readonly warn: (text: string) => void;
+}
+
+/** A set that a directory shows. */
+interface SetTree {
+  readonly set: SetNumber;
+  readonly directory: Buffer;
+}
+
+/** Returns the paths of a set, by which a restore or an archive has all of it. */
+async function wholeOf(history: History, set: SetNumber): Promise<Buffer[]> {
+  return (await history.roots(set)).map(({ path }) => shownRoot(path));
+}
+
+/**
+ * Makes a directory show a set, in a tree whose files are shared with that of another set as far as they are equal, and
+ * returns the entries that it lacks. All of it is on the disk on return.
+ */
+async function restoreTree(
+  { system, history, jobs, workers, progress, signal, warn }: ExportMeans,
+  { set, directory }: SetTree,
+  { near, setFlags = true }: { readonly near: SetTree | undefined; readonly setFlags?: boolean },
+): Promise<RestoreFailure[]> {
+  const earlier = near && (await earlierTree(near));
+  const request = {
+    set,
+    paths: await wholeOf(history, set),
+    hierarchy: true,
+    output: directory,
+    workers,
+    policy: { overwrite: 'always', setFlags } as const,
+    numericIds: true,
+    earlier,
+    isFinal: true,
+  };
+  const means = { history, jobs, progress, signal };
+  const { failures, losses } = await runRestore(system, means, request);
+  if (losses.length > 0) warn(`the file system does not support ${losses.join(', ')}`);
+  return failures;
+
+  async function earlierTree(tree: SetTree): Promise<EarlierTree> {
+    const isEqual = await equalPaths(system, history, { before: tree.set, after: set, signal });
+    return {
+      directory: tree.directory,
+      isEqual: (path) => isEqual(Buffer.concat([SLASH_BYTES, path])),
+    };
+  }
 }

@@ -1,10 +1,6 @@
 /** The route of the API that sends files and directories of a set as one archive. */
 import type { FastifyRequest } from 'fastify';
 import { Type } from 'typebox';
-import { TardisError } from '../../errors/index.js';
-import type { History } from '../../history/index.js';
-import { displayName, lastComponent, type SetNumber } from '../../model/index.js';
-import type { RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import {
   addedRoute,
   type AddedRoute,
@@ -20,7 +16,18 @@ import {
   setOf,
   whenClosed,
 } from '../api/index.js';
-import { archiveSelection } from './archive-selection.js';
+import { TardisError } from '../../errors/index.js';
+import { type History, noSuchPath } from '../../history/index.js';
+import {
+  displayName,
+  isEntryName,
+  lastComponent,
+  liesBelow,
+  type SetNumber,
+  shownRoot,
+  splitPath,
+} from '../../model/index.js';
+import type { ArchiveRequest, RestoreFailure, RestoreProgress } from '../../restore/index.js';
 import { ArchiveStream, type ArchiveStreamOptions, brokenArchive } from './archive-stream.js';
 import { Selections } from './selections.js';
 
@@ -202,4 +209,34 @@ async function sendArchive(
     }
   });
   await reply.headers(headers).send(stream);
+}
+
+/**
+ * Returns the selection of some paths of a set, without duplicates; without paths, it selects all roots. A path above
+ * roots selects these roots. The names in the archive begin with the last component of each path, or are whole paths if
+ * last components would be ambiguous. Throws NO_SUCH_PATH.
+ */
+async function archiveSelection(
+  history: History,
+  set: SetNumber,
+  paths: readonly Buffer[],
+): Promise<Pick<ArchiveRequest, 'set' | 'paths' | 'hierarchy'>> {
+  const roots = (await history.roots(set)).map(({ path }) => shownRoot(path));
+  if (paths.length === 0) return { set, paths: roots, hierarchy: true };
+  const chosen = new Map<string, Buffer>();
+  let isAbove = false;
+  for (const path of paths) {
+    const isFound = splitPath(path).every(isEntryName) && (await history.find(path, set));
+    const below = isFound === undefined ? roots.filter((root) => liesBelow(root, path)) : [];
+    if (isFound === false || (isFound === undefined && below.length === 0)) {
+      throw await noSuchPath(history, set, path);
+    }
+    isAbove ||= below.length > 0;
+    for (const each of below.length === 0 ? [path] : below) {
+      chosen.set(each.toString('latin1'), each);
+    }
+  }
+  const all = [...chosen.values()];
+  const names = new Set(all.map((path) => lastComponent(path).toString('latin1')));
+  return { set, paths: all, hierarchy: isAbove || names.size < all.length };
 }
