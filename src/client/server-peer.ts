@@ -2,15 +2,19 @@
  * The server as the pipeline uses it, over one connection or several in turn. Each request returns a promise of its
  * answer.
  */
-import type { TardisError } from '../errors/index.js';
+import { protocolViolation, type TardisError } from '../errors/index.js';
 import {
   bufferOf,
   type ClientConfig,
   type ContentKeys,
+  countRows,
+  DIGEST_BYTES,
   KNOWN_BYTES,
+  listAt,
   MAX_OWNER_NAME_BYTES,
   NO_BYTES,
   releaseMemory,
+  RowReader,
   type SlotNumber,
 } from '../model/index.js';
 import type {
@@ -22,7 +26,9 @@ import type {
 } from '../pipeline/index.js';
 import type { CipherHead } from '../store/index.js';
 import {
+  type AnsweredMessage,
   type AnswerTo,
+  answerTo,
   type BackupAnswer,
   decodeMessage,
   type Head,
@@ -32,19 +38,12 @@ import {
   sentConfig,
 } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
-import {
-  type AwaitedAnswer,
-  AwaitedAnswers,
-  type AwaitedRequest,
-  isAwaited,
-  unexpected,
-} from './awaited-answers.js';
 import { OfferedBases } from './offered-bases.js';
 import { OutgoingStreams } from './outgoing-streams.js';
 import { pagesOf, rowPages } from './row-pages.js';
-import type { SealedSet } from './set-sealer.js';
 import { Sender, type SenderOptions } from './sender.js';
 import { SessionLine } from './session-line.js';
+import type { SealedSet } from './set-sealer.js';
 
 interface Question<T> {
   readonly resolve: (answer: T) => void;
@@ -306,4 +305,110 @@ function joined(answers: readonly ListingAnswer[]): ListingAnswer {
     return answer.known.length === bytes ? answer.known : Buffer.alloc(bytes);
   });
   return { wanted, known: Buffer.concat(known), gone };
+}
+
+/**
+ * Requests for which a backup waits here. The answers to `basisWish` and `rangeWish` are pieces, which `OfferedBases` takes, and
+ * `setKeys` belongs to a session of its own.
+ */
+type AwaitedRequest = Exclude<AnsweredMessage, 'basisWish' | 'rangeWish' | 'setKeys'>;
+type AwaitedAnswer = AnswerTo<AwaitedRequest>;
+
+/** The key by which a request and its answer belong together, and the number of items in the answer. */
+interface Place {
+  readonly key: number;
+  readonly items: number;
+}
+
+/** The place of the answer, as the request requires it and as the answer has it. */
+interface Places<N extends AwaitedRequest> {
+  readonly required: (request: Head<N>) => Place;
+  readonly given: (answer: Head<AnswerTo<N>>) => Place;
+}
+
+/** The place of an answer of which a session has only one. */
+const ONLY: Place = Object.freeze({ key: 0, items: 1 });
+
+const PLACES: { readonly [N in AwaitedRequest]: Places<N> } = {
+  openSet: { required: () => ONLY, given: () => ONLY },
+  closeSet: { required: () => ONLY, given: () => ONLY },
+  // Answers to heads have the order of the requests.
+  heads: {
+    required: ({ slots }) => ({ key: 0, items: slots.length }),
+    given: ({ same }) => ({ key: 0, items: same.length }),
+  },
+  listing: {
+    required: ({ slot, rows }) => ({ key: slot, items: countRows(new RowReader(rows)) }),
+    given: ({ slot, wanted }) => ({ key: slot, items: wanted.length }),
+  },
+  digests: {
+    required: ({ question, digests }) => ({ key: question, items: digests.length / DIGEST_BYTES }),
+    given: ({ question, verdicts }) => ({ key: question, items: verdicts.length }),
+  },
+  seekBasis: {
+    required: ({ question }) => ({ key: question, items: 1 }),
+    given: ({ question }) => ({ key: question, items: 1 }),
+  },
+};
+
+const REQUESTS: ReadonlyMap<MessageName, AwaitedRequest> = new Map(
+  (Object.keys(PLACES) as AwaitedRequest[]).map((name) => [answerTo(name), name]),
+);
+
+interface Waiting {
+  readonly items: number;
+  readonly resolve: (answer: unknown) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** True if a message is an answer for which a backup waits here. */
+function isAwaited(name: MessageName): name is AwaitedAnswer {
+  return REQUESTS.has(name);
+}
+
+/**
+ * The answers of a server for which a backup waits. The message table names the answer to each request. An answer
+ * belongs to the oldest request with the same key, for example the slot of a listing.
+ */
+class AwaitedAnswers {
+  /** Requests without an answer, by name and key, oldest first. */
+  private readonly waiting = new Map<string, Waiting[]>();
+
+  /** Resolves with the answer to a request. Call it before the request is sent. */
+  to<N extends AwaitedRequest>(name: N, request: Head<N>): Promise<Head<AnswerTo<N>>> {
+    const { key, items } = PLACES[name].required(request);
+    return new Promise<unknown>((resolve, reject) => {
+      const waiting = { items, resolve, reject };
+      listAt(this.waiting, `${name} ${key}`).push(waiting);
+    }) as Promise<Head<AnswerTo<N>>>;
+  }
+
+  /** Takes an answer. Throws PROTOCOL_VIOLATION if it belongs to no request, or lacks items. */
+  take(name: AwaitedAnswer, bytes: Buffer): void {
+    const request = REQUESTS.get(name);
+    if (request !== undefined) this.takeTo(request, bytes);
+  }
+
+  /** Rejects all requests. */
+  fail(error: TardisError): void {
+    const open = [...this.waiting.values()].flat();
+    this.waiting.clear();
+    for (const { reject } of open) reject(error);
+  }
+
+  private takeTo<N extends AwaitedRequest>(name: N, bytes: Buffer): void {
+    const { head } = decodeMessage(answerTo(name), bytes);
+    const { key, items } = PLACES[name].given(head);
+    const all = this.waiting.get(`${name} ${key}`);
+    const next = all?.[0]; // stays pending if this is not its answer: the end of the session rejects it
+    if (all === undefined || next?.items !== items) throw unexpected(answerTo(name));
+    all.shift();
+    if (all.length === 0) this.waiting.delete(`${name} ${key}`);
+    next.resolve(head);
+  }
+}
+
+/** Returns the error for a message of the server that has no place where it arrives. */
+function unexpected(name: MessageName): TardisError {
+  return protocolViolation(`the server sent "${name}" unexpectedly`);
 }

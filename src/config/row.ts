@@ -46,7 +46,7 @@ interface RowTexts {
   readonly defaultText?: string;
   /** If true, help, manuals and completions do not list the setting: it has no effect in this tool, or `tardis COMMAND` gives it. */
   readonly isUnlisted?: true;
-  /** If true, --help lists the setting, since most people need it; --help-all lists the others, too. */
+  /** True if --help lists the setting (`commonRow`); --help-all lists the others, too. */
   readonly isCommon?: boolean;
 }
 
@@ -113,6 +113,15 @@ export function row<const T extends ValueType, const M extends Rest>(
   more: M,
 ): Readonly<{ type: T; flags?: string }> & M {
   return { type, ...withFlags(flags), ...more };
+}
+
+/** Returns a row that --help lists, since most people need it. */
+export function commonRow<const T extends ValueType, const M extends Rest>(
+  type: T,
+  flags: string,
+  more: M,
+): ReturnType<typeof row<T, M>> & { readonly isCommon: true } {
+  return { ...row(type, flags, more), isCommon: true };
 }
 
 /** Returns the row of a number from its type, its flags, its default with its least and greatest value, and all else. */

@@ -1,5 +1,5 @@
 /** Settings of `tardis`: what is backed up and how it is stored. */
-import { amount, forTools, type PartialTable, row, rowsFor } from './row.js';
+import { amount, commonRow, forTools, type PartialTable, row, rowsFor } from './row.js';
 import { BACKUPS, READERS } from './tools.js';
 
 const DAY_SECONDS = 86_400;
@@ -16,18 +16,16 @@ export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
     clientKey: 'Directories',
     help: 'directories and files to back up',
   }),
-  server: row('text', '--server <host>', {
+  server: commonRow('text', '--server <host>', {
     default: 'localhost',
     tools: ['tardis', ...READERS],
-    isCommon: true,
     variable: 'TARDIS_SERVER',
     clientKey: 'Server',
     perTool: forTools(READERS, { help: `${SERVER}; or the URL of a tardisremote` }),
     help: SERVER,
   }),
-  local: row('bool', '--[no-]local', {
+  local: commonRow('bool', '--[no-]local', {
     tools: ['tardis'],
-    isCommon: true,
     clientKey: 'Local',
     help: 'write to a store on this machine, through a server of this run; takes precedence over a --server from the same source (such as the command line)',
   }),
@@ -40,9 +38,8 @@ export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
     clientKey: 'LocalServerCmd',
     help: 'command that runs the --local server; it gets its options and --stdio, and its standard input and output are the connection',
   }),
-  create: row('bool', '--create', {
+  create: commonRow('bool', '--create', {
     tools: [...BACKUPS, 'tardisd', 'sonic copy'],
-    isCommon: true,
     perTool: {
       tardisd: {
         help: 'create the store first; without it, a directory that is missing or empty is an error, since its disk may not be mounted',
@@ -126,8 +123,7 @@ export const SOURCE_ROWS = rowsFor({ tools: ['tardis'] }, {
 
 /** Settings of the walk, and of the paths under which directories are stored. */
 export const ROOT_ROWS = rowsFor({ tools: BACKUPS }, {
-  crossDevice: row('bool', '--[no-]crossdevice', {
-    isCommon: true,
+  crossDevice: commonRow('bool', '--[no-]crossdevice', {
     help: 'enter other file systems below the directories',
   }),
   snapshot: row('choice', '--snapshot <when>', {
@@ -177,8 +173,7 @@ export const EXCLUDE_ROWS = rowsFor({ tools: BACKUPS }, {
     clientKey: 'ExcludePatterns',
     help: 'exclude what matches this pattern; may be repeated',
   },
-  excludeFiles: row('paths', '-X, --exclude-file <file>', {
-    isCommon: true,
+  excludeFiles: commonRow('paths', '-X, --exclude-file <file>', {
     clientKey: 'ExcludeFiles',
     help: 'exclude what matches a pattern in this file; may be repeated',
   }),
@@ -217,8 +212,7 @@ export const EXCLUDE_ROWS = rowsFor({ tools: BACKUPS }, {
     variable: 'TARDIS_SKIPFILE',
     help: 'the older name of TARDIS_SKIP',
   }),
-  skipCaches: row('bool', '--[no-]skip-caches', {
-    isCommon: true,
+  skipCaches: commonRow('bool', '--[no-]skip-caches', {
     clientKey: 'SkipCaches',
     help: 'exclude the contents of directories with a valid CACHEDIR.TAG',
   }),
@@ -239,9 +233,8 @@ export const EXCLUDE_ROWS = rowsFor({ tools: BACKUPS }, {
     clientKey: 'MaxFileSize',
     help: 'exclude files larger than this; 0: no limit',
   }),
-  explain: row('paths', '--explain <path>', {
+  explain: commonRow('paths', '--explain <path>', {
     tools: ['tardis'],
-    isCommon: true,
     help: 'print which rule includes or excludes a path, and do nothing else; may be repeated',
   }),
 } as const satisfies PartialTable);
@@ -300,16 +293,13 @@ export const IMPORT_ROWS = rowsFor({ tools: ['tardis-import'] }, {
     argument: '[source]',
     help: "a client's directory of Tardis (Python) 0.33 to 1.9, or a repository of restic (0.17 or later) or Borg, which is recognised; or restic:REPOSITORY or borg:REPOSITORY, also elsewhere. Their own programs read these, and get the password as usual (RESTIC_PASSWORD_FILE, BORG_PASSCOMMAND, …)",
   }),
-  importedSets: row('path', '--sets <pattern>', {
-    isCommon: true,
+  importedSets: commonRow('path', '--sets <pattern>', {
     help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory or tar file that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time); directories need --kept-as',
   }),
-  verifySets: row('bool', '--verify', {
-    isCommon: true,
+  verifySets: commonRow('bool', '--verify', {
     help: 'compare every entry and content of every set with the source, also of those that are there already; exit status 3 if something differs',
   }),
-  sourcePasswordFile: row('path', '--source-password-file <path>', {
-    isCommon: true,
+  sourcePasswordFile: commonRow('path', '--source-password-file <path>', {
     help: 'file whose first line is the password of a store of Tardis (Python) (default: a prompt)',
   }),
 } as const satisfies PartialTable);

@@ -1,7 +1,7 @@
 /** Settings that several commands share: the store, the client, the files, the output, passwords and the connection. */
 import os from 'node:os';
 import { RECENT_SET } from '../model/index.js';
-import { amount, forTools, row, type SettingTable } from './row.js';
+import { amount, commonRow, forTools, row, type SettingTable } from './row.js';
 import {
   ACCOUNT_TOOLS,
   BACKUPS,
@@ -28,10 +28,9 @@ const THROUGH_SERVER =
 
 /** Settings of the store, the client, the configuration files, the output and the connection. */
 export const COMMON_ROWS = {
-  database: row('place', '-D, --database <dir>', {
+  database: commonRow('place', '-D, --database <dir>', {
     default: DEFAULT_STORE,
     tools: TOOLS,
-    isCommon: true,
     variable: 'TARDIS_DB',
     clientKey: 'Database',
     serverKey: 'BaseDir',
@@ -45,12 +44,11 @@ export const COMMON_ROWS = {
     },
     help: 'directory of the store, or s3://BUCKET/PREFIX for one in a bucket (not in all commands: docs/server/buckets.md)',
   }),
-  client: row('text', '-C, --client <name>', {
+  client: commonRow('text', '-C, --client <name>', {
     default: () => os.hostname(),
     defaultText: 'that of `tardis setup`, otherwise the host name',
     perTool: { 'sonic setup': { defaultText: 'what is set up already, otherwise the host name' } },
     tools: CLIENT_TOOLS,
-    isCommon: true,
     variable: 'TARDIS_CLIENT',
     clientKey: 'Client',
     help: 'name of the backed-up machine',
@@ -161,9 +159,8 @@ export const COMMON_ROWS = {
     isTuning: true,
     help: 'worker threads; 0: use the main thread, and for small files one thread of Node.js',
   }),
-  backup: row('text', '-b, --backup <set>', {
+  backup: commonRow('text', '-b, --backup <set>', {
     tools: ['regenerate', 'lstardis'],
-    isCommon: true,
     perTool: {
       lstardis: {
         help: 'list this set (number, name or tag; default: the newest complete set, and all sets for versions, --find and the list of sets)',
@@ -188,9 +185,8 @@ export const COMMON_ROWS = {
     variable: 'TARDIS_RECENT_SET',
     help: 'name that stands for the newest complete set',
   }),
-  json: row('bool', '--json', {
+  json: commonRow('bool', '--json', {
     tools: TOOLS,
-    isCommon: true,
     perTool: forTools(['tardisd', 'tardisremote'], {
       help: 'print the address as JSON when the server is ready; with --explain-config, print the settings as JSON',
     }),
@@ -204,17 +200,15 @@ export const COMMON_ROWS = {
 
 /** Settings of passwords, logins and TLS. */
 export const LOGIN_ROWS = {
-  password: row('text', '-P, --password[=password]', {
+  password: commonRow('text', '-P, --password[=password]', {
     tools: PASSWORD_TOOLS,
-    isCommon: true,
     preset: '',
     isSecret: true,
     clientKey: 'Password',
     help: 'password of the client; without a value, prompt for it on the terminal; with --password=… every user of the machine can see it',
   }),
-  passwordFile: row('path', '-F, --password-file <path|url>', {
+  passwordFile: commonRow('path', '-F, --password-file <path|url>', {
     tools: PASSWORD_TOOLS,
-    isCommon: true,
     variable: 'TARDIS_PASSWORD_FILE',
     clientKey: 'PasswordFile',
     help: 'file whose first line is the password; or a URL (file:, https:, or http: to this machine)',
@@ -333,9 +327,8 @@ export const LOGIN_ROWS = {
     tools: ['sonic chpass', 'sonic rekey', 'sonic account', 'tardis-web'],
     help: 'program that prints the new password',
   }),
-  throughServer: row('text', '--server <host>', {
+  throughServer: commonRow('text', '--server <host>', {
     tools: REMOTE_SONIC,
-    isCommon: true,
     clientKey: 'Server',
     perTool: forTools(REPORT_TOOLS, {
       help: `${THROUGH_SERVER}, or through a tardisremote (https://HOST:7430/)`,
@@ -374,23 +367,20 @@ export const LOGIN_ROWS = {
     serverKey: 'Address',
     help: 'address to listen on; any other than loopback needs --ssl or --insecure-network',
   }),
-  certFile: row('path', '--certfile <file>', {
+  certFile: commonRow('path', '--certfile <file>', {
     tools: ['tardisd', 'tardisremote', 'tardis-web', 'sonic create'],
-    isCommon: true,
     serverKey: 'CertFile',
     defaultText: 'one of its own, ~/.config/tardis/tardisd-cert.pem, made at the first start',
     help: 'certificate for TLS, with its chain (PEM)',
   }),
-  keyFile: row('path', '--keyfile <file>', {
+  keyFile: commonRow('path', '--keyfile <file>', {
     tools: ['tardisd', 'tardisremote', 'tardis-web'],
-    isCommon: true,
     serverKey: 'KeyFile',
     defaultText: '~/.config/tardis/tardisd-key.pem, if no certificate is named',
     help: 'private key for TLS (PEM)',
   }),
-  makeCertificate: row('bool', '--make-certificate', {
+  makeCertificate: commonRow('bool', '--make-certificate', {
     tools: ['tardisd', 'tardisremote'],
-    isCommon: true,
     serverKey: 'MakeCertificate',
     help: 'create a self-signed certificate for --certfile and --keyfile if neither exists (with the openssl command)',
   }),

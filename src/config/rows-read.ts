@@ -1,10 +1,9 @@
 /** Settings of the commands that show and compare sets: listings, differences, reports, the mount and the page. */
-import { amount, type PartialTable, row, rowsFor } from './row.js';
+import { amount, commonRow, type PartialTable, row, rowsFor } from './row.js';
 
 /** Settings of the listings of `lstardis`. */
 export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
-  long: row('bool', '-l, --long', {
-    isCommon: true,
+  long: commonRow('bool', '-l, --long', {
     help: 'show mode, owner, size and time; in the list of sets, their roots',
   }),
   hidden: row('bool', '-a, --[no-]hidden', {
@@ -14,8 +13,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   directoryItself: row('bool', '--dirinfo', {
     help: 'list directories themselves, not their contents',
   }),
-  recurseListing: row('bool', '--recurse', {
-    isCommon: true,
+  recurseListing: commonRow('bool', '--recurse', {
     help: 'also list subdirectories',
   }),
   listingDepth: amount('int', '--maxdepth <n>', [0, 0, 1_000_000], {
@@ -71,9 +69,8 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
     variable: 'TARDIS_LS_COLORS',
     help: 'colors of lstardis: part=style,style joined by colons (parts: header, directory, link, file, executable, other, gone); other names are colored by LS_COLORS',
   }),
-  versions: row('choice', '-V, --versions [which]', {
+  versions: commonRow('choice', '-V, --versions [which]', {
     choices: ['change', 'checksum', 'all', 'last', 'none', 'day', 'week', 'month', 'year'],
-    isCommon: true,
     preset: 'change',
     help: 'list versions: change (one for each change of what a restore writes), checksum (one for each content), all (one for each set), day, week, month, year (the newest of each), last, none (default: change for files, none for directories)',
   }),
@@ -94,17 +91,14 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
 
 /** Settings of the comparison of versions. */
 export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
-  comparedSets: row('texts', '-b, --backup <set>', {
-    isCommon: true,
+  comparedSets: commonRow('texts', '-b, --backup <set>', {
     help: 'compare the version in this set (number or name); given twice, compare the first set with the second',
   }),
-  comparedDates: row('texts', '-d, --date <when>', {
-    isCommon: true,
+  comparedDates: commonRow('texts', '-d, --date <when>', {
     help: 'compare the version in the newest complete set begun at or before this time; may be given twice, or together with -b',
   }),
-  unifiedLines: row('int', '-u, --unified [lines]', {
+  unifiedLines: commonRow('int', '-u, --unified [lines]', {
     range: [0, 1_000_000],
-    isCommon: true,
     preset: '3',
     isNumberOrNothing: true,
     help: 'show a unified diff (the default format) with this many lines of context (default: 3)',
@@ -125,8 +119,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
     range: [20, 1000],
     help: 'columns of a side-by-side diff (default: the width of the terminal, or 130)',
   }),
-  listOnly: row('bool', '-l, --list', {
-    isCommon: true,
+  listOnly: commonRow('bool', '-l, --list', {
     help: 'only list what differs, without showing lines',
   }),
   recurseInto: row('bool', '-r, --[no-]recurse', {
@@ -207,12 +200,10 @@ export const MOUNT_ROWS = rowsFor({ tools: ['tardisfs'] }, {
   mountOptions: row('texts', '-o, --options <name[=value],...>', {
     help: 'options, separated by commas: the names of the long options, and those of mount(8)',
   }),
-  foreground: row('bool', '-f, --foreground', {
-    isCommon: true,
+  foreground: commonRow('bool', '-f, --foreground', {
     help: 'stay in the foreground, with the log on standard error',
   }),
-  allowOther: row('bool', '--allow-other', {
-    isCommon: true,
+  allowOther: commonRow('bool', '--allow-other', {
     help: 'allow access by all users; the permissions of each entry then apply to them',
   }),
   defaultPermissions: row('bool', '--default-permissions', {
@@ -238,9 +229,8 @@ export const WEB_ROWS = rowsFor({ tools: ['tardis-web'] }, {
   makesSignInCode: row('bool', '--sign-in', {
     help: 'print a code that signs one browser in to this page, within ten minutes, and end',
   }),
-  openBrowser: row('bool', '--[no-]browser', {
+  openBrowser: commonRow('bool', '--[no-]browser', {
     default: true,
-    isCommon: true,
     help: 'open the page in the browser (xdg-open); its address is printed in any case',
   }),
   idleEnd: amount('seconds', '--idle-end <seconds>', [3600, 0, 31_536_000], {

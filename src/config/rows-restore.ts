@@ -1,21 +1,19 @@
 /** Settings of `regenerate`: the paths to restore, the target, and the way to restore them. */
-import { forTools, type PartialTable, row, rowsFor } from './row.js';
+import { commonRow, forTools, type PartialTable, row, rowsFor } from './row.js';
 import { BACKUPS } from './tools.js';
 
 const ALLOW_UNPROVEN =
   'also read sets that fail the check of their seals, for example after a loss of packs; each entry is then checked on its own';
 
 export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
-  date: row('text', '-d, --date <when>', {
+  date: commonRow('text', '-d, --date <when>', {
     tools: ['regenerate', 'lstardis'],
-    isCommon: true,
     help: 'read the newest complete set begun at or before this time ("3 days ago", 03/15/2014, yesterday, 3d)',
   }),
   last: row('bool', '-l, --last', {
     help: 'restore each path from the newest complete set that has it; with --all also each configured root that the newest set lacks (without a configuration, each root of any set)',
   }),
-  all: row('bool', '--all', {
-    isCommon: true,
+  all: commonRow('bool', '--all', {
     help: 'restore all entries of the set, under their whole paths',
   }),
   byChecksum: row('bool', '-c, --checksum', {
@@ -44,37 +42,30 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     default: true,
     help: 'restore directories with their contents',
   }),
-  output: row('path', '-o, --output <dir>', {
+  output: commonRow('path', '-o, --output <dir>', {
     default: '.',
-    isCommon: true,
     help: 'directory to restore into',
   }),
-  hierarchy: row('bool', '-H, --hierarchy', {
-    isCommon: true,
+  hierarchy: commonRow('bool', '-H, --hierarchy', {
     help: 'restore each path below the output directory under its whole path',
   }),
-  inPlace: row('bool', '--in-place', {
-    isCommon: true,
+  inPlace: commonRow('bool', '--in-place', {
     help: 'restore each path to where it was, and replace what differs there (as -H -o / -O); with --overwrite newer, older or never, replace less',
   }),
-  toStdout: row('bool', '--stdout', {
-    isCommon: true,
+  toStdout: commonRow('bool', '--stdout', {
     help: 'write the content of one file to standard output',
   }),
   toDevice: row('path', '--to-device <device>', {
     help: 'write the content of one file onto this block device, which must be at least as large and not in use. Needs --overwrite',
   }),
-  tar: row('path', '--tar <file>', {
-    isCommon: true,
+  tar: commonRow('path', '--tar <file>', {
     help: 'write a tar archive (pax) instead of restoring files; -: standard output',
   }),
-  zip: row('path', '--zip <file>', {
-    isCommon: true,
+  zip: commonRow('path', '--zip <file>', {
     help: 'write a zip archive instead of restoring files; -: standard output',
   }),
-  overwrite: row('choice', '-O, --overwrite [when]', {
+  overwrite: commonRow('choice', '-O, --overwrite [when]', {
     choices: ['always', 'newer', 'older', 'never'],
-    isCommon: true,
     preset: 'always',
     help: 'when to replace existing files that differ: always, never, newer (only if the version in the set is newer than the file) or older. Without this option such files stay, and are reported as errors',
   }),
@@ -106,9 +97,8 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     default: true,
     help: 'restore hard links; otherwise each name becomes a file of its own',
   }),
-  dryRun: row('bool', '-n, --dry-run', {
+  dryRun: commonRow('bool', '-n, --dry-run', {
     tools: [...BACKUPS, 'regenerate'],
-    isCommon: true,
     help: 'only show what would be done',
   }),
 } as const satisfies PartialTable);
@@ -119,16 +109,13 @@ export const EXPORT_ROWS = rowsFor({ tools: ['sonic export'] }, {
     argument: '[set...]',
     help: 'numbers or names of backup sets, or ranges (10-20); without them, all complete sets',
   }),
-  exportTo: row('path', '--to <dir>', {
-    isCommon: true,
+  exportTo: commonRow('path', '--to <dir>', {
     help: 'write each set as a directory of its name in this one; equal files of two sets are hard links',
   }),
-  exportTar: row('bool', '--tar', {
-    isCommon: true,
+  exportTar: commonRow('bool', '--tar', {
     help: 'write each set as a tar archive (pax) in the directory of --to',
   }),
-  exportRestic: row('text', '--restic <repository>', {
-    isCommon: true,
+  exportRestic: commonRow('text', '--restic <repository>', {
     help: 'store each set as a snapshot in this repository, by restic itself, which gets its password as usual (RESTIC_PASSWORD_FILE, …)',
   }),
 } as const satisfies PartialTable);

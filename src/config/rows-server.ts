@@ -1,22 +1,20 @@
 /** Settings of `tardisd` and `tardisremote`: their service, HTTP, and monitoring. */
 import { STORE_UMASK } from '../system/index.js';
-import { amount, type PartialTable, row, rowsFor } from './row.js';
+import { amount, commonRow, type PartialTable, row, rowsFor } from './row.js';
 import { CONNECTING, SONIC } from './tools.js';
 
 const MIB = 1 << 20;
 
 /** Settings of the server. */
 export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
-  daemonConfig: row('path', '--config <file>', {
-    isCommon: true,
+  daemonConfig: commonRow('path', '--config <file>', {
     variable: 'TARDIS_DAEMON_CONFIG',
     help: 'configuration file; empty: none (default: /etc/tardis/tardisd.cfg, if it exists)',
   }),
   onlyClient: row('text', '-C, --client <name>', {
     help: 'serve this client only',
   }),
-  localSocket: row('text', '--local <socket>', {
-    isCommon: true,
+  localSocket: commonRow('text', '--local <socket>', {
     serverKey: 'Local',
     help: 'path of a unix socket to listen on instead of the port',
   }),
@@ -24,12 +22,10 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
     serverKey: 'Single',
     help: 'serve one session, then exit',
   }),
-  stdio: row('bool', '--stdio', {
-    isCommon: true,
+  stdio: commonRow('bool', '--stdio', {
     help: 'serve one session on standard input and output, then exit; ssh starts the server so for --server ssh://HOST/PLACE (docs/server/ssh.md), and tardis for --local-server-cmd',
   }),
-  restrict: row('text', '--restrict <rights>', {
-    isCommon: true,
+  restrict: commonRow('text', '--restrict <rights>', {
     serverKey: 'Restrict',
     help: 'rights that sessions have at most, separated by commas: add, read, list, purge, admin, quota. With only add, a client can back up, but not read, delete or change keys. For the command of a key in authorized_keys: tardisd --stdio --restrict add -C NAME',
   }),
@@ -183,8 +179,7 @@ const DEFAULT_REMOTE_PORT = 7430;
 
 /** Settings of `tardisremote`, which serves stores over HTTP, and of a `tardisd` that does so itself. */
 export const REMOTE_ROWS = rowsFor({ tools: ['tardisremote'] }, {
-  remoteConfig: row('path', '--config <file>', {
-    isCommon: true,
+  remoteConfig: commonRow('path', '--config <file>', {
     variable: 'TARDIS_REMOTE_CONFIG',
     help: 'configuration file; empty: none (default: /etc/tardis/tardisremote.cfg, if it exists)',
   }),

@@ -1,6 +1,6 @@
 /** Settings of the commands that mark, keep and delete sets, and of garbage collection. */
 import { MAX_PRIORITY } from '../model/index.js';
-import { amount, type PartialTable, row, rowsFor, type SettingTable } from './row.js';
+import { amount, commonRow, type PartialTable, row, rowsFor, type SettingTable } from './row.js';
 import { MARKING } from './tools.js';
 
 const HOUR_SECONDS = 3600;
@@ -9,9 +9,8 @@ const MOST_INTERVAL_SECONDS = 24 * 24 * HOUR_SECONDS;
 
 /** Settings of the marks of backup sets: tags, priorities, names, locks. */
 export const MARK_ROWS = {
-  tags: row('texts', '--tag <word>', {
+  tags: commonRow('texts', '--tag <word>', {
     tools: ['tardis'],
-    isCommon: true,
     clientKey: 'Tags',
     help: 'tag of the backup set; may be repeated',
   }),
@@ -141,9 +140,8 @@ export const RETENTION_ROWS = rowsFor({ tools: ['tardisd', 'sonic purge'] }, {
     serverKey: 'PurgeInterval',
     help: 'seconds between two purges of each client by the rules; 0: purge only on request',
   }),
-  purge: row('bool', '--[no-]purge', {
+  purge: commonRow('bool', '--[no-]purge', {
     tools: ['tardis'],
-    isCommon: true,
     clientKey: 'Purge',
     help: 'after the backup, let the server purge old sets by its rules',
   }),
@@ -158,9 +156,8 @@ export const GC_ROWS = rowsFor({ tools: ['tardisd'] }, {
     argument: '[set...]',
     help: 'numbers or names of backup sets, or ranges (10-20)',
   }),
-  deleteYes: row('bool', '--yes', {
+  deleteYes: commonRow('bool', '--yes', {
     tools: ['sonic delete', 'sonic purge', 'sonic forget-path'],
-    isCommon: true,
     help: 'delete without a prompt; needed if there is no terminal',
   }),
   rehearse: row('bool', '-n, --dry-run', {

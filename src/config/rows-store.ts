@@ -1,5 +1,5 @@
 /** Settings of the commands that check, copy and rewrite a client. */
-import { amount, type PartialTable, row, rowsFor } from './row.js';
+import { amount, commonRow, type PartialTable, row, rowsFor } from './row.js';
 import { type Tool } from './tools.js';
 
 /** Settings of `sonic check` and of rebuilding catalogs. */
@@ -33,23 +33,20 @@ export const CHECK_ROWS = rowsFor({ tools: ['sonic check'] }, {
 
 /** Settings of `sonic copy`, and of backups to several stores. */
 export const COPY_ROWS = rowsFor({ tools: ['sonic copy'] }, {
-  otherStores: row('places', '--also-to <place>', {
+  otherStores: commonRow('places', '--also-to <place>', {
     tools: ['tardis', 'tardis-web'],
     perTool: {
       'tardis-web': {
         help: 'also show the clients of this store (a directory, s3://BUCKET/PREFIX or ssh://HOST/PLACE; of the latter two, the client of -C); may be repeated; each further -D does the same',
       },
     },
-    isCommon: true,
     clientKey: 'AlsoTo',
     help: 'with --local: also back up to a copy of the client in this store (a directory, s3://BUCKET/PREFIX or ssh://HOST/PLACE), which must be there unless --create is given; may be repeated; each further -D does the same',
   }),
-  copyTo: row('place', '--to <dir>', {
-    isCommon: true,
+  copyTo: commonRow('place', '--to <dir>', {
     help: 'target store: a directory, or s3://BUCKET/PREFIX; a new copy needs --create',
   }),
-  copyToServer: row('text', '--to-server <host>', {
-    isCommon: true,
+  copyToServer: commonRow('text', '--to-server <host>', {
     help: "copy to this tardisd: HOST[:PORT], ssh://[USER@]HOST/PLACE, or the path of a unix socket. The server must have AcceptCopies (--accept-copies); the client's password is used to log in",
   }),
   copyAs: row('text', '--as <name>', {

@@ -3,10 +3,9 @@
  * After a lost connection, requests without an answer are sent again over a new connection. Requests about deltas fail
  * instead, since they depend on data that the server keeps for a connection.
  */
-import { decodeReply, encodeRequest, type Reply, type Request } from '../history/index.js';
 import type { Keyring } from '../crypto/index.js';
 import { asTardisError, fromWire, protocolViolation, TardisError } from '../errors/index.js';
-import type { Credentials, Elsewhere } from '../transport/login/index.js';
+import { decodeReply, encodeRequest, type Reply, type Request } from '../history/index.js';
 import { type Address, Credit, type System } from '../system/index.js';
 import {
   answerTo,
@@ -23,12 +22,21 @@ import {
   type MessageName,
   NO_PATIENCE,
   type Patience,
+  Purpose,
   type QuestionName,
   Reconnecting,
   type Retry,
   type TlsOptions,
 } from '../transport/index.js';
-import { type Entry, PasswordEntry, TokenEntry } from './entries.js';
+import {
+  type Credentials,
+  type Elsewhere,
+  greet,
+  greetByToken,
+  type Greeted,
+  Login,
+  NO_CREDENTIALS,
+} from '../transport/login/index.js';
 
 /**
  * Number of bytes of answers after which they are acknowledged: a share of the bytes that the server may send ahead.
@@ -324,4 +332,63 @@ function otherCatalog(): TardisError {
 /** Returns the error for requests that depend on a replaced connection. Their callers read without a delta. */
 function replaced(): TardisError {
   return new TardisError('CONNECTION_LOST', 'the connection was replaced');
+}
+
+/** The ways to log in over each connection of a peer: by the password of a client, or by the token of an account. */
+interface Entry {
+  /** Logs in over a new connection. Throws the errors of the login. */
+  enter(connection: ClientLine, greeted: Pick<Greeted, 'hear' | 'lost'>): Promise<void>;
+  /**
+   * Called with the reason why a first connection failed. Throws ENCRYPTION_GONE if the server has no password for a
+   * client that encrypts, as this machine remembers.
+   */
+  refused(reason: TardisError): void;
+}
+
+class PasswordEntry implements Entry {
+  private isUsed = false;
+  private welcome: Head<'welcome'> | undefined;
+
+  private constructor(private login: Login) {}
+
+  static async prepare(
+    system: System,
+    { client, credentials = NO_CREDENTIALS }: { client: string; credentials?: Credentials },
+  ): Promise<PasswordEntry> {
+    const target = { client, create: false, purpose: Purpose.read };
+    return new PasswordEntry(await Login.prepare(system, target, credentials));
+  }
+
+  async enter(connection: ClientLine, greeted: Pick<Greeted, 'hear' | 'lost'>): Promise<void> {
+    if (this.isUsed) this.login = this.login.again({ isMade: true });
+    this.isUsed = true;
+    this.welcome = await greet(connection, this.login, greeted);
+  }
+
+  refused(reason: TardisError): void {
+    this.login.refused(reason);
+  }
+
+  /** The newest key record of the login, as the server has it; empty if there is none. */
+  get record(): Buffer {
+    return this.welcome!.keys;
+  }
+
+  /** Returns the keys of the client; undefined if it does not encrypt. Throws the errors of `Login.keyring`. */
+  keyring(): Keyring | undefined {
+    return this.login.keyring(this.welcome!);
+  }
+}
+
+class TokenEntry implements Entry {
+  /** The server's answer to the token; set once the token was accepted. */
+  taken!: Head<'tokenTaken'>;
+
+  constructor(private readonly token: string) {}
+
+  async enter(connection: ClientLine, greeted: Pick<Greeted, 'hear' | 'lost'>): Promise<void> {
+    this.taken = await greetByToken(connection, this.token, greeted);
+  }
+
+  refused(): void {} // nothing is remembered of a token
 }

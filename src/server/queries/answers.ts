@@ -2,9 +2,18 @@
  * Answers to a reader's questions, from one client's store. There is one handler for each question of the message
  * table; each question is decoded once, with the codec of its row.
  */
+import { asTardisError, Opened, protocolViolation, TardisError } from '../../errors/index.js';
 import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
-import { asTardisError, Opened, protocolViolation } from '../../errors/index.js';
+import { BackgroundJobs, type JobLimits } from '../jobs/background-jobs.js';
+import { previewPurgeOf, purgeByRules, type PurgeRequest } from '../../maintenance/gc/index.js';
+import {
+  factsWithoutSnapshot,
+  keysSumAt,
+  OfferedCatalog,
+  takeSnapshot,
+} from '../../maintenance/rewrite/index.js';
 import { MAX_ADDED_RUNS, type RunRecord, runsOfClient } from '../../model/index.js';
+import { type Catalog, databaseBytes } from '../../store/catalog/index.js';
 import {
   addRuns,
   catalogFileOf,
@@ -13,15 +22,23 @@ import {
   openClientDirectory,
   useBucket,
 } from '../../store/index.js';
+import {
+  catchUp,
+  changeSetting,
+  deleteSets,
+  forgetRequestsOf,
+  isBehind,
+  markSets,
+  previewDelete,
+  requestForgets,
+  type StoreLimits,
+  withdrawForget,
+} from '../../store/writer/index.js';
+import type { System } from '../../system/index.js';
 import { isQuestion, type MessageName } from '../../transport/index.js';
 import { overviewBeside } from './client-overview.js';
-import { BackgroundJobs, type JobLimits } from '../jobs/background-jobs.js';
-import { forgetHandlers, type PurgeRights, setHandlers } from './change-handlers.js';
 import { ReaderDeltas } from './delta-maker.js';
-import { CopyOffers } from './copy-offers.js';
 import { answerWith, readOnlyHandlers, wholeMessage } from './read-only.js';
-import { catchUp, isBehind } from '../../store/writer/index.js';
-import type { System } from '../../system/index.js';
 
 /** Rights of a reader, and its account; empty or undefined for the client itself. */
 export interface Reader {
@@ -140,4 +157,194 @@ function regularLook(system: System, directory: ClientDirectory): () => Promise<
       if (asTardisError(error).row.kind === 'bug') throw error;
     }
   };
+}
+
+/** Limits for deleting sets over the network, and the server's retention rules. */
+interface PurgeRights {
+  readonly leastAgeMs: number;
+  /** Minimum time between a request to forget a path and its due date. */
+  readonly forgetAfterMs: number;
+  readonly purgeRequestFor: (catalog: Catalog) => PurgeRequest;
+}
+
+/** The client's store, and the limits for its changes. */
+interface ChangedStore {
+  readonly system: System;
+  readonly directory: ClientDirectory;
+  readonly limits: StoreLimits;
+  readonly rights: PurgeRights;
+}
+
+function setHandlers({
+  system,
+  directory,
+  limits,
+  rights: { leastAgeMs, purgeRequestFor },
+}: ChangedStore): Pick<
+  Handlers,
+  'deleteSets' | 'markSets' | 'purgeSets' | 'previewPurge' | 'changeSetting'
+> {
+  return {
+    deleteSets: async ({ sets, preview }) => {
+      if (preview) previewDelete(system, directory, sets, leastAgeMs);
+      else await deleteSets(system, directory, { limits, sets, leastAgeMs });
+    },
+    markSets: ({ sets, change }) => markSets(system, directory, limits, { sets, change }),
+    purgeSets: () => purgeByRules(system, directory, limits, purgeRequestFor),
+    previewPurge: async () => previewPurgeOf(system, directory, purgeRequestFor),
+    changeSetting: ({ key, value }) =>
+      changeSetting(system, directory, limits, { text: key, value }),
+  };
+}
+
+function forgetHandlers(
+  { system, directory, limits, rights: { leastAgeMs, forgetAfterMs } }: ChangedStore,
+  jobs: BackgroundJobs,
+): Pick<Handlers, 'forgetPaths' | 'withdrawForgets' | 'readForgets'> {
+  const all = () => ({ requests: forgetRequestsOf(system, directory) });
+  return {
+    forgetPaths: async ({ paths, undoMs, preview }) => {
+      const report = await jobs.previewForget(paths);
+      if (preview) return { requests: [], report };
+      const { lockedSets } = report;
+      if (lockedSets > 0)
+        throw new TardisError('SET_LOCKED', `it is in locked sets (${lockedSets})`);
+      // Waits for the least age of sets too, so that no young set is deleted path by path.
+      const afterMs = Math.max(undoMs, forgetAfterMs, leastAgeMs);
+      return {
+        requests: await requestForgets(system, directory, { limits, paths, undoMs: afterMs }),
+      };
+    },
+    withdrawForgets: async ({ ids }) => {
+      await withdrawForget(system, directory, limits, ids);
+      return all();
+    },
+    readForgets: async () => all(),
+  };
+}
+
+/** Maximum number of snapshots at one time in a thread, since each takes space for temporary files. */
+const MAX_OFFERS = 4;
+/** Time without a read after which a snapshot may be removed to make room for another one. */
+const IDLE_MS = 60_000;
+/**
+ * Minimum size of a catalog that is copied in a thread of its own. For a smaller one, the thread would cost more than
+ * the copy.
+ */
+const LARGE_BYTES: number = 8 << 20;
+/**
+ * Number of random bytes in the number of a snapshot. They make it unlikely that a number of one session is valid in a
+ * later one.
+ */
+const NUMBER_BYTES = 6;
+
+interface Offer {
+  readonly number: number;
+  readonly catalog: OfferedCatalog;
+  /** Pieces that were not read yet. */
+  readonly unread: Set<number>;
+  usedMs: number;
+  /** True while a piece is read, so that its file stays open. */
+  isRead: boolean;
+}
+
+/** The snapshots of all sessions of this thread. */
+const offers = new Set<Offer>();
+/** Number of snapshots that are being made. */
+let making = 0;
+
+/**
+ * The snapshot of a client's catalog from which a reader copies the client. A session has at most one, in a temporary
+ * file, which is removed when its last piece was read.
+ */
+class CopyOffers {
+  private offer: Offer | undefined;
+
+  constructor(
+    private readonly system: System,
+    private readonly directory: ClientDirectory,
+    private readonly jobs: BackgroundJobs,
+  ) {}
+
+  handlers(): Pick<Handlers, 'openCopy' | 'readCatalog'> {
+    return {
+      openCopy: ({ known }) => this.open(known),
+      readCatalog: ({ offer, piece }) => this.piece(offer, piece),
+    };
+  }
+
+  /** Removes the snapshot. */
+  close(): void {
+    if (this.offer !== undefined) drop(this.offer);
+  }
+
+  /**
+   * Returns facts about the client, and the number of a new snapshot of its catalog. No snapshot is made if there is no
+   * backup, or if the client is still in the state `known`, which the reader has. Throws CLIENT_BUSY if too many are
+   * being made or the catalog keeps changing, CATALOG_DAMAGED if it is damaged, and TEMPORARY_FULL if there is no
+   * space.
+   */
+  private async open(known: string): ReturnType<Handlers['openCopy']> {
+    const { system, directory, jobs } = this;
+    if (this.offer !== undefined) drop(this.offer);
+    const number = system.random.bytes(NUMBER_BYTES).readUIntBE(0, NUMBER_BYTES);
+    const unread = factsWithoutSnapshot(system, directory, known);
+    if (unread !== undefined) {
+      return { ...unread, offer: number, keysSum: keysSumAt(system, directory), catalogBytes: 0 };
+    }
+    makeRoom(system);
+    making += 1;
+    try {
+      const isLarge = databaseBytes(system.files, directory.catalogPath) > LARGE_BYTES;
+      const { facts, catalog } = await OfferedCatalog.taken(system, async (file) => ({
+        ...(isLarge ? await jobs.snapshot(file) : await takeSnapshot(system, directory, file)),
+        keysSum: keysSumAt(system, directory), // last: new keys must not go with an older record
+      }));
+      const unread = new Set(Array.from({ length: catalog.pieces }, (_, index) => index));
+      const usedMs = system.clock.monotonicMs();
+      this.offer = { number, catalog, unread, usedMs, isRead: false };
+      offers.add(this.offer);
+      return { offer: number, ...facts, catalogBytes: catalog.fileBytes };
+    } finally {
+      making -= 1;
+    }
+  }
+
+  /**
+   * Returns a piece. Throws NO_SUCH_REQUEST if the snapshot was removed, and PROTOCOL_VIOLATION if it has no such
+   * piece.
+   */
+  private async piece(number: number, index: number): Promise<Buffer> {
+    const { system, offer } = this;
+    if (offer?.number !== number || !offers.has(offer)) {
+      throw new TardisError('NO_SUCH_REQUEST', 'the snapshot of the catalog was removed');
+    }
+    if (index >= offer.catalog.pieces) throw protocolViolation('a catalog has no such piece');
+    offer.isRead = true;
+    try {
+      return await offer.catalog.piece(index);
+    } finally {
+      offer.isRead = false;
+      offer.usedMs = system.clock.monotonicMs();
+      offer.unread.delete(index);
+      if (offer.unread.size === 0) drop(offer);
+    }
+  }
+}
+
+/** Makes room for one more snapshot. Throws CLIENT_BUSY if all are in use. */
+function makeRoom(system: System): void {
+  const dueMs = system.clock.monotonicMs() - IDLE_MS;
+  while (offers.size + making >= MAX_OFFERS) {
+    const idle = [...offers].find(({ usedMs, isRead }) => usedMs <= dueMs && !isRead);
+    if (idle === undefined) {
+      throw new TardisError('CLIENT_BUSY', 'the server serves as many copies as it can');
+    }
+    drop(idle);
+  }
+}
+
+/** Removes a snapshot, unless it was removed already. */
+function drop(offer: Offer): void {
+  if (offers.delete(offer)) offer.catalog.close();
 }
