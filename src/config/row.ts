@@ -97,6 +97,8 @@ export interface SettingRow extends ValueSpec, RowTexts {
   readonly clientKey?: string;
   /** Key in the server's configuration file. */
   readonly serverKey?: string;
+  /** Key in both files, in place of one in each. */
+  readonly bothKeys?: string;
   /** Key in the configuration file of tardisremote, if it differs from `serverKey`. */
   readonly remoteKey?: string;
   /** True if the key is also allowed in `[Pipeline]`, which applies to every job. */
@@ -161,8 +163,10 @@ export function rowsFor<const S extends Shared, R extends PartialTable>(
 const LISTS: ReadonlySet<ValueType> = new Set(['texts', 'paths', 'places', 'commands']);
 const NUMBERS: ReadonlySet<ValueType> = new Set(['int', 'count', 'size', 'seconds', 'mode']);
 
-/** Returns a row with the default and the range of its type, unless it has its own, and with its flags for commander. */
-export function completed(row: SettingRow): SettingRow {
+/** Returns a row with the default and the range of its type, unless it has its own, its keys, and its flags for commander. */
+export function completed({ bothKeys, ...given }: SettingRow): SettingRow {
+  const row =
+    bothKeys === undefined ? given : { ...given, clientKey: bothKeys, serverKey: bothKeys };
   if (row.type === 'bool') return { default: false, ...row, ...withoutBrackets(row.flags) };
   if (LISTS.has(row.type)) return { default: [], ...row };
   return NUMBERS.has(row.type) ? { range: [0, Infinity], ...row } : row;

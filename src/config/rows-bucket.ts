@@ -68,40 +68,34 @@ const UNLISTED_IN_READERS = forTools(
 export const BUCKET_ROWS = rowsFor({ tools: BUCKET_TOOLS }, {
   endpoint: row('text', '--endpoint <url>', {
     variable: 'TARDIS_ENDPOINT',
-    clientKey: 'Endpoint',
-    serverKey: 'Endpoint',
+    bothKeys: 'Endpoint',
     help: 'URL of the S3 interface (default: AWS_ENDPOINT_URL_S3, AWS_ENDPOINT_URL, endpoint_url of the profile, or the endpoint of AWS for the region)',
   }),
   region: row('text', '--region <name>', {
     variable: 'TARDIS_REGION',
-    clientKey: 'Region',
-    serverKey: 'Region',
+    bothKeys: 'Region',
     help: 'region of the bucket (default: AWS_REGION, AWS_DEFAULT_REGION, the profile, or us-east-1)',
   }),
   addressing: row('choice', '--addressing <where>', {
     choices: ['auto', 'path', 'host'],
     default: 'auto',
-    clientKey: 'Addressing',
-    serverKey: 'Addressing',
+    bothKeys: 'Addressing',
     help: "position of the bucket's name in the URL: path, host, or auto (host at AWS, otherwise path)",
   }),
   bucketCa: row('path', '--bucket-ca <file>', {
     variable: 'TARDIS_BUCKET_CA',
-    clientKey: 'BucketCA',
-    serverKey: 'BucketCA',
+    bothKeys: 'BucketCA',
     help: 'certificates (PEM) of authorities to trust for the endpoint, instead of those that this machine trusts',
   }),
   singleWriter: row('bool', '--[no-]single-writer', {
     variable: 'TARDIS_SINGLE_WRITER',
-    clientKey: 'SingleWriter',
-    serverKey: 'SingleWriter',
+    bothKeys: 'SingleWriter',
     perTool: UNLISTED_IN_READERS,
     help: 'allow a bucket that ignores If-None-Match; at most one process may then write to it at a time',
   }),
   lockDays: amount('int', '--lock-days <days>', [0, 0, 3650], {
     variable: 'TARDIS_LOCK_DAYS',
-    clientKey: 'LockDays',
-    serverKey: 'LockDays',
+    bothKeys: 'LockDays',
     perTool: UNLISTED_IN_READERS,
     help: 'days for which nobody can delete what is stored in a bucket (Object Lock, COMPLIANCE); 0 for no lock',
   }),
@@ -110,8 +104,7 @@ export const BUCKET_ROWS = rowsFor({ tools: BUCKET_TOOLS }, {
     defaultText: '3, and 0 in a bucket',
     tools: PARITY_TOOLS,
     variable: 'TARDIS_PARITY',
-    clientKey: 'Parity',
-    serverKey: 'Parity',
+    bothKeys: 'Parity',
     help: 'percentage of parity stored with the packs, from which `sonic check --repair` restores damaged bytes; 0: none',
   }),
   recoverVersions: row('bool', '--recover', {
@@ -146,8 +139,7 @@ export const BUCKET_ROWS = rowsFor({ tools: BUCKET_TOOLS }, {
   }),
   refreshSeconds: amount('seconds', '--refresh <seconds>', [30, 1, 86_400], {
     tools: ['tardisfs', 'tardis-web', 'tardisremote'],
-    clientKey: 'Refresh',
-    serverKey: 'Refresh',
+    bothKeys: 'Refresh',
     help: 'with a store in a bucket: seconds between checks for new data from other machines; each check takes two requests',
   }),
 } as const satisfies PartialTable);

@@ -45,8 +45,7 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
   }),
   hookFailure: row('command', '--hook-failure <command>', {
     tools: ['tardis', 'tardisd'],
-    clientKey: 'HookFailure',
-    serverKey: 'HookFailure',
+    bothKeys: 'HookFailure',
     help: 'command to run when a backup has failed',
   }),
   hookWarning: row('command', '--hook-warning <command>', {
@@ -55,8 +54,7 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
   }),
   hookSeconds: amount('seconds', '--hook-timeout <seconds>', [600, 0.1, 7 * DAY_SECONDS], {
     tools: ['tardis', 'tardisd'],
-    clientKey: 'HookTimeout',
-    serverKey: 'HookTimeout',
+    bothKeys: 'HookTimeout',
     help: 'seconds after which a hook is terminated and counts as failed',
   }),
   urlStart: row('text', '--url-start <url>', {
@@ -86,8 +84,7 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
   }),
   mailTo: row('texts', '--mail-to <address>', {
     tools: ['tardis', 'tardisd'],
-    clientKey: 'MailTo',
-    serverKey: 'MailTo',
+    bothKeys: 'MailTo',
     perTool: {
       tardisd: {
         help: 'address to mail when a backup has failed or has not saved everything, or when a client is overdue; may be repeated',
@@ -99,15 +96,13 @@ export const HOOK_ROWS = rowsFor({ tools: ['tardis'] }, {
     default: () => `tardis@${os.hostname()}`,
     defaultText: 'tardis at the host name',
     tools: ['tardis', 'tardisd'],
-    clientKey: 'MailFrom',
-    serverKey: 'MailFrom',
+    bothKeys: 'MailFrom',
     help: 'sender address of the mail to --mail-to',
   }),
   mailCommand: row('command', '--mail-command <command>', {
     default: ['/usr/sbin/sendmail', '-t', '-i'],
     tools: ['tardis', 'tardisd'],
-    clientKey: 'MailCommand',
-    serverKey: 'MailCommand',
+    bothKeys: 'MailCommand',
     help: 'command that reads a mail from standard input and sends it to the addresses in its To line',
   }),
   schedule: row('choice', '--schedule <when>', {

@@ -244,8 +244,7 @@ const DAY_SECONDS = 86_400;
 export const WATCH_ROWS = rowsFor({ tools: ['tardisd'] }, {
   overdueSeconds: amount('seconds', '--overdue-after <seconds>', [0, 0, 999_999_999], {
     tools: ['tardis', 'tardisd', 'tardis-web', 'sonic clients', 'sonic status'],
-    serverKey: 'OverdueAfter',
-    clientKey: 'OverdueAfter',
+    bothKeys: 'OverdueAfter',
     help: 'a client is overdue this many seconds after the end of its newest complete set; 0: never. Without it, commands call a client late by the interval of its server, else after two and a half times the usual distance of its backups',
   }),
   overdueFor: row('texts', '--overdue-for <client=seconds>', {

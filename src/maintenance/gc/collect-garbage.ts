@@ -413,7 +413,7 @@ async function dropVersions(store: StoreWriter, pace: Pace): Promise<void> {
   catalog.gc.deleteTheirSets();
 }
 
-/** What was deleted of what no version needs any more. */
+/** Counts of a sweep. */
 interface Swept {
   readonly contents: number;
   /** Number of bytes of the objects of these contents. Other records are removed with their packs. */

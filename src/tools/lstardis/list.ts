@@ -30,7 +30,7 @@ import { absolutePath, nodeSystem } from '../../system/index.js';
 import { arranged, type LsSettings, printEntries, type View } from './list-entries.js';
 import { matchingPaths } from './list-globs.js';
 import { printVersions, type Which } from './list-versions.js';
-import { printFound } from './print-found.js';
+import { printFound } from './find-names.js';
 import { provenVersions } from './proofs.js';
 import { hasRange, setsWithin } from './set-range.js';
 import { chooseSet, openHistory } from '../opening/history.js';
