@@ -3,20 +3,19 @@
  * whole in memory. It is a generator, so that the caller controls how far ahead it reads.
  */
 import { createHash } from 'node:crypto';
-import type fs from 'node:fs';
 import { SparseMap } from '../contents/index.js';
-import { SignatureMaker } from '../delta/index.js';
+import { DeltaMaker, MAX_COMMANDS, SignatureMaker } from '../delta/index.js';
 import { requireSystemCode } from '../errors/index.js';
 import {
   BytesBuilder,
   contentDigest,
   EntryType,
   holdsDevice,
-  RowFlag,
-  RowReader,
   ROW_FIXED_BYTES,
-  timeInRow,
+  RowFlag,
   RowOffset,
+  RowReader,
+  timeInRow,
   withAttributes,
 } from '../model/index.js';
 import {
@@ -26,10 +25,10 @@ import {
   RecordCipher,
   STREAM_CHUNK_BYTES,
 } from '../store/index.js';
-import { FEATURE_BYTES, type System } from '../system/index.js';
-import type { RangeInput, RangeOutput } from './jobs.js';
+import { FEATURE_BYTES, type NativeCalls, type System } from '../system/index.js';
+import { nowNs, racyFromNs } from './inspect.js';
+import type { DeltaOutcome, DeltaRequest, RangeInput, RangeOutput } from './jobs.js';
 import { endsEarly, OpenListedFile, statusOf } from './listed-file.js';
-import { MeasuredDelta } from './measured-delta.js';
 import { OwnerNames } from './owner-names.js';
 import { isStoredRaw } from './raw-types.js';
 import {
@@ -39,7 +38,8 @@ import {
   readAttributesOf,
 } from './read-attributes.js';
 import { readForm } from './read-form.js';
-import { nowNs, racyFromNs } from './inspect.js';
+
+import type fs from 'node:fs';
 
 let scratch: Buffer = Buffer.alloc(0);
 const NO_FEATURES: Buffer = Buffer.alloc(0);
@@ -291,4 +291,68 @@ export function refreshRow(row: Buffer, stat: fs.BigIntStats): void {
   row.writeBigInt64LE(timeInRow(stat.mtimeNs), RowOffset.mtimeNs);
   row.writeBigInt64LE(timeInRow(stat.ctimeNs), RowOffset.ctimeNs);
   row.writeBigUInt64LE(BigInt.asUintN(64, stat.ino), RowOffset.inode); // Node returns large numbers as negative ones
+}
+
+/** Number of bytes between two checks. */
+const STEP_BYTES = 128 << 10;
+
+/** Makes a delta, and drops it as soon as it is clear that it does not pay. */
+class MeasuredDelta {
+  isDropped = false;
+  /** Time spent making the delta. */
+  busyMs = 0;
+  private rawBytes = 0;
+  private pushedBytes = 0;
+  private readonly maker: DeltaMaker;
+
+  constructor(
+    native: NativeCalls,
+    private readonly request: DeltaRequest,
+  ) {
+    this.maker = new DeltaMaker(native, request.signature, STREAM_CHUNK_BYTES);
+  }
+
+  /** Yields pieces of the delta. Each is valid until the next one is requested. */
+  *push(bytes: Buffer): Generator<Buffer, void, undefined> {
+    for (let at = 0; at < bytes.length && !this.isDropped; at += STEP_BYTES) {
+      const step = bytes.subarray(at, at + STEP_BYTES);
+      yield* this.timed(this.maker.push(step));
+      this.pushedBytes += step.length;
+      this.isDropped = !this.isWorthIt();
+    }
+  }
+
+  *finish(): Generator<Buffer, void, undefined> {
+    yield* this.timed(this.maker.finish());
+    this.isDropped = !this.isWorthIt();
+  }
+
+  outcome(): DeltaOutcome {
+    const { isDropped, rawBytes, maker } = this;
+    return { isDropped, rawBytes, commands: maker.commands };
+  }
+
+  close(): void {
+    this.maker.close();
+  }
+
+  /** Measures the time of making the pieces, without the time of consuming them. */
+  private *timed(pieces: Generator<Buffer, void, undefined>): Generator<Buffer, void, undefined> {
+    for (;;) {
+      const startMs = performance.now();
+      const next = pieces.next();
+      this.busyMs += performance.now() - startMs;
+      if (next.done === true) return;
+      this.rawBytes += next.value.length;
+      yield next.value;
+    }
+  }
+
+  private isWorthIt(): boolean {
+    const { mostNewBytes, mostNewPercent, evidenceBytes } = this.request;
+    const { literalBytes, commands } = this.maker;
+    if (literalBytes > mostNewBytes || commands > MAX_COMMANDS) return false;
+    if (this.pushedBytes < evidenceBytes) return true;
+    return literalBytes <= (this.pushedBytes * mostNewPercent) / 100;
+  }
 }

@@ -81,11 +81,11 @@ export function isDifference(compared: Compared): compared is Difference {
 /** Yields the differences of two trees. Throws only errors that end the whole comparison, such as a lost connection. */
 export async function* compareTrees(request: CompareRequest): AsyncGenerator<Compared, void> {
   const { before, after } = request;
-  const walk = new Walk(request, {
+  const roots = {
     before: new RootPaths(await before.roots()),
     after: new RootPaths(await after.roots()),
-  });
-  for (const paths of request.paths) yield* walk.at(paths);
+  };
+  for (const paths of request.paths) yield* new Walk(request, roots, paths).run();
 }
 
 /** Paths of the roots of a side, and of all directories above them. */
@@ -117,10 +117,12 @@ class Walk {
     private readonly request: CompareRequest,
     /** A path within a root of one side may be a root of its own on the other, or above one. */
     private readonly roots: Readonly<Record<'before' | 'after', RootPaths>>,
+    private readonly paths: CompareRequest['paths'][number],
   ) {}
 
-  /** Compares what is at a path of each side. Throws NO_SUCH_PATH if neither has an entry there, or a root below. */
-  async *at(paths: { before: Buffer; after: Buffer }): AsyncGenerator<Compared, void> {
+  /** Compares what is at the path of each side. Throws NO_SUCH_PATH if neither has an entry there, or a root below. */
+  async *run(): AsyncGenerator<Compared, void> {
+    const { paths } = this;
     const { before, after } = this.request;
     const found = [await before.find(paths.before), await after.find(paths.after)] as const;
     const isNowhere = found.every((one) => one === undefined);
@@ -133,7 +135,7 @@ class Walk {
     yield* this.from(start);
   }
 
-  async *from(start: Pair): AsyncGenerator<Compared, void> {
+  private async *from(start: Pair): AsyncGenerator<Compared, void> {
     const { signal } = this.request;
     const stack: Pair[] = [];
     yield* this.compare(start, stack);
@@ -164,9 +166,14 @@ class Walk {
     return { directory, twin, isAboveRoot };
   }
 
+  /** True if both sides are compared at one path, so that each path has the same place on both. */
+  private get isOnePath(): boolean {
+    return this.paths.before.equals(this.paths.after);
+  }
+
   /** Returns a directory in place of one that a side does not have, if it has a root below. */
   private wayTo(side: 'before' | 'after', path: Buffer): Seen | undefined {
-    if (!this.roots[side].isAbove(path)) return undefined;
+    if (!this.isOnePath || !this.roots[side].isAbove(path)) return undefined;
     const entry = virtualDirectory(lastComponent(path), 0);
     return { path, entry, stored: entry };
   }
@@ -201,7 +208,9 @@ class Walk {
 
   /** Returns the entry of a path that is a root on this side, although the path lies in a directory of the other side. */
   private async rootAt(side: 'before' | 'after', { path }: Seen): Promise<Seen | undefined> {
-    return this.roots[side].isRoot(path) ? this.request[side].find(path) : undefined;
+    return this.isOnePath && this.roots[side].isRoot(path)
+      ? this.request[side].find(path)
+      : undefined;
   }
 
   private async *compare(pair: Pair, below: Pair[]): AsyncGenerator<Compared, void> {
@@ -217,9 +226,10 @@ class Walk {
       const isOne = before === undefined || after === undefined;
       if (!isNone && (isOne || aspects.length > 0)) yield { path, ...difference };
       if (depth > 0 && !this.request.recurse) return;
-      const isWay = this.roots.before.isAbove(path) || this.roots.after.isAbove(path);
+      const isEither = isDirectory(pair.before) || isDirectory(pair.after);
+      const isWay = isEither && (this.roots.before.isAbove(path) || this.roots.after.isAbove(path));
       if (isOne ? isWay || this.request.entersOnly : !aspects.includes('type')) {
-        if (isWay || isDirectory(before ?? after)) below.push(pair);
+        if (isEither) below.push(pair);
       } else if (!isOne && (isWay || this.request.entersOnly)) {
         if (isDirectory(before)) below.push({ before, after: undefined, depth });
         if (isDirectory(after)) below.push({ before: undefined, after, depth });

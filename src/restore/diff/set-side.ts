@@ -73,7 +73,9 @@ export class SetSide implements Side {
   comeNext(visits: readonly Visit[]): void {
     if (!this.compared.history.isRemote) return;
     for (const listings of [this.whole, this.differing]) {
-      const own = visits.filter((visit) => this.listingsFor(visit) === listings);
+      const own = visits.filter(
+        (visit) => !visit.isAboveRoot && this.listingsFor(visit) === listings,
+      );
       listings?.comeNext(own.map(({ directory }) => ({ entry: directory.stored })));
     }
   }

@@ -165,11 +165,12 @@ async function changesPage(
 ): Promise<ChangesPage> {
   const changes: Change[] = [];
   const unread: string[] = [];
+  using contents = new Contents(system, history, false);
   const compared = compareTrees({
     system,
     before: new SetSide({ history, set: from, other: to }),
     after: new SetSide({ history, set: to, other: from }),
-    contents: new Contents(system, history, false),
+    contents,
     paths: [{ before: path, after: path }],
     recurse: true,
     entersOnly: false,
