@@ -90,6 +90,8 @@ export interface BackupResult {
   readonly stages: readonly StageFigures[];
   /** Number of bytes that the server wrote, including metadata. */
   readonly storedBytes: number;
+  /** True if the journal of the store has the records of the run and of those before it. */
+  readonly isRecorded: boolean;
   readonly wireBytes: number;
   /** The part of `wireBytes` that was sent again because a connection was lost. */
   readonly resentBytes: number;

@@ -292,7 +292,7 @@ class BackupRun {
 
   private resultOf(
     opened: Head<'setOpened'>,
-    { storedBytes }: Head<'setClosed'>,
+    { storedBytes, isRecorded }: Head<'setClosed'>,
   ): Omit<RunResult, 'doubts'> {
     const { progress, budget } = this.pipeline;
     const { sentBytes: wireBytes, resentBytes } = this.server.sender;
@@ -302,6 +302,7 @@ class BackupRun {
       progress,
       stages: this.pipeline.figures(),
       storedBytes,
+      isRecorded,
       wireBytes,
       resentBytes,
       peakInFlightBytes: budget.bytes.usedPeak,

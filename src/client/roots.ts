@@ -27,7 +27,7 @@ import {
   splitPath,
   withAttributes,
 } from '../model/index.js';
-import { absolutePath, OpenedPlace, type System } from '../system/index.js';
+import { absolutePath, OpenedPlace, realPathOf, type System } from '../system/index.js';
 import { type Head, Protection, rootParent } from '../transport/index.js';
 import { type Identity, identityAt } from './root-presence.js';
 import { type Failure, packBlock, readAttributesOf, closeRow } from '../workers/index.js';
@@ -56,6 +56,8 @@ export interface Root {
 /** Reasons why a directory is not there. */
 const NOT_THERE: readonly string[] = ['ENOENT', 'ENOTDIR'];
 
+/** Maximum number of links that are followed to a place that is not there, as by the kernel. */
+const MOST_LINKS = 40;
 /** Slot for directories that are not sent to the server. */
 const NO_SLOT: SlotNumber = -1;
 
@@ -155,13 +157,26 @@ export function keptPaths(
   if (keptAs.length > 0) return givenPaths(directories, basePath, keptAs);
   const named = directories
     .map(absolutePath)
-    .map((path) => ifPossible(() => namePath(path, readDevices)) ?? path);
+    .map((path) => ifPossible(() => namePath(path, readDevices)) ?? absentPath(path));
   return cutPaths(shownRoots(named), basePath); // each once
 }
 
 /** Returns the path by which a root is named in a set, if nothing shortens it. */
 function namePath(path: Buffer, readDevices: boolean): Buffer {
   return readDevices && fs.statSync(path).isBlockDevice() ? devicePath(path) : realPath(path);
+}
+
+/** Returns the real path that a missing directory would have: a link that leads nowhere today counts as what it names. */
+function absentPath(path: Buffer, links: number = MOST_LINKS): Buffer {
+  const above = directoryOf(path);
+  const real = realPathOf(path);
+  if (real !== undefined || above.equals(path)) return real ?? path;
+  const parent = absentPath(above, links);
+  const here = joinPath(parent, lastComponent(path));
+  const target = ifPossible(() => fs.readlinkSync(here, { encoding: 'buffer' }));
+  if (target === undefined || links === 0) return here;
+  const named = target[0] === SLASH_BYTES[0] ? target : joinPath(parent, target);
+  return absentPath(absolutePath(named), links - 1);
 }
 
 /** A root may be named through a symbolic link; it is stored under its real path. */

@@ -199,40 +199,65 @@ export function savedAtMs({ roots, newestAtMs }: Pick<SetFacts, 'roots' | 'newes
   return roots.reduce((oldest, { atMs }) => Math.min(oldest, atMs), newestAtMs);
 }
 
+/** Kinds of records of which the newest decides, however many others are newer. */
+const DECIDING = {
+  checked: ({ kind, numbers }: RunRecord) => kind === 'check' && numbers.totalBytes !== undefined,
+  read: (run: RunRecord) => DECIDING.checked(run) && (run.numbers.readBytes ?? 0) > 0,
+  damaged: (run: RunRecord) => DECIDING.read(run) && (run.numbers.faults ?? 0) > 0,
+  restored: ({ kind, end }: RunRecord) => kind === 'restore' && end === 'done',
+  stopped: ({ kind, end }: RunRecord) => kind === 'backup' && end === 'stopped',
+  limited: ({ kind, numbers }: RunRecord) => kind === 'alert' && numbers.lateAfterMs !== undefined,
+  configured: ({ configured }: RunRecord) => configured !== undefined,
+  overdue: ({ kind, code }: RunRecord) => kind === 'alert' && code === 'OVERDUE',
+  failing: ({ kind, code }: RunRecord) => kind === 'alert' && code === 'FAILING',
+};
+
+/** Returns the records that decide how a client is, whatever was recorded after them. The records are oldest first. */
+export function decidingRuns(runs: readonly RunRecord[]): RunRecord[] {
+  const found = [backupOf(runs), ...Object.values(DECIDING).map((isOne) => runs.findLast(isOne))];
+  return [...new Set(found.filter((run) => run !== undefined))];
+}
+
+/**
+ * Returns the last backup of all that a configuration has. Where a run had one, those without say nothing about it. A run that
+ * a user stopped does not count.
+ */
+function backupOf(runs: readonly RunRecord[]): RunRecord | undefined {
+  const isSetUp = runs.some(({ way, isWhole }) => way !== 'server' && isWhole !== undefined);
+  return runs.findLast(
+    ({ kind, end, isWhole = !isSetUp }) => kind === 'backup' && end !== 'stopped' && isWhole,
+  );
+}
+
 /** Returns what the journal of a client shows. The records are oldest first. */
 export function runFacts(runs: readonly RunRecord[], nowMs: number): RunFacts {
-  const last = (isWanted: (run: RunRecord) => boolean): RunRecord | undefined =>
-    runs.findLast(isWanted);
-  const backup = last(
-    ({ kind, end, isWhole }) => kind === 'backup' && end !== 'stopped' && isWhole === true,
-  );
+  const { checked, read, damaged, restored, stopped, limited } = DECIDING;
+  const backup = backupOf(runs);
   const isFailed = backup?.end === 'failed' || backup?.end === 'cut';
-  const checks = runs.filter(
-    ({ kind, numbers }) => kind === 'check' && numbers.totalBytes !== undefined,
-  );
-  const readings = checks.filter(({ numbers }) => (numbers.readBytes ?? 0) > 0);
-  const lately = readings.filter(({ endedMs }) => endedMs > nowMs - LATELY_MS);
-  const { totalBytes = 0 } = checks.at(-1)?.numbers ?? {};
+  const lately = runs.filter((run) => read(run) && run.endedMs > nowMs - LATELY_MS);
   const readBytes = lately.reduce((sum, { numbers }) => sum + (numbers.readBytes ?? 0), 0);
+  const [check, reading, bad] = [checked, read, damaged].map((isOne) => runs.findLast(isOne));
+  const { totalBytes = 0, faults = 0 } = check?.numbers ?? {};
+  const { allReadSinceMs = 0 } = reading?.numbers ?? {};
+  // Damage that reading has found is known until all was read again.
+  const isKnownBad = bad !== undefined && (bad === reading || allReadSinceMs < bad.endedMs);
   return {
     failedAtMs: isFailed ? backup.endedMs : 0,
     failureCode: isFailed ? (backup.code ?? '') : '',
     failure: isFailed ? (wordsOf(backup).message ?? '') : '',
-    stoppedAtMs: last(({ kind, end }) => kind === 'backup' && end === 'stopped')?.endedMs ?? 0,
-    checkedAtMs: readings.at(-1)?.endedMs ?? 0,
+    stoppedAtMs: runs.findLast(stopped)?.endedMs ?? 0,
+    checkedAtMs: reading?.endedMs ?? 0,
     readShare: totalBytes === 0 ? 0 : Math.min(1, readBytes / totalBytes),
-    allReadSinceMs: readings.at(-1)?.numbers.allReadSinceMs ?? 0,
-    faults: checks.at(-1)?.numbers.faults ?? 0,
-    restoredAtMs: last(({ kind, end }) => kind === 'restore' && end === 'done')?.endedMs ?? 0,
-    lateAfterMs:
-      last(({ kind, numbers }) => kind === 'alert' && numbers.lateAfterMs !== undefined)?.numbers
-        .lateAfterMs ?? 0,
+    allReadSinceMs,
+    faults: Math.max(faults, isKnownBad ? (bad.numbers.faults ?? 0) : 0),
+    restoredAtMs: runs.findLast(restored)?.endedMs ?? 0,
+    lateAfterMs: runs.findLast(limited)?.numbers.lateAfterMs ?? 0,
   };
 }
 
 /** Returns the roots of the last configuration that the journal has; undefined if it has none. */
 export function configuredRoots(runs: readonly RunRecord[]): readonly string[] | undefined {
-  return runs.findLast(({ configured }) => configured !== undefined)?.configured;
+  return runs.findLast(DECIDING.configured)?.configured;
 }
 
 /** The rules, the most urgent first. Each returns a state if it applies. */

@@ -82,8 +82,8 @@ export interface RunWords {
   readonly message?: string;
 }
 
-/** Number of records that decide how a client is. */
-export const RECENT_RUNS = 512;
+/** Number of records that decide how a client is: those of a week in which each hour has some. */
+export const RECENT_RUNS = 1024;
 /** Maximum number of records that one call adds, and that one answer has beside those of a page. */
 export const MAX_ADDED_RUNS = 64;
 export const MAX_READ_RUNS = 4096;

@@ -251,7 +251,12 @@ export const MESSAGES = {
   verdicts: toBackup(68, 4 * MIB, { question: 'uint', verdicts: 'bytes' }),
   received: toBackup(69, KIB, { upTo: 'uint' }),
   durable: toBackup(70, KIB, { upTo: 'uint' }),
-  setClosed: toBackup(71, 4 * KIB, { set: 'uint', storedBytes: 'uint', usedBytes: 'uint' }),
+  setClosed: toBackup(71, 4 * KIB, {
+    set: 'uint',
+    storedBytes: 'uint',
+    usedBytes: 'uint',
+    isRecorded: 'bool',
+  }),
   /** The result of the server's work after a session. Sent only to a client that waits for it. */
   settled: toBackup(73, 4 * MIB, {
     /** Sets deleted by the retention rules. */

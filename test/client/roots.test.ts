@@ -56,6 +56,10 @@ test('a directory that is missing has the path that it would be stored under', (
   const streams = [{ name: Buffer.from('dump') }];
   t.deepEqual(sourcePaths({ directories: [], streams }).map(String), ['/dump']);
   t.throws(() => planned(sources, asGiven('/data')), { code: 'USAGE' });
+  makeTree(`${home}/links`, [symlink('there', '../gone/x'), symlink('round', 'round')]);
+  fs.symlinkSync('links/there', `${home}/twice`);
+  const links = ['links/there', 'links/round', 'twice'].map((one) => Buffer.from(`${home}/${one}`));
+  t.deepEqual(planned(links), [`${home}/gone/x`, `${home}/links/round`]);
 });
 
 const asGiven = (...paths: string[]): RootPaths => ({

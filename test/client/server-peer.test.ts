@@ -27,7 +27,7 @@ const OPENED: Head<'setOpened'> = {
   lostRecords: 0,
   strangePacks: [],
 };
-const CLOSED: Head<'setClosed'> = { set: 1, storedBytes: 0, usedBytes: 0 };
+const CLOSED: Head<'setClosed'> = { set: 1, storedBytes: 0, usedBytes: 0, isRecorded: true };
 const NOT_SEALED = { seal: NO_BYTES, opened: NO_BYTES };
 const PLAIN = { purge: false, waits: true, runs: [] };
 

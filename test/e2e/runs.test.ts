@@ -79,7 +79,12 @@ test('a command that works on the backups leaves one record, and one that shows 
   await succeed('tardis', [...local, '--create'], { env });
   await succeed('tardis', local, { env });
   const [first, second] = await runsIn(store);
-  t.like(second, { kind: 'backup', end: 'done', isWhole: true, numbers: { set: 2, unread: 0 } });
+  t.like(second, {
+    kind: 'backup',
+    end: 'done',
+    isWhole: undefined,
+    numbers: { set: 2, unread: 0 },
+  });
   t.deepEqual(wordsOf(first!).roots, [source]);
   t.not(first!.id, second!.id);
   let before = 2;
@@ -105,6 +110,19 @@ test('a copy of all clients is a run of each, and an import is one of its own ki
   await succeed('sonic', ['copy', '--all', '-D', store, '--to', at('copy'), '--create']);
   for (const client of ['me', 'other'])
     t.deepEqual(shown(await runsIn(store, client)), ['backup hand done', 'copy hand done']);
+  fs.renameSync(store, at('away'));
+  t.not((await run('tardis', ['-D', store, '-C', 'me', '--local', source])).status, 0);
+  t.not((await run('sonic', ['copy', '--all', '-D', store, '--to', at('copy')])).status, 0);
+  fs.renameSync(at('away'), store);
+  await succeed('sonic', ['copy', '--all', '-D', store, '--to', at('copy')]);
+  t.deepEqual(
+    shown(await runsIn(store, 'other')).slice(2),
+    ['copy hand done'],
+    'its own runs only',
+  );
+  await succeed('tardis', ['-D', store, '-C', 'me', '--local', source]);
+  const own = shown(await runsIn(store, 'me'));
+  t.true(own.includes('backup hand failed NO_SUCH_STORE'), own.join());
   makeTree(at('kept'), [dir('2026-01-02', [file('a', 'a')]), dir('2026-01-03', [file('a', 'b')])]);
   const sets = ['--sets', `${at('kept')}/%Y-%m-%d`, '--kept-as', '/kept', '-C', 'old', '-D', store];
   await run('tardis-import', [...sets, '--create', '--dry-run']);

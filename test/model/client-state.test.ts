@@ -132,6 +132,14 @@ test('facts of runs are those of the last ones that count', (t) => {
   t.is(of(bad, {}).failedAtMs, 0);
   t.is(of({}, { ...bad, isWhole: false }).failedAtMs, 0, 'something else by hand');
   t.is(of(bad, { isWhole: false }).failedAtMs, HOUR_MS);
+  t.is(
+    of(bad, { isWhole: undefined }).failedAtMs,
+    HOUR_MS,
+    'something else without a configuration',
+  );
+  const unset = { isWhole: undefined };
+  t.is(of({ ...bad, ...unset }, unset).failedAtMs, 0);
+  t.is(of(unset, { ...bad, ...unset }).failedAtMs, 2 * HOUR_MS);
   t.like(of(bad, { end: 'stopped' }), { failedAtMs: HOUR_MS, stoppedAtMs: 2 * HOUR_MS });
   t.is(of({}, { end: 'cut' }).failedAtMs, 2 * HOUR_MS);
   t.is(of({}, { kind: 'check', ...bad }).failedAtMs, 0);
@@ -161,7 +169,16 @@ test('a check that reads nothing proves nothing; the data read is a share with a
   t.is(proof(check(2, 1000, since), check(1, 0))?.allReadSinceMs, since.allReadSinceMs);
   t.is(proof(check(1, 1))?.read, 'less than 1 % of the data in the last 7 days');
   t.is(proof(check(1, 999), check(0, 999))?.readShare, 1);
-  t.is(runFacts([check(2, 9, { faults: 3 }), check(1, 0)], NOW_MS).faults, 0);
+  const faults = (...runs: ReturnType<typeof check>[]) => runFacts(runs, NOW_MS).faults;
+  const bad = check(2, 9, { faults: 3 });
+  t.is(faults(bad, check(1, 0)), 3, 'what reading has found ends by reading');
+  t.is(
+    faults(bad, check(1, 9, { allReadSinceMs: NOW_MS - 3 * DAY_MS })),
+    3,
+    'not all was read since',
+  );
+  t.is(faults(bad, check(1, 9, { allReadSinceMs: NOW_MS - DAY_MS })), 0);
+  t.is(faults(check(2, 0, { faults: 1 }), check(1, 0)), 0);
 });
 
 test('the last restore that proved the backups is shown, and does not change the state', (t) => {

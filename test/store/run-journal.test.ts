@@ -6,7 +6,7 @@ import path from 'node:path';
 import { gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { TardisError } from '../../src/errors/index.js';
-import { encodeRun, type RunRecord } from '../../src/model/index.js';
+import { encodeRun, runFacts, type RunRecord } from '../../src/model/index.js';
 import {
   addRuns,
   carryRuns,
@@ -140,6 +140,34 @@ test('a journal is bounded: its oldest objects go, and long records fill no page
   const read = await readRuns(system, directory, Infinity);
   areRuns(t, read.slice(-long.length), long);
   t.true(read.length < long.length + 256);
+});
+
+test('what decides how a client is stays known, whatever comes after it', async (t) => {
+  const { directory } = await inDirectory(t);
+  const deciding = [
+    aRun({ kind: 'restore', end: 'done', endedMs: 1 }),
+    aRun({ kind: 'alert', way: 'server', endedMs: 2, numbers: { lateAfterMs: 77 } }),
+    aRun({ kind: 'check', endedMs: 3, numbers: { totalBytes: 9, readBytes: 9, faults: 3 } }),
+  ];
+  await addRuns(system, directory, deciding);
+  const others = runsOf(60 * 64);
+  for (let at = 0; at < others.length; at += 60) {
+    await addRuns(system, directory, others.slice(at, at + 60));
+  }
+  const { faults, restoredAtMs, lateAfterMs } = runFacts(await readRuns(system, directory), 9999);
+  t.deepEqual(
+    { faults, restoredAtMs, lateAfterMs },
+    { faults: 3, restoredAtMs: 1, lateAfterMs: 77 },
+  );
+});
+
+test('an object with the highest number hides no later record', async (t) => {
+  const { directory, put } = await inDirectory(t);
+  await addRuns(system, directory, [aRun({ endedMs: 1 })]);
+  put('9999999999-0001-00000000.run', gzipSync(''));
+  const later = runsOf(70);
+  for (const run of later) await addRuns(system, directory, [run]);
+  areRuns(t, (await readRuns(system, directory)).slice(1), later);
 });
 
 test('records of a clock that is ahead are dated now', async (t) => {

@@ -37,6 +37,7 @@ function resultOf(progress: Partial<BackupProgress>, settled?: Settled): BackupR
     progress: Object.assign(new BackupProgress(), progress),
     stages: [],
     storedBytes: 1000,
+    isRecorded: true,
     wireBytes: 0,
     resentBytes: 0,
     replacedConnections: 0,

@@ -376,23 +376,28 @@ export class StorageSession implements StorageHandle {
     await this.store.parity.protectFinished();
     this.store.parity.expectLast();
     this.room.settle();
-    await this.record(runs, currentSet.set);
+    const isRecorded = await this.record(runs, currentSet.set);
     const usedBytes = this.store.space?.usedBytes ?? 0;
-    this.answer('setClosed', { set: currentSet.set, storedBytes: this.storedBytes, usedBytes });
+    const { storedBytes } = this;
+    this.answer('setClosed', { set: currentSet.set, storedBytes, usedBytes, isRecorded });
   }
 
-  /** Adds the records that end a set to the journal. Without them the set is as complete, so a failure ends nothing. */
-  private async record(lines: readonly string[], set: SetNumber): Promise<void> {
+  /**
+   * Adds the records that end a set to the journal. Without them the set is as complete, so a failure ends nothing: then it
+   * returns false, and the client keeps them.
+   */
+  private async record(lines: readonly string[], set: SetNumber): Promise<boolean> {
     const sent = lines.slice(-MAX_ADDED_RUNS).flatMap((line) => parseRun(line) ?? []);
     const runs = runsOfClient(sent, this.options.account ?? '');
     const own = runs.pop();
-    if (own === undefined) return;
+    if (own === undefined) return true;
     const numbers = { ...own.numbers, set, storedBytes: this.storedBytes };
     try {
       await addRuns(this.system, this.directory, [...runs, { ...own, numbers }]);
+      return true;
     } catch (error) {
-      // The catalog shows the set too. A bug is reported.
       if (asTardisError(error).row.kind === 'bug') throw error;
+      return false;
     }
   }
 

@@ -4,7 +4,7 @@
  */
 import path from 'node:path';
 import { unlessBug } from '../../errors/index.js';
-import type { SpaceFacts } from '../../model/index.js';
+import { HOUR_MS, type SpaceFacts } from '../../model/index.js';
 import {
   type Account,
   bucketAt,
@@ -93,7 +93,8 @@ export function markOf(
 ): string | undefined {
   const settledMs = clock.nowMs() - SETTLED_MS;
   const inBucket = bucketAt(store) !== undefined;
-  const marks: string[] = inBucket ? [String(Math.floor(clock.nowMs() / IN_BUCKET_MS))] : [];
+  // Time is in the mark, since a state has shares of the last days.
+  const marks = [String(Math.floor(clock.nowMs() / (inBucket ? IN_BUCKET_MS : HOUR_MS)))];
   for (const name of [catalogFile, `${catalogFile}-wal`, KEYS_DIRECTORY, RUNS_DIRECTORY]) {
     const status = files.status(path.join(store, client, name));
     if (status === undefined && name === catalogFile) return undefined;

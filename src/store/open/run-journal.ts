@@ -7,8 +7,9 @@
 import os from 'node:os';
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { asTardisError } from '../../errors/index.js';
+import { asTardisError, systemCode } from '../../errors/index.js';
 import {
+  decidingRuns,
   distinctRuns,
   encodeRun,
   parseRun,
@@ -38,13 +39,15 @@ const JOINED_OBJECTS = 32;
 const PAGE_RUNS = 128;
 /** Maximum number of objects; the oldest are removed. With full pages, it is that of 28,000 runs. */
 const MAX_OBJECTS = 256;
+/** Maximum number of objects that are read: a place where none can be removed has more. */
+const MAX_READ = 2048;
 /** Maximum number of names that count, the newest. */
 const MAX_LISTED = 100_000;
 /** Number of times that a reader lists the objects, of which another process may remove some. */
 const MOST_LOOKS = 5;
 /** Maximum sizes of an object and of its text. A full page of the longest records is smaller. */
 const MAX_OBJECT_BYTES: number = 4 << 20;
-const MAX_TEXT_BYTES: number = 8 << 20;
+const MAX_TEXT_BYTES: number = 4 << 20;
 /** Number of random bytes in the name of an object. */
 const NAME_BYTES = 4;
 /** Maximum length of the name of a machine. */
@@ -56,6 +59,8 @@ const OF_ONE_OBJECT: readonly string[] = [
   'STORE_UNSAFE',
 ];
 
+/** Maximum of the numbers in names. Behind it, names of one number follow each other by chance, and records by their time. */
+const MAX_NUMBER = 9_999_999_999;
 /** Form of a name: a number, the number of records, random digits, and `page` for joined records. */
 const NAME = /^(\d{10})-(\d{4})-[0-9a-f]{8}\.(run|page)$/;
 
@@ -76,31 +81,31 @@ class RunJournal {
 
   /** Returns at least `most` of the newest records, or all there are, oldest first. Damaged lines are left out. */
   async read(most: number, look = 1): Promise<RunRecord[]> {
-    let found: RunRecord[] = [];
-    const ids = new Set<string>(); // pages repeat what objects have that could not be removed
-    for (const { name } of (await this.listed()).reverse()) {
+    let found: RunRecord[] = []; // pages repeat what objects have that could not be removed
+    for (const { name } of (await this.listed()).reverse().slice(0, MAX_READ)) {
       const runs = await this.runsIn(name);
       // It was joined meanwhile, so a page has its records.
       if (runs === undefined && look < MOST_LOOKS) return this.read(most, look + 1);
       if (runs === undefined) continue;
-      found = [...runs, ...found];
-      for (const { id } of runs) ids.add(id);
-      if (ids.size >= most) break;
+      found = distinctRuns([...runs, ...found]);
+      if (found.length >= most) break;
     }
-    return distinctRuns(found);
+    return found;
   }
 
   /** Adds records, durable when the promise resolves. */
   async add(runs: readonly RunRecord[]): Promise<void> {
     const listed = await this.listed();
-    const last = listed.at(-1)?.number ?? 0;
+    const last = Math.min(listed.at(-1)?.number ?? 0, MAX_NUMBER - 2);
     listed.push(await this.put(last + 1, runs, 'run'));
     const tail = listed.slice(
       listed.findLastIndex(({ isPage, runs: count }) => isPage && count >= PAGE_RUNS) + 1,
     );
     const from = tail.findLastIndex(({ isPage }) => isPage);
+    const joined = tail.slice(Math.max(from, 0));
+    const before = listed.at(-joined.length - 1);
     if (tail.length - from - 1 >= JOINED_OBJECTS)
-      await this.join(tail.slice(Math.max(from, 0)), last + 2);
+      await this.join(joined, listed.length > joined.length ? before : undefined, last + 2);
     if (listed.length > MAX_OBJECTS) await this.drop(listed.slice(0, listed.length - MAX_OBJECTS));
   }
 
@@ -118,15 +123,28 @@ class RunJournal {
     if (from.place === this.place) await from.drop(old);
   }
 
-  /** Joins the records of objects in pages, and removes the objects. */
-  private async join(objects: readonly RunObject[], number: number): Promise<void> {
-    await this.putPages(number, await this.runsOf(objects));
+  /** Joins the records of objects in pages, and removes the objects. `before` is the object before them. */
+  private async join(
+    objects: readonly RunObject[],
+    before: RunObject | undefined,
+    number: number,
+  ): Promise<void> {
+    const earlier = before === undefined ? [] : await this.runsOf([before]);
+    await this.putPages(number, await this.runsOf(objects), earlier);
     await this.drop(objects);
   }
 
-  private async putPages(number: number, runs: readonly RunRecord[]): Promise<void> {
-    for (let at = 0; at < runs.length; at += PAGE_RUNS)
-      await this.put(number + at / PAGE_RUNS, runs.slice(at, at + PAGE_RUNS), 'page');
+  /** Writes pages. Each also has the records before it that decide, so the newest one has them all. */
+  private async putPages(
+    number: number,
+    runs: readonly RunRecord[],
+    earlier: readonly RunRecord[] = [],
+  ): Promise<void> {
+    let page = earlier;
+    for (let at = 0; at < runs.length; at += PAGE_RUNS) {
+      page = distinctRuns([...decidingRuns(page), ...runs.slice(at, at + PAGE_RUNS)]);
+      await this.put(number + at / PAGE_RUNS, page, 'page');
+    }
   }
 
   private async put(
@@ -198,7 +216,7 @@ function filesOf({ files }: System, folder: string): RunObjects {
     },
     readWhole: async (name) => readStart(files, fileOf(name), MAX_OBJECT_BYTES),
     putNew: async (name, body) => {
-      if (files.status(folder) === undefined) files.makeDirectory(folder);
+      if (files.status(folder) === undefined) makeShared(files, folder);
       await replaceFile(files, fileOf(name), body as Uint8Array);
       return 'created';
     },
@@ -206,6 +224,15 @@ function filesOf({ files }: System, folder: string): RunObjects {
       for (const name of names) unlinkIfThere(files, fileOf(name));
     },
   };
+}
+
+/** Makes a directory, which another process may make at the same time. */
+function makeShared(files: System['files'], folder: string): void {
+  try {
+    files.makeDirectory(folder);
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
 }
 
 async function openJournal(system: System, directory: ClientDirectory): Promise<RunJournal> {

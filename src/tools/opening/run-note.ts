@@ -138,7 +138,8 @@ export class RunNote {
     const endedMs = nodeSystem().clock.nowMs();
     const text = words && encodeWords(words);
     const run = { ...this.run, ...end, endedMs, ...(text !== undefined && { words: text }) };
-    const runs = [...this.earlier(), run];
+    const earlier = this.place.clients === undefined ? this.earlier() : []; // of one client alone
+    const runs = [...earlier, run];
     this.keep(run);
     if (isLater && this.place.store === undefined) return;
     if (await this.deliver(runs)) this.forget(runs);
@@ -166,7 +167,8 @@ export class RunNote {
       }
       const system = nodeSystem();
       const where = { store: byteText(store), ...(catalogFile !== undefined && { catalogFile }) };
-      for (const one of this.place.clients?.() ?? [client]) {
+      const clients = this.place.clients?.() ?? [client];
+      for (const one of clients) {
         const directory = openClientDirectory(system, { ...where, client: one });
         const isSealed = hasEncryptingKeys(system, directory.path);
         await addRuns(
@@ -175,7 +177,7 @@ export class RunNote {
           isSealed ? runs.map((run) => ({ ...run, words: undefined })) : runs,
         );
       }
-      return true;
+      return clients.length > 0;
     } catch (error) {
       if (asTardisError(error).row.kind === 'bug') throw error;
       return false;

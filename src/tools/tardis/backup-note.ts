@@ -1,9 +1,14 @@
 /** Notes a run of `tardis`: the sources that it is given, those that its configuration has, and how it ended. */
-import { type BackupSources, type RunReport, sourcePaths } from '../../client/index.js';
+import {
+  type BackupResult,
+  type BackupSources,
+  type RunReport,
+  sourcePaths,
+} from '../../client/index.js';
 import type { Settings } from '../../config/index.js';
 import { unlessBug, type TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
-import { displayName, encodeWords } from '../../model/index.js';
+import { countErrors, displayName, encodeWords } from '../../model/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { openThere } from '../opening/history.js';
 import { RunNote } from '../opening/run-note.js';
@@ -12,7 +17,7 @@ import { configuredSettings, sourcesOf } from '../shared/configured.js';
 
 type Options = Settings<'tardis'>;
 
-/** Errors of a command line, which say nothing about the backups. */
+/** Errors of a command line that somebody types, which say nothing about the backups. */
 const OF_COMMAND_LINE: readonly string[] = ['USAGE', 'CLIENT_EXISTS'];
 
 export class BackupNote {
@@ -38,23 +43,26 @@ export class BackupNote {
     return { run: { ...note.run, ...this.words() }, earlier: note.earlier(), configured };
   }
 
-  /** True if the run is given all that its configuration has, or there is no configuration. */
-  get isWhole(): boolean {
-    if (this.configured === undefined) return true;
+  /** True if the run is given all that its configuration has; undefined if there is no configuration. */
+  get isWhole(): boolean | undefined {
+    if (this.configured === undefined) return undefined;
     const keys = (sources: BackupSources): string[] =>
       pathsOf(sources).map((path) => path.toString('latin1'));
     const given = new Set(keys(sourcesOf(this.settings)));
     return keys(this.configured).every((key) => given.has(key));
   }
 
-  /** Forgets the records that the store got with the end of a set. */
-  saved({ run, earlier }: RunReport): void {
-    this.note.forget([run, ...earlier]);
+  /** Forgets the records that the store got with the end of a set. If it could not add them, they wait. */
+  async saved({ run, earlier }: RunReport, result: BackupResult): Promise<void> {
+    const { progress, set, isRecorded } = result;
+    if (isRecorded) this.note.forget([run, ...earlier]);
+    else await this.note.done(countErrors(progress) > 0, { numbers: { set } });
   }
 
   /** Ends the run without a set, or as no run: a backup that has to wait, or a command line that is wrong. */
   async failed(error: TardisError, counts: boolean): Promise<void> {
-    if (!counts || OF_COMMAND_LINE.includes(error.code)) this.note.forget();
+    const isTyped = this.note.run.way === 'hand' && OF_COMMAND_LINE.includes(error.code);
+    if (!counts || isTyped) this.note.forget();
     else await this.note.failed(error, { isWhole: this.isWhole, ...this.given() });
   }
 

@@ -123,8 +123,8 @@ export async function backUp(
   const isSound = death === undefined || death.code === 'SERVER_DIED';
   const isWhole = isSound && countErrors(result.progress) === 0 && result.lost === undefined;
   const status = isWhole && (copies?.warnings ?? []).length === 0 ? 0 : PARTLY;
-  if (report !== undefined) note?.saved(report);
-  await events.done(result, status, note?.isWhole ?? false);
+  if (report !== undefined) await note?.saved(report, result);
+  await events.done(result, status, note !== undefined && note.isWhole !== false);
   const late = death === undefined ? [] : [`${displayText(death.message)} [${death.code}]`];
   for (const text of late) messages.printNote(text);
   messages.done(result, [...events.warnings, ...late], copies);
