@@ -87,6 +87,8 @@ export interface BackupResult {
   readonly setName: string;
   readonly elapsedMs: number;
   readonly progress: BackupProgress;
+  /** Number of directories that could not be opened, of which the set has no root. */
+  readonly missing: number;
   readonly stages: readonly StageFigures[];
   /** Number of bytes that the server wrote, including metadata. */
   readonly storedBytes: number;

@@ -300,6 +300,7 @@ class BackupRun {
       set: opened.set,
       setName: opened.name,
       progress,
+      missing: this.missing.length,
       stages: this.pipeline.figures(),
       storedBytes,
       isRecorded,

@@ -1,6 +1,7 @@
-/** Lists each setting with its value and its source, for `--explain-config`. */
+/** Lists settings with their values: each with its source, for `--explain-config`, and those of a command line. */
 import { displayName, jsonName } from '../model/index.js';
 import { textBytes } from '../system/index.js';
+import { longFlag } from './layers.js';
 import type { Tool } from './tools.js';
 import { rowsOf, type Sourced } from './settings.js';
 import { formatValue, type Value } from './values.js';
@@ -41,4 +42,14 @@ function plain(value: Value): unknown {
   if (Buffer.isBuffer(value)) return jsonName(value);
   if (typeof value !== 'object') return value;
   return value.map((item) => (typeof item === 'string' ? item : jsonName(item)));
+}
+
+/** Returns the settings that a command line gives, as it gives them, but for secrets; undefined if there are none. */
+export function givenWords(tool: Tool, { sources }: Sourced): string | undefined {
+  const words = rowsOf(tool).flatMap(([name, { flags, isSecret, ...row }]) => {
+    const found = sources.get(name);
+    const isShown = found?.source === 'command line' && flags !== undefined && isSecret !== true;
+    return isShown ? [`${longFlag(flags)} ${formatValue(found.value, row)}`] : [];
+  });
+  return words.length === 0 ? undefined : words.join(' ');
 }

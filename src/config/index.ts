@@ -1,7 +1,7 @@
 export { parseDate } from './dates.js';
 export { ABSENT, type AbsentKind, refuseAbsent } from './absent.js';
 export { expandArguments } from './argument-files.js';
-export { explain } from './explain.js';
+export { explain, givenWords } from './explain.js';
 export { HOOK_VARIABLES } from './rows-hooks.js';
 export { parseIni, readIni } from './ini.js';
 export { configInvalid, requireOwnFile } from './invalid.js';
@@ -26,6 +26,7 @@ export { DEFAULT_PORT } from './rows-common.js';
 export {
   allRows,
   defaultOf,
+  hasOwnExcludes,
   headingOf,
   listedRowsOf,
   rowsOf,

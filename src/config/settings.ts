@@ -68,6 +68,11 @@ export type Settings<T extends Tool> = Sourced & {
   readonly [K in SettingName as T extends Table[K]['tools'][number] ? K : never]: ValueOf<Table[K]>;
 };
 
+/** True if a command line has rules of its own for what a backup leaves out. */
+export function hasOwnExcludes({ sources }: Sourced): boolean {
+  return Object.keys(EXCLUDE_ROWS).some((name) => sources.get(name)?.source === 'command line');
+}
+
 /** The values of some settings, for code that several tools share. */
 export type SettingsNamed<K extends SettingName> = { readonly [N in K]: ValueOf<Table[N]> };
 

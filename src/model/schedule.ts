@@ -40,19 +40,19 @@ export function isDue(schedule: Schedule, times: Times, nowMs: number): boolean 
 
 /**
  * Returns when the next backup begins: the next start of a timer, or the next time of the schedule if that is known to be
- * made; undefined if neither is there. A timer starts more often than the schedule plans.
+ * made, and not before a failed one is tried again; undefined if neither is there. A timer starts more often than the schedule plans.
  */
 export function nextBackupMs(
   schedule: Schedule | undefined,
   timerAtMs: number | undefined,
-  lastGoodMs: number | undefined,
+  { lastGoodMs, failedAtMs = 0 }: Times,
   nowMs: number,
 ): number | undefined {
   if (schedule === undefined) return timerAtMs;
   if (lastGoodMs !== undefined && !isDue(schedule, { lastGoodMs }, nowMs)) {
     return plannedMs(schedule, nowMs, 1);
   }
-  return timerAtMs ?? nowMs;
+  return Math.max(timerAtMs ?? nowMs, failedAtMs + RETRY_AFTER_MS);
 }
 
 /** Things that a backup needs. */

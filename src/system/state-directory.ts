@@ -87,9 +87,9 @@ function readPlain(fd: number): string {
 }
 
 /** Returns the name of the files about a client at a place, which shows neither of them. */
-export function stateName(place: string, client: string): string {
+export function stateName(place: string, client: string, ...more: readonly string[]): string {
   const name = createHash('sha256')
-    .update(JSON.stringify([place, client]))
+    .update(JSON.stringify([place, client, ...more]))
     .digest('hex');
   return name.slice(0, 32);
 }

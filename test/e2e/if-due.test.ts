@@ -9,6 +9,7 @@ import { nodeSystem } from '../../src/system/index.js';
 import { commandsAreProcesses, listedSets, run, Running, succeed } from '../helpers/commands.js';
 import { LeftOut, loopHere, Mounts, unlessLeftOut } from '../helpers/mounts.js';
 import { lab } from '../helpers/lab.js';
+import { file, makeTree } from '../helpers/tree.js';
 
 commandsAreProcesses(); // the disk is in a mount namespace, and times are in files of the state directory
 
@@ -84,6 +85,38 @@ test('a backup begins if one is due, and waits for its store without a failure u
   t.is(mails().length, 2);
   const { stderr } = await run('tardis', ['--if-due', ...place, '--local', source]);
   t.regex(stderr, /--if-due needs the key Schedule \[CONFIG_INVALID\]/);
+});
+
+test('only a backup of all that a configuration has, with its rules, is the planned one', async (t) => {
+  const { source, store, at, begin, config, options, place } = scheduled(t, '');
+  const [one, two] = [at('one'), at('two')];
+  for (const each of [one, two]) makeTree(each, [file('f')]);
+  const written = fs.readFileSync(config, 'utf8');
+  const configure = (...directories: string[]) =>
+    fs.writeFileSync(
+      config,
+      `${written}Database = ${store}\nDirectories = ${directories.join(' ')}\n`,
+    );
+  configure(one);
+  const due = async (...words: string[]): Promise<number> => {
+    await begin('backup', '--if-due', ...words);
+    return (await listedSets(store, 'me')).length;
+  };
+  await succeed('tardis', [...place, '--local', '--create', source], options);
+  t.is(await due(), 2, 'another directory was saved, without the configuration');
+  await succeed('tardis', ['--config', config, '--exclude', '*', '--if-due'], options);
+  t.is(await due(), 2);
+  configure(one, two);
+  t.is(await due(), 3, 'a directory is new');
+  t.is(await due(), 3);
+  configure(two);
+  fs.renameSync(two, at('away'));
+  fs.mkdirSync(at('three'));
+  configure(at('three'), two);
+  t.is(await due(), 4, 'one of the directories is away');
+  const next = await run('sonic', ['status', '--config', config], options);
+  t.notRegex(next.stdout, /next +now/, next.stdout);
+  t.is(await due(), 4, 'it is tried again in an hour');
 });
 
 test('a backup that an administrator requests begins at the next look, once an hour, with OnRequest only', async (t) => {

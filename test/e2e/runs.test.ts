@@ -98,6 +98,7 @@ test('a command that works on the backups leaves one record, and one that shows 
   }
   const checks = (await runsIn(store)).filter(({ kind }) => kind === 'check');
   t.is(checks[0]!.numbers.readBytes, 0);
+  t.regex(wordsOf(checks[1]!).rules ?? '', /--read-data/);
   t.true(checks[1]!.numbers.readBytes! > 0 && checks[1]!.numbers.faults === 0);
   t.is(checks[1]!.numbers.totalBytes, checks[1]!.numbers.readBytes);
   t.deepEqual(waiting(), []);

@@ -35,6 +35,7 @@ function resultOf(progress: Partial<BackupProgress>, settled?: Settled): BackupR
     setName: 'Daily\u001b',
     elapsedMs: 1500,
     progress: Object.assign(new BackupProgress(), progress),
+    missing: 0,
     stages: [],
     storedBytes: 1000,
     isRecorded: true,

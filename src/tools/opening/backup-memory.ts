@@ -45,19 +45,30 @@ export function isAway(code: ErrorCode): boolean {
 
 export class BackupMemory {
   private readonly file: string;
+  private readonly ofClient: string;
 
-  /** `disk` is the path of the store, if its disk is named by its id. */
+  /**
+   * `disk` is the path of the store, if its disk is named by its id. `roots` are those of a configuration: backups of others say
+   * nothing about these.
+   */
   constructor(
     place: string,
     client: string,
     readonly disk?: string,
+    roots: readonly Buffer[] = [],
   ) {
-    this.file = statePath('backups', `${stateName(place, client)}.json`);
+    const names = roots.map((root) => root.toString('latin1')).sort();
+    this.file = statePath('backups', `${stateName(place, client, ...names)}.json`);
+    this.ofClient = statePath('backups', `${stateName(place, client)}.json`);
   }
 
   /** Returns what is remembered; nothing if the file is missing or damaged. */
   read(): Remembered {
-    const found = jsonFields(readState(this.file));
+    const { restoredMs } = jsonFields(readState(this.ofClient));
+    const found: Readonly<Record<string, unknown>> = {
+      ...jsonFields(readState(this.file)),
+      restoredMs,
+    };
     const known = FACTS.flatMap((fact) => {
       const value = found[fact];
       return typeof value === 'number' && value > 0 && value <= Date.now() ? [[fact, value]] : [];
@@ -71,14 +82,16 @@ export class BackupMemory {
   }
 }
 
-/** Returns the memory of the backups to a store of this machine or a bucket; without a `store`, to the server. */
+/** Returns the memory of the backups of a configuration's roots, if it has some, to a store of this machine or a bucket; without a `store`, to the server. */
 export function backupMemoryOf(
   { client, server }: { readonly client: string; readonly server: string },
   store: Buffer | undefined,
+  roots?: readonly Buffer[],
 ): BackupMemory {
   const place = placeOf(server, store);
   const isOnDisk = store !== undefined && deviceLink(place) !== undefined;
-  return new BackupMemory(place, client, isOnDisk ? byteText(absolutePath(store)) : undefined);
+  const disk = isOnDisk ? byteText(absolutePath(store)) : undefined;
+  return new BackupMemory(place, client, disk, roots);
 }
 
 /** Returns the name of a place of backups, which lasts if the disk of a store is mounted elsewhere. */

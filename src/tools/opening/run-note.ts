@@ -117,9 +117,9 @@ export class RunNote {
    */
   failed(
     { code, message }: TardisError,
-    { isWhole, roots }: { isWhole?: boolean; roots?: readonly string[] } = {},
+    { isWhole, ...given }: RunWords & { isWhole?: boolean | undefined } = {},
   ): Promise<void> {
-    const words = { message, ...(roots && { roots }) };
+    const words = { ...given, message };
     const isStopped = code === 'INTERRUPTED';
     return this.end(
       { end: isStopped ? 'stopped' : 'failed', code, words, isWhole },

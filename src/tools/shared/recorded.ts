@@ -1,5 +1,5 @@
 /** Records the runs of commands other than backups and restores in the journal of their client. */
-import type { Settings, Tool } from '../../config/index.js';
+import { givenWords, type Settings, type Tool } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { RunKind } from '../../model/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
@@ -17,12 +17,12 @@ const NO_JOURNAL: readonly string[] = ['NO_SUCH_CLIENT', 'NO_SUCH_STORE'];
 
 /** Runs a command, and records how it ended. Throws its error. */
 export function recorded<T extends Tool>(
-  kind: RunKind,
+  { kind, tool }: { readonly kind: RunKind; readonly tool: T },
   settings: Settings<T>,
   run: (settings: Settings<T>) => Promise<number | void>,
 ): Promise<number | void> {
   const place = placeOf(settings as unknown as Settings<'sonic check'>);
-  return recordedAt(kind, place, () => run(settings));
+  return recordedAt(kind, place, () => run(settings), givenWords(tool, settings));
 }
 
 /** Does what counts as one run, and records how it ended in the journal of a place. Throws its error. */
@@ -30,20 +30,22 @@ export async function recordedAt(
   kind: RunKind,
   place: RunPlace,
   run: () => Promise<number | void>,
+  rules?: string,
 ): Promise<number | void> {
   takeNumbers();
+  const words = rules === undefined ? {} : { rules };
   const note = RunNote.begin(kind, place);
   try {
     const status = await run();
     const numbers = takeNumbers();
     if (numbers === undefined) note.forget();
-    else await note.done(status === PARTLY, { numbers });
+    else await note.done(status === PARTLY, { numbers, words });
     return status;
   } catch (error) {
     const failure = asTardisError(error);
     const none = kind === 'copy' ? NO_RUNS : [...NO_RUNS, ...NO_JOURNAL];
     if (takeNumbers() === undefined || none.includes(failure.code)) note.forget();
-    else await note.failed(failure);
+    else await note.failed(failure, words);
     throw error;
   }
 }

@@ -58,7 +58,7 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
       const run = async (entered: Settings<T>): Promise<number | void> => {
         if (kind === undefined) return spec.run(entered);
         const { recorded } = await import('./recorded.js'); // most commands leave no record
-        return recorded(kind, entered, (own) => spec.run(own));
+        return recorded({ kind, tool }, entered, (own) => spec.run(own));
       };
       process.exitCode = endStatus((await inToolStore(tool, settings, run)) ?? 0);
     }

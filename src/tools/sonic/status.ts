@@ -104,12 +104,13 @@ export async function status(options: Options): Promise<number> {
   const settings = configuredSettings(options);
   const configured = settings?.directories;
   const { overview } = look;
-  const roots = overview && ownRoots(overview, look, await configuredPaths(settings));
+  const paths = await configuredPaths(settings);
+  const roots = overview && ownRoots(overview, look, paths);
   const own = { ...(roots && { roots }), lateAfterMs: options.overdueSeconds * 1000 };
   const state =
     overview === undefined ? stateWithout(fault, nowMs) : stateOf(overview, { nowMs, ...own });
   const savedMs = overview && savedAtMs({ ...overview, ...(roots && { roots }) });
-  const known = rememberedOf(options, fault === undefined ? { savedMs, nowMs } : undefined);
+  const known = rememberedOf(options, paths, fault === undefined ? { savedMs, nowMs } : undefined);
   // A newer set of something else is not the last good backup.
   const good = look.sets.findLast((set) => set.state === 'complete' && endOf(set) === savedMs);
   const about = { newest: good, savedMs: savedMs ?? known.lastGoodMs, configured };
@@ -144,11 +145,12 @@ function stateWithout(fault: TardisError | undefined, nowMs: number): ClientStat
 /** Returns what this machine remembers of the client, after it has noted what was seen now. */
 function rememberedOf(
   options: Options,
+  roots: readonly Buffer[] | undefined,
   seen: { readonly savedMs: number | undefined; readonly nowMs: number } | undefined,
 ): Remembered {
   const { client, throughServer: server, database } = options;
   const place = { client, server: server ?? '' };
-  const memory = backupMemoryOf(place, server === undefined ? database : undefined);
+  const memory = backupMemoryOf(place, server === undefined ? database : undefined, roots);
   if (seen !== undefined && isFromFile(options)) {
     const { savedMs = 0, nowMs } = seen;
     memory.note({ seenAtMs: nowMs, ...(savedMs > 0 && { lastGoodMs: savedMs }) }); // failure: it is noted next time
@@ -276,9 +278,10 @@ async function savedIn(
 /** Returns the time of the next backup; undefined if nothing plans one. */
 function nextAt(
   { schedule }: Options,
-  { timer, savedMs, nowMs }: Pick<Shown, 'timer' | 'savedMs' | 'nowMs'>,
+  { timer, savedMs, nowMs, known }: Pick<Shown, 'timer' | 'savedMs' | 'nowMs' | 'known'>,
 ): number | undefined {
-  return nextBackupMs(schedule, timer?.nextAtMs, savedMs, nowMs);
+  const { failedAtMs } = known;
+  return nextBackupMs(schedule, timer?.nextAtMs, { lastGoodMs: savedMs, failedAtMs }, nowMs);
 }
 
 function spaceOf({ space }: Look): { freeBytes: number; totalBytes: number } | undefined {

@@ -82,7 +82,9 @@ export class BackupEvents {
       warnings: doubts.length + this.warnings.length,
     };
     const nowMs = Date.now();
-    const why = this.memory.note({ seenAtMs: nowMs, ...(isWhole && { lastGoodMs: nowMs }) });
+    // Without one of its roots, a backup is tried again as after a failure.
+    const end = result.missing === 0 ? { lastGoodMs: nowMs } : { failedAtMs: nowMs };
+    const why = this.memory.note({ seenAtMs: nowMs, ...(isWhole && end) });
     if (why !== undefined) this.warn(`the time of this backup is not remembered: ${why}`);
     const { hookWarning } = this.settings;
     if (status !== 0 || counts.warnings > 0) {

@@ -5,10 +5,10 @@ import {
   type RunReport,
   sourcePaths,
 } from '../../client/index.js';
-import type { Settings } from '../../config/index.js';
+import { givenWords, hasOwnExcludes, type Settings } from '../../config/index.js';
 import { unlessBug, type TardisError } from '../../errors/index.js';
 import type { History } from '../../history/index.js';
-import { countErrors, displayName, encodeWords } from '../../model/index.js';
+import { countErrors, displayName, encodeWords, type RunWords } from '../../model/index.js';
 import { nodeSystem } from '../../system/index.js';
 import { openThere } from '../opening/history.js';
 import { RunNote } from '../opening/run-note.js';
@@ -43,13 +43,16 @@ export class BackupNote {
     return { run: { ...note.run, ...this.words() }, earlier: note.earlier(), configured };
   }
 
-  /** True if the run is given all that its configuration has; undefined if there is no configuration. */
+  /** The paths of what the configuration has; undefined if there is none. */
+  get roots(): readonly Buffer[] | undefined {
+    return this.configured && pathsOf(this.configured);
+  }
+
+  /** True if the run is given all that its configuration has, and no excludes of its own; undefined if there is no configuration. */
   get isWhole(): boolean | undefined {
-    if (this.configured === undefined) return undefined;
-    const keys = (sources: BackupSources): string[] =>
-      pathsOf(sources).map((path) => path.toString('latin1'));
-    const given = new Set(keys(sourcesOf(this.settings)));
-    return keys(this.configured).every((key) => given.has(key));
+    if (this.roots !== undefined && hasOwnExcludes(this.settings)) return false;
+    const given = pathsOf(sourcesOf(this.settings));
+    return this.roots?.every((root) => given.some((path) => path.equals(root)));
   }
 
   /** Forgets the records that the store got with the end of a set. If it could not add them, they wait. */
@@ -66,8 +69,9 @@ export class BackupNote {
     else await this.note.failed(error, { isWhole: this.isWhole, ...this.given() });
   }
 
-  private given(): { readonly roots: readonly string[] } {
-    return { roots: pathsOf(sourcesOf(this.settings)).map(displayName) };
+  private given(): RunWords {
+    const rules = givenWords('tardis', this.settings);
+    return { roots: pathsOf(sourcesOf(this.settings)).map(displayName), ...(rules && { rules }) };
   }
 
   private words(): { words?: string } {

@@ -14,6 +14,7 @@ import {
 } from '../../system/index.js';
 import { type BackupMemory, backupMemoryOf } from '../opening/backup-memory.js';
 import { print } from '../output/output.js';
+import { configuredPaths, configuredSettings } from '../shared/configured.js';
 import { hasToWait, printWait, reportLate } from './backup-events.js';
 
 type Options = Settings<'tardis'>;
@@ -49,7 +50,8 @@ export async function settingsIfDue(
 ): Promise<Options | undefined> {
   const { schedule, onRequest } = settings;
   if (schedule === undefined) throw configInvalid('--if-due needs the key Schedule');
-  const memory = backupMemoryOf(settings, store);
+  const roots = await configuredPaths(configuredSettings(settings));
+  const memory = backupMemoryOf(settings, store, roots);
   const isPlanned = isDue(schedule, memory.read(), Date.now());
   if (!isPlanned && !(onRequest && store === undefined && (await isRequested(settings, memory)))) {
     return undefined;

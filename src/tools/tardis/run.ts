@@ -85,7 +85,7 @@ export async function backUp(
   const report = note?.report;
   try {
     messages = new RunMessages(settings, new ScanAhead(settings), server, program);
-    const memory = backupMemoryOf(settings, server?.store());
+    const memory = backupMemoryOf(settings, server?.store(), note?.roots);
     events = new BackupEvents(settings, memory, (line) => messages?.printNote(line));
     await events.begin(signal);
     result = await run(settings, {
