@@ -385,7 +385,7 @@ export async function historyOf(history: History, contentOf: Described): Promise
   const lines: string[] = [];
   for (const set of await history.sets()) {
     // A rebuild may mark a set as doubtful that a catalog, which recorded the repair, does not.
-    lines.push(`set ${JSON.stringify({ ...set, isDoubtful: undefined })}`);
+    lines.push(`set ${JSON.stringify({ ...set, isDoubtful: undefined, isSealed: undefined })}`);
     for (const note of await history.notes(set.set)) lines.push(`note ${JSON.stringify(note)}`);
     for (const { isGroup, id, name } of await history.owners(set.set)) {
       lines.push(`owner ${isGroup} ${id} ${name.toString('latin1')}`);

@@ -65,7 +65,7 @@ export async function printSets(
   const roots = isLong ? await history.reports.rootsOfSets() : undefined;
   const rootsOf = (set: SetNumber): Buffer[] => shownRoots(roots?.get(set) ?? []);
   if (json) {
-    const all = sets.map(({ firstName, marks: { title, ...marks }, ...set }) => ({
+    const all = sets.map(({ firstName, isSealed: _, marks: { title, ...marks }, ...set }) => ({
       ...set,
       ...marks,
       ...(title === '' ? {} : { firstName }),
