@@ -44,6 +44,8 @@ export interface RunFacts {
   readonly failedAtMs: number;
   readonly failureCode: string;
   readonly failure: string;
+  /** The code of a copy to another store that failed after the last backup; empty if none did. */
+  readonly copyFailure: string;
   /** End of the last backup that the user stopped. */
   readonly stoppedAtMs: number;
   /** When a check last read data, and the share of the data that checks have read in the last week, from 0 to 1. */
@@ -91,6 +93,7 @@ export const NO_FACTS: ClientFacts = Object.freeze({
   failedAtMs: 0,
   failureCode: '',
   failure: '',
+  copyFailure: '',
   stoppedAtMs: 0,
   checkedAtMs: 0,
   readShare: 0,
@@ -114,6 +117,7 @@ export interface StateCause {
     | 'running'
     | 'unread'
     | 'damaged'
+    | 'copy'
     | 'quota'
     | 'disk'
     | 'late'
@@ -229,6 +233,10 @@ function backupOf(runs: readonly RunRecord[]): RunRecord | undefined {
   );
 }
 
+function isFailedCopy({ kind, end, beganMs }: RunRecord, sinceMs = 0): boolean {
+  return kind === 'copy' && end === 'failed' && beganMs >= sinceMs;
+}
+
 /** Returns what the journal of a client shows. The records are oldest first. */
 export function runFacts(runs: readonly RunRecord[], nowMs: number): RunFacts {
   const { checked, read, damaged, restored, stopped, limited } = DECIDING;
@@ -245,6 +253,7 @@ export function runFacts(runs: readonly RunRecord[], nowMs: number): RunFacts {
     failedAtMs: isFailed ? backup.endedMs : 0,
     failureCode: isFailed ? (backup.code ?? '') : '',
     failure: isFailed ? (wordsOf(backup).message ?? '') : '',
+    copyFailure: runs.findLast((run) => isFailedCopy(run, backup?.beganMs))?.code ?? '',
     stoppedAtMs: runs.findLast(stopped)?.endedMs ?? 0,
     checkedAtMs: reading?.endedMs ?? 0,
     readShare: totalBytes === 0 ? 0 : Math.min(1, readBytes / totalBytes),
@@ -270,6 +279,7 @@ const RULES: readonly ((facts: ClientFacts, nowMs: number) => ClientState | unde
   lacking,
   late,
   damaged,
+  uncopied,
   unreadEntries,
   nearlyFull,
 ];
@@ -414,6 +424,16 @@ function damaged({ damagedContents, isDoubtful, faults }: ClientFacts): ClientSt
     reason: 'Parts of the backups are damaged.',
     advice:
       'Run `tardis check --repair`, which names and mends them; the next backup sends what the disk still has.',
+  };
+}
+
+function uncopied({ copyFailure: error }: ClientFacts): ClientState | undefined {
+  if (error === '') return undefined;
+  return {
+    state: 'warned',
+    cause: { code: 'copy', error },
+    reason: `The backup is complete; its copy to another store failed [${error}].`,
+    advice: isErrorCode(error) ? ERROR_TABLE[error].guidance : RUN_AGAIN,
   };
 }
 

@@ -178,7 +178,11 @@ test('a root that cannot be opened is missing only if nothing of the disk has fa
       const { status, stderr } = await run('tardis', [...place, how, root], { mountsOf });
       const what = `${name} at ${operations}, ${how}: ${stderr}`;
       t.is(status, 1, what);
-      t.regex(stderr, new RegExp(`cannot open .*tree: [^:]+ \\(${name}\\) (?:.* )?\\[${code}\\]`), what);
+      t.regex(
+        stderr,
+        new RegExp(`cannot open .*tree: [^:]+ \\(${name}\\) (?:.* )?\\[${code}\\]`),
+        what,
+      );
     }
     fail(0);
     t.is((await run('lstardis', [...place, '-R', root])).stdout, whole.stdout);

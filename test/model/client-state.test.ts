@@ -82,6 +82,7 @@ const TABLE: readonly [what: string, Partial<ClientFacts>, state: string, cause:
   ['damaged contents', { damagedContents: 1 }, 'warned', 'damaged'],
   ['a check that found faults', { faults: 2 }, 'warned', 'damaged'],
   ['a set that may lack entries', { isDoubtful: true }, 'warned', 'damaged'],
+  ['a copy that failed', { copyFailure: 'NO_SUCH_STORE' }, 'warned', 'copy'],
   ['entries that were not read', { unread: 2 }, 'warned', 'unread'],
   // A fault goes before what only warns.
   ['a refused run of a late client', { ...FAILED, newestAtMs: 1 }, 'failed', 'failed'],
@@ -144,6 +145,9 @@ test('facts of runs are those of the last ones that count', (t) => {
   t.is(of({}, { end: 'cut' }).failedAtMs, 2 * HOUR_MS);
   t.is(of({}, { kind: 'check', ...bad }).failedAtMs, 0);
   t.is(of({ kind: 'alert', numbers: { lateAfterMs: 5 } }, {}).lateAfterMs, 5);
+  const copy = { kind: 'copy', end: 'failed', code: 'NO_SUCH_STORE' } as const;
+  t.is(of({}, copy, { kind: 'copy' }).copyFailure, 'NO_SUCH_STORE', 'of several stores, one');
+  t.is(of(copy, {}, { kind: 'copy' }).copyFailure, '');
   t.is(of({ kind: 'restore' }, { kind: 'restore', end: 'failed' }).restoredAtMs, HOUR_MS);
 });
 

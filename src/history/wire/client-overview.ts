@@ -76,7 +76,16 @@ function overviewIn(text: string): ClientOverview {
     if (!isRight || (typeof value === 'number' && !(value >= 0))) throw odd('clients');
     return [name, value];
   });
-  const { client, protection, requestedAtMs, requestedBy, fault, failureCode, failure } = found;
+  const {
+    client,
+    protection,
+    requestedAtMs,
+    requestedBy,
+    fault,
+    failureCode,
+    failure,
+    copyFailure,
+  } = found;
   const isRight =
     typeof client === 'string' &&
     isClientName(client) &&
@@ -84,7 +93,7 @@ function overviewIn(text: string): ClientOverview {
     PROTECTIONS.some((one) => one === protection) &&
     typeof requestedAtMs === 'number' &&
     (requestedBy === '' || isRequester(requestedBy)) &&
-    [fault, failureCode].every((code) => CODE.test(String(code)));
+    [fault, failureCode, copyFailure].every((code) => CODE.test(String(code)));
   if (!isRight) throw odd('clients');
   const about = { client, protection, requestedAtMs, requestedBy, failure: displayLine(failure) };
   return { ...(Object.fromEntries(facts) as unknown as ClientFacts), ...(about as ClientOverview) };

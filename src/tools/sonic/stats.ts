@@ -74,10 +74,13 @@ async function placed(
       paths.set(missing[at]!, { path, isGone });
     }
   }
-  return busiest.map((one) => {
+  const placed = busiest.map((one) => {
     const { path, isGone = true } = paths.get(one.directory) ?? {};
     return { ...one, path, isGone, isSealed };
   });
+  // A directory within two roots is there twice, with the same versions.
+  const shown = Map.groupBy(placed, ({ path, directory }) => path?.toString('latin1') ?? directory);
+  return [...shown.values()].map(([largest]) => largest!);
 }
 
 function shownPlace({ path, isGone, isSealed }: PlacedDirectory): string {

@@ -120,6 +120,7 @@ export const Client = Type.Object({
         'disk',
         'late',
         'lacking',
+        'copy',
         'cut',
         'failed',
         'never',
