@@ -108,6 +108,11 @@ test('the state is shown with an exit status of its own', async (t) => {
   t.regex(text, /^good: .*last good .* set 1, .*what .*where .*"me", not encrypted.*sets +1\n/s);
   // A source that is gone is an error of the run, which is complete without it.
   configure('OverdueAfter = 93600\n', `${source} ${at('nothing')}`);
+  t.like(await status(), { state: 'late', exit: 4 }, 'a directory is in no set yet');
+  const listed = JSON.parse(await succeed('tardis', ['clients', '--json'], { env })) as {
+    clients: { client: string; state: string }[];
+  };
+  t.is(listed.clients.find(({ client }) => client === 'me')?.state, 'late');
   const partly = await run('tardis', ['backup'], { env });
   configure('OverdueAfter = 93600\n');
   t.is(partly.status, 3, partly.stderr);

@@ -3,7 +3,7 @@ import path from 'node:path';
 import type { ClientOverview, Protection } from '../../history/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';
 import { asTardisError } from '../../errors/index.js';
-import { NO_FACTS, type RunRecord } from '../../model/index.js';
+import { NO_FACTS, rootId, type RunRecord } from '../../model/index.js';
 import {
   accountOf,
   catalogFileOf,
@@ -37,6 +37,8 @@ interface OverviewPlace {
   readonly memory?: OverviewMemory | undefined;
   /** Returns records of a client that its journal does not have yet. */
   readonly waiting?: ((client: string) => readonly RunRecord[]) | undefined;
+  /** Returns the paths of the roots that a configuration of this machine has for a client now. */
+  readonly configured?: ((client: string) => readonly Buffer[] | undefined) | undefined;
 }
 
 /**
@@ -53,7 +55,11 @@ export async function overviewOf(
   // A mark of before a file is read: one of after it could hide a change.
   const marks = new Map<string, string | undefined>();
   const markFor = (client: string): string | undefined => {
-    if (!marks.has(client)) marks.set(client, markOf(system, place, client));
+    const roots = place.configured?.(client)?.join('\0') ?? '';
+    if (!marks.has(client)) {
+      const mark = markOf(system, place, client);
+      marks.set(client, mark && `${mark}\n${roots}`);
+    }
     return marks.get(client);
   };
   const spaces = await spaceFacts(system, place, clients, markFor);
@@ -81,14 +87,19 @@ export async function overviewOf(
 /** Returns the row of a client as its own files show it. */
 async function rowOf(
   system: System,
-  { store, catalogFile }: OverviewPlace,
+  { store, catalogFile, configured }: OverviewPlace,
   client: string,
   waiting: readonly RunRecord[],
 ): Promise<ClientOverview> {
   const protection = protectionOf(system, path.join(store, client));
   try {
     const directory = openClientDirectory(system, { store, client, catalogFile });
-    const { facts } = await standingInFiles(system, directory, true, waiting);
+    // Where names are sealed, only the journal has the ids.
+    const roots = protection === 'encrypted' ? undefined : configured?.(client)?.map(rootId);
+    const { facts } = await standingInFiles(system, directory, true, {
+      waiting,
+      configured: roots,
+    });
     return { ...NO_FACTS, ...NO_REQUEST, ...facts, client, protection };
   } catch (error) {
     return { ...unseenClient(client, asTardisError(error).code), protection };

@@ -79,15 +79,21 @@ export async function standingOf(
 }
 
 /**
- * Returns what the catalog and the journal of a client show. `waiting` are records that the journal
- * does not have yet. Without `withDamage`, no damaged contents are counted. Throws
+ * Returns what the catalog and the journal of a client show. `waiting` are records that the journal does not have yet,
+ * `configured` the ids of the roots that a configuration has now. Without `withDamage`, no damaged contents are counted. Throws
  * errors of opening a catalog, and of reading the journal.
  */
 export async function standingInFiles(
   system: System,
   directory: ClientDirectory,
   withDamage: boolean,
-  waiting: readonly RunRecord[] = [],
+  {
+    waiting = [],
+    configured,
+  }: {
+    readonly waiting?: readonly RunRecord[];
+    readonly configured?: readonly string[] | undefined;
+  } = {},
 ): Promise<Omit<ClientStanding, 'figures'>> {
   const runs = distinctRuns([...(await readRuns(system, directory)), ...waiting]);
   const { lateAfterMs, ...ofRuns } = runFacts(runs, system.clock.nowMs());
@@ -101,7 +107,11 @@ export async function standingInFiles(
   const complete = listed.filter(({ state }) => state === 'complete');
   const last = listed.findLast(({ state }) => state !== 'superseded');
   const isOpen = last?.state === 'unfinished';
-  const { roots, savedBy } = savedRoots(catalog, complete, configuredRoots(runs) ?? []);
+  const { roots, savedBy } = savedRoots(
+    catalog,
+    complete,
+    configured ?? configuredRoots(runs) ?? [],
+  );
   const newest = goodSet(complete.at(-1));
   const facts = {
     ...ofRuns,

@@ -7,7 +7,7 @@ import {
   sourceCommand,
 } from '../../config/index.js';
 import type { BackupSources } from '../../client/index.js';
-import { TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError } from '../../errors/index.js';
 import { byteText, processEnvironment } from '../../system/index.js';
 
 type Given = Pick<Settings<'tardis'>, 'configFiles' | 'job' | 'sources'>;
@@ -40,6 +40,20 @@ export async function configuredPaths(
   if (settings === undefined) return undefined;
   const { sourcePaths } = await import('../../client/index.js'); // much code, which other commands do not need
   return sourcePaths(sourcesOf(settings));
+}
+
+/** Returns a function that returns the paths of the sources that the configuration has for a client; undefined for others. */
+export async function configuredHere(
+  given: Given,
+): Promise<(client: string) => readonly Buffer[] | undefined> {
+  try {
+    const settings = configuredSettings(given);
+    const paths = await configuredPaths(settings);
+    return (client) => (client === settings?.client ? paths : undefined);
+  } catch (error) {
+    if (asTardisError(error).row.kind === 'bug') throw error;
+    return () => undefined; // what a backup would report
+  }
 }
 
 /** Returns the sources of settings. Throws CONFIG_INVALID. */

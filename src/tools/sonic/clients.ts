@@ -8,6 +8,7 @@ import { overviewOf } from '../../server/index.js';
 import { listClients } from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { clientPlace } from '../opening/local-store.js';
+import { configuredHere } from '../shared/configured.js';
 import { waitingFor } from '../opening/run-note.js';
 import { differencesFromKnown } from '../opening/rollback.js';
 import { donePartly } from '../output/exit-status.js';
@@ -51,7 +52,8 @@ async function overview(
     const { store, catalogFile } = clientPlace(options);
     const waiting = (client: string) => waitingFor(options, client);
     const clients = listClients(system, store);
-    const all = await overviewOf(system, { store, catalogFile, waiting }, clients);
+    const configured = await configuredHere(options);
+    const all = await overviewOf(system, { store, catalogFile, waiting, configured }, clients);
     for (const one of all) warnOfOther(system, options, one);
     return all;
   }

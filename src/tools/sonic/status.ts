@@ -22,10 +22,8 @@ import {
   jsonName,
   nextBackupMs,
   NO_FACTS,
-  rootId,
   type RunRecord,
   savedAtMs,
-  shownRoot,
   shownRoots,
 } from '../../model/index.js';
 import { overviewOf } from '../../server/index.js';
@@ -36,7 +34,7 @@ import { backupMemoryOf, type Remembered } from '../opening/backup-memory.js';
 import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
 import { ownOverview, waitingFor } from '../opening/run-note.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
-import { configuredPaths, configuredSettings } from '../shared/configured.js';
+import { configuredHere, configuredPaths, configuredSettings } from '../shared/configured.js';
 import { inBucket } from '../shared/tool-store.js';
 import { jsonText, print, printJson } from '../output/output.js';
 import { type BackupTimer, backupTimer } from './backup-timer.js';
@@ -63,8 +61,6 @@ interface Look {
   readonly roots: readonly Buffer[];
   readonly isEncrypted: boolean;
   readonly space: DiskSpace | undefined;
-  /** Paths of the sources in each complete set, by the end of the newest one; undefined if they are sealed. */
-  readonly savedMs: ReadonlyMap<string, number> | undefined;
 }
 
 const NOTHING: Look = {
@@ -73,7 +69,6 @@ const NOTHING: Look = {
   roots: [],
   isEncrypted: false,
   space: undefined,
-  savedMs: undefined,
 };
 
 /** All that is shown. */
@@ -104,35 +99,21 @@ export async function status(options: Options): Promise<number> {
   const settings = configuredSettings(options);
   const configured = settings?.directories;
   const { overview } = look;
-  const paths = await configuredPaths(settings);
-  const roots = overview && ownRoots(overview, look, paths);
-  const own = { ...(roots && { roots }), lateAfterMs: options.overdueSeconds * 1000 };
+  const own = { lateAfterMs: options.overdueSeconds * 1000 };
   const state =
     overview === undefined ? stateWithout(fault, nowMs) : stateOf(overview, { nowMs, ...own });
-  const savedMs = overview && savedAtMs({ ...overview, ...(roots && { roots }) });
-  const known = rememberedOf(options, paths, fault === undefined ? { savedMs, nowMs } : undefined);
+  const savedMs = overview && savedAtMs(overview);
+  const known = rememberedOf(
+    options,
+    await configuredPaths(settings),
+    fault === undefined ? { savedMs, nowMs } : undefined,
+  );
   // A newer set of something else is not the last good backup.
   const good = look.sets.findLast((set) => set.state === 'complete' && endOf(set) === savedMs);
   const about = { newest: good, savedMs: savedMs ?? known.lastGoodMs, configured };
   const shown: Shown = { ...about, state, look, timer, nowMs, code: fault?.code, known };
   print(options.json ? jsonText(jsonOf(options, shown)) : textOf(options, shown));
   return STATUS_OF[state.state];
-}
-
-/**
- * Returns the configured roots: those of the journal, and those that the configuration of this machine has now. Where names
- * are sealed, only the journal shows them.
- */
-function ownRoots(
-  { roots }: ClientOverview,
-  { savedMs }: Look,
-  configured: readonly Buffer[] | undefined,
-): ClientOverview['roots'] {
-  if (configured === undefined || savedMs === undefined) return roots;
-  return configured.map((path) => ({
-    id: rootId(path),
-    atMs: savedMs.get(path.toString('latin1')) ?? 0,
-  }));
 }
 
 /** Returns the state of a client of which nothing is known but an error; without one, there is no client yet. */
@@ -235,7 +216,8 @@ async function lookHere(system: System, options: Options): Promise<Look> {
   const place = clientPlace(options);
   using history = openLocalHistory(system, place);
   const waiting = (client: string): RunRecord[] => waitingFor(options, client);
-  const [overview] = await overviewOf(system, { ...place, waiting }, [place.client]);
+  const configured = await configuredHere(options);
+  const [overview] = await overviewOf(system, { ...place, waiting, configured }, [place.client]);
   const isEncrypted = overview?.protection === 'encrypted';
   return { ...(await lookIn(history, isEncrypted)), overview };
 }
@@ -254,25 +236,8 @@ async function lookIn(history: History, isEncrypted: boolean): Promise<Omit<Look
   const newest = sets.findLast(({ state }) => state === 'complete');
   const isReadable = newest !== undefined && (!isEncrypted || history.contentKeys !== undefined);
   const roots = isReadable ? await history.roots(newest.set) : [];
-  const savedMs = isReadable ? await savedIn(history, sets) : undefined;
   const shown = shownRoots(roots.map(({ path: root }) => root));
-  return { sets, roots: shown, isEncrypted, space, savedMs };
-}
-
-/** Returns the end of the newest complete set that has each root, by the path of the root. */
-async function savedIn(
-  { reports }: History,
-  sets: readonly BackupSet[],
-): Promise<ReadonlyMap<string, number>> {
-  const roots = await reports.rootsOfSets();
-  const saved = new Map<string, number>();
-  for (const set of sets) {
-    if (set.state !== 'complete') continue;
-    for (const path of roots.get(set.set) ?? []) {
-      saved.set(shownRoot(path).toString('latin1'), endOf(set));
-    }
-  }
-  return saved;
+  return { sets, roots: shown, isEncrypted, space };
 }
 
 /** Returns the time of the next backup; undefined if nothing plans one. */

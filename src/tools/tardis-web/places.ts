@@ -17,6 +17,7 @@ import {
 import type { ListedClient } from '../../web/api/index.js';
 import type { OtherClients, ShownClient } from '../../web/local/index.js';
 import { noteRestore, ownOverview, waitingFor } from '../opening/run-note.js';
+import { configuredHere } from '../shared/configured.js';
 import { followBucket } from '../opening/follow-bucket.js';
 import { openHistory, usesServer } from '../opening/history.js';
 import { clientPlace, clientsHere, noteDamage } from '../opening/local-store.js';
@@ -204,7 +205,9 @@ export class Places implements OtherClients {
     place.memory ??= new Memory();
     const clients = clientsOf(place, clientsHere(system, store));
     const waiting = (client: string): RunRecord[] => waitingOf(place, client);
-    return overviewOf(system, { store, catalogFile, memory: place.memory, waiting }, clients);
+    const configured = await configuredHere(mainOf(place));
+    const { memory } = place;
+    return overviewOf(system, { store, catalogFile, memory, waiting, configured }, clients);
   }
 }
 
