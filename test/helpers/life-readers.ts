@@ -30,6 +30,16 @@ import { type Life, type ModelSet, scan } from './random-life.js';
 import { PASSWORD } from './rewrites.js';
 import { makeWebLab, type WebLab } from './web-lab.js';
 
+/** Unpacks a zip archive into the current directory. */
+const UNZIP = `
+import os, stat, sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as whole:
+    for info in whole.infolist():
+        kind = info.external_attr >> 16
+        if stat.S_ISLNK(kind): os.symlink(whole.read(info), info.filename)
+        else: whole.extract(info)
+`;
+
 type Span = Pick<PathVersion, 'firstSet' | 'lastSet'>;
 
 const UNREAD = /\[UNREAD_AT_BACKUP\]|not read whole by this set/;
@@ -439,7 +449,7 @@ export class LifeReaders {
     const paths = [...this.life.shown(set).keys()];
     for (const at of [undefined, this.one(paths)]) {
       const words = ['-b', String(set.set), ...(at === undefined ? ['--all'] : ['-H', at])];
-      for (const unpack of [undefined, ['tar', '-xf'], ['unzip', '-q']]) {
+      for (const unpack of [undefined, ['tar', '-xf'], ['python3', '-c', UNZIP]]) {
         const out = path.join(this.life.home, 'out');
         fs.rmSync(out, { recursive: true, force: true });
         await this.written(words, out, unpack);
@@ -448,7 +458,7 @@ export class LifeReaders {
         this.sameRestored(`${unpack?.[0] ?? 'restore'} ${words.join(' ')}`, set, {
           isIn: (own) => at === undefined || own === at || own.startsWith(`${at}/`),
           found: new Map([...found].map(([one, what]) => [one.slice(out.length), what])),
-          hasTimes: unpack?.[0] !== 'unzip', // zip has seconds
+          hasTimes: unpack?.[0] !== 'python3', // zip has seconds
         });
       }
     }
