@@ -40,7 +40,7 @@ export async function wholeSets(
   const roots = await history.roots(set.set);
   const chosen: ChosenPaths = new Map([[set, shownRoots(roots.map(({ path }) => path))]]);
   const others = (await completeSets(history)).filter((one) => one.set !== set.set);
-  const configured = await rootsInFile(options, warn);
+  const configured = rootsInFile(options, warn);
   const ever = configured ?? (options.last ? await rootsEver(history) : []);
   const wanted = ever.filter((path) => configured !== undefined || !rootAbove(roots, path));
   for (const path of wanted) {
@@ -64,12 +64,12 @@ async function completeSets(history: History): Promise<BackupSet[]> {
 }
 
 /** Returns the roots of the configuration. A restore goes on without one that cannot be read. */
-async function rootsInFile(
+function rootsInFile(
   options: RegenerateSettings,
   warn: (text: string) => void,
-): Promise<readonly Buffer[] | undefined> {
+): readonly Buffer[] | undefined {
   try {
-    return await configuredPaths(configuredSettings(options));
+    return configuredPaths(configuredSettings(options));
   } catch (error) {
     warn(`the configured roots are not known: ${asTardisError(error).message}`);
     return undefined;

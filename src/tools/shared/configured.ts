@@ -6,7 +6,7 @@ import {
   type SourceCommand,
   sourceCommand,
 } from '../../config/index.js';
-import type { BackupSources } from '../../client/index.js';
+import { type BackupSources, sourcePaths } from '../../client/index.js';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import { byteText, processEnvironment } from '../../system/index.js';
 
@@ -34,21 +34,17 @@ export function configuredSettings(given: Given): Settings<'tardis'> | undefined
  * Returns the paths of the sources that a configuration has, as a user sees them in a set. Throws CONFIG_INVALID, and USAGE for
  * paths that do not fit.
  */
-export async function configuredPaths(
+export function configuredPaths(
   settings: Settings<'tardis'> | undefined,
-): Promise<readonly Buffer[] | undefined> {
-  if (settings === undefined) return undefined;
-  const { sourcePaths } = await import('../../client/index.js'); // much code, which other commands do not need
-  return sourcePaths(sourcesOf(settings));
+): readonly Buffer[] | undefined {
+  return settings && sourcePaths(sourcesOf(settings));
 }
 
 /** Returns a function that returns the paths of the sources that the configuration has for a client; undefined for others. */
-export async function configuredHere(
-  given: Given,
-): Promise<(client: string) => readonly Buffer[] | undefined> {
+export function configuredHere(given: Given): (client: string) => readonly Buffer[] | undefined {
   try {
     const settings = configuredSettings(given);
-    const paths = await configuredPaths(settings);
+    const paths = configuredPaths(settings);
     return (client) => (client === settings?.client ? paths : undefined);
   } catch (error) {
     if (asTardisError(error).row.kind === 'bug') throw error;

@@ -52,7 +52,7 @@ async function overview(
     const { store, catalogFile } = clientPlace(options);
     const waiting = (client: string) => waitingFor(options, client);
     const clients = listClients(system, store);
-    const configured = await configuredHere(options);
+    const configured = configuredHere(options);
     const all = await overviewOf(system, { store, catalogFile, waiting, configured }, clients);
     for (const one of all) warnOfOther(system, options, one);
     return all;

@@ -105,7 +105,7 @@ export async function status(options: Options): Promise<number> {
   const savedMs = overview && savedAtMs(overview);
   const known = rememberedOf(
     options,
-    await configuredPaths(settings),
+    configuredPaths(settings),
     fault === undefined ? { savedMs, nowMs } : undefined,
   );
   // A newer set of something else is not the last good backup.
@@ -216,7 +216,7 @@ async function lookHere(system: System, options: Options): Promise<Look> {
   const place = clientPlace(options);
   using history = openLocalHistory(system, place);
   const waiting = (client: string): RunRecord[] => waitingFor(options, client);
-  const configured = await configuredHere(options);
+  const configured = configuredHere(options);
   const [overview] = await overviewOf(system, { ...place, waiting, configured }, [place.client]);
   const isEncrypted = overview?.protection === 'encrypted';
   return { ...(await lookIn(history, isEncrypted)), overview };

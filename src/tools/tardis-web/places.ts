@@ -205,7 +205,7 @@ export class Places implements OtherClients {
     place.memory ??= new Memory();
     const clients = clientsOf(place, clientsHere(system, store));
     const waiting = (client: string): RunRecord[] => waitingOf(place, client);
-    const configured = await configuredHere(mainOf(place));
+    const configured = configuredHere(mainOf(place));
     const { memory } = place;
     return overviewOf(system, { store, catalogFile, memory, waiting, configured }, clients);
   }

@@ -50,7 +50,7 @@ export async function settingsIfDue(
 ): Promise<Options | undefined> {
   const { schedule, onRequest } = settings;
   if (schedule === undefined) throw configInvalid('--if-due needs the key Schedule');
-  const roots = await configuredPaths(configuredSettings(settings));
+  const roots = configuredPaths(configuredSettings(settings));
   const memory = backupMemoryOf(settings, store, roots);
   const isPlanned = isDue(schedule, memory.read(), Date.now());
   if (!isPlanned && !(onRequest && store === undefined && (await isRequested(settings, memory)))) {
