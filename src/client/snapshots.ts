@@ -4,6 +4,8 @@
  * read live. Only btrfs has snapshots here: a kind must open them without a mount that others see.
  */
 import { randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
 import { errnoText, Opened, requireSystemCode, systemCode } from '../errors/index.js';
 import { displayName, jsonFields } from '../model/index.js';
 import {
@@ -26,9 +28,6 @@ import {
   wallMs,
   writeState,
 } from '../system/index.js';
-
-import fs from 'node:fs';
-import path from 'node:path';
 
 /** Maximum number of snapshots of one run. */
 const MOST_SNAPSHOTS = 64;

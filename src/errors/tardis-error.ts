@@ -166,6 +166,17 @@ export function unlessBug<T>(work: () => T): T | undefined {
   }
 }
 
+/** Returns true when `work` is done, false if it fails. Throws the errors that are bugs of this program. */
+export async function isDoneUnlessBug(work: () => Promise<unknown>): Promise<boolean> {
+  try {
+    await work();
+    return true;
+  } catch (error) {
+    if (asTardisError(error).code === 'INTERNAL') throw error;
+    return false;
+  }
+}
+
 /**
  * Returns the error of a failed operation, `cannot read the filters in /x: permission denied (EACCES)`; `what` is the part after `cannot`.
  * Returns any other error than one of the system unchanged.

@@ -212,13 +212,24 @@ const DECIDING = {
   stopped: ({ kind, end }: RunRecord) => kind === 'backup' && end === 'stopped',
   limited: ({ kind, numbers }: RunRecord) => kind === 'alert' && numbers.lateAfterMs !== undefined,
   configured: ({ configured }: RunRecord) => configured !== undefined,
-  overdue: ({ kind, code }: RunRecord) => kind === 'alert' && code === 'OVERDUE',
-  failing: ({ kind, code }: RunRecord) => kind === 'alert' && code === 'FAILING',
 };
+
+/** Alerts of a server about a client, each sent once for a newest complete set. */
+export const ALERT_KINDS = ['OVERDUE', 'FAILING'] as const;
+export type AlertKind = (typeof ALERT_KINDS)[number];
+
+/** Returns the record of the last alert of a kind. */
+export function lastAlert(runs: readonly RunRecord[], alert: AlertKind): RunRecord | undefined {
+  return runs.findLast(({ kind, code }) => kind === 'alert' && code === alert);
+}
 
 /** Returns the records that decide how a client is, whatever was recorded after them. The records are oldest first. */
 export function decidingRuns(runs: readonly RunRecord[]): RunRecord[] {
-  const found = [backupOf(runs), ...Object.values(DECIDING).map((isOne) => runs.findLast(isOne))];
+  const found = [
+    backupOf(runs),
+    ...Object.values(DECIDING).map((isOne) => runs.findLast(isOne)),
+    ...ALERT_KINDS.map((alert) => lastAlert(runs, alert)),
+  ];
   return [...new Set(found.filter((run) => run !== undefined))];
 }
 
@@ -337,7 +348,7 @@ function failed(facts: ClientFacts, nowMs: number): ClientState | undefined {
       state: 'failed',
       cause: { code: 'failed', error: failureCode, detail, beganMs, ...age },
       reason: `The last backup was not completed: ${detail} (${ageText(beganMs)} ago); ${last}.`,
-      advice: isErrorCode(failureCode) ? ERROR_TABLE[failureCode].guidance : RUN_AGAIN,
+      advice: adviceFor(failureCode),
     };
   }
   const cutAtMs = isFailed ? failedAtMs : stoppedAtMs >= unfinishedAtMs ? 0 : unfinishedAtMs;
@@ -349,6 +360,10 @@ function failed(facts: ClientFacts, nowMs: number): ClientState | undefined {
     reason: `The last backup was not completed: the run that began ${ageText(beganMs)} ago was cut off; ${last}.`,
     advice: RUN_AGAIN,
   };
+}
+
+function adviceFor(error: string): string {
+  return isErrorCode(error) ? ERROR_TABLE[error].guidance : RUN_AGAIN;
 }
 
 const RUN_AGAIN =
@@ -433,7 +448,7 @@ function uncopied({ copyFailure: error }: ClientFacts): ClientState | undefined 
     state: 'warned',
     cause: { code: 'copy', error },
     reason: `The backup is complete; its copy to another store failed [${error}].`,
-    advice: isErrorCode(error) ? ERROR_TABLE[error].guidance : RUN_AGAIN,
+    advice: adviceFor(error),
   };
 }
 

@@ -2,7 +2,7 @@
  * Adds a restore that has proven the backups to the journal of the client: files were written, and all of their contents
  * had the right digests.
  */
-import { asTardisError, type ErrorCode } from '../errors/index.js';
+import { isDoneUnlessBug, type ErrorCode } from '../errors/index.js';
 import type { History } from '../history/index.js';
 import type { RunRecord } from '../model/index.js';
 import type { RestoreFailure, RestoreProgress } from './progress.js';
@@ -39,10 +39,8 @@ export async function noteProof(
 ): Promise<boolean> {
   if (!isProof(history, restored)) return false;
   const { files, bytes } = restored.progress;
-  try {
+  await isDoneUnlessBug(async () => {
     if (run !== undefined) await history.reports.noteRuns([{ ...run, numbers: { files, bytes } }]);
-  } catch (error) {
-    if (asTardisError(error).row.kind === 'bug') throw error;
-  }
+  });
   return true;
 }

@@ -235,7 +235,7 @@ export class TreeWalk<D extends OutputDirectory> {
       const device = roots.length > 1 ? await devices.above(path) : 'one';
       wanted.push({ entry, path, device });
     }
-    const tree = await rootsOf(history, set);
+    const tree = await rootsOf(history, set, roots);
     return new TreeWalk(history, selection, visitor, { roots, tree, wanted });
   }
 

@@ -2,8 +2,7 @@
 import fs from 'node:fs';
 import { createRequire } from 'node:module';
 import type SqliteDatabase from 'better-sqlite3';
-import { systemCode } from '../errors/index.js';
-import { type Files, filesWith } from './files.js';
+import { filesWith } from './files.js';
 import {
   O_PATH,
   onGuardedWay,
@@ -16,6 +15,7 @@ import { MediumFault } from './medium-fault.js';
 import { addonPath, notLoaded } from './native.js';
 import { hasStrayBytes } from './process-input.js';
 import { type RowOf, type RowShape, shaped, type SqlQuery } from './row-shapes.js';
+import { makeUnlessThere } from './small-files.js';
 import './whole-addons.js';
 
 const require = createRequire(import.meta.url);
@@ -83,7 +83,10 @@ function openUnexplained(
   options: OpenDatabaseOptions & { readonly umask: number },
 ): SqlDatabase {
   // SQLite creates world-readable files; its journals get the permissions and the owner of the database.
-  if (!options.readonly) makeIfMissing(path, filesWith(options.umask));
+  if (!options.readonly) {
+    const files = filesWith(options.umask);
+    makeUnlessThere(files, path, () => files.close(files.open(path, 'create')));
+  }
   for (const suffix of ['', ...LOGS]) requirePlainAt(path + suffix);
   return onGuardedWay(path, options.readonly ? 'read' : 'write', (way) => {
     if (!options.readonly) fs.accessSync(way.at, fs.constants.W_OK); // otherwise SQLite opens it and fails at the first change
@@ -190,14 +193,6 @@ function explainCalls<T extends object>(of: T, names: readonly (keyof T)[], faul
     Object.defineProperty(of, name, { value: explaining });
   }
   return of;
-}
-
-function makeIfMissing(path: string, files: Files): void {
-  try {
-    if (files.status(path) === undefined) files.close(files.open(path, 'create'));
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error; // another process created it first
-  }
 }
 
 /**

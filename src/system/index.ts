@@ -60,7 +60,7 @@ export * from './process-input.js';
 export { openProgram, type ProgramEnd, type ProgramSocket } from './program-socket.js';
 export { failedStoreWrite, freeSpaceText } from './free-space.js';
 export { type CatalogStep, nodeSystem, type Random, type System } from './system.js';
-export { readStart, replaceFile, writeNew } from './small-files.js';
+export { makeUnlessThere, readStart, replaceFile, writeNew } from './small-files.js';
 export {
   cachePath,
   configPath,

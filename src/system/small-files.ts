@@ -1,5 +1,6 @@
 /** Reads small files at once, and replaces them atomically: after a crash the old or the new file is complete. */
 import path from 'node:path';
+import { systemCode } from '../errors/index.js';
 import { type Files, ifThere, OpenFd, unlinkIfThere } from './files.js';
 
 /** Returns the first `maxBytes` of a file; undefined if the file does not exist. */
@@ -11,6 +12,15 @@ export function readStart(files: Files, file: string, maxBytes: number): Buffer 
   const { sizeBytes } = files.statusOf(fd); // another file may have replaced the one that was looked at
   const bytes = Buffer.alloc(Math.min(sizeBytes, maxBytes));
   return bytes.subarray(0, files.read(opened.fd, bytes, 0, bytes.length, 0));
+}
+
+/** Makes a file or a directory if it is not there; another process may make it at the same time. */
+export function makeUnlessThere(files: Files, path: string, make: () => void): void {
+  try {
+    if (files.status(path) === undefined) make();
+  } catch (error) {
+    if (systemCode(error) !== 'EEXIST') throw error;
+  }
 }
 
 /** Options for a new file. */

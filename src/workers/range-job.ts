@@ -3,6 +3,7 @@
  * whole in memory. It is a generator, so that the caller controls how far ahead it reads.
  */
 import { createHash } from 'node:crypto';
+import type fs from 'node:fs';
 import { SparseMap } from '../contents/index.js';
 import { DeltaMaker, MAX_COMMANDS, SignatureMaker } from '../delta/index.js';
 import { requireSystemCode } from '../errors/index.js';
@@ -38,8 +39,6 @@ import {
   readAttributesOf,
 } from './read-attributes.js';
 import { readForm } from './read-form.js';
-
-import type fs from 'node:fs';
 
 let scratch: Buffer = Buffer.alloc(0);
 const NO_FEATURES: Buffer = Buffer.alloc(0);

@@ -161,11 +161,11 @@ test('what decides how a client is stays known, whatever comes after it', async 
   );
 });
 
-test('an object with the highest number hides no later record', async (t) => {
+test('an object with the highest number hides no later record, and joining loses none', async (t) => {
   const { directory, put } = await inDirectory(t);
   await addRuns(system, directory, [aRun({ endedMs: 1 })]);
   put('9999999999-0001-00000000.run', gzipSync(''));
-  const later = runsOf(70);
+  const later = runsOf(300);
   for (const run of later) await addRuns(system, directory, [run]);
   areRuns(t, (await readRuns(system, directory)).slice(1), later);
 });

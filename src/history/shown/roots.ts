@@ -1,6 +1,7 @@
 /** The roots of a set as a tree of names, since a set shows each root under its whole path. */
 import { crc32 } from 'node:zlib';
 import type { BackupSet } from '../../store/catalog/index.js';
+import type { RootRecord } from '../../store/index.js';
 import { asTardisError } from '../../errors/index.js';
 import { EntryType, pathBelow, splitPath, splitRoot } from '../../model/index.js';
 import { type History, type HistoryEntry, listedPages } from '../history.js';
@@ -23,10 +24,14 @@ function newNode(name: Buffer, above?: RootNode): RootNode {
   return { name, children: new Map(), entry: undefined, device: '', id };
 }
 
-/** Returns the roots of a set, except those that the reader may not see. */
-export async function rootsOf(history: History, set: number): Promise<RootNode> {
+/** Returns the roots of a set as a tree, except those that the reader may not see. `known` are its roots, if the caller has read them. */
+export async function rootsOf(
+  history: History,
+  set: number,
+  known?: readonly RootRecord[],
+): Promise<RootNode> {
   const top = newNode(Buffer.from('/'));
-  for (const root of await history.roots(set)) {
+  for (const root of known ?? (await history.roots(set))) {
     const { directory, below } = splitRoot(root.path);
     const names = [...splitPath(directory), ...below];
     const path = pathBelow(directory, below);

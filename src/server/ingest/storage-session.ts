@@ -3,7 +3,12 @@
  * checkpoint is due. It reports how many messages it has handled (the protocol calls them received), and how many of
  * them are durable. It runs in a storage thread, or in the caller's thread for deterministic tests.
  */
-import { asTardisError, protocolViolation, TardisError } from '../../errors/index.js';
+import {
+  asTardisError,
+  isDoneUnlessBug,
+  protocolViolation,
+  TardisError,
+} from '../../errors/index.js';
 import { writeImageIfRoom } from '../../maintenance/gc/index.js';
 import {
   MAX_ADDED_RUNS,
@@ -392,13 +397,8 @@ export class StorageSession implements StorageHandle {
     const own = runs.pop();
     if (own === undefined) return true;
     const numbers = { ...own.numbers, set, storedBytes: this.storedBytes };
-    try {
-      await addRuns(this.system, this.directory, [...runs, { ...own, numbers }]);
-      return true;
-    } catch (error) {
-      if (asTardisError(error).row.kind === 'bug') throw error;
-      return false;
-    }
+    const all = [...runs, { ...own, numbers }];
+    return isDoneUnlessBug(() => addRuns(this.system, this.directory, all));
   }
 
   private get storedBytes(): number {

@@ -8,6 +8,7 @@ import path from 'node:path';
 import type { Logger } from 'pino';
 import { asTardisError, type TardisError } from '../../errors/index.js';
 import {
+  type AlertKind,
   clientState,
   NO_FACTS,
   type RunNumbers,
@@ -21,12 +22,7 @@ import { replaceFile, type System } from '../../system/index.js';
 import { Remembered, spaceFacts } from '../storage/client-space.js';
 import type { SpaceTaken } from '../storage/measure-space.js';
 import type { RunRecorder } from '../run-recorder.js';
-import type {
-  AlertKind,
-  ClientStanding,
-  GoodSet,
-  StoreFigures,
-} from '../storage/client-standing.js';
+import type { ClientStanding, GoodSet, StoreFigures } from '../storage/client-standing.js';
 import type { StorageHost } from '../storage/storage-host.js';
 import type { EndpointAddress } from './endpoint.js';
 import { type ClientFigures, metricsText, type ServerFigures } from './metrics.js';

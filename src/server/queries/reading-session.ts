@@ -3,7 +3,13 @@
  * read without the client's lock, so that a backup may run at the same time. It runs in the same threads as storage
  * sessions.
  */
-import { asTardisError, Opened, protocolViolation, TardisError } from '../../errors/index.js';
+import {
+  asTardisError,
+  isDoneUnlessBug,
+  Opened,
+  protocolViolation,
+  TardisError,
+} from '../../errors/index.js';
 import { Access, type Handlers, openHistoryIn } from '../../history/index.js';
 import { BackgroundJobs, type JobLimits } from '../jobs/background-jobs.js';
 import { previewPurgeOf, purgeByRules, type PurgeRequest } from '../../maintenance/gc/index.js';
@@ -263,12 +269,10 @@ function regularLook(system: System, directory: ClientDirectory): () => Promise<
     const nowMs = clock.monotonicMs();
     if (directory.bucket === undefined || nowMs - lookedMs < LOOK_EVERY_MS) return;
     lookedMs = nowMs;
-    try {
+    // The catalog of this machine counts until the bucket answers again; a bug is no reason for that.
+    await isDoneUnlessBug(async () => {
       if (await isBehind(system, directory)) await catchUp(system, directory);
-    } catch (error) {
-      // The catalog of this machine counts until the bucket answers again; a bug is no reason for that.
-      if (asTardisError(error).row.kind === 'bug') throw error;
-    }
+    });
   };
 }
 

@@ -1,9 +1,12 @@
 /** State of a client: its sets, its runs, and figures of its store. Read from the catalog and other files, without a lock. */
 import {
+  ALERT_KINDS,
+  type AlertKind,
   contentIdOf,
   configuredRoots,
   countErrors,
   distinctRuns,
+  lastAlert,
   NO_CONTENT,
   NO_FACTS,
   rootId,
@@ -18,10 +21,6 @@ import { type BackupSet, Catalog } from '../../store/catalog/index.js';
 import { type ClientDirectory, isClientInUse, readRuns } from '../../store/index.js';
 import { yieldRegularly, type System } from '../../system/index.js';
 import { measureSpace } from './measure-space.js';
-
-/** Alerts of a server about a client, each sent once for a newest complete set. */
-export const ALERT_KINDS = ['OVERDUE', 'FAILING'] as const;
-export type AlertKind = (typeof ALERT_KINDS)[number];
 
 export interface GoodSet {
   readonly set: SetNumber;
@@ -130,10 +129,7 @@ export async function standingInFiles(
 }
 
 function alertsIn(runs: readonly RunRecord[]): ClientStanding['alerted'] {
-  const sent = ALERT_KINDS.map((kind) => {
-    const last = runs.findLast(({ kind: one, code }) => one === 'alert' && code === kind);
-    return [kind, last?.numbers.set];
-  });
+  const sent = ALERT_KINDS.map((alert) => [alert, lastAlert(runs, alert)?.numbers.set]);
   return Object.fromEntries(sent) as ClientStanding['alerted'];
 }
 

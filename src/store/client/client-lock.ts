@@ -14,6 +14,7 @@ import {
   ifThere,
   inheritOwner,
   lockPatiently,
+  makeUnlessThere,
   OpenFd,
   type System,
   tryFlock,
@@ -83,13 +84,7 @@ export function tryLock(system: System, lockPath: string): ClientLock | undefine
   const { files, native } = system;
   let fd: number;
   try {
-    if (files.status(lockPath) === undefined) {
-      try {
-        makeLockFile(files, lockPath);
-      } catch (error) {
-        if (systemCode(error) !== 'EEXIST') throw error; // another process created it first
-      }
-    }
+    makeUnlessThere(files, lockPath, () => makeLockFile(files, lockPath));
     fd = files.open(lockPath, 'write');
   } catch (error) {
     if (systemCode(error) === 'ENOENT' && files.status(path.dirname(lockPath)) !== undefined) {
@@ -239,10 +234,9 @@ function wantedPathOf(directory: ClientDirectory): string {
 function requestLock({ files }: System, directory: ClientDirectory): void {
   const wanted = wantedPathOf(directory);
   try {
-    if (files.status(wanted) === undefined) files.close(files.open(wanted, 'create'));
+    makeUnlessThere(files, wanted, () => files.close(files.open(wanted, 'create')));
   } catch (error) {
-    if (systemCode(error) !== 'EEXIST')
-      throw failedStoreWrite(files, wanted, error, `making ${wanted}`);
+    throw failedStoreWrite(files, wanted, error, `making ${wanted}`);
   }
 }
 

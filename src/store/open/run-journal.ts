@@ -7,7 +7,7 @@
 import os from 'node:os';
 import path from 'node:path';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { asTardisError, systemCode } from '../../errors/index.js';
+import { asTardisError, isDoneUnlessBug } from '../../errors/index.js';
 import {
   decidingRuns,
   distinctRuns,
@@ -19,6 +19,7 @@ import {
 } from '../../model/index.js';
 import {
   failedStoreWrite,
+  makeUnlessThere,
   readStart,
   replaceFile,
   type System,
@@ -59,8 +60,10 @@ const OF_ONE_OBJECT: readonly string[] = [
   'STORE_UNSAFE',
 ];
 
-/** Maximum of the numbers in names. Behind it, names of one number follow each other by chance, and records by their time. */
+/** Maximum of the numbers in names. */
 const MAX_NUMBER = 9_999_999_999;
+/** Distance of numbers that no run makes: an object beyond it is not of a run, and would use up the numbers. */
+const MAX_STEP = 1_000_000;
 /** Form of a name: a number, the number of records, random digits, and `page` for joined records. */
 const NAME = /^(\d{10})-(\d{4})-[0-9a-f]{8}\.(run|page)$/;
 
@@ -96,16 +99,15 @@ class RunJournal {
   /** Adds records, durable when the promise resolves. */
   async add(runs: readonly RunRecord[]): Promise<void> {
     const listed = await this.listed();
-    const last = Math.min(listed.at(-1)?.number ?? 0, MAX_NUMBER - 2);
+    const last = listed.at(-1)?.number ?? 0;
     listed.push(await this.put(last + 1, runs, 'run'));
     const tail = listed.slice(
       listed.findLastIndex(({ isPage, runs: count }) => isPage && count >= PAGE_RUNS) + 1,
     );
     const from = tail.findLastIndex(({ isPage }) => isPage);
     const joined = tail.slice(Math.max(from, 0));
-    const before = listed.at(-joined.length - 1);
     if (tail.length - from - 1 >= JOINED_OBJECTS)
-      await this.join(joined, listed.length > joined.length ? before : undefined, last + 2);
+      await this.join(joined, listed.at(-joined.length - 1), last + 2);
     if (listed.length > MAX_OBJECTS) await this.drop(listed.slice(0, listed.length - MAX_OBJECTS));
   }
 
@@ -148,10 +150,11 @@ class RunJournal {
   }
 
   private async put(
-    number: number,
+    wanted: number,
     runs: readonly RunRecord[],
     kind: 'run' | 'page',
   ): Promise<RunObject> {
+    const number = Math.min(wanted, MAX_NUMBER);
     const digits = this.system.random.bytes(NAME_BYTES).toString('hex');
     const count = runs.length.toString().padStart(4, '0');
     const name = `${this.prefix}${number.toString().padStart(10, '0')}-${count}-${digits}.${kind}`;
@@ -162,11 +165,8 @@ class RunJournal {
 
   /** Removes objects, unless that is not permitted: then they stay. */
   private async drop(objects: readonly RunObject[]): Promise<void> {
-    try {
-      if (objects.length > 0) await this.objects.remove(objects.map(({ name }) => name));
-    } catch (error) {
-      if (asTardisError(error).row.kind === 'bug') throw error;
-    }
+    if (objects.length === 0) return;
+    await isDoneUnlessBug(() => this.objects.remove(objects.map(({ name }) => name)));
   }
 
   private async runsOf(objects: readonly RunObject[]): Promise<RunRecord[]> {
@@ -190,7 +190,8 @@ class RunJournal {
     const found: RunObject[] = [];
     for await (const name of this.objects.list(this.prefix)) {
       const [, number, runs, kind] = NAME.exec(name.slice(this.prefix.length)) ?? [];
-      if (number === undefined) continue;
+      const { number: before = Infinity } = found.at(-1) ?? {};
+      if (number === undefined || Number(number) - before > MAX_STEP) continue;
       found.push({ name, number: Number(number), runs: Number(runs), isPage: kind === 'page' });
       if (found.length > MAX_LISTED) found.shift();
     }
@@ -216,7 +217,7 @@ function filesOf({ files }: System, folder: string): RunObjects {
     },
     readWhole: async (name) => readStart(files, fileOf(name), MAX_OBJECT_BYTES),
     putNew: async (name, body) => {
-      if (files.status(folder) === undefined) makeShared(files, folder);
+      makeUnlessThere(files, folder, () => files.makeDirectory(folder));
       await replaceFile(files, fileOf(name), body as Uint8Array);
       return 'created';
     },
@@ -224,15 +225,6 @@ function filesOf({ files }: System, folder: string): RunObjects {
       for (const name of names) unlinkIfThere(files, fileOf(name));
     },
   };
-}
-
-/** Makes a directory, which another process may make at the same time. */
-function makeShared(files: System['files'], folder: string): void {
-  try {
-    files.makeDirectory(folder);
-  } catch (error) {
-    if (systemCode(error) !== 'EEXIST') throw error;
-  }
 }
 
 async function openJournal(system: System, directory: ClientDirectory): Promise<RunJournal> {

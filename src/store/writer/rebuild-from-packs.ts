@@ -3,6 +3,7 @@
  * a copy of it. If a part is found nowhere, all sets so far are marked as doubtful. This code is used by rebuilds, and
  * by sessions that find no catalog.
  */
+import path from 'node:path';
 import { Catalog, recoverCatalog, type RecoveryReport, removeDatabase } from '../catalog/index.js';
 import { asTardisError, throwIfAborted } from '../../errors/index.js';
 import {
@@ -17,8 +18,6 @@ import type { PackNumber } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { findHistory, type FoundHistory } from './known-histories.js';
 import { replaceCatalog } from './replace-catalog.js';
-
-import path from 'node:path';
 
 export interface RebuildReport extends RecoveryReport {
   /** Number of checkpoints that the old catalog contained, and that the packs do not contain any more. */

@@ -154,10 +154,9 @@ function newestThenPath(one: FoundPath, other: FoundPath): number {
   return second.firstSet - first.firstSet || Buffer.compare(one.path, other.path);
 }
 
-/** Prints the result of `lstardis --find`: one line for each version. */
 type SearchedHistory = Parameters<typeof findNames>[0]['history'];
 
-/** Returns the exit status: 3 if some paths are not shown, or are not proven. */
+/** Prints one line for each version that is found. Returns the exit status: 3 if some paths are not shown, or are not proven. */
 export async function printFound(
   history: SearchedHistory,
   sets: readonly BackupSet[],

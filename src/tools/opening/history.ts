@@ -160,6 +160,11 @@ export async function openThere(system: System, place: RemotePlace): Promise<His
   return openRemoteHistory(system, place);
 }
 
+/** Opens the history of a client on a server without a question to the user. Throws the errors of logging in. */
+export async function openUnasked(host: string, settings: ServerLoginSettings): Promise<History> {
+  return openThere(nodeSystem(), await remotePlace(host, { ...settings, neverPrompts: true }));
+}
+
 /** Warns that a store was rolled back. It can still be read, but the run ends with status 3. */
 export function warnOlder(what: string): void {
   printWarning(`${displayText(what)} [STORE_ROLLED_BACK]`);

@@ -115,14 +115,11 @@ export class RunNote {
    * Ends the run by an error, and adds it to the journal. A server gets it later if the error may be the server's fault: it
    * is not connected to again.
    */
-  failed(
-    { code, message }: TardisError,
-    { isWhole, ...given }: RunWords & { isWhole?: boolean | undefined } = {},
-  ): Promise<void> {
+  failed({ code, message }: TardisError, given: RunWords = {}): Promise<void> {
     const words = { ...given, message };
     const isStopped = code === 'INTERRUPTED';
     return this.end(
-      { end: isStopped ? 'stopped' : 'failed', code, words, isWhole },
+      { end: isStopped ? 'stopped' : 'failed', code, words },
       !OF_THIS_MACHINE.includes(code),
     );
   }
@@ -131,13 +128,11 @@ export class RunNote {
     {
       words,
       ...end
-    }: Pick<RunRecord, 'end'> &
-      Partial<Pick<RunRecord, 'code' | 'numbers' | 'isWhole'>> & { words?: RunWords },
+    }: Pick<RunRecord, 'end'> & Partial<Pick<RunRecord, 'code' | 'numbers'>> & { words?: RunWords },
     isLater = false,
   ): Promise<void> {
     const endedMs = nodeSystem().clock.nowMs();
-    const text = words && encodeWords(words);
-    const run = { ...this.run, ...end, endedMs, ...(text !== undefined && { words: text }) };
+    const run = { ...this.run, ...end, endedMs, words: words && encodeWords(words) };
     const earlier = this.place.clients === undefined ? this.earlier() : []; // of one client alone
     const runs = [...earlier, run];
     this.keep(run);

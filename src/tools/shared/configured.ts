@@ -1,4 +1,5 @@
 /** Finds what the configuration of a machine has for its backups, whatever a command line names. */
+import { type BackupSources, sourcePaths } from '../../client/index.js';
 import {
   resolveSettings,
   type SettingName,
@@ -6,8 +7,7 @@ import {
   type SourceCommand,
   sourceCommand,
 } from '../../config/index.js';
-import { type BackupSources, sourcePaths } from '../../client/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { TardisError, unlessBug } from '../../errors/index.js';
 import { byteText, processEnvironment } from '../../system/index.js';
 
 type Given = Pick<Settings<'tardis'>, 'configFiles' | 'job' | 'sources'>;
@@ -42,14 +42,15 @@ export function configuredPaths(
 
 /** Returns a function that returns the paths of the sources that the configuration has for a client; undefined for others. */
 export function configuredHere(given: Given): (client: string) => readonly Buffer[] | undefined {
-  try {
-    const settings = configuredSettings(given);
-    const paths = configuredPaths(settings);
-    return (client) => (client === settings?.client ? paths : undefined);
-  } catch (error) {
-    if (asTardisError(error).row.kind === 'bug') throw error;
-    return () => undefined; // what a backup would report
-  }
+  return rootsFor(unlessBug(() => configuredSettings(given))); // a fault of the file is for a backup to report
+}
+
+/** Returns what `configuredHere` does, for settings of `configuredSettings`. */
+export function rootsFor(
+  settings: Settings<'tardis'> | undefined,
+): (client: string) => readonly Buffer[] | undefined {
+  const paths = unlessBug(() => configuredPaths(settings));
+  return (client) => (client === settings?.client ? paths : undefined);
 }
 
 /** Returns the sources of settings. Throws CONFIG_INVALID. */

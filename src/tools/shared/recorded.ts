@@ -3,10 +3,9 @@ import { givenWords, type Settings, type Tool } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { RunKind } from '../../model/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
-import { openThere } from '../opening/history.js';
+import { openUnasked } from '../opening/history.js';
 import { clientsHere } from '../opening/local-store.js';
 import { RunNote, type RunPlace } from '../opening/run-note.js';
-import { remotePlace } from '../opening/server.js';
 import { PARTLY } from '../output/exit-status.js';
 import { takeNumbers } from './run-facts.js';
 
@@ -57,11 +56,6 @@ function placeOf(settings: Settings<'sonic check'>): RunPlace {
     const clients = (): readonly string[] => clientsHere(nodeSystem(), byteText(database));
     return { client, ...(allClients && { clients }), store: database, server: '', catalogFile };
   }
-  const unasked = { ...settings, neverPrompts: true };
-  return {
-    client,
-    store: undefined,
-    server: throughServer,
-    openThere: async () => openThere(nodeSystem(), await remotePlace(throughServer, unasked)),
-  };
+  const openThere = () => openUnasked(throughServer, settings);
+  return { client, store: undefined, server: throughServer, openThere };
 }

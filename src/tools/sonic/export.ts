@@ -1,4 +1,7 @@
 /** Implements `sonic export`: writes sets as trees with shared files, as tar archives, or into a repository of restic. */
+import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 import type { Settings } from '../../config/index.js';
 import { refuse, TardisError, usageError } from '../../errors/index.js';
 import { type BackupSet, begunMs, type History } from '../../history/index.js';
@@ -207,12 +210,7 @@ function printPlan(planned: readonly PlannedSet[], { json }: Options): void {
   print(formatTable([['SET', 'BEGUN', 'TARGET', 'NAME'], ...rows], [0]));
 }
 
-/** The targets of `sonic export`: trees or archives in a directory, and a repository of restic. */
-import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-
-/** A place that sets are exported to. */
+/** A place that sets are exported to: trees or archives in a directory, or a repository of restic. */
 interface ExportTarget extends Disposable {
   /** Returns where each set goes, and which are there. */
   plan(sets: readonly BackupSet[]): PlannedSet[];

@@ -4,6 +4,7 @@
  */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import path from 'node:path';
 import {
   configInvalid,
   defaultOf,
@@ -53,8 +54,6 @@ import {
   QUESTIONS,
   RULES,
 } from './setup-plan.js';
-
-import path from 'node:path';
 
 type Options = Settings<'sonic setup'>;
 

@@ -34,7 +34,7 @@ import { backupMemoryOf, type Remembered } from '../opening/backup-memory.js';
 import { clientPlace, newPlace, newPlaceText } from '../opening/local-store.js';
 import { ownOverview, waitingFor } from '../opening/run-note.js';
 import { counted, formatBytes, formatTable, formatTime } from '../output/units.js';
-import { configuredHere, configuredPaths, configuredSettings } from '../shared/configured.js';
+import { configuredPaths, configuredSettings, rootsFor } from '../shared/configured.js';
 import { inBucket } from '../shared/tool-store.js';
 import { jsonText, print, printJson } from '../output/output.js';
 import { type BackupTimer, backupTimer } from './backup-timer.js';
@@ -51,6 +51,8 @@ const STATUS_OF: Readonly<Record<ClientStateName, number>> = {
   never: 6,
   unknown: 10,
 };
+
+type RootsOf = ReturnType<typeof rootsFor>;
 
 /** Facts that the store shows. */
 interface Look {
@@ -91,12 +93,12 @@ export async function status(options: Options): Promise<number> {
   const system = nodeSystem();
   const isUsual = isUsualStore(options);
   if (isUsual && !isStoreThere(system, options)) return nothingSetUp(options);
-  const { look, fault } = await lookIfThere(system, options);
+  const settings = configuredSettings(options);
+  const { look, fault } = await lookIfThere(system, options, rootsFor(settings));
   // The usual store may be that of a server, which its users cannot read.
   if (isUsual && fault?.code === 'STORE_NOT_READABLE') return nothingSetUp(options);
   const nowMs = system.clock.nowMs();
   const timer = isFromFile(options) ? backupTimer() : undefined;
-  const settings = configuredSettings(options);
   const configured = settings?.directories;
   const { overview } = look;
   const own = { lateAfterMs: options.overdueSeconds * 1000 };
@@ -187,10 +189,11 @@ const NOT_THERE_STATUS = 10;
 async function lookIfThere(
   system: System,
   options: Options,
+  rootsOf: RootsOf,
 ): Promise<{ look: Look; fault?: TardisError }> {
   try {
     const look =
-      options.throughServer === undefined ? lookNear(system, options) : lookThere(options);
+      options.throughServer === undefined ? lookNear(system, options, rootsOf) : lookThere(options);
     return { look: await look };
   } catch (thrown) {
     const fault = asTardisError(thrown);
@@ -202,21 +205,20 @@ async function lookIfThere(
 }
 
 /** Reads a store on this machine, or in a bucket. Throws the errors of opening it. */
-async function lookNear(system: System, options: Options): Promise<Look> {
-  if (!isBucket(options.sources.get('database'))) return lookHere(system, options);
+async function lookNear(system: System, options: Options, rootsOf: RootsOf): Promise<Look> {
+  if (!isBucket(options.sources.get('database'))) return lookHere(system, options, rootsOf);
   try {
-    return await lookHere(system, await inBucket('sonic status', options));
+    return await lookHere(system, await inBucket('sonic status', options), rootsOf);
   } finally {
     await closeSharedStores();
   }
 }
 
 /** Reads a store on this machine without keys. Throws the errors of opening it. */
-async function lookHere(system: System, options: Options): Promise<Look> {
+async function lookHere(system: System, options: Options, configured: RootsOf): Promise<Look> {
   const place = clientPlace(options);
   using history = openLocalHistory(system, place);
   const waiting = (client: string): RunRecord[] => waitingFor(options, client);
-  const configured = configuredHere(options);
   const [overview] = await overviewOf(system, { ...place, waiting, configured }, [place.client]);
   const isEncrypted = overview?.protection === 'encrypted';
   return { ...(await lookIn(history, isEncrypted)), overview };

@@ -7,12 +7,9 @@ import {
 } from '../../client/index.js';
 import { givenWords, hasOwnExcludes, type Settings } from '../../config/index.js';
 import { unlessBug, type TardisError } from '../../errors/index.js';
-import type { History } from '../../history/index.js';
 import { countErrors, displayName, encodeWords, type RunWords } from '../../model/index.js';
-import { nodeSystem } from '../../system/index.js';
-import { openThere } from '../opening/history.js';
+import { openUnasked } from '../opening/history.js';
 import { RunNote } from '../opening/run-note.js';
-import { remotePlace } from '../opening/server.js';
 import { configuredSettings, sourcesOf } from '../shared/configured.js';
 
 type Options = Settings<'tardis'>;
@@ -21,18 +18,27 @@ type Options = Settings<'tardis'>;
 const OF_COMMAND_LINE: readonly string[] = ['USAGE', 'CLIENT_EXISTS'];
 
 export class BackupNote {
+  /** The paths of what the configuration has; undefined if there is none. */
+  readonly roots: readonly Buffer[] | undefined;
+  /** True if the run is given all that its configuration has, and no excludes of its own; undefined if there is no configuration. */
+  readonly isWhole: boolean | undefined;
   private readonly note: RunNote;
   private readonly configured: BackupSources | undefined;
+  /** The paths and rules that the run is given. */
+  private readonly words: RunWords;
 
   /** Begins the run of a backup to a store of this machine, or to the server if that is undefined. */
-  constructor(
-    private readonly settings: Options,
-    store: Buffer | undefined,
-  ) {
+  constructor(settings: Options, store: Buffer | undefined) {
     const { client, server, catalogFile, ifDue } = settings;
-    const openThere = store === undefined ? () => openedThere(settings) : undefined;
+    const openThere = store === undefined ? () => openUnasked(server, settings) : undefined;
     const found = unlessBug(() => configuredSettings(settings)); // a fault of the file is reported where it counts
     this.configured = found && sourcesOf(found);
+    this.roots = this.configured && pathsOf(this.configured);
+    const given = pathsOf(sourcesOf(settings));
+    const isAll = this.roots?.every((root) => given.some((path) => path.equals(root)));
+    this.isWhole = isAll && !hasOwnExcludes(settings);
+    const rules = givenWords('tardis', settings);
+    this.words = { roots: given.map(displayName), ...(rules && { rules }) };
     const place = { client, server, store, catalogFile, openThere };
     this.note = RunNote.begin('backup', place, { isDue: ifDue, isWhole: this.isWhole });
   }
@@ -40,19 +46,8 @@ export class BackupNote {
   /** The records that the store gets with the end of the set. */
   get report(): RunReport {
     const { note, configured } = this;
-    return { run: { ...note.run, ...this.words() }, earlier: note.earlier(), configured };
-  }
-
-  /** The paths of what the configuration has; undefined if there is none. */
-  get roots(): readonly Buffer[] | undefined {
-    return this.configured && pathsOf(this.configured);
-  }
-
-  /** True if the run is given all that its configuration has, and no excludes of its own; undefined if there is no configuration. */
-  get isWhole(): boolean | undefined {
-    if (this.roots !== undefined && hasOwnExcludes(this.settings)) return false;
-    const given = pathsOf(sourcesOf(this.settings));
-    return this.roots?.every((root) => given.some((path) => path.equals(root)));
+    const run = { ...note.run, words: encodeWords(this.words) };
+    return { run, earlier: note.earlier(), configured };
   }
 
   /** Forgets the records that the store got with the end of a set. If it could not add them, they wait. */
@@ -66,29 +61,11 @@ export class BackupNote {
   async failed(error: TardisError, counts: boolean): Promise<void> {
     const isTyped = this.note.run.way === 'hand' && OF_COMMAND_LINE.includes(error.code);
     if (!counts || isTyped) this.note.forget();
-    else await this.note.failed(error, { isWhole: this.isWhole, ...this.given() });
-  }
-
-  private given(): RunWords {
-    const rules = givenWords('tardis', this.settings);
-    return { roots: pathsOf(sourcesOf(this.settings)).map(displayName), ...(rules && { rules }) };
-  }
-
-  private words(): { words?: string } {
-    const words = encodeWords(this.given());
-    return words === undefined ? {} : { words };
+    else await this.note.failed(error, this.words);
   }
 }
 
 /** Returns the paths of sources; none if a command line is wrong, whose run does not count. */
 function pathsOf(sources: BackupSources): Buffer[] {
   return unlessBug(() => sourcePaths(sources)) ?? [];
-}
-
-/** Opens the client at its server without a question. Throws the errors of the login. */
-async function openedThere(settings: Options): Promise<History> {
-  return openThere(
-    nodeSystem(),
-    await remotePlace(settings.server, { ...settings, neverPrompts: true }),
-  );
 }

@@ -128,12 +128,17 @@ function isSamePlace(one: Named, other: Named): boolean {
 
 /** Entries of the paths that have matching names, as a search shows them. */
 class Search {
+  private readonly complete: ReadonlySet<SetNumber>;
+
   constructor(
     private readonly history: History,
     private readonly query: SearchQuery,
     private readonly pattern: NamePattern,
     private readonly sets: ReadonlyMap<SetNumber, readonly Buffer[]>,
-  ) {}
+  ) {
+    const complete = query.sets.filter(({ state }) => state === 'complete');
+    this.complete = new Set(complete.map(({ set }) => set));
+  }
 
   /** Returns the roots that match. They are searched separately, since the name of a root is not in a directory. */
   roots(): Promise<Found[]> {
@@ -162,7 +167,7 @@ class Search {
     path: Buffer,
     { directory }: Pick<Named, 'directory'>,
   ): Promise<Found | undefined> {
-    const { history, query, pattern } = this;
+    const { history, query, pattern, complete } = this;
     const { sets, limits } = query;
     if (!pattern.isPathMatch(path) || !isBelow(limits, path)) return undefined;
     const covering = setsCovering(this.sets, sets, path);
@@ -171,7 +176,6 @@ class Search {
     if (newest?.entry.directory !== directory) return undefined;
     const within = covering.filter((one) => isAsOf(newest, one));
     // A set that is being written is shown only for what no complete one has.
-    const complete = new Set(sets.flatMap(({ set, state }) => (state === 'complete' ? [set] : [])));
     const set = within.findLast((one) => complete.has(one)) ?? within.at(-1)!;
     const at = await history.find(path, set);
     if (at === undefined) return undefined;
