@@ -38,6 +38,6 @@ export {
   setRootsToWire,
 } from './wire/wire-reports.js';
 export * from './shown/path-versions.js';
-export { entriesAround, named, type RootNode, rootsOf } from './shown/roots.js';
+export { entriesAround, named, type RootNode, rootsEver, rootsOf } from './shown/roots.js';
 export * from './shown/shown-names.js';
 export { privateDirectory, virtualDirectory, virtualLink } from './shown/virtual.js';

@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib';
 import type { BackupSet } from '../../store/catalog/index.js';
 import type { RootRecord } from '../../store/index.js';
 import { asTardisError } from '../../errors/index.js';
-import { EntryType, pathBelow, splitPath, splitRoot } from '../../model/index.js';
+import { EntryType, pathBelow, shownRoots, splitPath, splitRoot } from '../../model/index.js';
 import { type History, type HistoryEntry, listedPages } from '../history.js';
 import { SHOWN_PAGE_ENTRIES } from './shown-names.js';
 import { virtualDirectory } from './virtual.js';
@@ -48,6 +48,11 @@ export async function rootsOf(
     node.device = root.device ? `device ${root.device}` : `root ${root.root}`;
   }
   return top;
+}
+
+/** Returns the paths of all roots that the listed sets have, as a user writes them, each once, sorted. */
+export async function rootsEver({ reports }: Pick<History, 'reports'>): Promise<Buffer[]> {
+  return shownRoots([...(await reports.rootsOfSets()).values()].flat());
 }
 
 async function findRoot(

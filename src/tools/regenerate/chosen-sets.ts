@@ -1,6 +1,6 @@
 /** The sets from which `regenerate` takes paths, if it is not one set for all of them. */
 import { asTardisError, TardisError } from '../../errors/index.js';
-import { type BackupSet, type History, rootAbove } from '../../history/index.js';
+import { type BackupSet, type History, rootAbove, rootsEver } from '../../history/index.js';
 import { displayName, joinPath, shownRoots } from '../../model/index.js';
 import { isOfOneListing, type PathFilter } from '../../restore/index.js';
 import { configuredPaths, configuredSettings } from '../shared/configured.js';
@@ -74,10 +74,6 @@ function rootsInFile(
     warn(`the configured roots are not known: ${asTardisError(error).message}`);
     return undefined;
   }
-}
-
-async function rootsEver(history: History): Promise<Buffer[]> {
-  return shownRoots([...(await history.reports.rootsOfSets()).values()].flat());
 }
 
 /**

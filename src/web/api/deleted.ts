@@ -1,12 +1,17 @@
 /** Finds the names that were in a directory in earlier sets and are missing in a given set. */
-import { type History, isAsOf, type NamesFound, restBelow } from '../../history/index.js';
+import {
+  type History,
+  isAsOf,
+  type NamesFound,
+  restBelow,
+  rootsEver,
+} from '../../history/index.js';
 import {
   type DirectoryId,
   joinPath,
   lastComponent,
   NO_BYTES,
   type SetNumber,
-  shownRoots,
 } from '../../model/index.js';
 import { entryJson } from './entry-json.js';
 import { entryAt } from './handlers/entry-handlers.js';
@@ -68,8 +73,7 @@ export const DELETED_ROUTE = addedRoute(
 
 /** Returns the names of all roots that are directly in a directory, each with true. */
 async function rootsIn(history: History, path: Buffer): Promise<(readonly [Buffer, true])[]> {
-  const roots = shownRoots([...(await history.reports.rootsOfSets()).values()].flat());
-  const inside = roots.filter((root) => restBelow(path, root)?.length === 1);
+  const inside = (await rootsEver(history)).filter((root) => restBelow(path, root)?.length === 1);
   return inside.map((root) => [lastComponent(root), true]);
 }
 
