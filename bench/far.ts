@@ -28,10 +28,7 @@ interface Times {
 export async function far(bench: Bench): Promise<Answer> {
   const { workplace, options, print } = bench;
   const size = await bench.makeTree();
-  const times: Times = {
-    near: { first: [], unchanged: [] },
-    far: { first: [], unchanged: [] },
-  };
+  const times: Times = { near: { first: [], unchanged: [] }, far: { first: [], unchanged: [] } };
   const store = join(workplace.root, 'store');
   mkdirSync(store);
   writeFileSync(join(store, '.tardis-store'), ''); // a new store, without clients

@@ -259,12 +259,7 @@ class LargeMaker {
     const sizeBytes = runBlocks * BLOCK_BYTES;
     const runs = (this.#count(1024) * MIB) / sizeBytes;
     for (let time = 0; time < this.#count(times); time++) {
-      const spec = {
-        kind: 'noise',
-        sizeBytes,
-        contentSeed: 50_000 + time,
-        themeSeed: 0,
-      } as const;
+      const spec = { kind: 'noise', sizeBytes, contentSeed: 50_000 + time, themeSeed: 0 } as const;
       writeSync(fd, this.#contents.make(spec), 0, sizeBytes, random.below(runs) * sizeBytes);
     }
     closeSync(fd);

@@ -33,9 +33,7 @@ export function crossAddon(work, arch) {
   run(
     compiler,
     [...link, ...flags, '-I', include, '-I', sqlite, '-o', addon, ...sources, ...target.libraries],
-    {
-      cwd: ROOT,
-    },
+    { cwd: ROOT },
   );
   return addon;
 }

@@ -54,11 +54,7 @@ const PARTS = [
     options: ['--sets', '10,100,300', '--files', '10000', '--runs', '1'],
     plots: ['sets'],
   },
-  {
-    name: 'large',
-    title: 'Large files that changed',
-    options: ['--large', '--mib', '128'],
-  },
+  { name: 'large', title: 'Large files that changed', options: ['--large', '--mib', '128'] },
 ];
 
 /** Returns the part that is measured (undefined: all) and the directory of earlier answers (undefined: measure). */

@@ -85,9 +85,7 @@ async function withDoor(store, use) {
   const child = spawn(
     path.join(ROOT, 'bin/tardis-web'),
     ['-D', store, '-C', 'laptop', '--no-browser', '--json'],
-    {
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
+    { stdio: ['ignore', 'pipe', 'inherit'] },
   );
   try {
     const url = await new Promise((resolve, reject) => {

@@ -97,11 +97,7 @@ if (!(limitMin > 0)) throw new Error('TARDIS_TEST_LIMIT_MIN must be a number of 
 const { times, remove: removeTimes } = newTimes();
 const env = { ...process.env, TEST_TIMES: times };
 delete env.TARDIS_TEST_LIMIT_MIN; // the commands that tests run refuse variables that they do not know
-const child = spawn(program, args, {
-  stdio: ['ignore', 'pipe', 'inherit'],
-  detached: true,
-  env,
-});
+const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'], detached: true, env });
 
 /** Sends a signal to the command and all processes in its group. */
 function signalGroup(signal) {

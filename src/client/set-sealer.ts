@@ -70,11 +70,7 @@ export class SetSealer {
     this.roots = paths.map((path) => {
       const seal = sealIn(reader.attributes(at));
       at += reader.rowBytes(at);
-      return {
-        path,
-        seal: Buffer.from(seal),
-        place: this.tree.rootPlace(path),
-      };
+      return { path, seal: Buffer.from(seal), place: this.tree.rootPlace(path) };
     });
   }
 
@@ -191,10 +187,7 @@ export class SetSealer {
     };
     const { clientTimeMs } = this;
     const covered = { set, name, clientTimeMs, roots, ...previous };
-    return {
-      seal: this.tree.set(covered, this.directories),
-      opened: openedDigest(this.opened!),
-    };
+    return { seal: this.tree.set(covered, this.directories), opened: openedDigest(this.opened!) };
   }
 
   private add(slot: SlotNumber, place: Buffer, listing: Buffer): void {

@@ -61,19 +61,8 @@ export const NEOPHYTOS: readonly NeophytosRow[] = [
       'always done: a deleted file is not in the next set, and stays in earlier sets until they are deleted. ' +
       'It cannot be switched off, since a set could then not be restored as it was',
   },
-  {
-    option: '--host',
-    value: '<host>',
-    ours: '--server HOST',
-    why: 'default: localhost',
-  },
-  {
-    option: '--port',
-    value: '<port>',
-    ours: '--port N',
-    why: 'default: 7420',
-    isOurs: true,
-  },
+  { option: '--host', value: '<host>', ours: '--server HOST', why: 'default: localhost' },
+  { option: '--port', value: '<port>', ours: '--port N', why: 'default: 7420', isOurs: true },
   {
     option: '--cipher',
     value: '<ciphers>',

@@ -276,10 +276,7 @@ export const DELTA_ROWS = rowsFor({ tools: ['tardisd'] }, {
     serverKey: 'MaxChangePercent',
     help: 'request the whole file if it grew or shrank by more than this percentage, or if more than this percentage of it is new',
   }),
-  saveFull: row('bool', '', {
-    serverKey: 'SaveFull',
-    help: 'always request whole files',
-  }),
+  saveFull: row('bool', '', { serverKey: 'SaveFull', help: 'always request whole files' }),
   sendSignatures: row('bool', '--send-sig', {
     tools: ['tardis'],
     clientKey: 'SendSig',

@@ -13,9 +13,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   directoryItself: row('bool', '--dirinfo', {
     help: 'list directories themselves, not their contents',
   }),
-  recurseListing: commonRow('bool', '--recurse', {
-    help: 'also list subdirectories',
-  }),
+  recurseListing: commonRow('bool', '--recurse', { help: 'also list subdirectories' }),
   listingDepth: amount('int', '--maxdepth <n>', [0, 0, 1_000_000], {
     help: 'with --recurse: enter at most n levels of directories (1: only the given directories; 0: no limit)',
   }),
@@ -37,24 +35,14 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
     default: 'name',
     help: 'sort entries by name, time (newest first) or size (largest first)',
   }),
-  reverse: row('bool', '-r, --reverse', {
-    help: 'reverse the order, also of versions and sets',
-  }),
+  reverse: row('bool', '-r, --reverse', { help: 'reverse the order, also of versions and sets' }),
   annotate: row('bool', '-f, --annotate', {
     help: 'append a character for the type: / directory, @ link, * executable, | fifo, = socket',
   }),
-  showsSize: row('bool', '-s, --size', {
-    help: 'show sizes before the names',
-  }),
-  human: row('bool', '-H, --human', {
-    help: 'show sizes with units',
-  }),
-  showsDigest: row('bool', '-c, --checksums', {
-    help: 'show the full digests of contents',
-  }),
-  showsInode: row('bool', '-i, --inode', {
-    help: 'show inode numbers before the names',
-  }),
+  showsSize: row('bool', '-s, --size', { help: 'show sizes before the names' }),
+  human: row('bool', '-H, --human', { help: 'show sizes with units' }),
+  showsDigest: row('bool', '-c, --checksums', { help: 'show the full digests of contents' }),
+  showsInode: row('bool', '-i, --inode', { help: 'show inode numbers before the names' }),
   headers: row('bool', '--[no-]headers', {
     default: true,
     help: 'show the names of directories and files above their listings, and table headings',
@@ -112,9 +100,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   ndiff: row('bool', '-n, --ndiff', {
     help: 'show all lines, with - and + before those that differ, and ? below them to mark changes within a line',
   }),
-  sideBySide: row('bool', '-y, --side-by-side', {
-    help: 'show both versions side by side',
-  }),
+  sideBySide: row('bool', '-y, --side-by-side', { help: 'show both versions side by side' }),
   width: row('int', '--width <columns>', {
     range: [20, 1000],
     help: 'columns of a side-by-side diff (default: the width of the terminal, or 130)',
@@ -132,9 +118,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   metadata: row('bool', '-M, --metadata', {
     help: 'also compare permissions, owners, times and attributes',
   }),
-  showsBinary: row('bool', '-B, --[no-]binary', {
-    help: 'also show the lines of binary files',
-  }),
+  showsBinary: row('bool', '-B, --[no-]binary', { help: 'also show the lines of binary files' }),
   mostShownBytes: amount('size', '--max-size <size>', [8 << 20, 0, 128 << 20], {
     help: 'do not show the lines of larger files, only report that they differ',
   }),
@@ -155,24 +139,16 @@ export const REPORT_ROWS = rowsFor({ tools: ['sonic files'] }, {
   since: row('text', '--since <set>', {
     help: 'compare with this set instead of the previous one',
   }),
-  longReport: row('bool', '-l, --long', {
-    help: 'also show mode, owner and time of each file',
-  }),
+  longReport: row('bool', '-l, --long', { help: 'also show mode, owner and time of each file' }),
   fullPath: row('bool', '-f, --fullpath', {
     help: 'show the whole path on every line, instead of listing files below the name of their directory',
   }),
-  withDirectories: row('bool', '--dirs', {
-    help: 'also show directories',
-  }),
-  exactSizes: row('bool', '--bytes', {
-    help: 'show sizes in bytes',
-  }),
+  withDirectories: row('bool', '--dirs', { help: 'also show directories' }),
+  exactSizes: row('bool', '--bytes', { help: 'show sizes in bytes' }),
   withChecksums: row('bool', '-c, --checksums', {
     help: 'show the digest of the contents of each file',
   }),
-  withInodes: row('bool', '-i, --inode', {
-    help: 'show the inode number of each file',
-  }),
+  withInodes: row('bool', '-i, --inode', { help: 'show the inode number of each file' }),
   keysToShow: row('texts', '', {
     tools: ['sonic getconfig'],
     argument: '[key...]',
@@ -209,9 +185,7 @@ export const MOUNT_ROWS = rowsFor({ tools: ['tardisfs'] }, {
   defaultPermissions: row('bool', '--default-permissions', {
     help: 'let the kernel check the permissions of each entry (always with --allow-other)',
   }),
-  noExec: row('bool', '--noexec', {
-    help: 'do not allow programs in the sets to run',
-  }),
+  noExec: row('bool', '--noexec', { help: 'do not allow programs in the sets to run' }),
 } as const satisfies PartialTable);
 
 /** Settings of `tardis-web`, the user's own page. */

@@ -73,10 +73,7 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     tools: ['regenerate', 'tardiff'],
     help: 'compare contents of files even if size and times are equal',
   }),
-  setTimes: row('bool', '--[no-]set-times', {
-    default: true,
-    help: 'restore times',
-  }),
+  setTimes: row('bool', '--[no-]set-times', { default: true, help: 'restore times' }),
   setPermissions: row('bool', '--[no-]set-perms', {
     default: true,
     help: 'restore permissions; otherwise new files get the default permissions',

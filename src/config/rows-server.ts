@@ -11,17 +11,12 @@ export const SERVER_ROWS = rowsFor({ tools: ['tardisd'] }, {
     variable: 'TARDIS_DAEMON_CONFIG',
     help: 'configuration file; empty: none (default: /etc/tardis/tardisd.cfg, if it exists)',
   }),
-  onlyClient: row('text', '-C, --client <name>', {
-    help: 'serve this client only',
-  }),
+  onlyClient: row('text', '-C, --client <name>', { help: 'serve this client only' }),
   localSocket: commonRow('text', '--local <socket>', {
     serverKey: 'Local',
     help: 'path of a unix socket to listen on instead of the port',
   }),
-  single: row('bool', '--single', {
-    serverKey: 'Single',
-    help: 'serve one session, then exit',
-  }),
+  single: row('bool', '--single', { serverKey: 'Single', help: 'serve one session, then exit' }),
   stdio: commonRow('bool', '--stdio', {
     help: 'serve one session on standard input and output, then exit; ssh starts the server so for --server ssh://HOST/PLACE (docs/server/ssh.md), and tardis for --local-server-cmd',
   }),

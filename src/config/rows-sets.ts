@@ -87,9 +87,7 @@ export const RETENTION_ROWS = rowsFor({ tools: ['tardisd', 'sonic purge'] }, {
   priorities: row('texts', '--priorities <list>', {
     default: ['40', '20', '10'],
     serverKey: 'Priorities',
-    perTool: {
-      'sonic purge': { help: 'list of priorities, one for each of --keep-periods' },
-    },
+    perTool: { 'sonic purge': { help: 'list of priorities, one for each of --keep-periods' } },
     help: 'list of priorities, one for each of --keep-periods and of Formats (in the configuration of the server). A set that the client does not name gets the first of them if it is the first of its month, the second if it is a further one and the first of its week, the third for its day; with Formats, that of the format',
   }),
   keepPeriods: row('texts', '--keep-periods <list>', {

@@ -108,10 +108,7 @@ export const REKEY_ROWS = rowsFor({ tools: ['sonic forget-path'] }, {
     tools: ANEW_TOOLS,
     help: 'continue without contents that are already damaged or missing',
   }),
-  pathsToForget: row('paths', '', {
-    argument: '[path...]',
-    help: 'paths to forget, in all sets',
-  }),
+  pathsToForget: row('paths', '', { argument: '[path...]', help: 'paths to forget, in all sets' }),
   previewForget: row('bool', '--preview', {
     help: 'only show what would be deleted, and what stays because it is stored under other paths too',
   }),

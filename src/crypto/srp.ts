@@ -31,11 +31,7 @@ let group3072: SrpGroup | undefined;
 
 /** Returns the 3072-bit group of RFC 5054, with SHA-256. Its prime is that of RFC 3526, section 4. */
 export function srpGroup(): SrpGroup {
-  group3072 ??= {
-    hash: 'sha256',
-    modulus: getDiffieHellman('modp15').getPrime(),
-    generator: 5,
-  };
+  group3072 ??= { hash: 'sha256', modulus: getDiffieHellman('modp15').getPrime(), generator: 5 };
   return group3072;
 }
 

@@ -326,9 +326,7 @@ export const ERROR_TABLE = Object.freeze({
   ...rows('interrupted', 130, {
     INTERRUPTED: 'Run the command again; what was finished before is kept.',
   }),
-  ...rows('bug', 1, {
-    INTERNAL: 'This is a bug: please report the text above.',
-  }),
+  ...rows('bug', 1, { INTERNAL: 'This is a bug: please report the text above.' }),
   ...BUCKET_ERRORS,
 });
 

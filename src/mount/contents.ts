@@ -65,11 +65,7 @@ export class Contents {
     this.history = history;
     this.ready = kernel.files;
     this.chunks = keptReads(system, history, history.objects());
-    const source = {
-      backend: this.chunks,
-      native: system.native,
-      keys: history.contentKeys,
-    };
+    const source = { backend: this.chunks, native: system.native, keys: history.contentKeys };
     this.records = keptReads(system, history, history.objects());
     this.blocks = new DecodedBlocks(source, decoder, history.directory, this.records);
     this.blocks.onDecoded = () => this.ahead.goOn();

@@ -276,9 +276,7 @@ export const api = {
       ['below', below],
     ].flatMap(([name, value]) => (value === undefined ? [] : [`&${name}=${value}`]));
     const query = `pattern=${encodeURIComponent(pattern)}${limits.join('')}&limit=${PAGE_FOUND}${cursor(after)}`;
-    return json<FoundPage>(`${clientPath(client)}/search?${query}`, {
-      signal,
-    });
+    return json<FoundPage>(`${clientPath(client)}/search?${query}`, { signal });
   },
   /** Returns the first bytes of a content, at most `maxBytes`. */
   content: async (href: string, maxBytes: number, signal: AbortSignal): Promise<Uint8Array> => {

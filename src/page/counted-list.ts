@@ -42,13 +42,7 @@ interface Slots<T> {
 }
 
 function noSlots<T>(): Slots<T> {
-  return {
-    items: [],
-    loaded: 0,
-    total: undefined,
-    wanted: [0, PAGE_ITEMS],
-    loadsAll: false,
-  };
+  return { items: [], loaded: 0, total: undefined, wanted: [0, PAGE_ITEMS], loadsAll: false };
 }
 
 interface Range {

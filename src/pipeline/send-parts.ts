@@ -245,13 +245,7 @@ export class PartsSender {
       const edits = parts.reduce((sum, part) => sum + part.edits, 0);
       await signature.end(digest, sizeBytes, edits);
     }
-    const read = {
-      hasChanged,
-      isInconsistent,
-      readBytes: sizeBytes,
-      claimedBytes,
-      isSparse,
-    };
+    const read = { hasChanged, isInconsistent, readBytes: sizeBytes, claimedBytes, isSparse };
     const features = Buffer.concat(parts.map((part) => part.features));
     const incomplete = parts.find((part) => part.incomplete !== '')?.incomplete ?? '';
     return { row, digest, features, ...read, incomplete };

@@ -56,10 +56,7 @@ const COMPARE_OR_REPLACE: Verdict = Object.freeze({
   how: RestoreHow.compare | RestoreHow.replace,
 });
 /** Verdict on a file that an interrupted run may have left half-done. Its content shows if that is so. */
-const GO_ON = Object.freeze({
-  do: 'write' as const,
-  how: RestoreHow.begun | RestoreHow.replace,
-});
+const GO_ON = Object.freeze({ do: 'write' as const, how: RestoreHow.begun | RestoreHow.replace });
 /** Verdict on a file that an interrupted run may have left half-done before a reboot or a failure of the disk: zeros stand for lost bytes. */
 const GO_ON_TORN: Verdict = Object.freeze({ do: 'write', how: GO_ON.how | RestoreHow.torn });
 

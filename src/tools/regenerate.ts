@@ -342,9 +342,5 @@ async function restoreBatch(batch: Batch, jobs: JobRunner, run: Run): Promise<Re
   return failures;
 }
 
-const command = toolCommand({
-  tool: 'regenerate',
-  isWork: true,
-  run: restore,
-});
+const command = toolCommand({ tool: 'regenerate', isWork: true, run: restore });
 export default runTool(command);

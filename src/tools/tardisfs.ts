@@ -20,11 +20,7 @@ import { SLASH } from '../model/index.js';
 type MountSettings = Settings<'tardisfs'>;
 const NO_SECRET = Buffer.alloc(0);
 
-const command = toolCommand({
-  tool: 'tardisfs',
-  isWork: true,
-  run: start,
-});
+const command = toolCommand({ tool: 'tardisfs', isWork: true, run: start });
 
 async function start(given: MountSettings): Promise<number> {
   const { settings, mountPoint } = placesOf(given);
@@ -69,10 +65,7 @@ function placesOf(settings: MountSettings): { settings: MountSettings; mountPoin
   }
   if (second === undefined) return { settings, mountPoint: first };
   const isStore = first[0] === SLASH && settings.sources.get('database')?.source !== 'command line';
-  return {
-    settings: isStore ? { ...settings, database: first } : settings,
-    mountPoint: second,
-  };
+  return { settings: isStore ? { ...settings, database: first } : settings, mountPoint: second };
 }
 
 /** Mounts in another process. Prompts for a password if one is needed, since that process has no terminal. */

@@ -96,13 +96,7 @@ export const MESSAGES = {
   heads: ofBackup(
     16,
     4 * MIB,
-    {
-      isQuestion: 'bool',
-      slots: 'uints',
-      parents: 'ints',
-      rows: 'bytes',
-      hashes: 'bytes',
-    },
+    { isQuestion: 'bool', slots: 'uints', parents: 'ints', rows: 'bytes', hashes: 'bytes' },
     { answer: 'headsAnswer' },
   ),
   listing: ofBackup(

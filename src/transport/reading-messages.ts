@@ -122,11 +122,7 @@ export const READING_MESSAGES = {
   readObject: requests(
     57,
     KIB,
-    {
-      object: 'text',
-      position: 'uint',
-      bytes: 'uint',
-    },
+    { object: 'text', position: 'uint', bytes: 'uint' },
     { right: 'read', answer: 'objectIs' },
   ),
   /** Acknowledges this many bytes of answers. The server may send as many more. */
@@ -142,11 +138,7 @@ export const READING_MESSAGES = {
   readDelta: requests(
     60,
     KIB,
-    {
-      signature: 'uint',
-      digest: 'bytes',
-      first: 'bool',
-    },
+    { signature: 'uint', digest: 'bytes', first: 'bool' },
     { right: 'read', answer: 'deltaIs' },
   ),
   /** Changes the marks of sets. `change` has all changes except those of tags. */
@@ -182,11 +174,7 @@ export const READING_MESSAGES = {
   forgetPaths: requests(
     132,
     4 * MIB,
-    {
-      paths: 'byteses',
-      undoMs: 'uint',
-      preview: 'bool',
-    },
+    { paths: 'byteses', undoMs: 'uint', preview: 'bool' },
     { right: 'purge', answer: 'forgetsAre' },
   ),
   /** Withdraws requests to forget, by their numbers. */
@@ -245,10 +233,7 @@ export const READING_MESSAGES = {
   deleteSets: requests(
     63,
     64 * KIB,
-    {
-      sets: 'uints',
-      preview: 'bool',
-    },
+    { sets: 'uints', preview: 'bool' },
     { right: 'purge', answer: 'setsDeleted' },
   ),
   /** Requests the seals of a set's directories with ids greater than `after`. */
@@ -265,9 +250,7 @@ export const READING_MESSAGES = {
     { right: 'read', answer: 'signatureTaken' },
   ),
   // answers
-  setsAre: answers(80, 16 * MIB, {
-    sets: listOf(SET),
-  }),
+  setsAre: answers(80, 16 * MIB, { sets: listOf(SET) }),
   rootsAre: answers(81, 16 * MIB, {
     roots: 'uints',
     directories: 'uints',
@@ -299,11 +282,7 @@ export const READING_MESSAGES = {
     spans: 'uints',
     more: 'bool',
   }),
-  digestsAre: answers(85, MIB, {
-    contents: 'uints',
-    digests: 'byteses',
-    sizes: 'uints',
-  }),
+  digestsAre: answers(85, MIB, { contents: 'uints', digests: 'byteses', sizes: 'uints' }),
   placesAre: answers(86, 16 * MIB, {
     /**
      * For each content, the number of its list of pieces, counted from 1; -1 if the bytes of the content are missing.
@@ -333,11 +312,7 @@ export const READING_MESSAGES = {
   /** The attachment is the decoded length of the part (u32), followed by a chunk. */
   deltaIs: answers(90, 2 * MIB, { last: 'bool', useless: 'bool' }, { hasAttachment: true }),
   /** The question failed; other questions are still answered. */
-  questionFailed: answers(88, 16 * KIB, {
-    code: 'text',
-    message: 'text',
-    context: 'counts',
-  }),
+  questionFailed: answers(88, 16 * KIB, { code: 'text', message: 'text', context: 'counts' }),
 };
 
 /** The message `settled` of a session after which the server had nothing to purge or to free. */

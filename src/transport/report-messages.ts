@@ -23,13 +23,7 @@ export const REPORT_MESSAGES = {
   readChanges: requests(
     146,
     8 * KIB,
-    {
-      before: 'uint',
-      set: 'uint',
-      directory: 'int',
-      name: 'bytes',
-      limit: 'uint',
-    },
+    { before: 'uint', set: 'uint', directory: 'int', name: 'bytes', limit: 'uint' },
     { right: 'list', answer: 'changesAre' },
   ),
   changesAre: answers(147, 16 * MIB, {
@@ -48,11 +42,7 @@ export const REPORT_MESSAGES = {
   readNamed: requests(
     162,
     16 * KIB,
-    {
-      directory: 'int',
-      name: 'bytes',
-      literal: 'bytes',
-    },
+    { directory: 'int', name: 'bytes', literal: 'bytes' },
     { right: 'list', answer: 'namesAre' },
   ),
   namesAre: answers(163, 16 * MIB, {
@@ -68,10 +58,7 @@ export const REPORT_MESSAGES = {
   readDirectoryPaths: requests(
     148,
     64 * KIB,
-    {
-      set: 'uint',
-      directories: 'uints',
-    },
+    { set: 'uint', directories: 'uints' },
     { right: 'list', answer: 'directoryPathsAre' },
   ),
   /**
@@ -85,11 +72,7 @@ export const REPORT_MESSAGES = {
   changeSetting: requests(
     152,
     8 * KIB,
-    {
-      key: 'text',
-      value: 'text',
-      isSet: 'bool',
-    },
+    { key: 'text', value: 'text', isSet: 'bool' },
     { right: 'admin', answer: 'settingChanged' },
   ),
   settingChanged: answers(153, KIB, {}),

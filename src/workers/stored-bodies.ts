@@ -99,12 +99,7 @@ export class StoredBodies {
       start,
       fd,
       from,
-    }: {
-      readonly at: number;
-      readonly start: Buffer;
-      readonly fd: number;
-      readonly from: number;
-    },
+    }: { readonly at: number; readonly start: Buffer; readonly fd: number; readonly from: number },
   ): void {
     const { keys, places } = this;
     const { native } = this.system;

@@ -86,11 +86,7 @@ export function immutableTarget(
     const flags = native.flagsAt(opened.fd, at);
     const how = flags & InodeFlag.immutable ? 'immutable' : 'append-only';
     if ((flags & (InodeFlag.immutable | InodeFlag.append)) === 0) continue;
-    return {
-      code: 'TARGET_IMMUTABLE',
-      message: `${what} is ${how}`,
-      context: { cause: 'EPERM' },
-    };
+    return { code: 'TARGET_IMMUTABLE', message: `${what} is ${how}`, context: { cause: 'EPERM' } };
   }
   return undefined;
 }

@@ -35,10 +35,7 @@ class Lab {
   input(record: Buffer, object = 'packs/1'): DecodeInput {
     fs.writeFileSync(path.join(this.home, object), Buffer.concat([Buffer.alloc(100), record]));
     const directory = { path: this.home, client: 'me', catalogPath: '' };
-    return {
-      source: { directory },
-      record: { object, position: 100, recordBytes: record.length },
-    };
+    return { source: { directory }, record: { object, position: 100, recordBytes: record.length } };
   }
 }
 

@@ -50,12 +50,7 @@ function search(
     for (const part of maker.finish()) made.push(Buffer.from(part));
     const { commands, literalBytes } = maker;
     const { user, system } = process.cpuUsage(start);
-    return {
-      delta: Buffer.concat(made),
-      commands,
-      literalBytes,
-      busyMs: (user + system) / 1000,
-    };
+    return { delta: Buffer.concat(made), commands, literalBytes, busyMs: (user + system) / 1000 };
   } finally {
     loaded.close();
   }

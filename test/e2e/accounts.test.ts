@@ -197,10 +197,7 @@ function blank(name: MessageName): Buffer {
 
 test('every message is refused if its sender lacks the right, whatever program sends it', async (t) => {
   const rights = ['add', 'read', 'list', 'purge', 'admin'] as const;
-  const lab = await labWith(t, {
-    adder: 'add,purge,admin',
-    reader: 'list,purge,admin',
-  });
+  const lab = await labWith(t, { adder: 'add,purge,admin', reader: 'list,purge,admin' });
   const server = await Server.during(t, lab.store);
   const send = async (account: string, purpose: PurposeName, name: MessageName) => {
     const target = { client: 'me', create: false, purpose };

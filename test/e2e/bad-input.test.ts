@@ -256,11 +256,9 @@ test('unknown keys of a configuration are refused', async (t) => {
   await refused(t, 'tardisd', ['--config', config, '--insecure-tcp'], { code: 'CONFIG_INVALID' });
 });
 
-async function ownStore(t: ExecutionContext): Promise<{
-  readonly top: string;
-  readonly own: string[];
-  readonly catalog: string;
-}> {
+async function ownStore(
+  t: ExecutionContext,
+): Promise<{ readonly top: string; readonly own: string[]; readonly catalog: string }> {
   const top = scratchInMemory(t);
   const own = ['-D', path.join(top, 'store'), '-C', 'me'];
   await backup([...own, '--local', '--create', source]);

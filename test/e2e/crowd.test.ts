@@ -43,11 +43,7 @@ test.serial(
   'client or server killed: finished sets restore and the next run continues',
   async (t) => {
     commandsRunHere(); // except those that are killed
-    const report = await gather(t, {
-      clients: 1,
-      rounds: share < 1 ? 5 : 120,
-      killed: 'commands',
-    });
+    const report = await gather(t, { clients: 1, rounds: share < 1 ? 5 : 120, killed: 'commands' });
     t.true(report.killed > 0);
   },
 );

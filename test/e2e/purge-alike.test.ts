@@ -131,9 +131,7 @@ test('sixty days of sets are purged alike by tardis --local, by a server and by 
     succeed(
       'tardis',
       [...far, '-C', 'me', '-F', secret, '--account', 'boss', '--purge', ...today],
-      {
-        env,
-      },
+      { env },
     ),
   );
 

@@ -200,10 +200,7 @@ test.serial(
   'a catalog of another client fills no hole, though its packs are of the same size',
   async (t) => {
     const { store, source } = lab(t, [dir('a', [file('one', 'one'), file('two', 'two')])]);
-    const [mine, other] = ['me', 'it'].map((client) => ({
-      store: store,
-      client,
-    }));
+    const [mine, other] = ['me', 'it'].map((client) => ({ store: store, client }));
     for (const round of [1, 2]) {
       fs.writeFileSync(path.join(source, 'a', `later ${round}`), 'later');
       for (const place of [mine!, other!]) {

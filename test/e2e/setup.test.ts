@@ -76,9 +76,7 @@ test('setup by answers writes a configuration, a timer and a first backup; again
   const verified = spawnSync(
     'systemd-analyze',
     ['verify', '--man=no', unit('service'), unit('timer')],
-    {
-      encoding: 'utf8',
-    },
+    { encoding: 'utf8' },
   );
   if (verified.error === undefined)
     t.false(verified.stderr.includes('tardis-backup'), verified.stderr);

@@ -52,9 +52,7 @@ function home(t: ExecutionContext) {
       status: exit,
       stdout,
       stderr,
-    } = await run('tardis', ['status', '--json', ...words], {
-      env,
-    });
+    } = await run('tardis', ['status', '--json', ...words], { env });
     t.is(stderr, '');
     return { ...(JSON.parse(stdout) as Status), exit };
   };

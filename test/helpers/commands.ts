@@ -346,10 +346,7 @@ export async function run(
     const { status, stdout, stderr } = await runHere(
       tool as ToolHere,
       [...inlineWords(tool, args, true), ...args],
-      () => ({
-        ...cleanEnvironment(),
-        ...options.env,
-      }),
+      () => ({ ...cleanEnvironment(), ...options.env }),
     );
     requireListedStatus(tool, args, status, stderr);
     return { status, signal: null, stdout, stderr };

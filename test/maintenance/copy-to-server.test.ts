@@ -41,10 +41,7 @@ type Target = Awaited<ReturnType<typeof target>>;
 async function target(t: ExecutionContext, options: InlineServer = {}) {
   const place = { store: path.join(scratchInMemory(t), 'target'), client: 'me' };
   fs.mkdirSync(place.store);
-  const daemon = await startInline(inlineSystem(), place.store, {
-    acceptCopies: true,
-    ...options,
-  });
+  const daemon = await startInline(inlineSystem(), place.store, { acceptCopies: true, ...options });
   t.teardown(() => daemon.stop());
   if (daemon.address.kind !== 'tcp') throw new Error('the server listens on TCP');
   return { daemon, place, port: daemon.address.port };

@@ -127,11 +127,7 @@ test('entries are created, looked up and replaced, and nothing temporary stays',
   t.true(target.makeDirectory(at('', 'in')));
   t.false(target.makeDirectory(at('', 'in')), 'it is there');
   t.is(target.look(at('in', 'new')), undefined);
-  const types = {
-    symlink: EntryType.symlink,
-    fifo: EntryType.fifo,
-    link: EntryType.file,
-  } as const;
+  const types = { symlink: EntryType.symlink, fifo: EntryType.fifo, link: EntryType.file } as const;
   for (const [kind, type] of Object.entries(types)) {
     t.deepEqual(CREATE[kind]!(target, 'in') ?? [], [], kind); // each replaces the one before
     t.is(rowAt(target, 'in', 'new')?.type, type, kind);

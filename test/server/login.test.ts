@@ -238,10 +238,7 @@ test('guesses made at once are no more than one after the other, and the owner i
   const store = scratch(t);
   await makeClient(store, 'known', 'secret');
   const system = { ...nodeSystem(), native: nodeSystem().native, clock: new ManualClock(0) };
-  const attempts = {
-    pair: { burst: 3, refillMs: 1000 },
-    address: { burst: 100, refillMs: 1000 },
-  };
+  const attempts = { pair: { burst: 3, refillMs: 1000 }, address: { burst: 100, refillMs: 1000 } };
   const many = <T>(what: () => Promise<T>): Promise<T>[] => Array.from({ length: 12 }, what);
   for (const client of ['known', 'unknown']) {
     const service = serviceOf(store, { attempts }, system);

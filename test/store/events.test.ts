@@ -50,12 +50,7 @@ const EVENTS: readonly StoreEvent[] = [
       { root: 2, path: Buffer.from([0x2f, 0xff, 0xfe]), directory: 9 },
     ],
   },
-  {
-    type: 'set-closed',
-    set: 3,
-    closedAtMs: CLOSED_AT_MS,
-    stats: { files: 5, bytes: 2 ** 50 },
-  },
+  { type: 'set-closed', set: 3, closedAtMs: CLOSED_AT_MS, stats: { files: 5, bytes: 2 ** 50 } },
   {
     type: 'notes',
     set: 3,

@@ -38,12 +38,7 @@ const all = (): boolean => true;
 const none = (): boolean => false;
 
 /** A crash that loses every unsynced change. */
-export const LOST: CrashChoice = {
-  name: 'lost',
-  names: none,
-  sizes: () => 0,
-  write: () => none,
-};
+export const LOST: CrashChoice = { name: 'lost', names: none, sizes: () => 0, write: () => none };
 /** A crash that loses nothing, like a kill of the process. */
 export const ARRIVED: CrashChoice = {
   name: 'arrived',

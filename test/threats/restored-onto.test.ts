@@ -312,11 +312,7 @@ async function exchangeOnce(t: ExecutionContext, uid: number, isMadeUp: boolean)
     const failures = await restoreInline(
       system,
       { store, client: 'me' },
-      {
-        paths: [source],
-        output: mine,
-        policy,
-      },
+      { paths: [source], output: mine, policy },
     );
     t.true(isDone);
     t.deepEqual(others(), [ids, ids], `${isThere}`);

@@ -24,9 +24,7 @@ const BARE = PATHS.map((path) => path.replace(/\/$/, ''));
 
 class FakeHistory {
   lists = 0;
-  readonly access = {
-    mayRead: ({ name }: HistoryEntry) => name.toString() !== 'closed',
-  };
+  readonly access = { mayRead: ({ name }: HistoryEntry) => name.toString() !== 'closed' };
   private readonly paths: readonly string[];
 
   constructor(paths: readonly string[] = BARE) {

@@ -40,14 +40,7 @@ function pathsOf(output: WalkOutput, folder: string): string[] {
   );
 }
 
-const TREE = {
-  'b/y': '1',
-  'b/x/deep': '22',
-  'a/z': '333',
-  'a.txt': '4444',
-  'c/': '',
-  'a-b/q': '',
-};
+const TREE = { 'b/y': '1', 'b/x/deep': '22', 'a/z': '333', 'a.txt': '4444', 'c/': '', 'a-b/q': '' };
 
 test('a job ends by the paths of its directories too, and the next ones walk the rest', async (t) => {
   const folder = scratch(t);

@@ -80,10 +80,7 @@ async function lookOnce(snapshots: SnapshotObjects, look: CopyLook): Promise<Cop
   return { wrong, sound };
 }
 
-const WHY = {
-  foreign: 'it does not belong to the log',
-  left: 'no commit names it',
-} as const;
+const WHY = { foreign: 'it does not belong to the log', left: 'no commit names it' } as const;
 
 const TOO_MANY: WrongCopy = {
   copy: { place: { commit: 0, id: '' }, name: 'snap', pieces: new Map() },

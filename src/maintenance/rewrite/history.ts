@@ -168,11 +168,13 @@ export class CopiedHistory {
     const { history, sets } = old.catalog;
     const { set: number, openedAtMs, clientTimeMs } = set;
     const name = this.nameOf(set);
-    const roots = sets.rootsOf(number).map((root) => ({
-      ...root,
-      path: keys.path(old.openPath(root.path)),
-      device: keys.device(old.openDevice(root.device ?? '')),
-    }));
+    const roots = sets
+      .rootsOf(number)
+      .map((root) => ({
+        ...root,
+        path: keys.path(old.openPath(root.path)),
+        device: keys.device(old.openDevice(root.device ?? '')),
+      }));
     store.catalog.sets.open(number, name, openedAtMs, clientTimeMs);
     for (const root of roots) store.catalog.sets.addRoot(number, root);
     const opened = { set: number, name, openedAtMs, clientTimeMs, roots };

@@ -213,14 +213,7 @@ class Run {
     const writer = await StoreWriter.open(system, second, limits);
     const store = opened.add(writer, (one) => one.abandon());
     const map = opened.add(DigestMap.open(system, second.path), (one) => one.close());
-    const run = new Run(system, request, {
-      old,
-      whole,
-      left,
-      oldHistory,
-      store,
-      map,
-    });
+    const run = new Run(system, request, { old, whole, left, oldHistory, store, map });
     run.verifier.lastContent = verifiedUpTo;
     run.opened = opened.move();
     return run;

@@ -256,11 +256,7 @@ function watchSize(
   set: (change: (before: Size) => Size) => void,
 ): () => void {
   const observer = new ResizeObserver(() =>
-    set((before) => ({
-      ...before,
-      heightPx: element.clientHeight,
-      widthPx: element.clientWidth,
-    })),
+    set((before) => ({ ...before, heightPx: element.clientHeight, widthPx: element.clientWidth })),
   );
   observer.observe(element);
   return () => observer.disconnect();

@@ -56,10 +56,7 @@ export async function lineDifference(
     texts.push(bytes.toString('latin1'));
   }
   const { structuredPatch } = await import('diff'); // loaded only here, since most runs do not need it
-  const patch = structuredPatch('', '', texts[0]!, texts[1]!, '', '', {
-    context,
-    timeout,
-  });
+  const patch = structuredPatch('', '', texts[0]!, texts[1]!, '', '', { context, timeout });
   if (patch === undefined) return { why: 'too different' };
   const hunks = patch.hunks.map(({ oldStart, oldLines, newStart, newLines, lines }) => ({
     beforeStart: oldLines === 0 ? oldStart - 1 : oldStart,

@@ -102,9 +102,7 @@ export class Slots {
       throw protocolViolation('a slot is opened twice', { slot: number });
     }
     if (rows.type(at) !== EntryType.directory) {
-      throw protocolViolation('the entry of a slot is not a directory', {
-        slot: number,
-      });
+      throw protocolViolation('the entry of a slot is not a directory', { slot: number });
     }
     const { root, parent } = place;
     let { directory } = place;
@@ -191,9 +189,7 @@ export class Slots {
   get(number: SlotNumber): SlotState {
     const state = this.states.get(number);
     if (state === undefined) {
-      throw protocolViolation('a message refers to no open slot', {
-        slot: number,
-      });
+      throw protocolViolation('a message refers to no open slot', { slot: number });
     }
     return state;
   }

@@ -20,11 +20,7 @@ export type JobWork =
   /** Computes what forgetting these paths would remove. */
   | { readonly kind: 'preview'; readonly paths: readonly Uint8Array[] }
   /** Rewrites a client that does not encrypt, without the paths that are due to be forgotten. */
-  | {
-      readonly kind: 'forget';
-      readonly requests: readonly Passed[];
-      readonly skipFile: string;
-    };
+  | { readonly kind: 'forget'; readonly requests: readonly Passed[]; readonly skipFile: string };
 
 /** A request to forget a path, as passed to another thread. */
 type Passed = Omit<ForgetRequest, 'path'> & { readonly path: Uint8Array };

@@ -116,11 +116,7 @@ const ofGood =
 const countOf = (name: string) => ofGood(({ counts }) => counts[name]);
 
 const GOOD_SET_GAUGES: readonly ClientGauge[] = [
-  {
-    name: 'set',
-    help: 'Number of the newest complete set.',
-    valueOf: ofGood(({ set }) => set),
-  },
+  { name: 'set', help: 'Number of the newest complete set.', valueOf: ofGood(({ set }) => set) },
   {
     name: 'timestamp_seconds',
     unit: 'seconds',
@@ -176,11 +172,7 @@ const CLIENT_GAUGES: readonly ClientGauge[] = [
     valueOf: ({ standing }) => Number(standing !== undefined),
   },
   ...GOOD_SET_GAUGES.map((gauge) => ({ ...gauge, name: `last_good_${gauge.name}` })),
-  {
-    name: 'sets',
-    help: 'Complete sets.',
-    valueOf: ({ standing }) => standing?.facts.completeSets,
-  },
+  { name: 'sets', help: 'Complete sets.', valueOf: ({ standing }) => standing?.facts.completeSets },
   {
     name: 'stored_bytes',
     unit: 'bytes',

@@ -142,10 +142,7 @@ async function forgetDue(
   if (due.length === 0 || !work.forgets) return NOTHING_FORGOTTEN;
   if (isInDoubt) {
     const why = 'the clock has jumped, or nobody backed up for long';
-    return {
-      forgotten: 0,
-      forgetFailure: `${why}: \`sonic forget-path --finish\` deletes it now`,
-    };
+    return { forgotten: 0, forgetFailure: `${why}: \`sonic forget-path --finish\` deletes it now` };
   }
   try {
     // Runs in a thread of its own: it rewrites the whole client, and this thread has other sessions too.

@@ -162,12 +162,7 @@ export class LogWriter implements RecordWriter {
     const commit = this.lastCommit + 1;
     const pack = logPack(commit);
     const { own } = this;
-    const range: PackRange = {
-      pack,
-      from: LABEL_BYTES,
-      to: own.sizeBytes,
-      checksum: own.checksum,
-    };
+    const range: PackRange = { pack, from: LABEL_BYTES, to: own.sizeBytes, checksum: own.checksum };
     const ranges = [range, ...this.full.map((spool) => spool.range())];
     const record = await build({ ranges, objects: [] });
     const bytes = Buffer.concat([buildLabel(pack, this.backend.owner()), ...own.pieces, record]);

@@ -68,12 +68,7 @@ export function endpointOf(
       `the name of the bucket cannot precede ${url.hostname}: use --addressing path, or an endpoint with a host name`,
     );
   }
-  return {
-    url: new URL(hostUrl),
-    region,
-    basePath: '/',
-    authorities,
-  };
+  return { url: new URL(hostUrl), region, basePath: '/', authorities };
 }
 
 function amazonUrl(region: string): string {

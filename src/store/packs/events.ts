@@ -91,11 +91,7 @@ export type StoreEvent =
       readonly closedAtMs: number;
       readonly stats: Readonly<Record<string, number>>;
     }
-  | {
-      readonly type: 'notes';
-      readonly set: SetNumber;
-      readonly notes: readonly SetNote[];
-    }
+  | { readonly type: 'notes'; readonly set: SetNumber; readonly notes: readonly SetNote[] }
   | { readonly type: 'owners'; readonly set: SetNumber; readonly owners: readonly OwnerRecord[] }
   | {
       /** Seals of the directories, DIRECTORY_SEAL_BYTES each; zeros remove a directory's seal. */

@@ -291,11 +291,7 @@ export function readChunkHeader(buffer: Buffer, chunkBytes: number): ChunkHeader
   if (storedBytes > encodedBound(Codec.zstd, chunkBytes)) {
     throw recordDamaged('a chunk has an impossible length');
   }
-  return {
-    storedBytes,
-    isRaw: (word & CHUNK_RAW_BIT) !== 0,
-    checksum: buffer.readUInt32LE(4),
-  };
+  return { storedBytes, isRaw: (word & CHUNK_RAW_BIT) !== 0, checksum: buffer.readUInt32LE(4) };
 }
 
 /**

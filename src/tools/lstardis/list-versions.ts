@@ -114,11 +114,7 @@ function withGaps(
     const [first, last] = [between[0], between.at(-1)];
     if (first === undefined || last === undefined) continue;
     const isStill = end === Infinity && last === newest;
-    found.push({
-      entry: undefined,
-      firstSet: first.set,
-      lastSet: isStill ? undefined : last.set,
-    });
+    found.push({ entry: undefined, firstSet: first.set, lastSet: isStill ? undefined : last.set });
   }
   return found;
 }

@@ -251,10 +251,7 @@ export async function provenVersions(
   ]);
   if (refused.length === 0) return { versions, refused: [] };
   const what = 'versions are left out, since the seals of the sets do not prove them';
-  return {
-    versions: paths[0]?.versions ?? [],
-    refused: [new TardisError('NOT_AUTHENTIC', what)],
-  };
+  return { versions: paths[0]?.versions ?? [], refused: [new TardisError('NOT_AUTHENTIC', what)] };
 }
 
 /**

@@ -99,10 +99,7 @@ export async function openAdministered(
   warn: (line: string) => void,
 ): Promise<History> {
   const { throughServer, reconnectSeconds } = settings;
-  return openAt(system, settings, {
-    host: throughServer,
-    more: waiting(reconnectSeconds, warn),
-  });
+  return openAt(system, settings, { host: throughServer, more: waiting(reconnectSeconds, warn) });
 }
 
 /**

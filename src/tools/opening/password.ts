@@ -266,9 +266,7 @@ async function readAll(stream: Readable, shown: string): Promise<Buffer> {
  */
 async function runProgram([command, ...words]: readonly string[]): Promise<Buffer> {
   if (command === undefined) throw configInvalid('the command of the password program is empty');
-  const child = spawn(command, words, {
-    stdio: ['inherit', 'pipe', 'inherit'],
-  });
+  const child = spawn(command, words, { stdio: ['inherit', 'pipe', 'inherit'] });
   // A timeout of `spawn` would keep this process alive even if the program could not be started.
   const timer = setTimeout(() => child.kill(), PROGRAM_TIMEOUT_MS).unref();
   const output = readAll(child.stdout, command);

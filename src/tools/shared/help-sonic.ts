@@ -46,9 +46,7 @@ export const KEYS_HELP = {
   },
   'sonic encrypt': {
     summary: 'encrypt all data of a client that does not encrypt (continues after an interruption)',
-    examples: {
-      [`sonic encrypt ${AT} --password`]: 'encrypts all sets; prompts for the password',
-    },
+    examples: { [`sonic encrypt ${AT} --password`]: 'encrypts all sets; prompts for the password' },
   },
   'sonic copy': {
     summary:
@@ -265,9 +263,7 @@ export const SETS_HELP = {
   },
   'sonic priority': {
     summary: 'change the priority of backup sets',
-    examples: {
-      [`sonic priority --to 10 ${AT} 3 10-20`]: 'gives sets 3 and 10 to 20 priority 10',
-    },
+    examples: { [`sonic priority --to 10 ${AT} 3 10-20`]: 'gives sets 3 and 10 to 20 priority 10' },
   },
   'sonic rename': {
     summary: 'rename a backup set',

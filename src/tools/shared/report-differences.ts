@@ -135,9 +135,5 @@ export function jsonDifference(difference: Difference, more: Record<string, unkn
 
 export function jsonNotCompared({ path, error }: NotCompared): string {
   const { code, message } = error;
-  return jsonText({
-    ...jsonName(path),
-    kind: 'notCompared',
-    error: { code, message },
-  });
+  return jsonText({ ...jsonName(path), kind: 'notCompared', error: { code, message } });
 }

@@ -138,10 +138,12 @@ export async function runTool(
 
 /** Sets the output of a command and its sub-commands, which do not inherit it. */
 function configureOutput(command: Command): void {
-  command.exitOverride().configureOutput({
-    outputError: () => undefined,
-    writeOut: (text) => process.stdout.write(helpInFrontWords(text)),
-  });
+  command
+    .exitOverride()
+    .configureOutput({
+      outputError: () => undefined,
+      writeOut: (text) => process.stdout.write(helpInFrontWords(text)),
+    });
   for (const sub of command.commands) configureOutput(sub);
 }
 

@@ -160,10 +160,7 @@ async function copyThere(
   history.acceptOlder?.(warnOlder);
   await history.sets(); // compares the newest seals with this machine's memory
   const requested = { client, as: copyAs ?? client };
-  return {
-    results: [shownResult(options, requested, await copyOne(requested, feed))],
-    status: 0,
-  };
+  return { results: [shownResult(options, requested, await copyOne(requested, feed))], status: 0 };
 }
 
 /**

@@ -186,14 +186,7 @@ class FileReport {
     const type = Object.entries(EntryType).find(([, number]) => number === entry.type)?.[0];
     const path = jsonName(this.pathOf(entry));
     const { set } = this.set;
-    return {
-      set,
-      what,
-      ...path,
-      type,
-      now: entryJson(now),
-      before: entryJson(before),
-    };
+    return { set, what, ...path, type, now: entryJson(now), before: entryJson(before) };
   }
 
   private printTotals(): void {

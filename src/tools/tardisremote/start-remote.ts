@@ -74,12 +74,7 @@ export async function startRemote(system: System, options: RemoteOptions): Promi
     const detail = row.kind === 'bug' || options.logExceptions ? { stack } : {};
     log.error({ ...reason, ...detail }, 'a request failed');
   };
-  const app = newWebApp({
-    tls: place.certificate,
-    compresses: compress,
-    onError,
-    trustedProxies,
-  });
+  const app = newWebApp({ tls: place.certificate, compresses: compress, onError, trustedProxies });
   const page = pageRoutes(app, door, readPage);
   registerRemoteApi(app, door, [archiveRoute({ onError }), ...page]);
   registerDav(app, door);

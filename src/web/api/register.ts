@@ -87,10 +87,7 @@ function addRoute(app: WebApp, house: House, row: RouteRow, handler: Handler): v
     schema: {
       querystring: strict(query),
       ...(body === undefined ? {} : { body: strict(body) }),
-      response: {
-        ...(reply === undefined ? {} : { 200: reply }),
-        default: Problem,
-      },
+      response: { ...(reply === undefined ? {} : { 200: reply }), default: Problem },
     },
     onRequest: async (request, answer) => {
       const isOpen = row.right === 'none';

@@ -130,10 +130,7 @@ export const ROUTES = {
     isClear: true,
     summary:
       'Returns the bytes of a file. HEAD, Range, If-Range and If-None-Match work as in RFC 9110; the ETag is the digest.',
-    query: Type.Object({
-      path: PathQuery,
-      download: Type.Optional(Type.Enum(['0', '1'])),
-    }),
+    query: Type.Object({ path: PathQuery, download: Type.Optional(Type.Enum(['0', '1'])) }),
     sends: '*/*',
     hasRanges: true,
   },

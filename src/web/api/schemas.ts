@@ -86,10 +86,7 @@ export const BackupSet = Type.Object({
   ),
   isDoubtful: Type.Boolean({ description: 'True if damage may have taken entries of the set.' }),
   changed: Type.Object(
-    {
-      filesRead: Type.Optional(Type.Number()),
-      sentBytes: Type.Optional(Type.Number()),
-    },
+    { filesRead: Type.Optional(Type.Number()), sentBytes: Type.Optional(Type.Number()) },
     { description: 'Figures of what the backup found new or changed, as far as they are known.' },
   ),
 });

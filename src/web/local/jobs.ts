@@ -153,11 +153,13 @@ export class Job {
         kept,
         failures: Math.max(failures, this.failures.length),
       },
-      failures: this.failures.slice(0, MAX_FAILURES).map((failure) => ({
-        ...pathJson(failure.path),
-        code: failure.error.code,
-        message: failure.error.message,
-      })),
+      failures: this.failures
+        .slice(0, MAX_FAILURES)
+        .map((failure) => ({
+          ...pathJson(failure.path),
+          code: failure.error.code,
+          message: failure.error.message,
+        })),
       error: error === undefined ? undefined : { code: error.code, message: error.message },
       losses: [...this.losses],
       doubts: this.history === undefined ? [] : shownDoubts(this.history),

@@ -83,10 +83,7 @@ async function restored(
   const { history } = lease;
   const { overwrite, comparesContents: compareContents, set, isPreview: dryRun } = body;
   const { progress, signal } = job;
-  const policy = {
-    compareContents,
-    ...(overwrite === 'refuse' ? {} : { overwrite }),
-  };
+  const policy = { compareContents, ...(overwrite === 'refuse' ? {} : { overwrite }) };
   let jobs: JobRunner | undefined;
   try {
     jobs = await openJobs();

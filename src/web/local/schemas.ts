@@ -117,9 +117,7 @@ const tags = Type.Array(Type.String({ minLength: 1, maxLength: 255, pattern: '^[
 });
 
 export const CheckBody = Type.Object({
-  readsAll: Type.Boolean({
-    description: 'True to read all data, too; else none is proven.',
-  }),
+  readsAll: Type.Boolean({ description: 'True to read all data, too; else none is proven.' }),
   repairs: optionalBoolean('True to repair from parity first.'),
 });
 export const LockBody = Type.Object({ sets, isLocked: Type.Boolean() });

@@ -38,10 +38,7 @@ const TREE_SEED = 5;
 const DELETED = [1, 2, 4];
 
 /** Small packs, so that some lose most of their records. */
-const STORAGE = {
-  ...SMALL_STORE,
-  store: { ...SMALL_STORE.store, packBytes: 32 << 10 },
-};
+const STORAGE = { ...SMALL_STORE, store: { ...SMALL_STORE.store, packBytes: 32 << 10 } };
 
 const home = makeScratch();
 test.after.always(() => removeScratch(home));

@@ -31,11 +31,7 @@ const directoryEntry = (name: string, inode: bigint) =>
   entryOf(name, { type: EntryType.directory, inode, birthTimeNs: inode * 10n });
 
 const fileEntry = (name: string, content: string | Buffer, mtimeNs = 5n) =>
-  entryOf(name, {
-    digest: sha256(content),
-    sizeBytes: content.length,
-    mtimeNs,
-  });
+  entryOf(name, { digest: sha256(content), sizeBytes: content.length, mtimeNs });
 
 /** Returns two paths for catalogs in a new folder. */
 function places(t: ExecutionContext): { live: string; rebuilt: string } {

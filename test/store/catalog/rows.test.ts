@@ -71,12 +71,7 @@ function watchingQueries(base: System, onQuery: (query: SeenQuery) => void): Sys
       const { query } = database;
       const columnsOf = (sql: string): Column[] => columnsIn(database, sql);
       const watched: SqlDatabase['query'] = (sql, shape) => {
-        onQuery({
-          sql,
-          shape,
-          place: callerOf(watched),
-          database: { query, columnsOf },
-        });
+        onQuery({ sql, shape, place: callerOf(watched), database: { query, columnsOf } });
         return query(sql, shape);
       };
       return Object.assign(database, { query: watched });

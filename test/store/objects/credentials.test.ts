@@ -11,10 +11,7 @@ import { listening } from '../../helpers/listener.js';
 
 const NO_KEYS = { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' };
 const TOKEN = { ...KEYS, sessionToken: 'token/of+a/session==' };
-const GRANTED = {
-  AccessKeyId: KEYS.accessKeyId,
-  SecretAccessKey: KEYS.secretAccessKey,
-};
+const GRANTED = { AccessKeyId: KEYS.accessKeyId, SecretAccessKey: KEYS.secretAccessKey };
 
 async function server(t: ExecutionContext, options: S3Options = {}): Promise<S3Server> {
   const started = await S3Server.during(t, options);

@@ -29,10 +29,7 @@ function reserveIn(
 ): { reserve: Reserve; file: string } {
   const directory = scratchInMemory(t);
   const limits = reserveBytes === undefined ? {} : { reserveBytes };
-  return {
-    reserve: new Reserve(system, directory, limits),
-    file: path.join(directory, 'reserve'),
-  };
+  return { reserve: new Reserve(system, directory, limits), file: path.join(directory, 'reserve') };
 }
 
 /** Returns a system on whose disk files have room for `roomBytes` in all. */

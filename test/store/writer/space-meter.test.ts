@@ -13,11 +13,7 @@ import { SMALL_STORE } from '../../helpers/inline.js';
 import { rowOf } from '../../helpers/rows.js';
 import { scratchInMemory } from '../../helpers/scratch.js';
 
-function meters(quotaBytes: number): {
-  one: SpaceMeter;
-  other: SpaceMeter;
-  added: () => number;
-} {
+function meters(quotaBytes: number): { one: SpaceMeter; other: SpaceMeter; added: () => number } {
   const used = sharedCount();
   const own = sharedCount();
   const grant = { account: 'a', quotaBytes, perFileBytes: 10, perDirectoryBytes: 30, used };

@@ -123,9 +123,7 @@ for (const isSized of [false, true]) {
 }
 
 test('an app closes although a reader over HTTP/2 waits, and bounds requests over TLS', async (t) => {
-  const { app, isWaiting, port } = await serve({
-    tls: await certificateIn(scratchInMemory(t)),
-  });
+  const { app, isWaiting, port } = await serve({ tls: await certificateIn(scratchInMemory(t)) });
   t.like(app.server, { requestTimeout: 30_000, headersTimeout: 30_000 });
   const session = http2.connect(`https://127.0.0.1:${port}`, { rejectUnauthorized: false });
   session.on('error', () => undefined); // the server ends it

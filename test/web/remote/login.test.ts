@@ -108,10 +108,7 @@ test('malformed requests get an error of the table, and the server goes on', asy
     asyncProperty(one, async ([method, place, odd, mime, authorization, bytes, text, kind]) => {
       const json = Buffer.from(JSON.stringify({ greeting: text, login: text, proof: text }));
       const body = kind === 0 ? json : bytes;
-      const headers = {
-        'content-type': mime,
-        ...(authorization === '' ? {} : { authorization }),
-      };
+      const headers = { 'content-type': mime, ...(authorization === '' ? {} : { authorization }) };
       const isBodied = method === 'POST' || method === 'DELETE' || method === 'PUT';
       const url = `/api/v1${place}${odd.join('')}`;
       const { app } = web;
@@ -152,10 +149,7 @@ test.serial('a question is answered only with its right, and only if it reads', 
     const token = await giveToken(lab.place, 'script', rights);
     // An empty head: the question is recognized, and cannot be decoded.
     const payload = Buffer.from([MESSAGES[name].number, 0, 0, 0, 0, 0, 0, 0]);
-    const headers = {
-      authorization: `Bearer ${token}`,
-      'content-type': 'application/vnd.tardis',
-    };
+    const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/vnd.tardis' };
     const url = '/api/v1/clients/me/questions';
     const answer = await web.app.inject({ method: 'POST', url, headers, payload });
     return answer.json<{ code: string }>().code;
