@@ -1,10 +1,10 @@
 /**
- * Options, variables and keys of the predecessor programs (Tardis, Neophytos) that this release rejects. Using one is
- * an error, whose message gives the reason or the replacement.
+ * Options, variables and keys of the predecessor programs (Tardis, Neophytos) that this release rejects, or spells
+ * otherwise. Using one is an error, whose message gives the reason or the replacement. None is an alias, since a short
+ * letter may mean something else in another command.
  */
 import { TardisError } from '../errors/index.js';
 import { NEOPHYTOS_ONLY } from './neophytos.js';
-import { MOUNT_SPELLINGS, OTHER_SPELLINGS } from './other-spellings.js';
 import type { Tool } from './tools.js';
 import { isNo } from './values.js';
 
@@ -25,96 +25,185 @@ interface AbsentRow {
   readonly instead: string;
 }
 
-const replaced = (
-  names: readonly [kind: AbsentKind, name: string][],
+/** Returns the rows of names that are separated by blanks. */
+function all(
+  kind: AbsentKind,
+  names: string,
   instead: string,
-): readonly AbsentRow[] => names.map(([kind, name]) => ({ name, kind, instead }));
+  tools?: readonly Tool[],
+): AbsentRow[] {
+  const ofTools = tools === undefined ? {} : { tools };
+  return names.split(' ').map((name) => ({ name, kind, ...ofTools, instead }));
+}
+
+/** Returns the rows of options of some commands: of each text, the names. */
+function optionsOf(
+  tools: readonly Tool[],
+  spellings: Readonly<Record<string, string>>,
+): AbsentRow[] {
+  return Object.entries(spellings).flatMap(([names, instead]) =>
+    all('option', names, instead, tools),
+  );
+}
+
+const NO_JOURNAL = 'is not supported: commit records in the packs replace the journal';
+const NO_PROMPT_LIMIT = 'is not needed: a prompt waits until it is answered';
+const NOT_FORCED =
+  'is not supported: a session whose client is gone ends by itself, and a running session is not ended';
+const BY_TIME =
+  'is from an older Tardis: remove it; each run saves what has changed, and Formats names its set by the time';
+const ALWAYS_SAVED =
+  'is not needed: extended attributes and ACLs are always saved; a restore leaves them out with --no-set-attrs';
+const ALWAYS_CHECKED =
+  'is not needed: a content that does not match its digest is never restored, and is named';
+const SET_AS_WORD = 'is written without an option: give the number or name of the set itself';
+const DATE_OF_SET =
+  'is not supported: `lstardis -d DATE` shows the set of a date; give its number or name itself';
+const ONE_TAG =
+  'is not supported: several sets may have one tag; `sonic tag --remove WORD SET` takes it from one';
+const MESSAGES = 'is not needed: messages are as large as the link and the memory allow';
+const RULES =
+  'is not supported: --purge follows the rules of the server or those of `sonic setconfig`; see --keep-daily of `sonic purge`';
+const LINKS_AS_SAVED = 'links are shown as they were backed up';
 
 export const ABSENT: readonly AbsentRow[] = [
-  ...replaced(
-    [
-      ['variable', 'TARDIS_SCHEMA'],
-      ['server key', 'Schema'],
-    ],
-    'is not supported: the schema is part of the program',
-  ),
-  ...replaced(
-    [
-      ['server key', 'JournalFile'],
-      ['variable', 'TARDIS_JOURNAL'],
-    ],
-    'is not supported: commit records in the packs replace the journal',
-  ),
-  ...replaced(
-    [['server key', 'DBBackups']],
+  ...all('variable', 'TARDIS_SCHEMA', 'is not supported: the schema is part of the program'),
+  ...all('server key', 'Schema', 'is not supported: the schema is part of the program'),
+  ...all('server key', 'JournalFile', NO_JOURNAL),
+  ...all('variable', 'TARDIS_JOURNAL', NO_JOURNAL),
+  ...all(
+    'server key',
+    'DBBackups',
     'is not supported: the packs hold all that a catalog has, and `sonic rebuild --quick` makes it again',
   ),
-  ...replaced(
-    [
-      ['option', '--names'],
-      ['option', '--dirs'],
-      ['option', '--files'],
-      ['option', '--meta'],
-    ],
+  ...all(
+    'option',
+    '--names --dirs --files --meta',
     'is not supported: `sonic encrypt --all` does all steps as one job, which continues after an interruption',
   ),
-  ...NEOPHYTOS_ONLY.map(({ option, ours, why }): AbsentRow => {
+  ...NEOPHYTOS_ONLY.flatMap(({ option, ours, why }) => {
     const instead = ours === undefined ? 'is not supported' : `is replaced by ${ours}`;
-    return { name: option, kind: 'option', instead: `of Neophytos ${instead}: ${why}` };
+    return all('option', option, `of Neophytos ${instead}: ${why}`);
   }),
-  ...replaced(
-    [['option', '--noauthenticate']],
-    'is not supported: contents are always checked, and those that do not match their digest are reported and left out; ' +
-      '--authenticate requires proof of the set, too',
+  ...all(
+    'option',
+    '--noauthenticate',
+    'is not supported: contents are always checked, and those that do not match their digest are reported and left out; --authenticate requires proof of the set, too',
   ),
-  ...replaced(
-    [
-      ['server key', 'MonthPrio'],
-      ['server key', 'WeekPrio'],
-      ['server key', 'DayPrio'],
-    ],
+  ...all(
+    'server key',
+    'MonthPrio WeekPrio DayPrio',
     'is from an older Tardis: use Priorities, with one number for each of Formats',
   ),
-  ...replaced(
-    [
-      ['variable', 'TARDIS_PWTIMEOUT'],
-      ['client key', 'PasswordTimeout'],
-    ],
-    'is not needed: a prompt waits until it is answered',
-  ),
-  ...replaced([['option', '--clients']], 'is not supported: use `sonic clients`'),
-  ...replaced(
-    [
-      ['server key', 'MonthFmt'],
-      ['server key', 'WeekFmt'],
-      ['server key', 'DayFmt'],
-    ],
+  ...all('variable', 'TARDIS_PWTIMEOUT', NO_PROMPT_LIMIT),
+  ...all('client key', 'PasswordTimeout', NO_PROMPT_LIMIT),
+  ...all('option', '--clients', 'is not supported: use `sonic clients`'),
+  ...all(
+    'server key',
+    'MonthFmt WeekFmt DayFmt',
     'is from an older Tardis: use Formats, with one word for each kind of set',
   ),
-  ...replaced(
-    [
-      ['server key', 'MonthKeep'],
-      ['server key', 'WeekKeep'],
-      ['server key', 'DayKeep'],
-    ],
+  ...all(
+    'server key',
+    'MonthKeep WeekKeep DayKeep',
     'is from an older Tardis: use KeepPeriods, with one time for each of Formats (0: for ever)',
   ),
-  ...OTHER_SPELLINGS.flatMap(({ tools, instead }) =>
-    Object.entries(instead).map(
-      ([name, end]): AbsentRow => ({ name, kind: 'option', tools, instead: end }),
-    ),
+  ...optionsOf(['tardis'], {
+    '-A -H': BY_TIME,
+    '-s': 'is written --server HOST',
+    '-p': 'is written --port N',
+    '-l --log': 'is written --logfile FILE',
+    '-S': 'is written --send-config',
+    '-Z': 'is written --compress-data CODEC',
+    '-z': 'is written --nocompress TYPE',
+    '-d': 'is written --maxdepth N',
+    '--nocompress-types': 'is written --nocompress-file FILE',
+    '--cks-content': 'is written --checksum-content SIZE',
+    '--signature': 'is written --send-sig',
+    '-t': 'is written --tag WORD',
+    '-M --movetag': ONE_TAG,
+    '-Y': 'is written --compress-msgs CODEC',
+    '-L --clones --minclones --ckbatchsize --chunksize --dirslice': MESSAGES,
+    '--logmessages': 'is not supported: --stats prints what was sent',
+    '--deltathreshold': 'is a setting of the server: MaxChangePercent',
+    '--purge-priority --keep-days --keep-hours --keep-time': RULES,
+    '--xattr --no-xattr --noxattr --acl --no-acl --noacl': ALWAYS_SAVED,
+  }),
+  ...optionsOf(['regenerate'], {
+    '--verify-action --authfail-action': ALWAYS_CHECKED,
+    '--recovername': 'is not supported: with --checksum a file has its digest as name',
+    '--reduce-path': 'is written --output DIRECTORY, below which --hierarchy puts whole paths',
+    '--set-acl': 'is written --set-attrs, which restores ACLs too',
+    '--no-set-acl': 'is written --no-set-attrs, which leaves out ACLs too',
+  }),
+  ...optionsOf(['sonic tag'], {
+    '-b --backup': SET_AS_WORD,
+    '-t --tag': 'is written --add WORD, or --remove WORD',
+    '-m --move': ONE_TAG,
+  }),
+  ...optionsOf(['sonic files', 'sonic info'], {
+    '-b --backup': SET_AS_WORD,
+    '-d --date': DATE_OF_SET,
+  }),
+  ...optionsOf(['sonic files'], {
+    '-H --human': 'is the default: sizes have units; --bytes prints them as numbers',
+    '--previous':
+      'is not needed: changes since the set before are listed; --since SET takes another one',
+  }),
+  ...optionsOf(['sonic purge', 'sonic delete'], {
+    '--confirm': 'is the default: sets are deleted after a question; --yes answers it',
+    '--noconfirm --no-confirm': 'is written --yes',
+  }),
+  ...optionsOf(['sonic purge'], {
+    '-d --date': 'is written --before DATE',
+    '-b --backup':
+      'is not supported: give --before with the time of that set, which `lstardis` prints',
+    '--incomplete':
+      'is not needed: an unfinished set goes when a set of its directories is complete; `sonic delete` deletes it before',
+  }),
+  ...optionsOf(['sonic delete', 'sonic priority', 'sonic rename'], { '-b --backup': SET_AS_WORD }),
+  ...optionsOf(['sonic rename'], { '--name': 'is written --to NAME' }),
+  ...optionsOf(['sonic priority'], { '--priority': 'is written --to N' }),
+  ...optionsOf(['sonic keys'], { '--delete': 'is written --extract --remove' }),
+  ...optionsOf(['sonic getconfig', 'sonic setconfig'], {
+    '--key': 'is written without an option: give the key itself, and then its value',
+  }),
+  ...all(
+    'mount option',
+    'dbname',
+    'is not supported: set TARDIS_DBNAME, in /etc/tardis/system.defaults for fstab',
   ),
-  ...Object.entries(MOUNT_SPELLINGS).map(
-    ([name, instead]): AbsentRow => ({ name, kind: 'mount option', instead }),
+  ...all(
+    'mount option',
+    'current',
+    'is not supported: set TARDIS_RECENT_SET, in /etc/tardis/system.defaults for fstab',
   ),
-  ...replaced([['client key', 'PassswordProg']], 'is misspelt: write PasswordProg'),
-  ...replaced(
-    [
-      ['client key', 'Force'],
-      ['option', '--force'],
-    ],
-    'is not supported: a session whose client is gone ends by itself, and a running session is not ended',
+  ...all(
+    'mount option',
+    'verbose',
+    'is not needed: errors are always logged, in the file of log=FILE',
   ),
+  ...all('mount option', 'cachetime', 'is written refresh=SECONDS'),
+  ...all('mount option', 'repoint', `is not supported: ${LINKS_AS_SAVED}`),
+  ...all('mount option', 'norepoint', `is not needed: ${LINKS_AS_SAVED}`),
+  ...all(
+    'mount option',
+    'crypt',
+    'is not needed: a client that encrypts is decrypted with its password or keys',
+  ),
+  ...all(
+    'mount option',
+    'nocrypt',
+    'is not supported: names that are sealed are not shown; leave it out',
+  ),
+  ...all(
+    'mount option',
+    'noauth',
+    'is not supported: contents are always checked; allow-unproven shows what cannot be proven',
+  ),
+  ...all('client key', 'PassswordProg', 'is misspelt: write PasswordProg'),
+  ...all('client key', 'Force', NOT_FORCED),
+  ...all('option', '--force', NOT_FORCED),
 ];
 
 /** True for the client key `Force` with a value that means no. This has no effect, so it is not rejected. */
