@@ -34,8 +34,14 @@ export interface SetFacts {
   readonly damagedContents: number;
   /** Age from which the client is late: that of its server, or else what is older than usual; 0 if that is unknown. */
   readonly lateAfterMs: number;
-  /** The roots that the configuration has, each with the end of the newest complete set that has it. */
-  readonly roots: readonly { readonly id: string; readonly atMs: number }[];
+  /** The roots that the configuration has, each with the number and the end of the newest complete set that has it. */
+  readonly roots: readonly SavedRoot[];
+}
+
+export interface SavedRoot {
+  readonly id: string;
+  readonly set: number;
+  readonly atMs: number;
 }
 
 /** Facts that the journal shows, in the same form. */
@@ -44,6 +50,9 @@ export interface RunFacts {
   readonly failedAtMs: number;
   readonly failureCode: string;
   readonly failure: string;
+  /** The newest set that was recorded before that backup, and the first one after it: a clock may be wrong. 0 if there is none. */
+  readonly setBeforeFailure: number;
+  readonly setAfterFailure: number;
   /** The code of a copy to another store that failed after the last backup; empty if none did. */
   readonly copyFailure: string;
   /** End of the last backup that the user stopped. */
@@ -93,6 +102,8 @@ export const NO_FACTS: ClientFacts = Object.freeze({
   failedAtMs: 0,
   failureCode: '',
   failure: '',
+  setBeforeFailure: 0,
+  setAfterFailure: 0,
   copyFailure: '',
   stoppedAtMs: 0,
   checkedAtMs: 0,
@@ -120,6 +131,7 @@ export interface StateCause {
     | 'copy'
     | 'quota'
     | 'disk'
+    | 'ahead'
     | 'late'
     | 'lacking'
     | 'cut'
@@ -177,6 +189,8 @@ const PROOF_LASTS_MS = 182 * DAY_MS;
 const LEAST_DISTANCES = 3;
 /** Time in which data that was read counts as read lately. */
 const LATELY_MS = 7 * DAY_MS;
+/** A time that is so far ahead is by a wrong clock. */
+const AHEAD_MS = DAY_MS;
 /** Share of a quota or a disk from which its user is warned. */
 const WARNED_SHARE = 0.9;
 
@@ -203,6 +217,18 @@ export function savedAtMs({ roots, newestAtMs }: Pick<SetFacts, 'roots' | 'newes
   return roots.reduce((oldest, { atMs }) => Math.min(oldest, atMs), newestAtMs);
 }
 
+/**
+ * True if the last backup that failed came before a set of each root. The order of the journal decides where it has the set,
+ * and else the times.
+ */
+function isFailureOver(facts: ClientFacts): boolean {
+  const { roots, newestSet, newestAtMs, failedAtMs, setBeforeFailure, setAfterFailure } = facts;
+  const isRecorded = (set: number): boolean => setAfterFailure > 0 && set >= setAfterFailure;
+  return [...roots, { set: newestSet, atMs: newestAtMs }].every(
+    ({ set, atMs }) => set > setBeforeFailure && (isRecorded(set) || atMs >= failedAtMs),
+  );
+}
+
 /** Kinds of records of which the newest decides, however many others are newer. */
 const DECIDING = {
   checked: ({ kind, numbers }: RunRecord) => kind === 'check' && numbers.totalBytes !== undefined,
@@ -210,6 +236,7 @@ const DECIDING = {
   damaged: (run: RunRecord) => DECIDING.read(run) && (run.numbers.faults ?? 0) > 0,
   restored: ({ kind, end }: RunRecord) => kind === 'restore' && end === 'done',
   stopped: ({ kind, end }: RunRecord) => kind === 'backup' && end === 'stopped',
+  saved: ({ kind, numbers }: RunRecord) => kind === 'backup' && numbers.set !== undefined,
   limited: ({ kind, numbers }: RunRecord) => kind === 'alert' && numbers.lateAfterMs !== undefined,
   configured: ({ configured }: RunRecord) => configured !== undefined,
 };
@@ -223,14 +250,14 @@ export function lastAlert(runs: readonly RunRecord[], alert: AlertKind): RunReco
   return runs.findLast(({ kind, code }) => kind === 'alert' && code === alert);
 }
 
-/** Returns the records that decide how a client is, whatever was recorded after them. The records are oldest first. */
+/** Returns the records that decide how a client is, whatever was recorded after them. The records are in the order of the journal. */
 export function decidingRuns(runs: readonly RunRecord[]): RunRecord[] {
-  const found = [
+  const found = new Set([
     backupOf(runs),
     ...Object.values(DECIDING).map((isOne) => runs.findLast(isOne)),
     ...ALERT_KINDS.map((alert) => lastAlert(runs, alert)),
-  ];
-  return [...new Set(found.filter((run) => run !== undefined))];
+  ]);
+  return runs.filter((run) => found.has(run));
 }
 
 /**
@@ -248,11 +275,12 @@ function isFailedCopy({ kind, end, beganMs }: RunRecord, sinceMs = 0): boolean {
   return kind === 'copy' && end === 'failed' && beganMs >= sinceMs;
 }
 
-/** Returns what the journal of a client shows. The records are oldest first. */
+/** Returns what the journal of a client shows. The records are in its order. */
 export function runFacts(runs: readonly RunRecord[], nowMs: number): RunFacts {
-  const { checked, read, damaged, restored, stopped, limited } = DECIDING;
+  const { checked, read, damaged, restored, stopped, saved, limited } = DECIDING;
   const backup = backupOf(runs);
   const isFailed = backup?.end === 'failed' || backup?.end === 'cut';
+  const failedAt = isFailed ? runs.indexOf(backup) : runs.length;
   const lately = runs.filter((run) => read(run) && run.endedMs > nowMs - LATELY_MS);
   const readBytes = lately.reduce((sum, { numbers }) => sum + (numbers.readBytes ?? 0), 0);
   const [check, reading, bad] = [checked, read, damaged].map((isOne) => runs.findLast(isOne));
@@ -264,6 +292,8 @@ export function runFacts(runs: readonly RunRecord[], nowMs: number): RunFacts {
     failedAtMs: isFailed ? backup.endedMs : 0,
     failureCode: isFailed ? (backup.code ?? '') : '',
     failure: isFailed ? (wordsOf(backup).message ?? '') : '',
+    setBeforeFailure: runs.slice(0, failedAt).findLast(saved)?.numbers.set ?? 0,
+    setAfterFailure: runs.slice(failedAt).find(saved)?.numbers.set ?? 0,
     copyFailure: runs.findLast((run) => isFailedCopy(run, backup?.beganMs))?.code ?? '',
     stoppedAtMs: runs.findLast(stopped)?.endedMs ?? 0,
     checkedAtMs: reading?.endedMs ?? 0,
@@ -289,6 +319,7 @@ const RULES: readonly ((facts: ClientFacts, nowMs: number) => ClientState | unde
   full,
   lacking,
   late,
+  ahead,
   damaged,
   uncopied,
   unreadEntries,
@@ -336,7 +367,7 @@ function never({ newestSet }: ClientFacts): ClientState | undefined {
 /** A run of all roots that failed, or was cut off. A later set of all roots ends that, as does a stop by the user. */
 function failed(facts: ClientFacts, nowMs: number): ClientState | undefined {
   const { failedAtMs, failureCode, failure, unfinishedAtMs, stoppedAtMs } = facts;
-  const isFailed = failedAtMs > savedAtMs(facts);
+  const isFailed = failedAtMs > 0 && !isFailureOver(facts);
   const detail = [failure, failureCode && `[${failureCode}]`]
     .filter((word) => word !== '')
     .join(' ');
@@ -428,6 +459,16 @@ function late(facts: ClientFacts, nowMs: number): ClientState | undefined {
     cause: { code: 'late', ageMs, allowedMs: lateAfterMs },
     reason: `The newest backup is ${ageText(ageMs)} old, and should be at most ${ageText(lateAfterMs)} old.`,
     advice: 'Run `tardis backup`, and look whether its timer runs.',
+  };
+}
+
+function ahead(facts: ClientFacts, nowMs: number): ClientState | undefined {
+  if (savedAtMs(facts) <= nowMs + AHEAD_MS) return undefined;
+  return {
+    state: 'warned',
+    cause: { code: 'ahead' },
+    reason: 'The newest backup is dated in the future, so its age is not known.',
+    advice: 'Set the clock of this machine, then run `tardis backup`.',
   };
 }
 

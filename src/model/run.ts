@@ -177,8 +177,8 @@ export function rootId(path: Buffer): string {
 }
 
 /**
- * Returns records oldest first, each run once: of two with one id, the one of the run itself, then one that knows its
- * end, then the first. So nobody changes a record by adding another one.
+ * Returns records in their order, each run once: of two with one id, the one of the run itself, then one that knows its
+ * end, then the first. So nobody changes a record by adding another one. Clocks may be wrong, so times give no order.
  */
 export function distinctRuns(runs: Iterable<RunRecord>): RunRecord[] {
   const byId = new Map<string, RunRecord>();
@@ -186,7 +186,7 @@ export function distinctRuns(runs: Iterable<RunRecord>): RunRecord[] {
     const known = byId.get(run.id);
     if (known === undefined || weightOf(run) > weightOf(known)) byId.set(run.id, run);
   }
-  return [...byId.values()].sort((one, other) => one.endedMs - other.endedMs);
+  return [...byId.values()];
 }
 
 function weightOf({ way, end }: RunRecord): number {

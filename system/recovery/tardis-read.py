@@ -1713,7 +1713,7 @@ def runs_in(path: Path) -> Iterator[Dict[str, Any]]:
 
 
 def list_runs(folder: Path, keys: Optional[Keys]) -> None:
-    """Prints the records of a journal as lines of JSON, oldest first; sealed words are opened with the keys."""
+    """Prints the records of a journal as lines of JSON, in its order; sealed words are opened with the keys."""
     chosen: Dict[str, Dict[str, Any]] = {}
     paths = sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []
     for path in (one for one in paths if re.fullmatch(r"\d{10}-\d{4}-[0-9a-f]{8}\.(run|page)", one.name)):
@@ -1722,7 +1722,7 @@ def list_runs(folder: Path, keys: Optional[Keys]) -> None:
             known = chosen.get(run["id"])
             if known is None or weight > (known["way"] != "server", known["end"] != "cut"):
                 chosen[run["id"]] = run
-    for run in sorted(chosen.values(), key=lambda one: one["endedMs"]):
+    for run in chosen.values():
         if keys is not None and "words" in run:
             try:
                 words = run.pop("words")

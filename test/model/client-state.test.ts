@@ -24,9 +24,18 @@ function facts(more: Partial<ClientFacts>): ClientFacts {
 }
 
 const NO_SET = { completeSets: 0, newestSet: 0, newestAtMs: 0 };
-const root = (hoursAgo: number) => ({ id: 'x'.repeat(12), atMs: NOW_MS - hoursAgo * HOUR_MS });
-const NEVER_SAVED = { id: 'y'.repeat(12), atMs: 0 };
+const root = (hoursAgo: number) => ({
+  id: 'x'.repeat(12),
+  set: 1,
+  atMs: NOW_MS - hoursAgo * HOUR_MS,
+});
+const NEVER_SAVED = { id: 'y'.repeat(12), set: 0, atMs: 0 };
 const FAILED = { failedAtMs: NOW_MS - HOUR_MS / 2, failureCode: 'QUOTA_EXCEEDED', failure: 'full' };
+const EARLIER = { ...FAILED, failedAtMs: NOW_MS - 2 * HOUR_MS };
+const LATER = { ...FAILED, failedAtMs: NOW_MS + DAY_MS };
+const AFTER = { setBeforeFailure: 1 };
+const BEFORE = { setAfterFailure: 1 };
+const BETWEEN = { ...EARLIER, newestSet: 2, setBeforeFailure: 1, setAfterFailure: 2 };
 const GB = 1e9;
 
 /** The facts, the state, and the cause. */
@@ -46,6 +55,32 @@ const TABLE: readonly [what: string, Partial<ClientFacts>, state: string, cause:
   ['a refused run', FAILED, 'failed', 'failed'],
   ['a refused first run', { ...NO_SET, ...FAILED }, 'failed', 'failed'],
   ['a refused run before the set', { ...FAILED, failedAtMs: NOW_MS - 2 * HOUR_MS }, 'good', 'good'],
+  [
+    'a refused run after the set, by a clock that is behind',
+    { ...EARLIER, ...AFTER },
+    'failed',
+    'failed',
+  ],
+  [
+    'a refused run before the set, by a clock that was ahead',
+    { ...LATER, ...BEFORE },
+    'good',
+    'good',
+  ],
+  [
+    'a refused run between sets, of which a root has the first',
+    { ...BETWEEN, roots: [root(1)] },
+    'failed',
+    'failed',
+  ],
+  [
+    'a refused run before a set that was not recorded',
+    { ...EARLIER, setBeforeFailure: 0 },
+    'good',
+    'good',
+  ],
+  ['a set that is dated ahead', { newestAtMs: NOW_MS + 2 * DAY_MS }, 'warned', 'ahead'],
+  ['a set that is dated ahead by an hour', { newestAtMs: NOW_MS + HOUR_MS }, 'good', 'good'],
   ['a refused run after the sets of a root', { ...FAILED, roots: [root(2)] }, 'failed', 'failed'],
   ['a run without a code', { ...FAILED, failureCode: '' }, 'failed', 'failed'],
   ['a run that was killed', { failedAtMs: NOW_MS }, 'failed', 'cut'],
@@ -143,6 +178,9 @@ test('facts of runs are those of the last ones that count', (t) => {
   t.is(of(unset, { ...bad, ...unset }).failedAtMs, 2 * HOUR_MS);
   t.like(of(bad, { end: 'stopped' }), { failedAtMs: HOUR_MS, stoppedAtMs: 2 * HOUR_MS });
   t.is(of({}, { end: 'cut' }).failedAtMs, 2 * HOUR_MS);
+  const [second, third] = [{ numbers: { set: 2 } }, { isWhole: false, numbers: { set: 3 } }];
+  const sets = { setBeforeFailure: 2, setAfterFailure: 3 };
+  t.like(of(second, { ...bad, endedMs: 0 }, third), { failureCode: 'DISK_FULL', ...sets });
   t.is(of({}, { kind: 'check', ...bad }).failedAtMs, 0);
   t.is(of({ kind: 'alert', numbers: { lateAfterMs: 5 } }, {}).lateAfterMs, 5);
   const copy = { kind: 'copy', end: 'failed', code: 'NO_SUCH_STORE' } as const;

@@ -124,12 +124,13 @@ test('the reason of a state is in English that of `tardis status`, and complete 
   const nowMs = Date.UTC(2026, 2, 5);
   const saved = { completeSets: 2, newestSet: 2, newestAtMs: nowMs - 50 * HOUR_MS };
   const failed = { failedAtMs: nowMs - HOUR_MS, failure: 'it was refused' };
-  const roots = [0, 0, saved.newestAtMs].map((atMs, at) => ({ id: `root-${at}`, atMs }));
+  const roots = [0, 0, saved.newestAtMs].map((atMs, at) => ({ id: `root-${at}`, set: at, atMs }));
   const quota = { quotaBytes: 250e9, accountBytes: 240e9 };
   const disk = { diskBytes: 1e12, freeBytes: 5.5e9 };
   const all: (Partial<ClientFacts> & { readonly code: string })[] = [
     { code: 'good' },
     { code: 'late', lateAfterMs: 26 * HOUR_MS },
+    { code: 'ahead', newestAtMs: nowMs + 50 * HOUR_MS },
     { code: 'unread', unread: 1 },
     { code: 'unread', unread: 3 },
     { code: 'damaged', damagedContents: 1 },

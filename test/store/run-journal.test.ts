@@ -118,7 +118,8 @@ for (const [place, make] of MEDIA) {
         [],
       );
     }
-    areRuns(t, await readRuns(system, directory), runs);
+    const byEnd = (one: RunRecord, other: RunRecord) => one.endedMs - other.endedMs;
+    areRuns(t, (await readRuns(system, directory)).sort(byEnd), runs);
   });
 }
 
@@ -210,9 +211,9 @@ for (const [place, make] of MEDIA.slice(0, 2)) {
     await addRuns(system, directory, [first!]);
     for (const [n, [, bytes]] of HOSTILE.entries()) put(`000000000${n}-0001-0000000b.run`, bytes);
     for (const name of MISNAMED) put(name, gzipped(encodeRun(aRun())));
-    areRuns(t, await readRuns(system, directory), [GOOD, first!]);
+    areRuns(t, await readRuns(system, directory), [first!, GOOD]);
     for (const run of rest) await addRuns(system, directory, [run]);
-    areRuns(t, await readRuns(system, directory), [GOOD, first!, ...rest]);
+    areRuns(t, await readRuns(system, directory), [first!, GOOD, ...rest]);
     t.deepEqual(
       MISNAMED.filter((name) => !names().includes(name)),
       [],

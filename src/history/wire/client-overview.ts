@@ -104,8 +104,10 @@ function isRoots(value: unknown): boolean {
     Array.isArray(value) &&
     value.length <= MAX_ROOTS &&
     value.every((one: unknown) => {
-      const { id, atMs } = fieldsOf(one);
-      return typeof id === 'string' && ROOT_ID.test(id) && typeof atMs === 'number' && atMs >= 0;
+      const { id, ...numbers } = fieldsOf(one);
+      const counts = [numbers['set'], numbers['atMs']];
+      const areCounts = counts.every((count) => typeof count === 'number' && count >= 0);
+      return typeof id === 'string' && ROOT_ID.test(id) && areCounts;
     })
   );
 }

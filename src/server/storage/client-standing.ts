@@ -154,7 +154,11 @@ function savedRoots(
     if (set !== undefined && set.set >= (newestOf.get(id)?.set ?? 0)) newestOf.set(id, set);
   }
   const found = configured.map((id) => ({ id, set: newestOf.get(id) }));
-  const roots = found.map(({ id, set }) => ({ id, atMs: set === undefined ? 0 : endOf(set) }));
+  const roots = found.map(({ id, set }) => ({
+    id,
+    set: set?.set ?? 0,
+    atMs: set ? endOf(set) : 0,
+  }));
   return { roots, savedBy: [...new Set(found.flatMap(({ set }) => set ?? []))] };
 }
 

@@ -82,15 +82,17 @@ class RunJournal {
     readonly place: string,
   ) {}
 
-  /** Returns at least `most` of the newest records, or all there are, oldest first. Damaged lines are left out. */
+  /** Returns at least `most` of the newest records, or all there are, in their order. Damaged lines are left out. */
   async read(most: number, look = 1): Promise<RunRecord[]> {
-    let found: RunRecord[] = []; // pages repeat what objects have that could not be removed
-    for (const { name } of (await this.listed()).reverse().slice(0, MAX_READ)) {
+    let found: RunRecord[] = [];
+    const paged = new Set<string>(); // pages repeat what objects have that could not be removed
+    for (const { name, isPage } of (await this.listed()).reverse().slice(0, MAX_READ)) {
       const runs = await this.runsIn(name);
       // It was joined meanwhile, so a page has its records.
       if (runs === undefined && look < MOST_LOOKS) return this.read(most, look + 1);
       if (runs === undefined) continue;
-      found = distinctRuns([...runs, ...found]);
+      found = distinctRuns([...runs.filter(({ id }) => isPage || !paged.has(id)), ...found]);
+      if (isPage) runs.forEach(({ id }) => paged.add(id));
       if (found.length >= most) break;
     }
     return found;
@@ -104,10 +106,10 @@ class RunJournal {
     const tail = listed.slice(
       listed.findLastIndex(({ isPage, runs: count }) => isPage && count >= PAGE_RUNS) + 1,
     );
-    const from = tail.findLastIndex(({ isPage }) => isPage);
+    const from = tail.findLastIndex(isPage);
     const joined = tail.slice(Math.max(from, 0));
     if (tail.length - from - 1 >= JOINED_OBJECTS)
-      await this.join(joined, listed.at(-joined.length - 1), last + 2);
+      await this.join(joined, listed.slice(0, -joined.length).findLast(isPage), last + 2);
     if (listed.length > MAX_OBJECTS) await this.drop(listed.slice(0, listed.length - MAX_OBJECTS));
   }
 
@@ -125,7 +127,7 @@ class RunJournal {
     if (from.place === this.place) await from.drop(old);
   }
 
-  /** Joins the records of objects in pages, and removes the objects. `before` is the object before them. */
+  /** Joins the records of objects in pages, and removes the objects. `before` is the page before them. */
   private async join(
     objects: readonly RunObject[],
     before: RunObject | undefined,
@@ -197,6 +199,10 @@ class RunJournal {
     }
     return found;
   }
+}
+
+function isPage(object: RunObject): boolean {
+  return object.isPage;
 }
 
 /** Returns the lines of an object; none if it is damaged. */

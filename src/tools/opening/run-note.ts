@@ -246,7 +246,7 @@ function waitingRuns(folder: string, own?: string): RunRecord[] {
     const goesOn = run?.end === 'cut' && processOf(parseInt(made, 10)) === made;
     return run === undefined || goesOn ? [] : [run];
   });
-  return distinctRuns(runs);
+  return runs.sort((one, other) => one.endedMs - other.endedMs);
 }
 
 function folderOf({ client, server, store }: RunPlace): string {

@@ -115,6 +115,7 @@ export const Client = Type.Object({
         'damaged',
         'quota',
         'disk',
+        'ahead',
         'late',
         'lacking',
         'copy',
