@@ -4,9 +4,9 @@ import {
   asTardisError,
   errnoText,
   failedTo,
-  ifPossible,
   requireSystemCode,
   TardisError,
+  unlessBug,
   usageError,
 } from '../errors/index.js';
 import {
@@ -27,7 +27,7 @@ import {
   splitPath,
   withAttributes,
 } from '../model/index.js';
-import { absolutePath, OpenedPlace, realPathOf, type System } from '../system/index.js';
+import { absolutePath, OpenedPlace, pathWithoutLinks, type System } from '../system/index.js';
 import { type Head, Protection, rootParent } from '../transport/index.js';
 import { type Identity, identityAt } from './root-presence.js';
 import { type Failure, packBlock, readAttributesOf, closeRow } from '../workers/index.js';
@@ -56,8 +56,6 @@ export interface Root {
 /** Reasons why a directory is not there. */
 const NOT_THERE: readonly string[] = ['ENOENT', 'ENOTDIR'];
 
-/** Maximum number of links that are followed to a place that is not there, as by the kernel. */
-const MOST_LINKS = 40;
 /** Slot for directories that are not sent to the server. */
 const NO_SLOT: SlotNumber = -1;
 
@@ -94,7 +92,7 @@ interface MissingRoot {
   /** Path as it was given. */
   readonly given: Buffer;
   readonly path: Buffer;
-  /** Error code of the system. */
+  /** Error code of the system; empty for a link of others. */
   readonly reason: string;
   readonly error: unknown;
 }
@@ -130,7 +128,8 @@ export function readRoots(
         throw usageError(`${displayName(bytes)} cannot be stored under two paths at once`);
       }
     } catch (error) {
-      const reason = requireSystemCode(error);
+      const isUnsafe = error instanceof TardisError && error.code === 'SOURCE_UNSAFE';
+      const reason = isUnsafe ? '' : requireSystemCode(error);
       missing.push({ given: directory, path: absolute, reason, error });
     }
   }
@@ -157,31 +156,22 @@ export function keptPaths(
   if (keptAs.length > 0) return givenPaths(directories, basePath, keptAs);
   const named = directories
     .map(absolutePath)
-    .map((path) => ifPossible(() => namePath(path, readDevices)) ?? absentPath(path));
+    .map((path) => unlessBug(() => namePath(path, readDevices)) ?? path);
   return cutPaths(shownRoots(named), basePath); // each once
 }
 
-/** Returns the path by which a root is named in a set, if nothing shortens it. */
+/**
+ * Returns the path by which a root is named in a set, if nothing shortens it. A missing directory has the path to which the links
+ * lead today. Throws SOURCE_UNSAFE for links of others.
+ */
 function namePath(path: Buffer, readDevices: boolean): Buffer {
-  return readDevices && fs.statSync(path).isBlockDevice() ? devicePath(path) : realPath(path);
-}
-
-/** Returns the real path that a missing directory would have: a link that leads nowhere today counts as what it names. */
-function absentPath(path: Buffer, links: number = MOST_LINKS): Buffer {
-  const above = directoryOf(path);
-  const real = realPathOf(path);
-  if (real !== undefined || above.equals(path)) return real ?? path;
-  const parent = absentPath(above, links);
-  const here = joinPath(parent, lastComponent(path));
-  const target = ifPossible(() => fs.readlinkSync(here, { encoding: 'buffer' }));
-  if (target === undefined || links === 0) return here;
-  const named = target[0] === SLASH_BYTES[0] ? target : joinPath(parent, target);
-  return absentPath(absolutePath(named), links - 1);
+  const status = readDevices && fs.statSync(path, { throwIfNoEntry: false });
+  return status && status.isBlockDevice() ? devicePath(path) : realPath(path);
 }
 
 /** A root may be named through a symbolic link; it is stored under its real path. */
 function realPath(path: Buffer): Buffer {
-  return fs.realpathSync.native(path, { encoding: 'buffer' });
+  return pathWithoutLinks(path, 'SOURCE_UNSAFE');
 }
 
 /**
@@ -356,12 +346,12 @@ const PROTECTION_REASONS: Readonly<Record<string, string>> = {
 
 /** Returns a failure for each directory that cannot be opened; the set has no root for it. */
 export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
-  return missing.map(({ path, reason }) => ({
+  return missing.map(({ path, reason, error }) => ({
     slot: NO_SLOT,
     name: ROOT_NAME,
     path,
     what: 'unreadable',
-    reason: `it cannot be opened: ${errnoText(reason)}`,
+    reason: `it cannot be opened: ${reason === '' ? asTardisError(error).message : errnoText(reason)}`,
   }));
 }
 

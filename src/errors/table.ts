@@ -128,10 +128,12 @@ export const ERROR_TABLE = Object.freeze({
       'List the sets and their roots with `lstardis -l`, and choose one with -b SET; `lstardis --find` looks in all sets.',
     SOURCE_MISSING:
       'Name directories and files that exist and can be opened; `tardis --help` lists the commands.',
+    SOURCE_UNSAFE:
+      'Name the directory itself, by a path without links that other users of this machine can put there; what was saved of it before stays.',
     TARGET_EXISTS:
       'Restore to another place (-o DIR; another name of an archive), or give --overwrite=always, newer or older.',
     TARGET_UNSAFE:
-      'Restore into a directory that no other user can move or replace, nor any directory above it, and give its path without links of others.',
+      'Write into a directory that no other user can move or replace, nor any directory above it, and give its path without links of others.',
     PACKS_STRANGE:
       'Move the files that are named out of packs/ (`sonic check` shows which client each pack belongs to), then run the same command again; nothing was changed.',
     INSECURE_TCP_REFUSED:

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { systemCode } from '../errors/index.js';
 import { directoryOf, joinPath } from '../model/index.js';
-import { removeClosedTree, textBytes } from '../system/index.js';
+import { makeTemporary, removeClosedTree, textBytes } from '../system/index.js';
 import { type Program, runProgram } from './run-program.js';
 
 const OWNER_ALL = 0o700;
@@ -14,9 +14,9 @@ export class StatePlace implements Disposable {
   readonly directory: Buffer;
   private readonly path: string;
 
-  /** Makes a directory in `above`, whose name begins with `prefix`. */
-  constructor(above: string, prefix = 'tardis-import-') {
-    this.path = fs.realpathSync(fs.mkdtempSync(path.join(above, prefix)));
+  /** Makes a temporary directory, whose name begins with `prefix`. */
+  constructor(prefix = 'tardis-import-') {
+    this.path = fs.realpathSync(makeTemporary(prefix));
     this.directory = textBytes(this.beside('state'));
   }
 

@@ -3,8 +3,7 @@ import fs from 'node:fs';
 import { zeros } from '../contents/index.js';
 import { failedTo, systemCode, TardisError, usageError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import { absolutePath, type System } from '../system/index.js';
-import { pathWithoutLinks } from './output-path.js';
+import { pathWithoutLinks, type System } from '../system/index.js';
 
 /** Number of bytes that are made zeros, or written, in one call, so that an interruption need not wait for long. */
 const STEP_BYTES = 64 << 20;
@@ -29,7 +28,7 @@ export class DeviceTarget implements Disposable {
    */
   static open(system: System, device: Buffer, sizeBytes: number): DeviceTarget {
     const name = displayName(device);
-    const path = pathWithoutLinks(absolutePath(device));
+    const path = pathWithoutLinks(device, 'TARGET_UNSAFE');
     const isDevice = fs.lstatSync(path, { throwIfNoEntry: false })?.isBlockDevice() === true;
     if (!isDevice) throw usageError(`${name} is not a block device`);
     const target = new DeviceTarget(system, name, openUnused(path, name));

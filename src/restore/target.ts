@@ -32,6 +32,7 @@ import {
   MetadataOption,
   OpenFd,
   OpenKind,
+  pathWithoutLinks,
   type System,
   ifThere,
 } from '../system/index.js';
@@ -44,7 +45,6 @@ import {
   temporaryName,
 } from '../workers/index.js';
 import { areOneName } from './folded-names.js';
-import { pathWithoutLinks } from './output-path.js';
 import { lossesOf, type RequestedLimits } from './target-limits.js';
 
 const { dropInherited } = MetadataOption;
@@ -141,7 +141,7 @@ export class RestoreTarget {
     this.isDry = isDry;
     this.metadataOptions = metadataOptions;
     try {
-      this.path = pathWithoutLinks(absolutePath(output));
+      this.path = pathWithoutLinks(output, 'TARGET_UNSAFE');
       if (isDry && fs.statSync(this.path, { throwIfNoEntry: false }) === undefined) {
         this.isNew = true;
         return;

@@ -6,7 +6,7 @@
 import inspector from 'node:inspector';
 import path from 'node:path';
 import { asTardisError, type TardisError } from '../errors/index.js';
-import { guardDirectory, nodeSystem, requireNoLink, unlinkIfThere } from '../system/index.js';
+import { guardDirectory, nodeSystem, unlinkIfThere } from '../system/index.js';
 
 /** Directory in the store; no client's name begins with a dot. */
 export const PROFILES_DIRECTORY = '.profiles';
@@ -86,7 +86,6 @@ export class SessionProfile {
   private write(text: string): void {
     const { directory, kept } = this.plan;
     guardDirectory(directory, path.dirname(directory));
-    requireNoLink(files, directory);
     if (files.status(directory) === undefined) files.makeDirectory(directory);
     const fd = files.open(this.file, 'create');
     try {

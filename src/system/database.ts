@@ -4,13 +4,13 @@ import { createRequire } from 'node:module';
 import type SqliteDatabase from 'better-sqlite3';
 import { filesWith } from './files.js';
 import {
-  O_PATH,
   onGuardedWay,
   openOnWay,
   requirePlain,
   requirePlainAt,
   type Way,
 } from './guarded-paths.js';
+import { O_PATH } from './ways.js';
 import { MediumFault } from './medium-fault.js';
 import { addonPath, notLoaded } from './native.js';
 import { hasStrayBytes } from './process-input.js';

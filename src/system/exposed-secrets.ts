@@ -4,7 +4,7 @@
  */
 import fs from 'node:fs';
 import { displayName } from '../model/index.js';
-import { foreignHand } from './changeable-files.js';
+import { foreignHand } from './ways.js';
 import { textBytes } from './process-input.js';
 
 const OTHERS_READ = 0o044;

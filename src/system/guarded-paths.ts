@@ -1,27 +1,32 @@
 /**
  * Guarded directories, whose content may belong to another user than this process runs as. A path in a guarded
  * directory is opened component by component, and never through a symbolic link, so that nobody can lead root out
- * of a store. Files that root creates there get the owner of the directory. The path of the directory itself may
- * contain links.
+ * of a store. Files that root creates in a store get the owner of the directory. The path of the directory where the
+ * walk begins may contain links.
  */
 import fs from 'node:fs';
 import path from 'node:path';
 import { meant, type Operation, systemCode, TardisError } from '../errors/index.js';
 import type { Files } from './files.js';
-import { exactPath } from './process-input.js';
+import { byteText, exactPath } from './process-input.js';
+import { O_PATH, pathWithoutLinks } from './ways.js';
 
-/** Linux's O_PATH, which Node does not define: opens without reading, and drops no lock on close. */
-export const O_PATH = 0o10000000;
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK } = fs.constants;
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
+const LOG = O_WRONLY | O_APPEND | O_CREAT;
+const LOG_MODE = 0o640;
+/** Links that only the kernel makes, such as that of /dev/stderr, and that lead to no path. */
+const OF_KERNEL = '/proc/';
 const WAY = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
-/** The use of a guarded directory: a part of a store, or the cache of a part of a store in a bucket. */
-export type GuardedUse = 'store' | 'cache';
+/** The use of a guarded directory: a part of a store, the cache of a part of a store in a bucket, or what a command writes. */
+export type GuardedUse = 'store' | 'cache' | 'output';
 
 interface Guard {
-  /** The path whose owner new files in the directory get. */
-  readonly ownerFrom: string;
+  /** The path whose owner new files in the directory get; undefined for what belongs to who runs the program. */
+  readonly ownerFrom: string | undefined;
   readonly use: GuardedUse;
+  /** The directory at which the walk begins: the guarded one, or one above it. */
+  readonly from: string;
 }
 
 const guarded = new Map<string, Guard>();
@@ -33,19 +38,34 @@ export type Access = 'read' | 'write';
 const OPERATIONS: Readonly<Record<GuardedUse, Readonly<Record<Access, Operation>>>> = {
   store: { read: 'readStore', write: 'writeStore' },
   cache: { read: 'useCache', write: 'useCache' },
+  output: { read: 'writeTarget', write: 'writeTarget' },
 };
 
 /**
  * Guards a directory, which need not exist yet, from now on in this thread. Files that root creates below it get
- * the owner of `ownerFrom`.
+ * the owner of `ownerFrom`. If that is a directory above, the walk begins there.
  */
 export function guardDirectory(
   directory: string,
   ownerFrom: string = directory,
   use: GuardedUse = 'store',
 ): void {
-  guarded.set(directory, { ownerFrom, use });
-  guarded.set(path.resolve(directory), { ownerFrom: path.resolve(ownerFrom), use });
+  const [inner, owner] = [path.resolve(directory), path.resolve(ownerFrom)];
+  const isAbove = inner.startsWith(`${owner}/`);
+  guarded.set(directory, { ownerFrom, use, from: isAbove ? ownerFrom : directory });
+  guarded.set(inner, { ownerFrom: owner, use, from: isAbove ? owner : inner });
+}
+
+/**
+ * Returns the path of a file or a directory that a command makes, without links, and guards the directory that it is in. Throws
+ * TARGET_UNSAFE for a link of others.
+ */
+export function outputPath(file: Uint8Array): string {
+  const own = byteText(pathWithoutLinks(file, 'TARGET_UNSAFE'));
+  const directory = path.dirname(own);
+  if (rootOf(own) === undefined)
+    guarded.set(directory, { ownerFrom: undefined, use: 'output', from: '/' });
+  return own;
 }
 
 /**
@@ -121,6 +141,13 @@ export function openOnWay({ at, isGuarded }: Way, flags: number, mode?: number):
   return fs.openSync(at, flags | O_NONBLOCK | (isGuarded ? O_NOFOLLOW : 0), mode);
 }
 
+/** Opens a log, which is made unless it is there, and returns its descriptor. Throws TARGET_UNSAFE, and errors of the system. */
+export function openToAppend(file: Uint8Array): number {
+  const own = outputPath(file);
+  if (own.startsWith(OF_KERNEL)) return fs.openSync(Buffer.from(file), 'a');
+  return onGuardedWay(own, 'write', (way) => openOnWay(way, LOG, LOG_MODE));
+}
+
 /** Throws STORE_UNSAFE if the path exists and is not a plain file: SQLite would block on a fifo. */
 export function requirePlainAt(file: string): void {
   onGuardedWay(file, 'read', ({ at, isGuarded }) => {
@@ -151,8 +178,7 @@ export function notPlain(file: string, cause?: unknown): TardisError {
 export function ownerFor(file: string): Owner | undefined {
   if (process.geteuid?.() !== 0) return undefined;
   const root = rootOf(file);
-  if (root !== undefined) return ownerOf(guarded.get(root)!.ownerFrom);
-  const from = guarded.get(file)?.ownerFrom;
+  const from = guarded.get(root ?? file)?.ownerFrom;
   if (from === undefined) return undefined;
   return ownerOf(from === file ? path.dirname(file) : from);
 }
@@ -165,6 +191,8 @@ function ownerOf(file: string): Owner {
 /** Returns the guarded directory that contains a path, if any. */
 function rootOf(file: string): string | undefined {
   if (guarded.size === 0 || isSuspended) return undefined;
+  const own = guarded.get(file);
+  if (own !== undefined && own.from !== file) return file; // it could be a link itself
   for (let at = path.dirname(file), below = file; at !== below; ) {
     if (guarded.has(at)) return at;
     below = at;
@@ -173,14 +201,11 @@ function rootOf(file: string): string | undefined {
   return undefined;
 }
 
-/**
- * Opens the directory that contains a path, component by component from the guarded directory on. Returns its
- * descriptor.
- */
+/** Opens the directory that contains a path, component by component from where the walk begins. Returns its descriptor. */
 function openParent(root: string, file: string): number {
-  let directory = root;
-  let fd = fs.openSync(exactPath(root), O_PATH | O_DIRECTORY);
-  for (const name of path.relative(root, path.dirname(file)).split(path.sep)) {
+  let directory = guarded.get(root)!.from;
+  let fd = fs.openSync(exactPath(directory), O_PATH | O_DIRECTORY);
+  for (const name of path.relative(directory, path.dirname(file)).split(path.sep)) {
     if (name === '') continue;
     const above = fd;
     const short = `/proc/self/fd/${above}/`;
@@ -213,5 +238,7 @@ function isLinkMet(error: Error, file: string): boolean {
 }
 
 function unsafe(file: string, why: string, cause?: unknown): TardisError {
-  return new TardisError('STORE_UNSAFE', `${file} ${why}`, {}, cause);
+  const root = rootOf(file);
+  const isOutput = root !== undefined && guarded.get(root)?.use === 'output';
+  return new TardisError(isOutput ? 'TARGET_UNSAFE' : 'STORE_UNSAFE', `${file} ${why}`, {}, cause);
 }

@@ -10,11 +10,11 @@ export { onExposedSecret, reportIfExposed, reportIfForeign } from './exposed-sec
 export { environmentOfOthers, idsOf, unusedProxy } from './other-programs.js';
 export { flockPatiently, lockPatiently, onLongWait, reportLongWait, tryFlock } from './locks.js';
 export * from './files.js';
-export { foreignHand, isKept, wayTo } from './changeable-files.js';
 export {
   guardDirectory,
   type GuardedUse,
-  O_PATH,
+  openToAppend,
+  outputPath,
   requireNoLink,
   unguarded,
 } from './guarded-paths.js';
@@ -76,3 +76,4 @@ export * from './temporary.js';
 export { type Channel, Thread, threadEnd } from './thread.js';
 export { type CallReply, type CallRequest, Calls, replyTo } from './calls.js';
 export { loadHttp, loadHttp2, loadHttps, loadTls } from './web-modules.js';
+export { foreignHand, isKept, O_PATH, pathWithoutLinks, wayTo } from './ways.js';

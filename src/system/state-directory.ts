@@ -5,7 +5,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { ifPossible, requireSystemCode, systemCode } from '../errors/index.js';
 import { reportIfExposed } from './exposed-secrets.js';
-import { foreignHand } from './changeable-files.js';
+import { foreignHand } from './ways.js';
 import { textBytes } from './process-input.js';
 
 /** Returns the path of a file in the state directory. */
@@ -28,19 +28,21 @@ export function cachePath(...names: string[]): string {
  * is none, or another user could change what is in it.
  */
 export function runtimePath(...names: string[]): string {
-  const given = process.env['XDG_RUNTIME_DIR'];
-  const isOwn =
-    given !== undefined && path.isAbsolute(given) && foreignHand(textBytes(given)) === undefined;
-  const above = isOwn ? given : path.join(homeDirectory(), '.local', 'run');
+  return pathIn('XDG_RUNTIME_DIR', '.local/run', names);
+}
+
+/**
+ * Returns a path of this program below the directory that a variable names, or below this one of the home directory. Root takes
+ * no directory in which another user could change something.
+ */
+function pathIn(variable: string, usual: string, names: readonly string[]): string {
+  const above = ownDirectory(process.env[variable]) ?? path.join(homeDirectory(), usual);
   return path.join(above, 'tardis', ...names);
 }
 
-/** Returns a path of this program below the directory that a variable names, or below this one of the home directory. */
-function pathIn(variable: string, usual: string, names: readonly string[]): string {
-  const given = process.env[variable];
+function ownDirectory(given: string | undefined): string | undefined {
   const isGiven = given !== undefined && path.isAbsolute(given);
-  const above = isGiven ? given : path.join(homeDirectory(), usual);
-  return path.join(above, 'tardis', ...names);
+  return isGiven && foreignHand(textBytes(given)) === undefined ? given : undefined;
 }
 
 /**
@@ -49,9 +51,7 @@ function pathIn(variable: string, usual: string, names: readonly string[]): stri
  * `sudo` that keeps HOME.
  */
 export function homeDirectory(given: string | undefined = process.env['HOME']): string {
-  const isGiven = given !== undefined && path.isAbsolute(given);
-  const isOwn = isGiven && foreignHand(textBytes(given)) === undefined;
-  return isOwn ? given : os.userInfo().homedir;
+  return ownDirectory(given) ?? os.userInfo().homedir;
 }
 
 /** Error codes if this user has no such file, or may not read it. */

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { failedTo, TardisError } from '../errors/index.js';
-import { foreignHand } from './changeable-files.js';
+import { foreignHand } from './ways.js';
 import { textBytes } from './process-input.js';
 
 /** Maximum length of a socket path, without the terminating NUL. The system silently truncates a longer path. */

@@ -15,7 +15,7 @@ import {
   newestKeys,
   sharedObject,
 } from '../../store/index.js';
-import { guardDirectory, requireNoLink, type System } from '../../system/index.js';
+import { guardDirectory, type System } from '../../system/index.js';
 
 /** Directory of the decoy in the store; no client's name begins with a dot. */
 export const DECOY_DIRECTORY: string = '.login';
@@ -46,7 +46,6 @@ export async function keepDecoy(
   log: Pick<Logger, 'warn'>,
 ): Promise<Decoy> {
   try {
-    requireNoLink(system.files, directory);
     guardDirectory(directory, path.dirname(directory));
     if (system.files.status(directory) === undefined) system.files.makeDirectory(directory);
     const kept = newestKeys(system, directory);

@@ -8,11 +8,12 @@ import path from 'node:path';
 import { configInvalid, formatSize, parseSize } from '../../config/index.js';
 import { asTardisError, failedTo, TardisError, usageError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
-import { guardDirectory, readStart, replaceFile, type System } from '../../system/index.js';
+import { readStart, replaceFile, type System } from '../../system/index.js';
 import { accountFilesHere, MAX_ACCOUNT_FILES } from '../bucket/account-files.js';
 import { bucketAt } from '../client/bucket-access.js';
 import { clientExists, isClientDirectory } from '../client/client-directory.js';
 import { lockByFile } from '../client/client-lock.js';
+import { storeFolder } from '../client/store-directory.js';
 import { checkClientName, isClientName } from '../layout/client-name.js';
 
 /** Directory in the store; no client's name begins with a dot. */
@@ -282,9 +283,8 @@ async function rewriteAccount(
   { change, isDone }: Rewrite,
 ): Promise<void> {
   const { files } = system;
-  const folder = path.join(store, ACCOUNTS_DIRECTORY);
+  const folder = storeFolder(store, ACCOUNTS_DIRECTORY);
   const file = path.join(folder, name);
-  guardDirectory(folder, store); // files of root get the owner of the store
   using _lock = await lockByFile(system, `${folder}.lock`, 'other accounts are being changed');
   const text = readStart(files, file, MAX_ACCOUNT_BYTES)?.toString('utf8') ?? '';
   const next = change(text.replace(/^\ufeff/, ''));
@@ -320,7 +320,7 @@ function accountsIn(system: System, store: string, onFault: FaultHandler): Parse
 }
 
 function accountNames({ files }: System, store: string): string[] {
-  const directory = path.join(store, ACCOUNTS_DIRECTORY);
+  const directory = storeFolder(store, ACCOUNTS_DIRECTORY);
   let names: string[];
   try {
     if (files.status(directory) === undefined) return [];
@@ -341,7 +341,7 @@ function readAccount(
   name: string,
   onFault: FaultHandler,
 ): ParsedAccount | undefined {
-  const file = path.join(store, ACCOUNTS_DIRECTORY, name);
+  const file = path.join(storeFolder(store, ACCOUNTS_DIRECTORY), name);
   let bytes: Buffer;
   try {
     const status = files.status(file);

@@ -9,8 +9,10 @@ import {
   failedStoreWrite,
   type Files,
   guardDirectory,
+  pathWithoutLinks,
   readStart,
   replaceFile,
+  textBytes,
   writeNew,
   unlinkIfThere,
 } from '../../system/index.js';
@@ -83,6 +85,7 @@ export function isStore(files: Files, store: string): boolean {
 export async function makeStore(files: Files, store: string): Promise<boolean> {
   const status = files.status(store);
   if (status === undefined) {
+    pathWithoutLinks(textBytes(store), 'TARGET_UNSAFE');
     const above = path.dirname(store);
     if (files.status(above)?.isDirectory !== true) {
       const what = `cannot create the store ${store}: there is no directory ${above}`;
@@ -147,6 +150,7 @@ export function dropFile(files: Files, file: string): void {
 export function storeFolder(store: string, name: string): string {
   const folder = path.join(store, name);
   guardDirectory(folder, store);
+  guardDirectory(store); // the lock of a folder lies beside it
   return folder;
 }
 

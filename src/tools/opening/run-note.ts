@@ -39,6 +39,7 @@ const OF_THIS_MACHINE: readonly string[] = [
   'INTERRUPTED',
   'QUOTA_EXCEEDED',
   'SOURCE_MISSING',
+  'SOURCE_UNSAFE',
 ];
 /** Time in which further restores are not noted, since each record is synced to the disk. */
 const AGAIN_MS = 60_000;

@@ -2,7 +2,13 @@
 import path from 'node:path';
 import { during, failedTo, TardisError, usageError } from '../../errors/index.js';
 import { ByteSink } from '../../restore/index.js';
-import { type FileStatus, type System, unlinkIfThere } from '../../system/index.js';
+import {
+  type FileStatus,
+  outputPath,
+  type System,
+  textBytes,
+  unlinkIfThere,
+} from '../../system/index.js';
 import { targetFull, temporaryName } from '../../workers/index.js';
 
 interface WholeFile {
@@ -37,14 +43,15 @@ function notCreated(file: string, error: unknown): unknown {
 
 /**
  * Writes a file, and returns what `write` returns. Only its owner may read it, whatever default ACL its directory has. Throws
- * TARGET_EXISTS, TARGET_NOT_WRITABLE, TARGET_FULL.
+ * TARGET_EXISTS, TARGET_NOT_WRITABLE, TARGET_FULL, TARGET_UNSAFE.
  */
 export async function writeWholeFile<T>(
   system: System,
-  { file, mayReplace, temporary: given }: WholeFile,
+  { file: name, mayReplace, temporary: given }: WholeFile,
   write: (sink: ByteSink) => Promise<T>,
 ): Promise<T> {
   const { files, native } = system;
+  const file = outputPath(textBytes(name));
   requireFree(system, file, mayReplace);
   const directory = path.dirname(file);
   const temporary = path.join(directory, given ?? temporaryName(system, '.tardis-'));

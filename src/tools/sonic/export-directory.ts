@@ -8,10 +8,9 @@ import { failedTo, systemCode, TardisError } from '../../errors/index.js';
 import { type BackupSet, namedSets } from '../../history/index.js';
 import { displayText, isEntryName, jsonFields } from '../../model/index.js';
 import {
-  absolutePath,
-  byteText,
   exactPath,
   isThere,
+  outputPath,
   readStart,
   replaceFile,
   type System,
@@ -62,14 +61,14 @@ export class ExportDirectory implements Disposable {
 
   /**
    * Opens the directory, and creates it unless it exists or `isDry`; only this user may enter a new one. Throws CLIENT_BUSY,
-   * TARGET_EXISTS if it has sets of another client or kind, TARGET_NOT_WRITABLE.
+   * TARGET_EXISTS if it has sets of another client or kind, TARGET_NOT_WRITABLE, TARGET_UNSAFE.
    */
   static open(
     system: System,
     given: Buffer,
     { client, kind, isDry }: { client: string; kind: ExportKind; isDry: boolean },
   ): ExportDirectory {
-    const directory = byteText(absolutePath(given));
+    const directory = outputPath(given);
     const { files, native } = system;
     let fd: number | undefined;
     try {

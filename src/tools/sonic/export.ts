@@ -1,6 +1,5 @@
 /** Implements `sonic export`: writes sets as trees with shared files, as tar archives, or into a repository of restic. */
 import fs from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
 import type { Settings } from '../../config/index.js';
 import { refuse, TardisError, usageError } from '../../errors/index.js';
@@ -300,7 +299,7 @@ interface ResticSnapshot {
 
 /** A repository of restic, with a snapshot for each set. One set at a time is restored below TMPDIR for it. */
 class ResticTarget implements ExportTarget {
-  private readonly place = new StatePlace(os.tmpdir(), 'tardis-export-');
+  private readonly place = new StatePlace('tardis-export-');
   private readonly beside = joinPath(
     textBytes(path.dirname(this.place.directory.toString())),
     Buffer.from('next'),

@@ -7,7 +7,7 @@ import { asTardisError, systemCode, usageError } from '../../errors/index.js';
 import { displayLine, displayName } from '../../model/index.js';
 import {
   absolutePath,
-  byteText,
+  outputPath,
   reportIfExposed,
   type System,
   writeNew,
@@ -43,9 +43,9 @@ export async function qrImages(text: Buffer): Promise<string[]> {
   );
 }
 
-/** Writes a new PDF file that only its owner can read. Throws USAGE if the file exists, IO_FAILED. */
+/** Writes a new PDF file that only its owner can read. Throws USAGE if the file exists, IO_FAILED, TARGET_UNSAFE. */
 export async function writePaper(system: System, file: Buffer, paper: Paper): Promise<void> {
-  const path = byteText(absolutePath(file));
+  const path = outputPath(file);
   const bytes = await pdfOf(paper, system.clock.nowMs());
   try {
     await writeNew(system.files, path, bytes, { isSecret: true });

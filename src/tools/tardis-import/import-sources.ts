@@ -1,6 +1,5 @@
 /** The histories that `tardis-import` brings over: dated directories, stores of Tardis (Python), repositories of restic and borg. */
 import fs from 'node:fs';
-import os from 'node:os';
 import type { Settings } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
 import {
@@ -71,7 +70,7 @@ async function repositorySource(
   signal: AbortSignal,
 ): Promise<ImportSource> {
   const repository = await Repository.open(kind, place, signal);
-  const shown = new StatePlace(os.tmpdir());
+  const shown = new StatePlace();
   return {
     states: repository.archives.map((archive) => ({
       dateMs: wholeSecond(archive.dateMs),
@@ -101,7 +100,7 @@ function datedSource(
     const why = 'give the path that the directory had, by one --kept-as';
     throw usageError(why);
   }
-  const unpacked = states.some(({ isTar }) => isTar) ? new StatePlace(os.tmpdir()) : undefined;
+  const unpacked = states.some(({ isTar }) => isTar) ? new StatePlace() : undefined;
   const rootsOf = async ({ place, isTar }: DatedState): Promise<StateRoot[]> => {
     const directory = isTar ? unpacked!.directory : absolutePath(place);
     if (isTar) await showTar(absolutePath(place), unpacked!, signal);
@@ -125,7 +124,7 @@ async function pythonSource(settings: Options, place: string): Promise<ImportSou
     directory: place,
     password: () => passwordOf(settings, place),
   });
-  const shown = new StatePlace(os.tmpdir());
+  const shown = new StatePlace();
   const directories = { directory: byteText(shown.directory), scratch: shown.beside('scratch') };
   const staging = new Staging(system, store, directories);
   const sets = store.catalog.sets().filter(({ isComplete }) => isComplete);

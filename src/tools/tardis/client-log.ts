@@ -2,6 +2,7 @@
 import fs from 'node:fs';
 import { failedTo, systemReason } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
+import { openToAppend } from '../../system/index.js';
 import { complain } from '../output/command-names.js';
 
 export class ClientLog {
@@ -11,7 +12,7 @@ export class ClientLog {
   constructor(files: readonly Buffer[]) {
     for (const file of files) {
       try {
-        this.fds.push(fs.openSync(file, 'a', 0o640));
+        this.fds.push(openToAppend(file));
       } catch (error) {
         this.close();
         throw failedTo(`log to ${displayName(file)}`, error, 'useNamedFile');

@@ -166,7 +166,7 @@ function mayExchange({ uid, gid, groups }: Identity, file: Uint8Array): boolean 
   const full = absolutePath(file);
   const folder = directoryOf(full);
   if (realPathOf(folder) === undefined) return true; // running as the user then shows the actual error
-  return wayTo(file).some((step) => {
+  return wayTo(file).steps.some((step) => {
     const { mode, ...owner } = step.status;
     if (owner.uid === uid) return true;
     const byGroup = (mode & 0o020) !== 0 && [gid, ...groups].includes(owner.gid);

@@ -1,5 +1,4 @@
 /** The log and the certificate of a program that serves. */
-import fs from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { destination, type Logger, pino } from 'pino';
@@ -7,7 +6,13 @@ import { configInvalid, type SettingsNamed } from '../../config/index.js';
 import { failedTo, TardisError } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
 import type { CertificateFiles } from '../../server/index.js';
-import { configPath, isLoopback, makeDirectories, textBytes } from '../../system/index.js';
+import {
+  configPath,
+  isLoopback,
+  makeDirectories,
+  openToAppend,
+  textBytes,
+} from '../../system/index.js';
 import { makeFor, type RunAs } from './server-process.js';
 
 const LOOPBACK = '127.0.0.1';
@@ -40,7 +45,7 @@ async function logDescriptor(settings: LogSettings): Promise<number> {
   const { logFile: file } = settings;
   if (file === undefined) return 2;
   try {
-    return await makeFor(settings, file, () => fs.openSync(file, 'a', 0o640));
+    return await makeFor(settings, file, () => openToAppend(file));
   } catch (error) {
     throw failedTo(`log to ${displayName(file)}`, error, 'useNamedFile');
   }

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import type { Settings } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
 import { displayName, displayText } from '../../model/index.js';
-import { BoundedCache } from '../../system/index.js';
+import { BoundedCache, openToAppend } from '../../system/index.js';
 import { shownProgram } from '../output/command-names.js';
 
 /** Time for which an entry is not repeated, and maximum number of entries that are remembered for that. */
@@ -39,7 +39,7 @@ function writerTo(logFile: Buffer | undefined, foreground: boolean): (text: stri
   }
   let fd: number;
   try {
-    fd = fs.openSync(logFile, 'a', 0o640);
+    fd = openToAppend(logFile);
   } catch (error) {
     throw failedTo(`open the log ${displayName(logFile)}`, error, 'useNamedFile');
   }

@@ -1,0 +1,158 @@
+/**
+ * The way to a file: the directories and links on it, each looked at below the open directory before it. The system lets
+ * root through everywhere, so a program that runs as root checks by itself whose links it follows, and who could change
+ * what it finds.
+ */
+import fs from 'node:fs';
+import path from 'node:path';
+import { type ErrorCode, ifPossible, TardisError } from '../errors/index.js';
+import { displayName } from '../model/index.js';
+import { absolutePath } from './process-input.js';
+
+/** Linux's O_PATH, which Node does not define: opens without reading, and drops no lock on close. */
+export const O_PATH = 0o10000000;
+const { O_DIRECTORY, O_NOFOLLOW } = fs.constants;
+const STICKY = 0o1000;
+const GROUP_WRITES = 0o020;
+const OTHERS_WRITE = 0o002;
+/** Maximum number of links on a way, which is that of Linux. */
+const MAX_LINKS = 40;
+/** Shown for a user or group that has no number in this user namespace. */
+const UNMAPPED = 65_534;
+/** Start of /proc/self/uid_map if each user has its number. */
+const ALL_MAPPED = /^\s*0\s+0\s+4294967295/;
+
+/** A directory on the way to a file, and its entry that leads on. */
+export interface Step {
+  readonly directory: Buffer;
+  readonly status: fs.Stats;
+  readonly entry: Buffer;
+  /** Status of the entry, a link not followed; undefined if it does not exist. */
+  readonly next: fs.Stats | undefined;
+}
+
+interface Way {
+  /** The steps to a file, those of links too. They end where an entry does not exist. */
+  readonly steps: readonly Step[];
+  /** The path without links; a part that does not exist, and what comes after it, are as given. */
+  readonly path: Buffer;
+}
+
+/** Returns the way to a file. `onLink` is called before a link is followed. */
+export function wayTo(file: Uint8Array, onLink?: (step: Step) => void): Way {
+  const steps: Step[] = [];
+  let names = partsOf(absolutePath(file));
+  let at = '/';
+  let open = fs.openSync('/', O_PATH | O_DIRECTORY);
+  try {
+    for (let links = 0; names.length > 0; ) {
+      const name = names.shift()!;
+      const entry = Buffer.from(path.posix.join(at, name), 'latin1');
+      const here = Buffer.from(`/proc/self/fd/${open}/${name}`, 'latin1');
+      const next = ifPossible(() => fs.lstatSync(here)); // opening the file gives the error
+      const step = {
+        directory: Buffer.from(at, 'latin1'),
+        status: fs.fstatSync(open),
+        entry,
+        next,
+      };
+      if (name !== '..') steps.push(step);
+      if (next?.isSymbolicLink() === true && links < MAX_LINKS) {
+        links += 1;
+        onLink?.(step);
+        const target = fs.readlinkSync(here, { encoding: 'buffer' });
+        names = [...partsOf(target), ...names];
+        if (target[0] !== 0x2f) continue;
+        at = '/';
+      } else if (next?.isDirectory() === true) at = entry.toString('latin1');
+      else return { steps, path: Buffer.from(path.posix.join(at, name, ...names), 'latin1') };
+      const below = fs.openSync(at === '/' ? '/' : here, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+      fs.closeSync(open);
+      open = below;
+    }
+    return { steps, path: Buffer.from(at, 'latin1') };
+  } finally {
+    fs.closeSync(open);
+  }
+}
+
+function partsOf(file: Buffer): string[] {
+  return file
+    .toString('latin1')
+    .split('/')
+    .filter((name) => name !== '' && name !== '.');
+}
+
+/** True if a user who may write to the directory of a step cannot replace its entry: only the owner of the entry can. */
+export function isKept({ status, next }: Step, isTheirs: (uid: number) => boolean): boolean {
+  return (status.mode & STICKY) !== 0 && next !== undefined && !isTheirs(next.uid);
+}
+
+/**
+ * Returns an absolute path without links. Throws an error of this code for a link that somebody else than root and this user
+ * could have put there: who does so would choose what this user reads or writes. What opens the path later must follow none.
+ */
+export function pathWithoutLinks(file: Uint8Array, code: ErrorCode): Buffer {
+  const others = othersThan(process.geteuid!(), process.getegid!());
+  const onLink = (step: Step): void => {
+    const hand = handOn(step, others, false);
+    if (hand === undefined) return;
+    throw new TardisError(code, `${displayName(step.entry)} is a link of others: ${hand}`, {
+      path: displayName(step.entry),
+    });
+  };
+  return wayTo(file, onLink).path;
+}
+
+/**
+ * Returns a text that names the first directory or file by which a user other than root could change what root finds at
+ * a path; undefined if nobody can, or if this process is not root. `isNew`: true for an entry that root will create, and
+ * will not take from somebody else. In a sticky directory of root it stays root's.
+ */
+export function foreignHand(file: Uint8Array, isNew = false): string | undefined {
+  if (process.geteuid?.() !== 0) return undefined;
+  const others = othersThan(0, 0);
+  const { steps } = wayTo(file);
+  for (const step of steps) {
+    const hand = handOn(step, others, isNew);
+    if (hand !== undefined) return hand;
+  }
+  const { entry, next } = steps.at(-1) ?? {};
+  return entry === undefined || next === undefined ? undefined : handAt(entry, next, others);
+}
+
+/** Tests for users and groups other than root and the own ones. */
+interface Others {
+  readonly isUser: (id: number) => boolean;
+  readonly isGroup: (id: number) => boolean;
+}
+
+/** Returns who could exchange the entry of a step; undefined if nobody can. */
+function handOn(step: Step, others: Others, isNew: boolean): string | undefined {
+  const { directory, status, next } = step;
+  const willBeKept = isNew && next === undefined && (status.mode & STICKY) !== 0;
+  const isSafe = !others.isUser(status.uid) && (willBeKept || isKept(step, others.isUser));
+  return isSafe ? undefined : handAt(directory, status, others);
+}
+
+function handAt(place: Buffer, status: fs.Stats, others: Others): string | undefined {
+  const shown = displayName(place);
+  if (others.isUser(status.uid)) return `user ${status.uid} owns ${shown}`;
+  if (!status.isFile() && !status.isDirectory()) return undefined;
+  const mode = (status.mode & 0o7777).toString(8).padStart(4, '0');
+  if ((status.mode & OTHERS_WRITE) !== 0) return `every user may write to ${shown} (${mode})`;
+  if ((status.mode & GROUP_WRITES) === 0 || !others.isGroup(status.gid)) return undefined;
+  return `group ${status.gid} may write to ${shown} (${mode})`;
+}
+
+/**
+ * In a user namespace that lacks some users, such as a container without root, those without a number are on the outside,
+ * where the root of the namespace has no power over them.
+ */
+function othersThan(uid: number, gid: number): Others {
+  const map = ifPossible(() => fs.readFileSync('/proc/self/uid_map', 'latin1'));
+  const isAllMapped = map === undefined || ALL_MAPPED.test(map); // without /proc it is not known
+  const isOthers = (id: number, own: number): boolean =>
+    id !== 0 && id !== own && (id !== UNMAPPED || isAllMapped);
+  return { isUser: (id) => isOthers(id, uid), isGroup: (id) => isOthers(id, gid) };
+}
