@@ -46,7 +46,14 @@ export function closingRun(
       ...run,
       end: unread === 0 ? 'done' : 'partly',
       endedMs: clock.nowMs(),
-      numbers: { entries, bytes: scannedBytes, sentBytes, files: filesRead, unread },
+      numbers: {
+        ...run.numbers,
+        entries,
+        bytes: scannedBytes,
+        sentBytes,
+        files: filesRead,
+        unread,
+      },
     },
     configured: configured && unlessBug(() => sourcePaths(configured))?.slice(0, MAX_RUN_ROOTS),
   };

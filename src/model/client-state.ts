@@ -53,7 +53,7 @@ export interface RunFacts {
   /** The newest set that was recorded before that backup, and the first one after it: a clock may be wrong. 0 if there is none. */
   readonly setBeforeFailure: number;
   readonly setAfterFailure: number;
-  /** The code of a copy to another store that failed after the last backup; empty if none did. */
+  /** The code of the last copy to another store, if it failed; empty if the last one to each did not. */
   readonly copyFailure: string;
   /** End of the last backup that the user stopped. */
   readonly stoppedAtMs: number;
@@ -66,7 +66,7 @@ export interface RunFacts {
   readonly faults: number;
   /** When files were last restored and all of their contents had the right digests. */
   readonly restoredAtMs: number;
-  /** Age from which the server of the client takes it for late. */
+  /** Age from which the server of the client, or else the configuration of its backups, takes it for late. */
   readonly lateAfterMs: number;
 }
 
@@ -191,6 +191,9 @@ const LEAST_DISTANCES = 3;
 const LATELY_MS = 7 * DAY_MS;
 /** A time that is so far ahead is by a wrong clock. */
 const AHEAD_MS = DAY_MS;
+/** Time for which a copy that failed counts, and maximum number of targets of which the last copy is carried along. */
+const COPIED_MS = 30 * DAY_MS;
+const MAX_TARGETS = 16;
 /** Share of a quota or a disk from which its user is warned. */
 const WARNED_SHARE = 0.9;
 
@@ -238,7 +241,8 @@ const DECIDING = {
   stopped: ({ kind, end }: RunRecord) => kind === 'backup' && end === 'stopped',
   saved: ({ kind, numbers }: RunRecord) => kind === 'backup' && numbers.set !== undefined,
   limited: ({ kind, numbers }: RunRecord) => kind === 'alert' && numbers.lateAfterMs !== undefined,
-  configured: ({ configured }: RunRecord) => configured !== undefined,
+  planned: ({ kind, numbers }: RunRecord) => kind === 'backup' && numbers.lateAfterMs !== undefined,
+  configured: ({ kind, configured }: RunRecord) => kind === 'backup' && configured !== undefined,
 };
 
 /** Alerts of a server about a client, each sent once for a newest complete set. */
@@ -256,6 +260,8 @@ export function decidingRuns(runs: readonly RunRecord[]): RunRecord[] {
     backupOf(runs),
     ...Object.values(DECIDING).map((isOne) => runs.findLast(isOne)),
     ...ALERT_KINDS.map((alert) => lastAlert(runs, alert)),
+    runs.findLast(isOfAll),
+    ...lastCopies(runs).slice(-MAX_TARGETS),
   ]);
   return runs.filter((run) => found.has(run));
 }
@@ -271,38 +277,57 @@ function backupOf(runs: readonly RunRecord[]): RunRecord | undefined {
   );
 }
 
-function isFailedCopy({ kind, end, beganMs }: RunRecord, sinceMs = 0): boolean {
-  return kind === 'copy' && end === 'failed' && beganMs >= sinceMs;
+/** Returns the last copy to each target of the last month: one that failed then may have been given up. */
+function lastCopies(runs: readonly RunRecord[], nowMs = Infinity): RunRecord[] {
+  const copies = runs.filter(({ kind, end }) => kind === 'copy' && end !== 'stopped');
+  const last = new Map(copies.map((run) => [run.configured?.join() ?? '', run]));
+  return [...last.values()].filter(
+    ({ endedMs }) => nowMs === Infinity || endedMs > nowMs - COPIED_MS,
+  );
+}
+
+/** True for a check that read all data. */
+function isOfAll(run: RunRecord): boolean {
+  return DECIDING.read(run) && run.numbers.readBytes! >= run.numbers.totalBytes!;
 }
 
 /** Returns what the journal of a client shows. The records are in its order. */
 export function runFacts(runs: readonly RunRecord[], nowMs: number): RunFacts {
-  const { checked, read, damaged, restored, stopped, saved, limited } = DECIDING;
+  const { checked, read, damaged, restored, stopped, saved, planned } = DECIDING;
+  const known = (ms = 0): number => (ms > nowMs + AHEAD_MS ? 0 : ms); // by a clock that was wrong
   const backup = backupOf(runs);
   const isFailed = backup?.end === 'failed' || backup?.end === 'cut';
   const failedAt = isFailed ? runs.indexOf(backup) : runs.length;
-  const lately = runs.filter((run) => read(run) && run.endedMs > nowMs - LATELY_MS);
+  const lately = runs.filter((run) => read(run) && known(run.endedMs) > nowMs - LATELY_MS);
   const readBytes = lately.reduce((sum, { numbers }) => sum + (numbers.readBytes ?? 0), 0);
   const [check, reading, bad] = [checked, read, damaged].map((isOne) => runs.findLast(isOne));
   const { totalBytes = 0, faults = 0 } = check?.numbers ?? {};
-  const { allReadSinceMs = 0 } = reading?.numbers ?? {};
-  // Damage that reading has found is known until all was read again.
-  const isKnownBad = bad !== undefined && (bad === reading || allReadSinceMs < bad.endedMs);
+  const allReadSinceMs = known(reading?.numbers.allReadSinceMs);
+  // Damage that reading has found is known until all was read again, by one check or by several.
+  const isKnownBad =
+    bad !== undefined &&
+    (bad === reading || allReadSinceMs < bad.endedMs) &&
+    !runs.slice(runs.indexOf(bad) + 1).some(isOfAll);
   return {
     failedAtMs: isFailed ? backup.endedMs : 0,
     failureCode: isFailed ? (backup.code ?? '') : '',
     failure: isFailed ? (wordsOf(backup).message ?? '') : '',
     setBeforeFailure: runs.slice(0, failedAt).findLast(saved)?.numbers.set ?? 0,
     setAfterFailure: runs.slice(failedAt).find(saved)?.numbers.set ?? 0,
-    copyFailure: runs.findLast((run) => isFailedCopy(run, backup?.beganMs))?.code ?? '',
+    copyFailure: lastCopies(runs, nowMs).find(({ end }) => end === 'failed')?.code ?? '',
     stoppedAtMs: runs.findLast(stopped)?.endedMs ?? 0,
-    checkedAtMs: reading?.endedMs ?? 0,
+    checkedAtMs: known(reading?.endedMs),
     readShare: totalBytes === 0 ? 0 : Math.min(1, readBytes / totalBytes),
     allReadSinceMs,
     faults: Math.max(faults, isKnownBad ? (bad.numbers.faults ?? 0) : 0),
-    restoredAtMs: runs.findLast(restored)?.endedMs ?? 0,
-    lateAfterMs: runs.findLast(limited)?.numbers.lateAfterMs ?? 0,
+    restoredAtMs: known(runs.findLast(restored)?.endedMs),
+    lateAfterMs: serverLimitMs(runs) || (runs.findLast(planned)?.numbers.lateAfterMs ?? 0),
   };
+}
+
+/** Returns the age from which the server of a client takes it for late; 0 if it has recorded none. */
+export function serverLimitMs(runs: readonly RunRecord[]): number {
+  return runs.findLast(DECIDING.limited)?.numbers.lateAfterMs ?? 0;
 }
 
 /** Returns the roots of the last configuration that the journal has; undefined if it has none. */

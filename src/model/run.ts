@@ -46,7 +46,7 @@ const NUMBERS = [
   'allReadSinceMs',
   /** Faults that a check has found. */
   'faults',
-  /** Age from which the server that made the record takes the client for late. */
+  /** Age from which the server that made the record, or the configuration of a backup, takes the client for late. */
   'lateAfterMs',
 ] as const;
 export type RunNumbers = Readonly<Partial<Record<(typeof NUMBERS)[number], number>>>;
@@ -68,8 +68,10 @@ export interface RunRecord {
   readonly code?: string | undefined;
   /** True if a backup was to save each root of its configuration, or has none. */
   readonly isWhole?: boolean | undefined;
-  /** Ids of the roots that its configuration has (`rootId`). */
+  /** Ids of the roots that its configuration has (`rootId`); for a copy, that of its target. */
   readonly configured?: readonly string[] | undefined;
+  /** True if the journal got the record after later ones: its place in it is that of its time. */
+  readonly isLate?: boolean | undefined;
   readonly numbers: RunNumbers;
   /** The request and the words of the error, as JSON (`RunWords`); sealed as a text if the client encrypts. */
   readonly words?: string | undefined;
@@ -116,7 +118,7 @@ export function parseRun(line: string): RunRecord | undefined {
   if (line.length > MAX_RUN_BYTES) return undefined;
   const found = jsonFields(line);
   const { id, kind, way, end, beganMs, endedMs, by, machine, numbers } = found;
-  const { account, code, isWhole, configured, words } = found;
+  const { account, code, isWhole, isLate, configured, words } = found;
   const isRun =
     isMatch(id, RUN_ID) &&
     isOneOf(kind, KINDS) &&
@@ -142,6 +144,7 @@ export function parseRun(line: string): RunRecord | undefined {
     ...(isText(account, MAX_TEXT_CHARS) && { account }),
     ...(isMatch(code, CODE) && { code }),
     ...(typeof isWhole === 'boolean' && { isWhole }),
+    ...(isLate === true && { isLate }),
     ...(isRoots && { configured: configured.filter((one) => isMatch(one, ROOT_ID)) }),
     numbers: Object.fromEntries(counts) as RunNumbers,
     ...(isText(words, MAX_WORDS_CHARS) && { words }),
@@ -178,7 +181,8 @@ export function rootId(path: Buffer): string {
 
 /**
  * Returns records in their order, each run once: of two with one id, the one of the run itself, then one that knows its
- * end, then the first. So nobody changes a record by adding another one. Clocks may be wrong, so times give no order.
+ * end, then the first. So nobody changes a record by adding another one. Clocks may be wrong, so times give no order, but
+ * for records that came late.
  */
 export function distinctRuns(runs: Iterable<RunRecord>): RunRecord[] {
   const byId = new Map<string, RunRecord>();
@@ -186,7 +190,12 @@ export function distinctRuns(runs: Iterable<RunRecord>): RunRecord[] {
     const known = byId.get(run.id);
     if (known === undefined || weightOf(run) > weightOf(known)) byId.set(run.id, run);
   }
-  return [...byId.values()];
+  const found = [...byId.values()];
+  const placed = found.filter(({ isLate }) => isLate !== true);
+  for (const run of found.filter(({ isLate }) => isLate === true)) {
+    placed.splice(placed.findLastIndex(({ endedMs }) => endedMs <= run.endedMs) + 1, 0, run);
+  }
+  return placed;
 }
 
 function weightOf({ way, end }: RunRecord): number {

@@ -6,6 +6,24 @@
 export const SCHEDULES = ['hourly', 'daily', 'weekly'] as const;
 export type Schedule = (typeof SCHEDULES)[number];
 
+/** Age from which a client is late, by its schedule. */
+const LATE_SECONDS: Readonly<Record<Schedule, number>> = {
+  hourly: 4 * 3600,
+  daily: 26 * 3600,
+  weekly: 8 * 24 * 3600,
+};
+
+/** Returns the age in seconds from which a client is late by its configuration; 0 if that does not say it. */
+export function lateSeconds({
+  overdueSeconds = 0,
+  schedule,
+}: {
+  readonly overdueSeconds?: number;
+  readonly schedule?: Schedule | undefined;
+}): number {
+  return overdueSeconds > 0 || schedule === undefined ? overdueSeconds : LATE_SECONDS[schedule];
+}
+
 /** The hour, in local time, at which daily and weekly backups are planned. */
 const HOUR = 2;
 /** Time from a failed backup to the next try. */

@@ -145,7 +145,7 @@ export function openOnWay({ at, isGuarded }: Way, flags: number, mode?: number):
 export function openToAppend(file: Uint8Array): number {
   const own = outputPath(file);
   if (own.startsWith(OF_KERNEL)) return fs.openSync(Buffer.from(file), 'a');
-  return onGuardedWay(own, 'write', (way) => openOnWay(way, LOG, LOG_MODE));
+  return onWay(own, (way) => openOnWay(way, LOG, LOG_MODE));
 }
 
 /** Throws STORE_UNSAFE if the path exists and is not a plain file: SQLite would block on a fifo. */

@@ -90,7 +90,8 @@ export function isKept({ status, next }: Step, isTheirs: (uid: number) => boolea
 
 /**
  * Returns an absolute path without links. Throws an error of this code for a link that somebody else than root and this user
- * could have put there: who does so would choose what this user reads or writes. What opens the path later must follow none.
+ * could have put there: that user would choose what this one reads or writes. The caller opens the path later without following
+ * links. Throws ELOOP for too many links.
  */
 export function pathWithoutLinks(file: Uint8Array, code: ErrorCode): Buffer {
   const others = othersThan(process.geteuid!(), process.getegid!());
@@ -101,7 +102,9 @@ export function pathWithoutLinks(file: Uint8Array, code: ErrorCode): Buffer {
       path: displayName(step.entry),
     });
   };
-  return wayTo(file, onLink).path;
+  const { steps, path: own } = wayTo(file, onLink);
+  if (steps.at(-1)?.next?.isSymbolicLink() === true) fs.statSync(own); // over too many links: ELOOP
+  return own;
 }
 
 /**

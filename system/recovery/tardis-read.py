@@ -1712,6 +1712,15 @@ def runs_in(path: Path) -> Iterator[Dict[str, Any]]:
             continue
 
 
+def in_order(runs: List[Dict[str, Any]]) -> List[Dict[str, Any]]:
+    """The records in their order; one that came late is behind the last one that did not, and ended before it."""
+    placed = [run for run in runs if run.get("isLate") is not True]
+    for run in (one for one in runs if one.get("isLate") is True):
+        before = [at for at, other in enumerate(placed) if other["endedMs"] <= run["endedMs"]]
+        placed.insert(before[-1] + 1 if before else 0, run)
+    return placed
+
+
 def list_runs(folder: Path, keys: Optional[Keys]) -> None:
     """Prints the records of a journal as lines of JSON, in its order; sealed words are opened with the keys."""
     chosen: Dict[str, Dict[str, Any]] = {}
@@ -1722,7 +1731,7 @@ def list_runs(folder: Path, keys: Optional[Keys]) -> None:
             known = chosen.get(run["id"])
             if known is None or weight > (known["way"] != "server", known["end"] != "cut"):
                 chosen[run["id"]] = run
-    for run in chosen.values():
+    for run in in_order(list(chosen.values())):
         if keys is not None and "words" in run:
             try:
                 words = run.pop("words")

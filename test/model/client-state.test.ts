@@ -183,9 +183,28 @@ test('facts of runs are those of the last ones that count', (t) => {
   t.like(of(second, { ...bad, endedMs: 0 }, third), { failureCode: 'DISK_FULL', ...sets });
   t.is(of({}, { kind: 'check', ...bad }).failedAtMs, 0);
   t.is(of({ kind: 'alert', numbers: { lateAfterMs: 5 } }, {}).lateAfterMs, 5);
-  const copy = { kind: 'copy', end: 'failed', code: 'NO_SUCH_STORE' } as const;
-  t.is(of({}, copy, { kind: 'copy' }).copyFailure, 'NO_SUCH_STORE', 'of several stores, one');
-  t.is(of(copy, {}, { kind: 'copy' }).copyFailure, '');
+  t.is(
+    of({ numbers: { lateAfterMs: 7 } }, {}).lateAfterMs,
+    7,
+    'by the schedule of a configuration',
+  );
+  const byServer = { kind: 'alert', numbers: { lateAfterMs: 5 } } as const;
+  t.is(of(byServer, { numbers: { lateAfterMs: 7 } }).lateAfterMs, 5);
+  const copy = { kind: 'copy', end: 'failed', code: 'NO_SUCH_STORE', endedMs: NOW_MS } as const;
+  const [here, there] = [{ configured: ['here'] }, { configured: ['there'] }];
+  t.is(
+    of({}, { ...copy, ...here }, { kind: 'copy', endedMs: NOW_MS, ...there }).copyFailure,
+    'NO_SUCH_STORE',
+    'of several stores, one',
+  );
+  const done = { kind: 'copy', endedMs: NOW_MS } as const;
+  t.is(of({}, { ...copy, ...here }, {}, { ...done, ...here }, {}).copyFailure, '');
+  t.is(
+    of({ ...copy, endedMs: NOW_MS - HOUR_MS }, {}).copyFailure,
+    'NO_SUCH_STORE',
+    'no backup ends it',
+  );
+  t.is(of({ ...copy, endedMs: NOW_MS - 31 * DAY_MS }).copyFailure, '', 'it may have been given up');
   t.is(of({ kind: 'restore' }, { kind: 'restore', end: 'failed' }).restoredAtMs, HOUR_MS);
 });
 
@@ -221,6 +240,15 @@ test('a check that reads nothing proves nothing; the data read is a share with a
   );
   t.is(faults(bad, check(1, 9, { allReadSinceMs: NOW_MS - DAY_MS })), 0);
   t.is(faults(check(2, 0, { faults: 1 }), check(1, 0)), 0);
+  const ahead = check(-300, 9, { faults: 3 });
+  t.is(faults(ahead, check(1, 999)), 3);
+  t.is(
+    faults(ahead, check(1, 1000), check(1, 9)),
+    0,
+    'all was read again, whatever the clock said',
+  );
+  const wrong = check(-300, 1000, { allReadSinceMs: NOW_MS + 300 * DAY_MS });
+  t.like(runFacts([wrong], NOW_MS), { checkedAtMs: 0, readShare: 0, allReadSinceMs: 0 });
 });
 
 test('the last restore that proved the backups is shown, and does not change the state', (t) => {
@@ -238,6 +266,16 @@ test('the configured roots are those of the newest record that has them', (t) =>
   t.deepEqual(configuredRoots([aRun({ configured: ['a'] }), aRun({ configured: ['b'] }), aRun()]), [
     'b',
   ]);
+});
+
+test('a record that came late is at the place of its time, others where they were added', (t) => {
+  const [set, late, later] = [aRun({ endedMs: 5 }), aRun({ endedMs: 3 }), aRun({ endedMs: 1 })];
+  t.deepEqual(distinctRuns([set, late]), [set, late]);
+  const waited = { ...late, isLate: true };
+  t.deepEqual(distinctRuns([later, set, waited]), [later, waited, set]);
+  t.deepEqual(distinctRuns([waited, set]), [waited, set]);
+  const failed = { ...waited, end: 'failed', code: 'NO_SUCH_STORE' } as const;
+  t.is(runFacts(distinctRuns([set, failed]), NOW_MS).failedAtMs, 0);
 });
 
 test('the record of a run itself counts in place of that of its server', (t) => {

@@ -242,7 +242,10 @@ function believed(runs: readonly RunRecord[], account: string): RunRecord[] {
     kind === 'backup' && (end === 'done' || end === 'partly');
   return runsOfClient(runs.slice(0, MAX_ADDED_RUNS), account)
     .filter((run) => !isComplete(run))
-    .map((run) => ({ ...run, configured: undefined }));
+    .map(({ configured, ...run }) => {
+      const { lateAfterMs: _, ...numbers } = run.numbers;
+      return { ...run, numbers, ...(run.kind === 'copy' && { configured }) };
+    });
 }
 
 /** Minimum time between two checks of one session for new commits. */

@@ -13,6 +13,7 @@ import {
   type RunFacts,
   runFacts,
   type RunRecord,
+  serverLimitMs,
   type SetFacts,
   type SetNumber,
   usualLateMs,
@@ -96,7 +97,7 @@ export async function standingInFiles(
 ): Promise<Omit<ClientStanding, 'figures'>> {
   const runs = distinctRuns([...(await readRuns(system, directory)), ...waiting]);
   const { lateAfterMs, ...ofRuns } = runFacts(runs, system.clock.nowMs());
-  const sent = { alerted: alertsIn(runs), intervalMs: lateAfterMs };
+  const sent = { alerted: alertsIn(runs), intervalMs: serverLimitMs(runs) };
   const { catalogPath } = directory;
   if (system.files.status(catalogPath) === undefined) {
     return { ...sent, newest: undefined, facts: { ...NO_FACTS, ...ofRuns, lateAfterMs } };

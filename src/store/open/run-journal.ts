@@ -304,6 +304,6 @@ export async function carryRuns(
   await journal.takeOver(await openJournal(system, from), (run) =>
     run.kind === 'check' || run.kind === 'restore'
       ? undefined
-      : { ...run, words: undefined, configured: undefined },
+      : { ...run, words: undefined, ...(run.kind !== 'copy' && { configured: undefined }) },
   );
 }

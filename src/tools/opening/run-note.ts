@@ -14,6 +14,8 @@ import {
   encodeWords,
   MAX_ADDED_RUNS,
   parseRun,
+  rootId,
+  type RunEnd,
   runFacts,
   type RunKind,
   type RunNumbers,
@@ -29,6 +31,7 @@ import {
   readState,
   stateName,
   statePath,
+  textBytes,
   writeState,
 } from '../../system/index.js';
 import { backupMemoryOf, placeOf } from './backup-memory.js';
@@ -63,6 +66,8 @@ export interface RunPlace {
   readonly store: Buffer | undefined;
   readonly server: string;
   readonly catalogFile?: string;
+  /** The other place to which a run copies. */
+  readonly target?: string | undefined;
   /** Opens the client at the server, without a question to the user. */
   readonly openThere?: (() => Promise<History>) | undefined;
 }
@@ -82,10 +87,11 @@ export class RunNote {
   static begin(
     kind: RunKind,
     place: RunPlace,
-    { isDue = false, isWhole }: { readonly isDue?: boolean; readonly isWhole?: boolean } = {},
+    { isDue = false, ...more }: { isDue?: boolean } & Partial<RunRecord> = {},
   ): RunNote {
-    const run = ownRun(kind, isDue);
-    const note = new RunNote(place, isWhole === undefined ? run : { ...run, isWhole });
+    const { target } = place;
+    const configured = target === undefined ? undefined : [rootId(textBytes(target))];
+    const note = new RunNote(place, { ...ownRun(kind, isDue), configured, ...more });
     note.keep(note.run);
     return note;
   }
@@ -118,9 +124,8 @@ export class RunNote {
    */
   failed({ code, message }: TardisError, given: RunWords = {}): Promise<void> {
     const words = { ...given, message };
-    const isStopped = code === 'INTERRUPTED';
     return this.end(
-      { end: isStopped ? 'stopped' : 'failed', code, words },
+      { end: code === 'INTERRUPTED' ? endOfStop(this.run) : 'failed', code, words },
       !OF_THIS_MACHINE.includes(code),
     );
   }
@@ -133,7 +138,8 @@ export class RunNote {
     isLater = false,
   ): Promise<void> {
     const endedMs = nodeSystem().clock.nowMs();
-    const run = { ...this.run, ...end, endedMs, words: words && encodeWords(words) };
+    const numbers = { ...this.run.numbers, ...end.numbers };
+    const run = { ...this.run, ...end, numbers, endedMs, words: words && encodeWords(words) };
     const earlier = this.place.clients === undefined ? this.earlier() : []; // of one client alone
     const runs = [...earlier, run];
     this.keep(run);
@@ -179,6 +185,11 @@ export class RunNote {
       return false;
     }
   }
+}
+
+/** Returns how a run ended that a signal has ended: by its user, or because its machine goes down. */
+function endOfStop({ way }: RunRecord): RunEnd {
+  return way === 'timer' || way === 'cron' ? 'cut' : 'stopped';
 }
 
 /** Returns the record of a run of this process that begins now. */
@@ -245,7 +256,7 @@ function waitingRuns(folder: string, own?: string): RunRecord[] {
     const [, id, made = ''] = FILE.exec(name)!;
     const run = id === own ? undefined : parseRun(readState(path.join(folder, name)) ?? '');
     const goesOn = run?.end === 'cut' && processOf(parseInt(made, 10)) === made;
-    return run === undefined || goesOn ? [] : [run];
+    return run === undefined || goesOn ? [] : [{ ...run, isLate: true }];
   });
   return runs.sort((one, other) => one.endedMs - other.endedMs);
 }

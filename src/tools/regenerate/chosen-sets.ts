@@ -29,7 +29,7 @@ export async function newestVersions(
 /**
  * Returns the roots of a set. With --last, also those that the set lacks, each from the newest complete set that has it:
  * the configured roots, or without a configuration all roots that lie below no root of the set. Without --last, `warn`
- * gets a text about each configured root that the set lacks.
+ * gets a text about each of these.
  */
 export async function wholeSets(
   history: History,
@@ -41,7 +41,7 @@ export async function wholeSets(
   const chosen: ChosenPaths = new Map([[set, shownRoots(roots.map(({ path }) => path))]]);
   const others = (await completeSets(history)).filter((one) => one.set !== set.set);
   const configured = rootsInFile(options, warn);
-  const ever = configured ?? (options.last ? await rootsEver(history) : []);
+  const ever = configured ?? (await rootsEver(history));
   const wanted = ever.filter((path) => configured !== undefined || !rootAbove(roots, path));
   for (const path of wanted) {
     if ((await newestWith(history, path, [set])) !== undefined) continue;

@@ -120,7 +120,7 @@ export const SETS_HELP = {
     summary:
       'show the state of the backups: the last good one, the next one, the store, and what to do',
     about: [
-      'It needs no password for a store on this machine. The client is late if its newest complete set is older than OverdueAfter of the configuration or --overdue-after, else than that of its server, else than two and a half times the usual distance of days with a backup. The page, `sonic clients` and the metrics show the same state. `tardis status`, and `tardis` alone, are this command. `tardis setup` writes the configuration and the timer.',
+      'It needs no password for a store on this machine. The client is late if its newest complete set is older than OverdueAfter of the configuration or --overdue-after, or than fits its Schedule, else than that of its server, else than two and a half times the usual distance of days with a backup. The page, `sonic clients` and the metrics show the same state. `tardis status`, and `tardis` alone, are this command. `tardis setup` writes the configuration and the timer.',
     ],
     examples: {
       'sonic status': 'shows the state of what `tardis setup` has set up',

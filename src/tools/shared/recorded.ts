@@ -1,8 +1,9 @@
 /** Records the runs of commands other than backups and restores in the journal of their client. */
-import { givenWords, type Settings, type Tool } from '../../config/index.js';
+import { givenWords, isSshText, type Settings, type Tool } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { RunKind } from '../../model/index.js';
 import { byteText, nodeSystem } from '../../system/index.js';
+import { placeOf as nameOfPlace } from '../opening/backup-memory.js';
 import { openUnasked } from '../opening/history.js';
 import { clientsHere } from '../opening/local-store.js';
 import { RunNote, type RunPlace } from '../opening/run-note.js';
@@ -20,7 +21,12 @@ export function recorded<T extends Tool>(
   settings: Settings<T>,
   run: (settings: Settings<T>) => Promise<number | void>,
 ): Promise<number | void> {
-  const place = placeOf(settings as unknown as Settings<'sonic check'>);
+  const { copyTo, copyToServer } = settings as Partial<Settings<'sonic copy'>>;
+  const target = copyTo ?? copyToServer;
+  const place = {
+    ...placeOf(settings as unknown as Settings<'sonic check'>),
+    target: target && targetOf(target),
+  };
   return recordedAt(kind, place, () => run(settings), givenWords(tool, settings));
 }
 
@@ -47,6 +53,13 @@ export async function recordedAt(
     else await note.failed(failure, words);
     throw error;
   }
+}
+
+/** Returns the name of the place to which a run copies. */
+export function targetOf(to: Buffer | string): string {
+  return Buffer.isBuffer(to) && !isSshText(byteText(to))
+    ? nameOfPlace('', to)
+    : nameOfPlace(to.toString(), undefined);
 }
 
 function placeOf(settings: Settings<'sonic check'>): RunPlace {

@@ -42,7 +42,7 @@ const STEPS: Readonly<Record<CheckStep, string>> = {
 };
 
 export async function check(options: Options): Promise<number> {
-  const data = readDataOf(options.readData);
+  const data = readDataOf(options.readData ?? (options.repair ? 'all' : undefined));
   const system = storeSystem(options.umask);
   const request = {
     read: { data, leastAgeMs: options.readDataAgeDays * DAY_MS },
@@ -69,7 +69,8 @@ export async function check(options: Options): Promise<number> {
   const elapsedMs = system.clock.monotonicMs() - startMs;
   const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
   const isClean = !isDamaged(result) && !isSourceWrong(source) && !isUnrepaired;
-  const { bytesRead: readBytes, totalBytes, allReadSinceMs } = result;
+  const { bytesRead, totalBytes, allReadSinceMs } = result;
+  const readBytes = repaired?.isProven === true ? totalBytes : bytesRead;
   const read = { readBytes, totalBytes, ...(allReadSinceMs > 0 && { allReadSinceMs }) };
   noteNumbers({ ...read, faults: isClean ? 0 : Math.max(1, faultsIn(result)) });
   if (options.json) printJson(options, result, elapsedMs, { isClean, source, parity });
@@ -128,8 +129,8 @@ function repairProgress({ progress, interrupted }: CheckRun): Parameters<typeof 
 }
 
 /**
- * Returns the request for the check after a repair; without a repair, returns it unchanged. All data is read, unless
- * --read-data chooses some of it, or the repair itself has compared all bytes with their checksums (`isProven`).
+ * Returns the request for the check after a repair; without a repair, returns it unchanged. No data is read if the repair
+ * itself has compared all bytes with their checksums (`isProven`), unless --read-data chooses some.
  */
 function afterRepair(
   repaired: ParityReport | undefined,
@@ -137,8 +138,8 @@ function afterRepair(
   readData: string | undefined,
 ): CheckRequest {
   if (repaired === undefined) return request;
-  const isLeft = repaired.isProven !== true && readData === undefined;
-  const read = isLeft ? { ...request.read, data: ALL } : request.read;
+  const isRead = repaired.isProven === true && readData === undefined;
+  const read = isRead ? { ...request.read, data: { kind: 'none' } as const } : request.read;
   return { ...request, read, withListings: true };
 }
 

@@ -14,6 +14,7 @@ import {
   usualClientFile,
 } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
+import { lateSeconds } from '../../model/index.js';
 import {
   byteText,
   configPath,
@@ -35,7 +36,6 @@ import {
   BUCKET_NAMES,
   type Hooks,
   type Keep,
-  LATE_SECONDS,
   passwordPath,
   type Plan,
   type Report,
@@ -85,7 +85,7 @@ function configText(plan: Plan): string {
       ? []
       : [
           ['schedule', time],
-          ['overdueSeconds', LATE_SECONDS[time]],
+          ['overdueSeconds', lateSeconds({ schedule: time })],
           ...(mayBeRequested(plan) ? [['onRequest', true] as const] : []),
         ];
   return [

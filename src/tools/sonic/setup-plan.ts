@@ -17,13 +17,6 @@ import { isClientName, type JoinCode, joinText, parseJoinCode } from '../../stor
 import { configPath, homeDirectory, isThere, mountedPlace } from '../../system/index.js';
 import type { Scope } from './backup-timer.js';
 
-/** Number of seconds after the last backup from which it is called late. */
-export const LATE_SECONDS: Readonly<Record<Schedule, number>> = {
-  hourly: 4 * 3600,
-  daily: 26 * 3600,
-  weekly: 8 * 24 * 3600,
-};
-
 /** Values of rules by their names: the number of periods of which the newest set is kept, or the age up to which all are. */
 export type Keep = Readonly<Record<string, string>>;
 /** Keys of the rules. */

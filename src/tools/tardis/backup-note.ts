@@ -7,7 +7,13 @@ import {
 } from '../../client/index.js';
 import { givenWords, hasOwnExcludes, type Settings } from '../../config/index.js';
 import { unlessBug, type TardisError } from '../../errors/index.js';
-import { countErrors, displayName, encodeWords, type RunWords } from '../../model/index.js';
+import {
+  countErrors,
+  displayName,
+  encodeWords,
+  lateSeconds,
+  type RunWords,
+} from '../../model/index.js';
 import { openUnasked } from '../opening/history.js';
 import { RunNote } from '../opening/run-note.js';
 import { configuredSettings, sourcesOf } from '../shared/configured.js';
@@ -40,7 +46,9 @@ export class BackupNote {
     const rules = givenWords('tardis', settings);
     this.words = { roots: given.map(displayName), ...(rules && { rules }) };
     const place = { client, server, store, catalogFile, openThere };
-    this.note = RunNote.begin('backup', place, { isDue: ifDue, isWhole: this.isWhole });
+    const lateAfterMs = found === undefined ? 0 : lateSeconds(found) * 1000;
+    const numbers = lateAfterMs === 0 ? {} : { lateAfterMs };
+    this.note = RunNote.begin('backup', place, { isDue: ifDue, isWhole: this.isWhole, numbers });
   }
 
   /** The records that the store gets with the end of the set. */

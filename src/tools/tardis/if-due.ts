@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { asTardisError } from '../../errors/index.js';
 import { configInvalid, isBucketText, type Settings } from '../../config/index.js';
-import { isDue, whyWait } from '../../model/index.js';
+import { isDue, savedAtMs, whyWait } from '../../model/index.js';
 import {
   byteText,
   deviceLink,
@@ -14,7 +14,7 @@ import {
 } from '../../system/index.js';
 import { type BackupMemory, backupMemoryOf } from '../opening/backup-memory.js';
 import { print } from '../output/output.js';
-import { configuredPaths, configuredSettings } from '../shared/configured.js';
+import { configuredPaths, configuredSettings, rootsFor } from '../shared/configured.js';
 import { hasToWait, printWait, reportLate } from './backup-events.js';
 
 type Options = Settings<'tardis'>;
@@ -50,9 +50,12 @@ export async function settingsIfDue(
 ): Promise<Options | undefined> {
   const { schedule, onRequest } = settings;
   if (schedule === undefined) throw configInvalid('--if-due needs the key Schedule');
-  const roots = configuredPaths(configuredSettings(settings));
-  const memory = backupMemoryOf(settings, store, roots);
-  const isPlanned = isDue(schedule, memory.read(), Date.now());
+  const configured = configuredSettings(settings);
+  const memory = backupMemoryOf(settings, store, configuredPaths(configured));
+  const known = memory.read();
+  const isPlanned =
+    isDue(schedule, known, Date.now()) ||
+    isDue(schedule, { ...known, ...(await savedThere(settings, store, configured)) }, Date.now());
   if (!isPlanned && !(onRequest && store === undefined && (await isRequested(settings, memory)))) {
     return undefined;
   }
@@ -73,6 +76,25 @@ export async function settingsIfDue(
   printWait(settings, why);
   for (const failed of await reportLate(settings, memory, why)) print(failed);
   return undefined;
+}
+
+/**
+ * Returns the time up to which a store on this machine has all configured roots, by which it may have been put back since.
+ * Nothing for a store that cannot be seen, and for a bucket or a server, which is not connected to so often.
+ */
+async function savedThere(
+  { client, catalogFile }: Options,
+  store: Buffer | undefined,
+  configured: Options | undefined,
+): Promise<{ readonly lastGoodMs?: number }> {
+  const place = store && byteText(store);
+  if (place === undefined || isBucketText(place) || !isThere(mountedPlace(place))) return {};
+  const { overviewOf } = await import('../../server/index.js'); // a backup that runs loads it too
+  const looked = { store: mountedPlace(place), catalogFile, configured: rootsFor(configured) };
+  const [row] = await overviewOf(nodeSystem(), looked, [client]);
+  const isKnown = row !== undefined && ['', 'NO_SUCH_CLIENT'].includes(row.fault);
+  const savedMs = isKnown ? savedAtMs(row) : undefined;
+  return savedMs === undefined ? {} : { lastGoodMs: savedMs > Date.now() ? 0 : savedMs };
 }
 
 /**

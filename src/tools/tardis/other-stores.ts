@@ -14,7 +14,7 @@ import {
   copyTo,
   enterCopyTarget,
 } from '../shared/client-copy.js';
-import { recordedAt } from '../shared/recorded.js';
+import { recordedAt, targetOf } from '../shared/recorded.js';
 
 /** The result of one store, for --json. */
 type ShownCopy = { readonly to: string } & (Copied | { readonly error: ReturnType<typeof toWire> });
@@ -64,7 +64,8 @@ export async function copyToOthers(
       return result.lostVersions > 0 ? PARTLY : 0;
     };
     try {
-      await recordedAt('copy', { client, store: settings.database, server: '' }, copy);
+      const place = { client, store: settings.database, server: '', target: targetOf(store) };
+      await recordedAt('copy', place, copy);
     } catch (error) {
       const failure = asTardisError(error, `copying to ${displayText(to)}`);
       if (failure.code === 'INTERNAL') throw error;
