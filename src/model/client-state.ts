@@ -18,25 +18,26 @@ export const CLIENT_STATES = [
 ] as const;
 export type ClientStateName = (typeof CLIENT_STATES)[number];
 
-/** Facts that the catalog shows. Times are in milliseconds since 1970; 0 is for what is not there. */
-export interface SetFacts {
-  readonly completeSets: number;
+/** Facts that the catalog shows, of a client without sets. Times are in milliseconds since 1970; 0 is for what is not there. */
+const NO_SETS = {
+  completeSets: 0,
   /** Number and end of the newest complete set. */
-  readonly newestSet: number;
-  readonly newestAtMs: number;
+  newestSet: 0,
+  newestAtMs: 0,
   /** Number of entries that it could not read, or only in part. */
-  readonly unread: number;
+  unread: 0,
   /** True if it may lack entries that were lost to damage. */
-  readonly isDoubtful: boolean;
+  isDoubtful: false as boolean,
   /** Start of the unfinished set after it. */
-  readonly unfinishedAtMs: number;
+  unfinishedAtMs: 0,
   /** Contents that a check found damaged. */
-  readonly damagedContents: number;
+  damagedContents: 0,
   /** Age from which the client is late: that of its server, or else what is older than usual; 0 if that is unknown. */
-  readonly lateAfterMs: number;
+  lateAfterMs: 0,
   /** The roots that the configuration has, each with the number and the end of the newest complete set that has it. */
-  readonly roots: readonly SavedRoot[];
-}
+  roots: [] as readonly SavedRoot[],
+};
+export type SetFacts = Readonly<typeof NO_SETS>;
 
 export interface SavedRoot {
   readonly id: string;
@@ -45,42 +46,44 @@ export interface SavedRoot {
 }
 
 /** Facts that the journal shows, in the same form. */
-export interface RunFacts {
+const NO_RUNS = {
   /** End of the last backup of all configured roots that was not complete, its code, and its error's words. */
-  readonly failedAtMs: number;
-  readonly failureCode: string;
-  readonly failure: string;
+  failedAtMs: 0,
+  failureCode: '',
+  failure: '',
   /** The newest set that was recorded before that backup, and the first one after it: a clock may be wrong. 0 if there is none. */
-  readonly setBeforeFailure: number;
-  readonly setAfterFailure: number;
+  setBeforeFailure: 0,
+  setAfterFailure: 0,
   /** The code of the last copy to another store, if it failed; empty if the last one to each did not. */
-  readonly copyFailure: string;
+  copyFailure: '',
   /** End of the last backup that the user stopped. */
-  readonly stoppedAtMs: number;
+  stoppedAtMs: 0,
   /** When a check last read data, and the share of the data that checks have read in the last week, from 0 to 1. */
-  readonly checkedAtMs: number;
-  readonly readShare: number;
+  checkedAtMs: 0,
+  readShare: 0,
   /** All data was read at this time or later. */
-  readonly allReadSinceMs: number;
+  allReadSinceMs: 0,
   /** Faults that the last check found. */
-  readonly faults: number;
+  faults: 0,
   /** When files were last restored and all of their contents had the right digests. */
-  readonly restoredAtMs: number;
+  restoredAtMs: 0,
   /** Age from which the server of the client, or else the configuration of its backups, takes it for late. */
-  readonly lateAfterMs: number;
-}
+  lateAfterMs: 0,
+};
+export type RunFacts = Readonly<typeof NO_RUNS>;
 
 /** Facts about space; a limit of 0 is none. */
-export interface SpaceFacts {
+const NO_SPACE = {
   /** Bytes that the client's account may use and uses, and that the client uses of them. */
-  readonly quotaBytes: number;
-  readonly accountBytes: number;
-  readonly usedBytes: number;
+  quotaBytes: 0,
+  accountBytes: 0,
+  usedBytes: 0,
   /** The disk of the store, and the bytes that a backup leaves free on it. */
-  readonly diskBytes: number;
-  readonly freeBytes: number;
-  readonly leastFreeBytes: number;
-}
+  diskBytes: 0,
+  freeBytes: 0,
+  leastFreeBytes: 0,
+};
+export type SpaceFacts = Readonly<typeof NO_SPACE>;
 
 export interface ClientFacts extends SetFacts, RunFacts, SpaceFacts {
   /** The reason why the client cannot be seen now; empty if it can. */
@@ -90,33 +93,9 @@ export interface ClientFacts extends SetFacts, RunFacts, SpaceFacts {
 }
 
 export const NO_FACTS: ClientFacts = Object.freeze({
-  completeSets: 0,
-  newestSet: 0,
-  newestAtMs: 0,
-  unread: 0,
-  isDoubtful: false,
-  unfinishedAtMs: 0,
-  damagedContents: 0,
-  lateAfterMs: 0,
-  roots: Object.freeze([]),
-  failedAtMs: 0,
-  failureCode: '',
-  failure: '',
-  setBeforeFailure: 0,
-  setAfterFailure: 0,
-  copyFailure: '',
-  stoppedAtMs: 0,
-  checkedAtMs: 0,
-  readShare: 0,
-  allReadSinceMs: 0,
-  faults: 0,
-  restoredAtMs: 0,
-  quotaBytes: 0,
-  accountBytes: 0,
-  usedBytes: 0,
-  diskBytes: 0,
-  freeBytes: 0,
-  leastFreeBytes: 0,
+  ...NO_SETS,
+  ...NO_RUNS,
+  ...NO_SPACE,
   fault: '',
   isInUse: false,
 });
