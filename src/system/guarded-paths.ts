@@ -6,7 +6,7 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { meant, type Operation, systemCode, TardisError } from '../errors/index.js';
+import { type ErrorCode, meant, type Operation, systemCode, TardisError } from '../errors/index.js';
 import type { Files } from './files.js';
 import { byteText, exactPath } from './process-input.js';
 import { O_PATH, pathWithoutLinks } from './ways.js';
@@ -18,8 +18,8 @@ const LOG_MODE = 0o640;
 const OF_KERNEL = '/proc/';
 const WAY = O_PATH | O_DIRECTORY | O_NOFOLLOW;
 
-/** The use of a guarded directory: a part of a store, the cache of a part of a store in a bucket, or what a command writes. */
-export type GuardedUse = 'store' | 'cache' | 'output';
+/** The use of a guarded directory: a part of a store, the cache of a part of a store in a bucket, or what a command reads or writes. */
+export type GuardedUse = 'store' | 'cache' | 'source' | 'output';
 
 interface Guard {
   /** The path whose owner new files in the directory get; undefined for what belongs to who runs the program. */
@@ -38,8 +38,16 @@ export type Access = 'read' | 'write';
 const OPERATIONS: Readonly<Record<GuardedUse, Readonly<Record<Access, Operation>>>> = {
   store: { read: 'readStore', write: 'writeStore' },
   cache: { read: 'useCache', write: 'useCache' },
+  source: { read: 'openSource', write: 'openSource' },
   output: { read: 'writeTarget', write: 'writeTarget' },
 };
+/** Codes for a link, or anything else that is no plain file, where none may be. */
+const UNSAFE = {
+  store: 'STORE_UNSAFE',
+  cache: 'STORE_UNSAFE',
+  source: 'SOURCE_UNSAFE',
+  output: 'TARGET_UNSAFE',
+} as const satisfies Record<GuardedUse, ErrorCode>;
 
 /**
  * Guards a directory, which need not exist yet, from now on in this thread. Files that root creates below it get
@@ -61,11 +69,20 @@ export function guardDirectory(
  * TARGET_UNSAFE for a link of others.
  */
 export function outputPath(file: Uint8Array): string {
-  const own = byteText(pathWithoutLinks(file, 'TARGET_UNSAFE'));
-  const directory = path.dirname(own);
-  if (rootOf(own) === undefined)
-    guarded.set(directory, { ownerFrom: undefined, use: 'output', from: '/' });
+  const own = byteText(pathWithoutLinks(file, UNSAFE.output));
+  if (rootOf(own) === undefined) guardFromTop(path.dirname(own), 'output');
   return own;
+}
+
+/** Returns the path of a directory that a command reads, without links, and guards it. Throws SOURCE_UNSAFE for a link of others. */
+export function sourcePath(directory: Uint8Array): string {
+  const own = byteText(pathWithoutLinks(directory, UNSAFE.source));
+  guardFromTop(own, 'source');
+  return own;
+}
+
+function guardFromTop(directory: string, use: GuardedUse): void {
+  guarded.set(directory, { ownerFrom: undefined, use, from: '/' });
 }
 
 /**
@@ -239,6 +256,6 @@ function isLinkMet(error: Error, file: string): boolean {
 
 function unsafe(file: string, why: string, cause?: unknown): TardisError {
   const root = rootOf(file);
-  const isOutput = root !== undefined && guarded.get(root)?.use === 'output';
-  return new TardisError(isOutput ? 'TARGET_UNSAFE' : 'STORE_UNSAFE', `${file} ${why}`, {}, cause);
+  const { use = 'store' } = guarded.get(root ?? '') ?? {};
+  return new TardisError(UNSAFE[use], `${file} ${why}`, {}, cause);
 }

@@ -15,6 +15,7 @@ export {
   type GuardedUse,
   openToAppend,
   outputPath,
+  sourcePath,
   requireNoLink,
   unguarded,
 } from './guarded-paths.js';

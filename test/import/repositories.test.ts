@@ -64,7 +64,7 @@ function labOf(t: ExecutionContext, program: RepositoryKind) {
   };
   call(make(at('repository')));
   const place = (): StatePlace => {
-    const made = new StatePlace(home);
+    const made = new StatePlace();
     t.teardown(() => made[Symbol.dispose]());
     return made;
   };
@@ -236,7 +236,7 @@ for (const program of ['restic', 'borg'] as const) {
 
 test('a file that has another name, and a path behind a link, are not removed', (t) => {
   const home = scratchInMemory(t);
-  using place = new StatePlace(home);
+  using place = new StatePlace();
   const top = place.directory.toString();
   makeTree(path.join(home, 'elsewhere'), [file('a', 'x')]);
   makeTree(`${top}/tree`, [

@@ -10,6 +10,8 @@ const NAMED_OWNERS = 22;
 /** The first schemas with a table of tags, and with locked sets. */
 const HAS_TAGS = 19;
 const HAS_LOCKS = 20;
+/** The tables that are read. */
+const TABLES = 'Config Backups Files Names CheckSums Tags Users Groups'.split(' ');
 /** The empty set that the original makes with a database. */
 const INITIAL_SET = '.Initial';
 /** Deltas that one content may need. The original makes 5 unless configured otherwise. */
@@ -95,6 +97,7 @@ export class OriginalCatalog {
 
   /** Throws IMPORT_SOURCE_DAMAGED if this is no database of the original, and IMPORT_SOURCE_UNKNOWN for another schema. */
   constructor(private readonly database: SqlDatabase) {
+    requireTables(database);
     const found = Number(this.config('SchemaVersion'));
     if (!Number.isSafeInteger(found)) throw damaged('it has no version of its schema');
     if (found < OLDEST_SCHEMA || found > NEWEST_SCHEMA) throw otherSchema(found);
@@ -190,6 +193,19 @@ export class OriginalCatalog {
     if (this.schema < HAS_TAGS) return [];
     const sql = 'SELECT CAST(Name AS BLOB) FROM Tags JOIN Names USING (NameID) WHERE BackupSet = ?';
     return this.database.query(sql, 'blob').all(set);
+  }
+}
+
+/** Throws IMPORT_SOURCE_DAMAGED if a table is a view, virtual, or has columns that are computed: these could run for ever. */
+function requireTables(database: SqlDatabase): void {
+  for (const table of TABLES) {
+    const odd = database.query(
+      `SELECT count(*) FROM sqlite_schema WHERE lower(name) = lower('${table}') AND (type <> 'table' OR rootpage = 0)
+       UNION ALL SELECT count(*) FROM pragma_table_xinfo('${table}') WHERE hidden > 0`,
+      'any',
+    );
+    if (sound(() => odd.all()).some((count) => count !== 0))
+      throw damaged(`${table} is no plain table`);
   }
 }
 

@@ -1,7 +1,16 @@
-/** A client's directory of Tardis (Python), opened for reading. Nothing in it is ever changed. */
+/**
+ * A client's directory of Tardis (Python), opened for reading. Nothing in it is ever changed. Its owner may be another user: each
+ * file is opened below it without following links.
+ */
 import path from 'node:path';
 import { failedTo, TardisError } from '../../errors/index.js';
-import { readStart, type SqlDatabase, type System } from '../../system/index.js';
+import {
+  readStart,
+  sourcePath,
+  type SqlDatabase,
+  type System,
+  textBytes,
+} from '../../system/index.js';
 import { OriginalCatalog, type OriginalSet, TOP } from './catalog.js';
 import { KEYS_OF_CLEAR, openKeys, type SealedKeys, type StoreKeys } from './keys.js';
 
@@ -39,10 +48,10 @@ export class OriginalStore implements Disposable {
 
   /**
    * Opens a store. Throws IMPORT_SOURCE_UNKNOWN if there is none that is known, IMPORT_SOURCE_DAMAGED if its database
-   * cannot be read, and LOGIN_FAILED for a wrong password.
+   * cannot be read, SOURCE_UNSAFE for links, and LOGIN_FAILED for a wrong password.
    */
   static async open(system: System, options: StoreOptions): Promise<OriginalStore> {
-    const { directory } = options;
+    const directory = sourcePath(textBytes(options.directory));
     const file = path.join(directory, CATALOG);
     if (system.files.status(file)?.isFile !== true) {
       throw new TardisError(
