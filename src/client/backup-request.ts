@@ -36,6 +36,8 @@ export interface BackupRequest {
   readonly config?: PlainConfig | undefined;
   /** The record of this run, for the journal of the client; undefined if none is kept. */
   readonly report?: RunReport | undefined;
+  /** True if the directories are those of a past state, with paths without links (`RootPaths`). */
+  readonly areExact?: boolean;
   /** Paths as bytes; relative paths start at the working directory. */
   readonly directories: readonly Buffer[];
   /** Outputs of commands, and standard input, to be stored as files. */

@@ -66,6 +66,8 @@ const NO_SLOT: SlotNumber = -1;
 export type BasePath = 'full' | 'common' | 'none';
 
 export interface RootPaths {
+  /** True if the paths have no links on the way, and what is a link itself is saved as one: a state of another program. */
+  readonly areExact?: boolean;
   /** True if a link to a block device is a root of its own name: the contents of the device are saved under it. */
   readonly readDevices?: boolean;
   /** Streams that are backed up too, so that a backup without any directory is one of these. */
@@ -110,7 +112,14 @@ interface Roots {
 export function readRoots(
   system: System,
   directories: readonly Buffer[],
-  { basePath = 'full', keptAs = [], readDevices = false, streams = [], hintAt }: RootPaths = {},
+  {
+    areExact = false,
+    basePath = 'full',
+    keptAs = [],
+    readDevices = false,
+    streams = [],
+    hintAt,
+  }: RootPaths = {},
 ): Roots {
   void system.native; // Loads the addon first: if it is missing, that is not an error of a directory.
   const given = keptAs.length === 0 ? undefined : givenPaths(directories, basePath, keptAs);
@@ -119,7 +128,7 @@ export function readRoots(
   for (const [index, directory] of directories.entries()) {
     const absolute = absolutePath(directory);
     try {
-      const bytes = namePath(absolute, readDevices);
+      const bytes = areExact ? absolute : namePath(absolute, readDevices);
       const key = bytes.toString('latin1');
       if (!roots.has(key)) {
         const root = readFileRoot(system, bytes) ?? readRoot(system, bytes);
@@ -197,7 +206,7 @@ function givenPaths(
   }
   const paths = keptAs.map((path) => {
     const names = splitPath(path);
-    if (names.length === 0 || !names.every(isEntryName))
+    if ((names.length === 0 && keptAs.length > 1) || !names.every(isEntryName))
       wrong(`not a path: "${displayName(path)}"`);
     return pathBelow(SLASH_BYTES, names);
   });

@@ -296,6 +296,9 @@ export const IMPORT_ROWS = rowsFor({ tools: ['tardis-import'] }, {
   verifySets: commonRow('bool', '--verify', {
     help: 'compare every entry and content of every set with the source, also of those that are there already; exit status 3 if something differs',
   }),
+  strict: row('bool', '--strict', {
+    help: 'end at the first state that is damaged; otherwise it is left out and named, and the exit status is 3',
+  }),
   sourcePasswordFile: commonRow('path', '--source-password-file <path>', {
     help: 'file whose first line is the password of a store of Tardis (Python) (default: a prompt)',
   }),

@@ -10,8 +10,11 @@ interface BorgList {
   readonly archives: readonly { readonly name: string; readonly start: string }[];
 }
 
-/** Names outside of ASCII come as they are, whatever the language of the user. */
-const ENV = { LC_ALL: 'C.UTF-8' };
+/** Names outside of ASCII come as they are, and dates in UTC, whatever the language and the zone of the user. */
+const ENV = { LC_ALL: 'C.UTF-8', TZ: 'UTC' };
+const HAS_ZONE = /(?:Z|[+-]\d\d:\d\d)$/;
+/** Exit status of Borg after warnings, such as an attribute that this file system cannot hold. */
+const WARNED = 1;
 /** Patterns that Borg has to try on each item. With more, all is extracted. */
 const MOST_EXPRESSIONS = 500;
 /** Roots of a set. An archive of more has those of its first directories. */
@@ -22,20 +25,21 @@ const MAX_UTF8_BYTES = 4;
 const STRAY_BYTE = 0xdc00;
 
 export class Borg implements RepositoryProgram {
+  readonly warnings: string[] = [];
   /** The items of the archive that was listed last. */
   private listed: { readonly id: string; readonly items: BorgItems } | undefined;
 
   constructor(private readonly repository: string) {}
 
   list(): Program {
-    const words = ['borg', 'list', '--json', this.repository];
+    const words = ['borg', 'list', '--json', literal(this.repository)];
     return { words, what: `list ${this.repository}`, env: ENV, failure: failureOf };
   }
 
   archivesIn(listed: unknown): Archive[] {
     return (listed as BorgList).archives.map(({ name, start }) => ({
       id: name,
-      dateMs: Date.parse(start),
+      dateMs: Date.parse(HAS_ZONE.test(start) ? start : `${start}Z`),
       name,
     }));
   }
@@ -79,21 +83,32 @@ export class Borg implements RepositoryProgram {
   }
 
   private extract(id: string, ...how: readonly string[]) {
-    const words = ['borg', 'extract', '--numeric-ids', ...how, `${this.repository}::${id}`];
-    return { words, what: `restore ${id} of ${this.repository}`, env: ENV };
+    const words = ['borg', 'extract', '--numeric-ids', ...how, this.placeOf(id)];
+    const report = (messages: string): void => void this.warnings.push(...messages.split('\n'));
+    const partly = { status: WARNED, report };
+    return { words, what: `restore ${id} of ${this.repository}`, env: ENV, partly };
+  }
+
+  private placeOf(id: string): string {
+    return literal(`${this.repository}::${id}`);
   }
 
   /** Returns the items of an archive, which are kept until another one is listed. */
   private async itemsOf(id: string, place: StatePlace, signal: AbortSignal): Promise<BorgItems> {
     if (this.listed?.id === id) return this.listed.items;
     const items = new BorgItems();
-    const words = ['borg', 'debug', 'dump-archive', `${this.repository}::${id}`, '-'];
+    const words = ['borg', 'debug', 'dump-archive', this.placeOf(id), '-'];
     const take = (chunk: Buffer): void => items.push(chunk);
     await place.run({ words, what: `list ${id} of ${this.repository}`, env: ENV, take }, signal);
     items.end();
     this.listed = { id, items };
     return items;
   }
+}
+
+/** Returns a text in which Borg finds no placeholder. */
+function literal(text: string): string {
+  return text.replaceAll(/[{}]/g, '$&$&');
 }
 
 /** Returns the code for a failure of Borg, which ends with 2 for each. */

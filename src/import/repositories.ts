@@ -3,7 +3,7 @@
  * environment, or at a prompt.
  */
 import { TardisError } from '../errors/index.js';
-import { displayName, displayText } from '../model/index.js';
+import { displayName, displayText, liesBelow } from '../model/index.js';
 import { Borg } from './borg.js';
 import { runProgram } from './run-program.js';
 import type { Archive, RepositoryProgram } from './repository-program.js';
@@ -19,6 +19,8 @@ export class Repository {
   private constructor(
     private readonly program: RepositoryProgram,
     readonly archives: readonly Archive[],
+    /** Names of archives without a date that can be read. */
+    readonly undated: readonly string[],
   ) {}
 
   /**
@@ -35,11 +37,10 @@ export class Repository {
       const what = `the list that ${kind} printed of "${displayText(place)}" cannot be read`;
       throw new TardisError('IMPORT_SOURCE_DAMAGED', what, {}, error);
     }
-    // A name that begins with a hyphen would be an option of the program.
-    const usable = archives
-      .filter(({ id, dateMs }) => Number.isFinite(dateMs) && !id.startsWith('-'))
-      .sort((one, other) => one.dateMs - other.dateMs);
-    if (usable.length > 0) return new Repository(program, usable);
+    const isDated = ({ dateMs }: Archive): boolean => Number.isFinite(dateMs);
+    const dated = archives.filter(isDated).sort((one, other) => one.dateMs - other.dateMs);
+    const undated = archives.filter((one) => !isDated(one)).map(({ name }) => name);
+    if (dated.length > 0) return new Repository(program, dated, undated);
     throw new TardisError(
       'IMPORT_SOURCE_UNKNOWN',
       `"${displayText(place)}" has no archives, so there is nothing to import`,
@@ -48,13 +49,14 @@ export class Repository {
 
   /**
    * Makes a directory show an archive. If it shows another archive, only what differs is written, unless all is wanted
-   * anew. Returns the paths of what was saved, without the first slash; none if they are not known.
+   * anew. Returns the paths of what was saved, without the first slash; none if they are not known. What the program has warned of
+   * comes with them.
    */
   async show(
     archive: Archive,
     place: StatePlace,
     { signal, isAnew = false }: { readonly signal: AbortSignal; readonly isAnew?: boolean },
-  ): Promise<readonly Buffer[]> {
+  ): Promise<{ readonly saved: readonly Buffer[]; readonly lacks: readonly string[] }> {
     const { id } = archive;
     const { shown } = this;
     this.shown = undefined;
@@ -66,7 +68,10 @@ export class Repository {
       await this.program.restoreAll(id, place, signal);
     }
     this.shown = { id, place };
-    return ifCertain(() => this.program.rootsOf(archive, place, signal), [], signal);
+    const roots = await ifCertain(() => this.program.rootsOf(archive, place, signal), [], signal);
+    // A path below another one is a part of it.
+    const saved = roots.filter((one) => !roots.some((top) => top !== one && liesBelow(one, top)));
+    return { saved, lacks: this.program.warnings.splice(0).filter((line) => line !== '') };
   }
 }
 

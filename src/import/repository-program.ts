@@ -13,6 +13,8 @@ export interface Archive {
 
 /** A program that reads its repositories. */
 export interface RepositoryProgram {
+  /** What it could not restore exactly; whoever shows them removes them. */
+  readonly warnings: string[];
   /** Returns what lists the archives of the repository. */
   list(): Program;
   archivesIn(listed: unknown): Archive[];

@@ -40,6 +40,7 @@ interface Changes {
 }
 
 export class Restic implements RepositoryProgram {
+  readonly warnings: string[] = [];
   /** Paths of files with several names in the place that was restored last. */
   private linked: readonly Buffer[] = [];
 

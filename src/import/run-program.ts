@@ -50,7 +50,7 @@ export function runProgram(
       else printed.push(chunk);
     });
     child.once('error', (error) => {
-      if (signal.aborted) reject(error);
+      if (signal.aborted) reject(new TardisError('INTERRUPTED', 'interrupted', {}, error));
       else reject(new TardisError('IMPORT_PROGRAM_MISSING', `cannot start ${command}`, {}, error));
     });
     child.once('close', (status, killed) => {

@@ -105,7 +105,8 @@ test('given paths are one for each directory, and have names', (t) => {
   const usage = { code: 'USAGE' };
   t.deepEqual(kept(['a/b', 'a/d'], asGiven('/x', 'y/z')), ['/x', '/y/z']);
   t.throws(() => kept(['a/b', 'a/d'], asGiven('/x')), usage);
-  t.throws(() => kept(['a/b'], asGiven('/')), usage);
+  t.deepEqual(kept(['a/b'], asGiven('/')), ['/']);
+  t.throws(() => kept(['a/b', 'a/d'], asGiven('/', '/x')), usage);
   t.throws(() => kept(['a/b'], asGiven('/x/../y')), usage);
   t.throws(() => kept(['a/b'], { ...asGiven('/x'), basePath: 'common' }), usage);
 });

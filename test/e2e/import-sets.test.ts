@@ -199,11 +199,18 @@ test('a state that no set can have in its place is refused, and so is a wrong pa
     t.is(status, 1);
     return stdout;
   };
+  const late = async (): Promise<string> => {
+    const { status, stderr } = await run('tardis-import', words);
+    t.is(status, 3);
+    return stderr;
+  };
   t.regex(await tried('%Y-%m/me'), /a date needs %Y, %m and %d/);
   t.regex(await tried('%Y-%m-%q/me'), /%q.* is none of/);
   t.regex(await tried('%Y%m%d'), /no directory and no tar file matches/);
   fs.mkdirSync(at('kept', '2023-01-01', 'me'), { recursive: true });
-  t.regex(await tried('%Y-%m-%d/me'), /2023-01-01.* is not newer than the newest set/);
+  t.regex(await late(), /2023-01-01.*: it is older than sets that are there/);
+  fs.mkdirSync(at('other', '2022-01-01', 'me'), { recursive: true });
+  t.regex(await tried('../other/%Y-%m-%d/me'), /2022-01-01.* is not newer than the newest set/);
   fs.mkdirSync(at('kept', '9999-01-01', 'me'), { recursive: true });
   t.regex(await tried('%Y-%m-%d/me'), /9999-01-01.* is in the future/);
 });

@@ -62,8 +62,49 @@ test('a tar file that names another place is refused, and nothing is written the
   for (const members of hostile) {
     execFileSync('tar', ['-P', '-cf', archive, ...members]);
     const { status, stderr } = await run('tardis-import', words);
-    t.is(status, 1, stderr);
-    t.is(codeIn({ stderr }), 'IMPORT_SOURCE_DAMAGED', stderr);
+    t.is(status, 3, stderr);
+    t.regex(stderr, /left out:\n.*03-01\.tar \[IMPORT_SOURCE_DAMAGED\]\n$/, stderr);
   }
   t.deepEqual(fs.readdirSync(at('target')), []);
+});
+
+test('a link at the top of a tar file is a link, and nothing behind it is read', async (t) => {
+  const { at, client, words } = tarLab(t);
+  makeTree(at('elsewhere'), [file('secret', 'of somebody else')]);
+  makeTree(at('top'), [dir('usr', [dir('bin', [file('sh', 'x')])])]);
+  fs.symlinkSync(at('elsewhere'), at('top/lnk'));
+  fs.symlinkSync('usr/bin', at('top/bin'));
+  const names = fs.readdirSync(at('top'));
+  execFileSync('tar', ['-cf', at('of-2024-03-01.tar'), '-C', at('top'), ...names]);
+  await succeed('tardis-import', words);
+  const out = at('out');
+  await succeed('regenerate', [...client, '--all', '-o', out]);
+  t.deepEqual(fs.readdirSync(out).sort(), ['bin', 'lnk', 'usr']);
+  t.is(fs.readlinkSync(path.join(out, 'bin')), 'usr/bin');
+  t.is(fs.readlinkSync(path.join(out, 'lnk')), at('elsewhere'));
+  t.is((await run('lstardis', [...client, path.join('/lnk', 'secret')])).status, 1);
+});
+
+test('one damaged state is left out and named, whatever comes after it; --strict ends there', async (t) => {
+  const { at, client, words } = tarLab(t);
+  makeTree(at('me'), [file('note', 'x'.repeat(20_000))]);
+  for (const day of [1, 2, 3]) {
+    execFileSync('tar', ['-czf', at(`of-2024-03-0${day}.tar.gz`), '-C', at('.'), 'me']);
+  }
+  fs.truncateSync(at('of-2024-03-02.tar.gz'), 50);
+  t.is(
+    codeIn(await run('tardis-import', [...words, '-C', 'strict', '--strict'])),
+    'IMPORT_SOURCE_DAMAGED',
+  );
+  const named =
+    /1 state of 3 states left out:\n.*of-2024-03-02\.tar\.gz \[IMPORT_SOURCE_DAMAGED\]\n$/;
+  const { status, stderr } = await run('tardis-import', words);
+  t.is(status, 3);
+  t.regex(stderr, named);
+  const again = await run('tardis-import', words);
+  t.is(again.status, 3);
+  t.regex(again.stderr, /1 state of 3 states left out:\n.*03-02\.tar\.gz: it is older than sets/);
+  const listed = await succeed('lstardis', client);
+  t.regex(listed, /2024-03-01.*\n.*2024-03-03/);
+  t.notRegex(listed, /2024-03-02/);
 });

@@ -97,7 +97,7 @@ testAsRoot?.(
     await refused(t, ['lstardis', ...safe.slice(0, 4), '-F', secret], 'CONFIG_INVALID', secret);
     await refused(t, ['lstardis', ...safe, '--keys', secret], 'ACCESS_REFUSED', secret);
     const sheet = path.join(closed, 'sheet.pdf');
-    await refused(t, ['sonic', 'keys', ...safe, '--pdf', sheet], 'ACCESS_REFUSED', sheet);
+    await refused(t, ['sonic', 'keys', ...safe, '--pdf', sheet], 'TARGET_NOT_WRITABLE', sheet);
     await refused(
       t,
       ['tardis', ...own, '--local', '--logfile', `${closed}/log`, source],

@@ -236,3 +236,34 @@ test('a content with other bytes is reported and left out', async (t) => {
     t.true(shown.problemCount > 15, name);
   }
 });
+
+test('a content that is a link is not followed, and no basis is taken without its digest', async (t) => {
+  const lab = new Lab(t, '1.9.4-plain-zlib');
+  fs.writeFileSync(lab.at('secret'), 'what only root may read');
+  using store = await lab.open();
+  const files = fs
+    .readdirSync(lab.store, { recursive: true, encoding: 'utf8' })
+    .filter((name) => /[0-9a-f]{32}$/.test(name));
+  for (const name of files) {
+    fs.unlinkSync(path.join(lab.store, name));
+    fs.symlinkSync(lab.at('secret'), path.join(lab.store, name));
+  }
+  using staging = lab.stage(store);
+  const { problemCount } = await staging.show(store.catalog.sets()[0]!);
+  t.true(problemCount > 0);
+  const found = fs.readdirSync(lab.staging, { recursive: true, withFileTypes: true });
+  for (const one of found.filter((entry) => entry.isFile())) {
+    const text = fs.readFileSync(path.join(one.parentPath, one.name), 'latin1');
+    t.false(text.includes('only root'), one.name);
+  }
+});
+
+test('the database is no link, and has no views in the place of tables', async (t) => {
+  const lab = new Lab(t, '1.9.4-plain-zlib');
+  lab.change('ALTER TABLE Backups RENAME TO b; CREATE VIEW Backups AS SELECT * FROM b');
+  await t.throwsAsync(lab.open(), { code: 'IMPORT_SOURCE_DAMAGED', message: /no sound database/ });
+  const other = new Lab(t, '1.9.4-plain-zlib');
+  fs.renameSync(path.join(other.store, 'tardis.db'), other.at('db'));
+  fs.symlinkSync(other.at('db'), path.join(other.store, 'tardis.db'));
+  await t.throwsAsync(other.open(), { code: 'IMPORT_SOURCE_UNKNOWN' });
+});

@@ -89,7 +89,7 @@ async function showAll(
   const repository = await lab.open();
   const place = lab.place();
   for (const [index, archive] of repository.archives.entries()) {
-    const roots = await repository.show(archive, place, { signal });
+    const { saved: roots } = await repository.show(archive, place, { signal });
     // Directories above what was saved are no part of it.
     t.true(roots.every((root) => `/${root.toString()}`.startsWith(lab.at(''))));
     t.is(roots.length, 1);

@@ -60,6 +60,7 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   using source = await openSource(options, signal);
   const sets = await setsThere(settings);
   const planned = planOf(source.states, sets, options.verifySets);
+  const leftOut = [...(source.leftOut ?? [])];
   if (settings.dryRun) {
     onlyShows();
     printPlan(planned, settings.json);
@@ -73,9 +74,19 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   let create = settings.create && sets.length === 0;
   try {
     for (const { state, place } of planned) {
-      if (place === 'late') verification?.missing(state);
+      if (place === 'late') {
+        verification?.missing(state);
+        leftOut.push(`${state.shown}: it is older than sets that are there`);
+      }
       if (place === 'late' || (place === 'there' && verification === undefined)) continue;
-      const { roots, lacks } = await state.show();
+      const found = await state.show().catch((error: unknown) => {
+        const { code, message } = asTardisError(error);
+        if (options.strict || code !== 'IMPORT_SOURCE_DAMAGED') throw error;
+        complain('tardis-import', displayText(`${state.shown}: ${message} [${code}]`));
+        leftOut.push(`${state.shown} [${code}]`);
+      });
+      if (found === undefined) continue;
+      const { roots, lacks } = found;
       for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
       if (lacks.length > 0) status = PARTLY;
       if (place === 'new') {
@@ -89,6 +100,12 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
     }
   } finally {
     await keptJobs.runner?.close();
+  }
+  if (leftOut.length > 0) {
+    const all = counted(planned.length + (source.leftOut ?? []).length, 'state');
+    complain('tardis-import', `${counted(leftOut.length, 'state')} of ${all} left out:`);
+    for (const one of leftOut) complain('tardis-import', `  ${displayText(one)}`);
+    status = PARTLY;
   }
   return verification?.hasFound === true ? Math.max(status, PARTLY) : status;
 }
@@ -184,7 +201,7 @@ async function setsThere(settings: Settings<'tardis'>): Promise<readonly BackupS
 
 /**
  * Returns the states with the places of their sets. Sets are ordered by their numbers, so a state that is not there and is
- * older than a complete set has no right place: throws USAGE, unless sets may be late.
+ * older than a complete set has no right place: throws USAGE, unless sets may be late, or others of these states are there.
  */
 function planOf(
   states: readonly State[],
@@ -193,6 +210,7 @@ function planOf(
 ): PlannedSet[] {
   const complete = sets.filter(({ state }) => state === 'complete');
   const names = new Set(complete.map(({ firstName }) => firstName));
+  const isBegun = states.some(({ name }) => names.has(name));
   const newestMs = complete.reduce((most, { openedAtMs }) => Math.max(most, openedAtMs), 0);
   return states.map((state) => {
     const { name, dateMs, shown } = state;
@@ -202,7 +220,7 @@ function planOf(
     }
     if (names.has(name)) return { state, place: 'there' };
     if (complete.length === 0 || dateMs > newestMs) return { state, place: 'new' };
-    if (!mayBeLate) {
+    if (!mayBeLate && !isBegun) {
       const why = `is not newer than the newest set (${formatTime(newestMs)}): import into a client of its own (-C NAME --create)`;
       throw usageError(`${shown} (${formatTime(dateMs)}) ${why}`);
     }

@@ -12,8 +12,14 @@ import {
   StatePlace,
 } from '../../import/index.js';
 import { OriginalStore, Staging } from '../../import/python/index.js';
-import { displayName, displayText, joinPath, lastComponent } from '../../model/index.js';
-import { absolutePath, byteText, nodeSystem } from '../../system/index.js';
+import {
+  displayName,
+  displayText,
+  joinPath,
+  lastComponent,
+  SLASH_BYTES,
+} from '../../model/index.js';
+import { absolutePath, byteText, nodeSystem, pathWithoutLinks } from '../../system/index.js';
 import { requirePassword } from '../opening/password.js';
 
 type Options = Settings<'tardis-import'>;
@@ -46,6 +52,8 @@ export interface ShownState {
 export interface ImportSource extends Disposable {
   /** Oldest first. */
   readonly states: readonly State[];
+  /** States that cannot come, such as those without a date. */
+  readonly leftOut?: readonly string[];
 }
 
 /**
@@ -77,11 +85,12 @@ async function repositorySource(
       name: archive.name,
       shown: `${kind}:${displayText(place)}, ${displayText(archive.id)}`,
       show: async () => {
-        const saved = await repository.show(archive, shown, { signal, isAnew });
+        const { saved, lacks } = await repository.show(archive, shown, { signal, isAnew });
         const roots = saved.map((root) => rootAt(shown.directory, root));
-        return { roots: roots.length > 0 ? roots : rootsIn(shown.directory), lacks: [] };
+        return { roots: roots.length > 0 ? roots : rootsIn(shown.directory), lacks };
       },
     })),
+    leftOut: repository.undated.map((name) => `${displayText(name)}: it has no date`),
     [Symbol.dispose]: () => shown[Symbol.dispose](),
   };
 }
@@ -102,7 +111,7 @@ function datedSource(
   }
   const unpacked = states.some(({ isTar }) => isTar) ? new StatePlace() : undefined;
   const rootsOf = async ({ place, isTar }: DatedState): Promise<StateRoot[]> => {
-    const directory = isTar ? unpacked!.directory : absolutePath(place);
+    const directory = isTar ? unpacked!.directory : pathWithoutLinks(place, 'SOURCE_UNSAFE');
     if (isTar) await showTar(absolutePath(place), unpacked!, signal);
     return keptAs === undefined ? rootsIn(directory) : [{ directory, keptAs }];
   };
@@ -162,7 +171,8 @@ function rootsIn(top: Buffer): StateRoot[] {
 }
 
 function rootAt(top: Buffer, path: Buffer): StateRoot {
-  return { directory: joinPath(top, path), keptAs: joinPath(Buffer.from('/'), path) };
+  const directory = path.length === 0 ? top : joinPath(top, path);
+  return { directory, keptAs: Buffer.concat([SLASH_BYTES, path]) };
 }
 
 /** Returns the password of a store that is imported: that of the file, or typed at a prompt. */

@@ -195,7 +195,8 @@ async function run(
   { server, signal, messages, datedMs, keptStretch, keptJobs, report }: Running,
 ): Promise<BackupResult> {
   const system = nodeSystem();
-  const streams = checkedStreams(settings, messages); // fails before any request to the server
+  const sources = { ...sourcesOf(settings), areExact: datedMs !== undefined };
+  const streams = checkedStreams(settings, sources, messages); // fails before any request to the server
   const { client, create } = settings;
   const cipherChoice = cipherChoiceOf(settings);
   const ask = create
@@ -225,7 +226,7 @@ async function run(
     config: settings.sendConfig ? runningConfig(settings) : undefined,
     report,
     streams,
-    ...sourcesOf(settings),
+    ...sources,
     full: settings.full,
     purge: settings.purge,
     waits: server !== undefined, // a local server ends with this process
@@ -290,10 +291,14 @@ function sourcesOf(settings: Settings<'tardis'>) {
 }
 
 /** Returns the streams to back up. Throws if they, or the directories, cannot be backed up. */
-function checkedStreams(settings: Settings<'tardis'>, messages: RunMessages): StreamSource[] {
+function checkedStreams(
+  settings: Settings<'tardis'>,
+  sources: NonNullable<Parameters<typeof readRoots>[2]>,
+  messages: RunMessages,
+): StreamSource[] {
   const streams = streamSources(settings, (line) => messages.printNote(line));
   const hintAt = sourceHint(settings);
-  readRoots(nodeSystem(), settings.directories, { ...settings, streams, hintAt });
+  readRoots(nodeSystem(), settings.directories, { ...sources, streams, hintAt });
   return streams;
 }
 
@@ -401,7 +406,8 @@ class RunMessages {
     const store = this.created === undefined ? server?.store() : undefined;
     if (store === undefined) return;
     const [shown, { client }] = [byteText(store), settings];
-    this.created = newPlace(shown, path.join(shown, client), settings.directories);
+    const sources = this.program === 'tardis' ? settings.directories : []; // an import shows its own in TMPDIR
+    this.created = newPlace(shown, path.join(shown, client), sources);
     this.printNote(`the client "${client}" is new: ${newPlaceText(this.created)}`);
   }
 
