@@ -49,8 +49,8 @@ export class Repository {
 
   /**
    * Makes a directory show an archive. If it shows another archive, only what differs is written, unless all is wanted
-   * anew. Returns the paths of what was saved, without the first slash; none if they are not known. What the program has warned of
-   * comes with them.
+   * anew. Returns the paths of what was saved, without the first slash; none if they are not known, and the warnings of the
+   * program.
    */
   async show(
     archive: Archive,

@@ -13,7 +13,7 @@ export interface Archive {
 
 /** A program that reads its repositories. */
 export interface RepositoryProgram {
-  /** What it could not restore exactly; whoever shows them removes them. */
+  /** Lines about what it could not restore exactly; the caller removes those that it shows. */
   readonly warnings: string[];
   /** Returns what lists the archives of the repository. */
   list(): Program;

@@ -187,6 +187,9 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'each dated directory becomes a set of its date, and a later run goes on with what is missing': [
     'importedSets',
   ],
+  'one damaged state is left out and named, whatever comes after it; --strict ends there': [
+    'strict',
+  ],
   '--verify compares every set with its state by digest, reads a shared file once, and names what differs':
     ['verifySets'],
   'a wrong password, a directory that is no store, and options that do not fit are refused': [
