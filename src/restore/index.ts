@@ -20,7 +20,7 @@ export { plainContent, sparseContent } from './tar-content.js';
 export { lossesOf } from './target-limits.js';
 export type { ArchiveRequest } from './archive.js';
 export { writeTar } from './tar.js';
-export { writeZip } from './zip.js';
+export * from './zip.js';
 export {
   begun,
   deflatedBlocks,
@@ -34,7 +34,6 @@ export {
   zipLocalHeader,
   ZipMethod,
 } from './zip-format.js';
-export { zipName } from './zip.js';
 export { deviceIn, Devices } from './walk.js';
 export { FlagsToSet } from './inode-flags.js';
 export { restoreId, RestoreJournal, temporaryPrefix } from './journal.js';

@@ -1,9 +1,4 @@
-export {
-  overviewBeside,
-  OverviewMemory,
-  overviewOf,
-  unseenClient,
-} from './queries/client-overview.js';
+export * from './queries/client-overview.js';
 export { Daemon, type DaemonOptions, type RenewableOptions } from './daemon.js';
 export { GcScheduler, type GcPlan } from './gc-scheduler.js';
 export { changeKeys } from './ingest/key-change.js';
@@ -13,12 +8,7 @@ export { UnacknowledgedAnswers, type Visit } from './client-session.js';
 export { Attempts, DEFAULT_ATTEMPTS } from './limits/attempts.js';
 export { type Admission, Quotas } from './quotas.js';
 export { lookForToken } from './login/token-login.js';
-export {
-  type CertificateFiles,
-  certificateEndMs,
-  readCertificate,
-  validityFault,
-} from './login/certificate.js';
+export * from './login/certificate.js';
 export { type LoginOptions, LoginService, type PendingLogin } from './login/login.js';
 export { Watch, type WatchPlan } from './monitor/monitor.js';
 export { openMetrics } from './monitor/open-metrics.js';

@@ -62,17 +62,7 @@ export { openProgram, type ProgramEnd, type ProgramSocket } from './program-sock
 export { failedStoreWrite, freeSpaceText } from './free-space.js';
 export { type CatalogStep, nodeSystem, type Random, type System } from './system.js';
 export { makeUnlessThere, readStart, replaceFile, writeNew } from './small-files.js';
-export {
-  cachePath,
-  configPath,
-  makeDirectories,
-  homeDirectory,
-  readState,
-  runtimePath,
-  stateName,
-  statePath,
-  writeState,
-} from './state-directory.js';
+export * from './state-directory.js';
 export * from './temporary.js';
 export { type Channel, Thread, threadEnd } from './thread.js';
 export { type CallReply, type CallRequest, Calls, replyTo } from './calls.js';

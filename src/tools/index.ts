@@ -29,12 +29,11 @@ export { LsColors } from './output/colors.js';
 export { jsonText } from './output/output.js';
 export { progressBar } from './output/progress-bar.js';
 export { purgedText, setRanges, settledLines, settledWarning } from './shared/report-purge.js';
-export { requireTags } from './shared/option-words.js';
+export * from './shared/option-words.js';
 export { labelText } from './sonic/report-check.js';
 export { backupLines } from './tardis/report-backup.js';
 export * from './tardiff/diff-text.js';
 export { chooseSet, setOfWord } from './opening/history.js';
-export { takeAttached, takeNumbers, ToolCommand } from './shared/option-words.js';
 export { givenPassword } from './opening/password.js';
 export {
   aspectsText,

@@ -1,11 +1,4 @@
-export {
-  Backoff,
-  hungUp,
-  Reconnecting,
-  type Patience,
-  NO_PATIENCE,
-  type Retry,
-} from './reconnecting.js';
+export * from './reconnecting.js';
 export { sentConfig } from './client-config.js';
 export * from './codec.js';
 export { type Channel, Connection } from './connection.js';

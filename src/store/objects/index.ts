@@ -1,4 +1,4 @@
-export { addressOf, type Bucket, type BucketOptions, openBucket } from './bucket.js';
+export * from './bucket.js';
 export type { Environment } from './credentials.js';
 export type { BucketSettings } from './endpoint.js';
 export * from './object-store.js';
@@ -8,5 +8,4 @@ export {
   type ObjectVersion,
   type ObjectVersions,
 } from './object-versions.js';
-export { shownBucket } from './bucket.js';
 export { probe } from './probe.js';

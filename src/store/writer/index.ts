@@ -2,13 +2,7 @@ export { catchUp, inNewest, isBehind, untilUndisturbed } from './catch-up.js';
 export { CACHE_UMASK, Following } from './following.js';
 export { makeSnapshot } from './make-snapshot.js';
 export { takeSnapshot } from './take-snapshot.js';
-export {
-  fetchPieces,
-  MAX_STORED_BYTES,
-  packPiece,
-  pieceOf,
-  unpackPiece,
-} from './snapshot-pieces.js';
+export * from './snapshot-pieces.js';
 export { StoreWriter, type StoreLimits, withWriter } from './store-writer.js';
 export { markDamaged, type SeenContent, settleMarks } from './damage-marks.js';
 export * from './forget-requests.js';

@@ -7,16 +7,7 @@ export { dispositionOf, typeOf } from './content/content-headers.js';
 export { DELETED_ROUTE } from './deleted.js';
 export { searchPage } from './search.js';
 export { DirectoryOrders, type Sorted, type SortKey } from './directory-order.js';
-export {
-  type AboutClient,
-  type Door,
-  type Lease,
-  type ListedClient,
-  mayBeKept,
-  requireRight,
-  tokenIn,
-  type Visitor,
-} from './door.js';
+export * from './door.js';
 export { entryJson, pathJson, type SetSpan, setsShowing } from './entry-json.js';
 export { entryAt } from './handlers/entry-handlers.js';
 export { HistoryPool } from './history-pool.js';
@@ -31,16 +22,7 @@ export type { ApiRequest, RouteRow } from './route-row.js';
 export { ROUTES } from './routes.js';
 export * as schemas from './schemas.js';
 export type * from './schemas.js';
-export {
-  type BrowserSessions,
-  hostOf,
-  type IncomingRequest,
-  PAGE_HEADER,
-  requireOwnPage,
-  SIGN_IN_ROWS,
-  signInRoutes,
-  cookieAttributes,
-} from './sign-in.js';
+export * from './sign-in.js';
 export { addPageFiles, PAGE_GUARDS, PAGE_URLS, pageFiles } from './page-files.js';
 export { setOf } from './set-of.js';
 export { trusting } from './trusted-proxies.js';

@@ -1,9 +1,4 @@
-export {
-  ARCHIVE_ROW,
-  archiveRoute,
-  type ArchiveResult,
-  type BegunArchive,
-} from './archive-route.js';
+export * from './archive-route.js';
 export { Selections, selectionRoute } from './selections.js';
 export { WaitShare } from './wait-share.js';
 export { PassedMemory } from './archive-stream.js';

@@ -4,9 +4,4 @@ export { REMOTE_ROUTES } from './routes.js';
 export { Sessions, SESSION_LIMITS } from './sessions.js';
 export type { ReachedPlace } from './reach.js';
 export { ServerDoor } from './server-door.js';
-export {
-  type ClientsOfBucket,
-  type OwnServer,
-  StoreDoor,
-  type StoreDoorOptions,
-} from './store-door.js';
+export * from './store-door.js';
