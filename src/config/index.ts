@@ -23,7 +23,19 @@ export { profileFor, storageThreadsOf } from './profiles.js';
 export { parseRates, rateAt, type RatePeriod } from './rates.js';
 export type { SettingRow, ValueSpec } from './row.js';
 export { DEFAULT_PORT } from './rows-common.js';
-export * from './settings.js';
+export {
+  allRows,
+  defaultOf,
+  hasOwnExcludes,
+  headingOf,
+  listedRowsOf,
+  rowsOf,
+  type SettingName,
+  type Settings,
+  type SettingsNamed,
+  type Sourced,
+  type Sources,
+} from './settings.js';
 export { formatSize, parseSize } from './sizes.js';
 export { type SourceCommand, sourceCommand } from './source-commands.js';
 export { ALSO_OF_SONIC, type Tool, TOOLS, USER_TOOLS } from './tools.js';
