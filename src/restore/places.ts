@@ -5,7 +5,14 @@
 import { TardisError } from '../errors/index.js';
 import type { HistoryEntry } from '../history/index.js';
 import type { FailedAttribute } from '../system/index.js';
-import { newDirectoryRow, EntryType, joinPath, metadataOf, RowReader } from '../model/index.js';
+import {
+  displayName,
+  newDirectoryRow,
+  EntryType,
+  joinPath,
+  metadataOf,
+  RowReader,
+} from '../model/index.js';
 import { RestoreHow } from '../workers/index.js';
 import type { FoldedNames } from './folded-names.js';
 import { FlagsToSet } from './inode-flags.js';
@@ -145,6 +152,11 @@ export class RestorePlaces {
     place.state = 'barred';
     const verdict = this.policy.decideDirectory(place.entry?.mtimeNs, there);
     if (typeof this.count(verdict) !== 'number') return false;
+    // What the link leads to is in no set: replaced by a directory of one file, it would be lost from view.
+    if (place.isAbove && reader.type(0) === EntryType.symlink) {
+      place.state = 'unmade'; // each entry below it is named
+      throw new TardisError('TARGET_EXISTS', `a link is above it, ${displayName(place.path)}`);
+    }
     if (!this.isDry) this.target.replaceByDirectory(at);
     this.settleNew(place, at, row);
     return true;

@@ -111,6 +111,8 @@ function placeOf(full: Buffer): TargetName {
   return { directory: full.subarray(0, Math.max(full.length - name.length - 1, 0)), name };
 }
 
+const NO_DIRECTORY: readonly string[] = ['ENOENT', 'EACCES', 'ELOOP', 'ENOTDIR'];
+
 export class RestoreTarget {
   /** The path of the target, without links. */
   readonly path: Buffer;
@@ -170,7 +172,10 @@ export class RestoreTarget {
     return this.existing;
   }
 
-  /** Opens a directory until the end of the restore. Returns undefined if it does not exist, or may not be read. */
+  /**
+   * Opens a directory until the end of the restore. Returns undefined if it does not exist, may not be read, or something else is in
+   * the place of it or of one above.
+   */
   hold(directory: Buffer): number | undefined {
     if (this.existingFd === undefined) return undefined;
     try {
@@ -178,7 +183,7 @@ export class RestoreTarget {
       this.held.push(fd);
       return fd;
     } catch (error) {
-      if (['ENOENT', 'EACCES'].includes(systemCode(error) ?? '')) return undefined;
+      if (NO_DIRECTORY.includes(systemCode(error) ?? '')) return undefined;
       throw error;
     }
   }

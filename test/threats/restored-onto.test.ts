@@ -111,8 +111,15 @@ test.serial(
       t.deepEqual(restored.failures.map((one) => one.path).toSorted(), failed);
       for (const { code } of restored.failures) t.is(code, 'TARGET_EXISTS');
     }
+    // A link above what is restored stays: what it leads to is in no set.
+    const refused = await restoreByPage([own!, other!], 'always');
+    t.deepEqual(
+      refused.failures.map(({ code, path: failed }) => [code, failed]).toSorted(),
+      [other, own].map((name) => ['TARGET_EXISTS', name]),
+    );
+    t.true(fs.lstatSync(folder).isSymbolicLink());
     // If differing entries are replaced, the link is one of them.
-    const replaced = await restoreByPage([own!, other!], 'always');
+    const replaced = await restoreByPage([folder], 'always');
     t.deepEqual(replaced.failures, []);
     t.deepEqual(fs.readdirSync(closed), []);
     t.false(fs.lstatSync(folder).isSymbolicLink());
