@@ -152,7 +152,7 @@ export class RestorePlaces {
     place.state = 'barred';
     const verdict = this.policy.decideDirectory(place.entry?.mtimeNs, there);
     if (typeof this.count(verdict) !== 'number') return false;
-    // What the link leads to is in no set: replaced by a directory of one file, it would be lost from view.
+    // A directory of one file in place of the link would hide what it leads to, which is in no set.
     if (place.isAbove && reader.type(0) === EntryType.symlink) {
       place.state = 'unmade'; // each entry below it is named
       throw new TardisError('TARGET_EXISTS', `a link is above it, ${displayName(place.path)}`);
