@@ -162,13 +162,14 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
 
   constructor(
     system: System,
-    { history, progress }: StreamMeans,
+    { history, progress, signal }: StreamMeans,
     private readonly request: ArchiveRequest,
     private readonly format: ArchiveFormat,
   ) {
     this.history = history;
     this.progress = progress;
-    this.reader = new ContentReader(system, history, request.endsAtDamage === true);
+    const mayPassEarly = request.endsAtDamage === true;
+    this.reader = new ContentReader(system, history, { mayPassEarly, signal });
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock));
   }
 

@@ -8,7 +8,7 @@ import {
   RecordReader,
 } from '../contents/index.js';
 import { type History, type ContentPiece, keptReads, type ObjectReader } from '../history/index.js';
-import { recordDamaged, TardisError } from '../errors/index.js';
+import { recordDamaged, TardisError, throwIfAborted } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
 import type { NativeCalls, System } from '../system/index.js';
@@ -31,13 +31,22 @@ export class ContentReader {
   /** Buffer for pieces that do not fit into a frame. */
   private piece: Buffer = Buffer.alloc(0);
   private readonly mayPassEarly: boolean;
+  private readonly signal: AbortSignal | undefined;
   private readonly ahead: ContentsAhead;
 
   /**
    * `mayPassEarly`: true to return the chunks of a large piece when their checksums are right, and compare its digest
    * only at its end. The caller must then be able to end its output so that it does not look complete.
    */
-  constructor(system: System, history: History, mayPassEarly = false) {
+  constructor(
+    system: System,
+    history: History,
+    {
+      mayPassEarly = false,
+      signal,
+    }: { mayPassEarly?: boolean; signal?: AbortSignal | undefined } = {},
+  ) {
+    this.signal = signal;
     this.backend = keptReads(system, history, history.objects());
     this.largeBackend = keptReads(system, history, history.objects());
     this.native = system.native;
@@ -63,10 +72,15 @@ export class ContentReader {
 
   /**
    * Yields the bytes of a content; each chunk is valid until the next one is requested. Each piece (at most 64
-   * MiB) is checked before any of it is returned, unless it may pass early. Throws CONTENT_DAMAGED, RECORD_DAMAGED.
+   * MiB) is checked before any of it is returned, unless it may pass early. Throws CONTENT_DAMAGED, RECORD_DAMAGED, INTERRUPTED.
    */
   async *bytes(pieces: readonly ContentPiece[]): AsyncGenerator<Buffer> {
-    for (const piece of pieces) yield* this.pieceBytes(piece);
+    for (const piece of pieces) {
+      for await (const chunk of this.pieceBytes(piece)) {
+        throwIfAborted(this.signal);
+        yield chunk;
+      }
+    }
   }
 
   /** Reads a content only to check it. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */

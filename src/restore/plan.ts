@@ -21,7 +21,7 @@ export interface FileToRestore extends RequestedContent {
 export interface RestoreJob {
   readonly input: Omit<
     RestoreInput,
-    'source' | 'target' | 'metadataOptions' | 'temporaryPrefix' | 'directories'
+    'source' | 'target' | 'metadataOptions' | 'temporaryPrefix' | 'stop' | 'directories'
   >;
   /** The directories of the files. Their paths are made when the job runs, since many jobs wait. */
   readonly directories: readonly DirectoryOfFiles[];

@@ -81,6 +81,8 @@ class Restore implements WalkVisitor<Place> {
   private readonly identity: RestoreIdentity;
   private readonly progress: RestoreProgress;
   private readonly signal: AbortSignal | undefined;
+  /** Memory by which jobs in other threads learn that the restore is stopped. */
+  private readonly stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
 
   constructor(
     private readonly system: System,
@@ -92,6 +94,7 @@ class Restore implements WalkVisitor<Place> {
     this.jobs = jobs;
     this.progress = progress;
     this.signal = signal;
+    signal?.addEventListener('abort', () => Atomics.store(this.stop, 0, 1), { once: true });
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock), owners);
     this.links = new LinkGroups(request.hardLinks !== false);
     const isHere = history.directory !== undefined;
@@ -303,6 +306,7 @@ class Restore implements WalkVisitor<Place> {
       target: target.place,
       metadataOptions: target.metadataOptions,
       temporaryPrefix: target.prefix,
+      stop: this.stop,
       keys: this.history.contentKeys,
     });
     this.progress.files += output.files;
@@ -310,7 +314,8 @@ class Restore implements WalkVisitor<Place> {
     this.progress.unchanged += output.unchanged;
     for (const { file, isRestored, digest, error } of output.failures) {
       const { directory, name, how } = job.files[file]!;
-      if (error.code === 'NO_SUCH_STORE') throw fromWire(error); // no other file can be read either
+      // No other file can be read either, or is to be.
+      if (['NO_SUCH_STORE', 'INTERRUPTED'].includes(error.code)) throw fromWire(error);
       if (error.context['isGone'] === true && !reportsGone) {
         gone.push(job.files[file]!);
         continue;

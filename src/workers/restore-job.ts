@@ -201,6 +201,7 @@ class RestoreRun {
       const file = this.fileAt(rowAt, index);
       this.piece = 0;
       try {
+        this.requireGoingOn();
         await this.restoreAlone(file, index);
       } catch (error) {
         this.fail(file, index, error);
@@ -208,6 +209,11 @@ class RestoreRun {
     }
     const { files, bytes, unchanged, failures } = this;
     return { files, bytes, unchanged, failures };
+  }
+
+  /** Throws INTERRUPTED once the restore is stopped. */
+  private requireGoingOn(): void {
+    if (Atomics.load(this.input.stop, 0) !== 0) throw new TardisError('INTERRUPTED', 'interrupted');
   }
 
   private async restoreAlone(file: FileTask, index: number): Promise<void> {
@@ -465,6 +471,7 @@ class RestoreRun {
         const [startAt, startBytes] = [position, this.bytes];
         const put = async (pieces: AsyncIterable<Buffer>): Promise<void> => {
           for await (const bytes of pieces) {
+            this.requireGoingOn();
             if (sparse === undefined) write(bytes, position);
             else sparse.push(bytes, write);
             position += bytes.length;

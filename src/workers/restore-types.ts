@@ -43,6 +43,8 @@ export interface RestoreInput {
   readonly keys?: ContentKeys | undefined;
   /** Prefix of the temporary names of files that are renamed once they are complete. */
   readonly temporaryPrefix: string;
+  /** Shared memory that is 1 once the restore is stopped: then no file is begun, and the present one fails. */
+  readonly stop: Int32Array;
   /**
    * If given, only these files are restored, one by one: LEFT_NUMBERS for each, as `restoreFiles` notes them. The addon
    * has restored the others.

@@ -10,7 +10,7 @@ import {
   writeTar,
   writeZip,
 } from '../../restore/index.js';
-import { TardisError, throwIfAborted, toWire, usageError } from '../../errors/index.js';
+import { TardisError, toWire, usageError } from '../../errors/index.js';
 import { displayName, EntryType, isSparse, type SetNumber, sizeIn } from '../../model/index.js';
 import type { System } from '../../system/index.js';
 import { writeWholeFile } from '../shared/whole-file.js';
@@ -72,9 +72,9 @@ export async function writeContent(
     throw new TardisError('CONTENT_DAMAGED', `the content of "${shown}" is not in the store`);
   }
   using target = openTarget(sizeIn(entry.metadata));
-  const reader = new ContentReader(system, history);
+  const reader = new ContentReader(system, history, { signal });
   try {
-    const chunks = until(signal, reader.bytes(pieces));
+    const chunks = reader.bytes(pieces);
     if (isSparse(entry.metadata)) await writeSparse(chunks, target);
     else for await (const bytes of chunks) await target.write(bytes);
     await target.flush();
@@ -88,17 +88,6 @@ export async function writeContent(
   return errors
     .filter((error) => error !== undefined)
     .map((error) => ({ path: wanted, error: toWire(error), digest: undefined }));
-}
-
-/** Yields the chunks until the signal aborts. Throws INTERRUPTED then. */
-async function* until(
-  signal: AbortSignal | undefined,
-  chunks: AsyncIterable<Buffer>,
-): AsyncGenerator<Buffer> {
-  for await (const bytes of chunks) {
-    throwIfAborted(signal);
-    yield bytes;
-  }
 }
 
 /** Writes a sparse file with its holes as zeros. */
