@@ -289,7 +289,7 @@ test('directories are stored under the paths given for them', async (t) => {
     [['--kept-as', '/a', '--kept-as', '/a/b', one, two], /\/a\/b is in \/a/],
     [['--kept-as', '/a', '--kept-as', '/a', one, two], /\/a is in \/a/],
     [['--kept-as', '/a', '--kept-as', '/b', one, one], /two paths at once/],
-    [['--kept-as', '/', one], /not a path/],
+    [['--kept-as', '/', '--kept-as', '/a', one, two], /not a path/],
     [['--kept-as', '/a/../b', one], /not a path/],
     [['--kept-as', '/a', '--basepath', 'none', one], /cannot be used with --basepath/],
   ] as const) {
@@ -297,6 +297,9 @@ test('directories are stored under the paths given for them', async (t) => {
     t.regex(refused.stderr, why);
     t.regex(refused.stderr, /\[USAGE\]/);
   }
+  await backup([...to, '--kept-as', '/', one]);
+  const listed = await succeed('lstardis', [...place, '/']);
+  t.deepEqual(listed.trim().split(/\s+/), fs.readdirSync(one).sort(), 'a copy of all of a machine');
 });
 
 test.serial('an error with which the session of a complete set ends is a warning', async (t) => {
