@@ -40,9 +40,14 @@ function pathIn(variable: string, usual: string, names: readonly string[]): stri
   return path.join(above, 'tardis', ...names);
 }
 
+/** Directories that were looked at, and whether nobody else can change something in them: each run names them often. */
+const looked = new Map<string, boolean>();
+
 function ownDirectory(given: string | undefined): string | undefined {
-  const isGiven = given !== undefined && path.isAbsolute(given);
-  return isGiven && foreignHand(textBytes(given)) === undefined ? given : undefined;
+  if (given === undefined || !path.isAbsolute(given)) return undefined;
+  const isOwn = looked.get(given) ?? foreignHand(textBytes(given)) === undefined;
+  looked.set(given, isOwn);
+  return isOwn ? given : undefined;
 }
 
 /**

@@ -22,6 +22,9 @@ const UNMAPPED = 65_534;
 /** Start of /proc/self/uid_map if each user has its number. */
 const ALL_MAPPED = /^\s*0\s+0\s+4294967295/;
 
+/** The map of users of this process, which does not change. */
+let uidMap: string | undefined;
+
 /** A directory on the way to a file, and its entry that leads on. */
 export interface Step {
   readonly directory: Buffer;
@@ -153,8 +156,8 @@ function handAt(place: Buffer, status: fs.Stats, others: Others): string | undef
  * where the root of the namespace has no power over them.
  */
 function othersThan(uid: number, gid: number): Others {
-  const map = ifPossible(() => fs.readFileSync('/proc/self/uid_map', 'latin1'));
-  const isAllMapped = map === undefined || ALL_MAPPED.test(map); // without /proc it is not known
+  uidMap ??= ifPossible(() => fs.readFileSync('/proc/self/uid_map', 'latin1')) ?? '';
+  const isAllMapped = uidMap === '' || ALL_MAPPED.test(uidMap); // without /proc it is not known
   const isOthers = (id: number, own: number): boolean =>
     id !== 0 && id !== own && (id !== UNMAPPED || isAllMapped);
   return { isUser: (id) => isOthers(id, uid), isGroup: (id) => isOthers(id, gid) };
