@@ -131,7 +131,7 @@ export const ERROR_TABLE = Object.freeze({
     SOURCE_UNSAFE:
       'Name the directory itself, by a path without links that other users of this machine can put there; what was saved of it before stays.',
     TARGET_EXISTS:
-      'Restore to another place (-o DIR; another name of an archive), or give --overwrite=always, newer or older.',
+      'Restore to another place (-o DIR; another name of an archive), or give --overwrite=always, newer or older. Where a link is above it, restore into the directory that the link leads to.',
     TARGET_UNSAFE:
       'Write into a directory that no other user can move or replace, nor any directory above it, and give its path without links of others.',
     PACKS_STRANGE:

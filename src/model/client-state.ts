@@ -258,10 +258,12 @@ function backupOf(runs: readonly RunRecord[]): RunRecord | undefined {
 
 /** Returns the last copy to each target of the last month: one that failed then may have been given up. */
 function lastCopies(runs: readonly RunRecord[], nowMs = Infinity): RunRecord[] {
-  const copies = runs.filter(({ kind, end }) => kind === 'copy' && end !== 'stopped');
+  const copies = runs.filter(
+    ({ kind, end }) => kind === 'copy' && !['stopped', 'cut'].includes(end),
+  );
   const last = new Map(copies.map((run) => [run.configured?.join() ?? '', run]));
   return [...last.values()].filter(
-    ({ endedMs }) => nowMs === Infinity || endedMs > nowMs - COPIED_MS,
+    ({ endedMs }) => nowMs === Infinity || Math.abs(nowMs - endedMs) < COPIED_MS,
   );
 }
 

@@ -14,13 +14,7 @@ const LATE_SECONDS: Readonly<Record<Schedule, number>> = {
 };
 
 /** Returns the age in seconds from which a client is late by its configuration; 0 if that does not say it. */
-export function lateSeconds({
-  overdueSeconds = 0,
-  schedule,
-}: {
-  readonly overdueSeconds?: number;
-  readonly schedule?: Schedule | undefined;
-}): number {
+export function lateSeconds(schedule: Schedule | undefined, overdueSeconds = 0): number {
   return overdueSeconds > 0 || schedule === undefined ? overdueSeconds : LATE_SECONDS[schedule];
 }
 

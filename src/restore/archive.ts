@@ -169,7 +169,7 @@ class ArchiveWriter implements WalkVisitor<ArchiveDirectory> {
     this.history = history;
     this.progress = progress;
     const mayPassEarly = request.endsAtDamage === true;
-    this.reader = new ContentReader(system, history, { mayPassEarly, signal });
+    this.reader = new ContentReader(system, history, mayPassEarly, signal);
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock));
   }
 

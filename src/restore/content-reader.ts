@@ -38,14 +38,7 @@ export class ContentReader {
    * `mayPassEarly`: true to return the chunks of a large piece when their checksums are right, and compare its digest
    * only at its end. The caller must then be able to end its output so that it does not look complete.
    */
-  constructor(
-    system: System,
-    history: History,
-    {
-      mayPassEarly = false,
-      signal,
-    }: { mayPassEarly?: boolean; signal?: AbortSignal | undefined } = {},
-  ) {
+  constructor(system: System, history: History, mayPassEarly = false, signal?: AbortSignal) {
     this.signal = signal;
     this.backend = keptReads(system, history, history.objects());
     this.largeBackend = keptReads(system, history, history.objects());

@@ -12,7 +12,7 @@ import { byteText, exactPath } from './process-input.js';
 import { O_PATH, pathWithoutLinks } from './ways.js';
 
 const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
-const LOG = O_WRONLY | O_APPEND | O_CREAT;
+const LOG = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW;
 const LOG_MODE = 0o640;
 /** Links that only the kernel makes, such as that of /dev/stderr, and that lead to no path. */
 const OF_KERNEL = '/proc/';
@@ -65,12 +65,12 @@ export function guardDirectory(
 }
 
 /**
- * Returns the path of a file or a directory that a command makes, without links, and guards the directory that it is in. Throws
- * TARGET_UNSAFE for a link of others.
+ * Returns the path of a file or a directory that a command makes, without links, and guards it. Throws TARGET_UNSAFE for a link of
+ * others.
  */
 export function outputPath(file: Uint8Array): string {
   const own = byteText(pathWithoutLinks(file, UNSAFE.output));
-  if (rootOf(own) === undefined) guardFromTop(path.dirname(own), 'output');
+  if (rootOf(own) === undefined && !own.startsWith(OF_KERNEL)) guardFromTop(own, 'output');
   return own;
 }
 
@@ -144,7 +144,7 @@ function onWay<T>(file: string, work: (way: Way) => T): T {
   try {
     return work({ at: exactPath(short + path.basename(file)), isGuarded: true });
   } catch (error) {
-    throw renamed(error, short, `${path.dirname(file)}/`, file);
+    throw renamed(error, short, `${path.dirname(file)}/`, { file, root });
   } finally {
     fs.closeSync(fd);
   }
@@ -162,7 +162,7 @@ export function openOnWay({ at, isGuarded }: Way, flags: number, mode?: number):
 export function openToAppend(file: Uint8Array): number {
   const own = outputPath(file);
   if (own.startsWith(OF_KERNEL)) return fs.openSync(Buffer.from(file), 'a');
-  return onWay(own, (way) => openOnWay(way, LOG, LOG_MODE));
+  return onWay(own, ({ at }) => fs.openSync(at, LOG, LOG_MODE)); // waits for the reader of a pipe
 }
 
 /** Throws STORE_UNSAFE if the path exists and is not a plain file: SQLite would block on a fifo. */
@@ -231,7 +231,7 @@ function openParent(root: string, file: string): number {
     try {
       fd = fs.openSync(exactPath(short + name), WAY);
     } catch (error) {
-      throw renamed(error, short, prefix, directory);
+      throw renamed(error, short, prefix, { file: directory, root });
     } finally {
       fs.closeSync(above);
     }
@@ -240,9 +240,14 @@ function openParent(root: string, file: string): number {
 }
 
 /** Returns the error with the path that the caller passed, or STORE_UNSAFE if a link was found. */
-function renamed(error: unknown, short: string, prefix: string, file: string): unknown {
+function renamed(
+  error: unknown,
+  short: string,
+  prefix: string,
+  { file, root }: { readonly file: string; readonly root: string },
+): unknown {
   if (error instanceof TardisError || !(error instanceof Error)) return error;
-  if (isLinkMet(error, file)) return unsafe(file, 'is a symbolic link', error);
+  if (isLinkMet(error, file)) return unsafe(file, 'is a symbolic link', error, root);
   error.message = error.message.replaceAll(short, prefix);
   return error;
 }
@@ -254,8 +259,7 @@ function isLinkMet(error: Error, file: string): boolean {
   return fs.lstatSync(exactPath(file), { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
-function unsafe(file: string, why: string, cause?: unknown): TardisError {
-  const root = rootOf(file);
-  const { use = 'store' } = guarded.get(root ?? '') ?? {};
+function unsafe(file: string, why: string, cause?: unknown, root?: string): TardisError {
+  const { use = 'store' } = guarded.get(root ?? rootOf(file) ?? '') ?? {};
   return new TardisError(UNSAFE[use], `${file} ${why}`, {}, cause);
 }

@@ -40,14 +40,16 @@ function pathIn(variable: string, usual: string, names: readonly string[]): stri
   return path.join(above, 'tardis', ...names);
 }
 
-/** Directories that were looked at, and whether nobody else can change something in them: each run names them often. */
-const looked = new Map<string, boolean>();
+/** Home of a user whom the system does not know, and who has no HOME: it exists nowhere, so nothing is remembered. */
+const NO_HOME = '/nonexistent';
+/** Directories in which nobody else can change something: each run names them often. */
+const own = new Set<string>();
 
 function ownDirectory(given: string | undefined): string | undefined {
   if (given === undefined || !path.isAbsolute(given)) return undefined;
-  const isOwn = looked.get(given) ?? foreignHand(textBytes(given)) === undefined;
-  looked.set(given, isOwn);
-  return isOwn ? given : undefined;
+  if (!own.has(given) && foreignHand(textBytes(given)) !== undefined) return undefined;
+  own.add(given);
+  return given;
 }
 
 /**
@@ -56,7 +58,7 @@ function ownDirectory(given: string | undefined): string | undefined {
  * `sudo` that keeps HOME.
  */
 export function homeDirectory(given: string | undefined = process.env['HOME']): string {
-  return ownDirectory(given) ?? os.userInfo().homedir;
+  return ownDirectory(given) ?? ifPossible(() => os.userInfo().homedir) ?? NO_HOME;
 }
 
 /** Error codes if this user has no such file, or may not read it. */

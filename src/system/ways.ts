@@ -15,6 +15,8 @@ const { O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 const STICKY = 0o1000;
 const GROUP_WRITES = 0o020;
 const OTHERS_WRITE = 0o002;
+/** Directory of links that the kernel makes, some of which lead to no path. They end a way. */
+const PROC = '/proc';
 /** Maximum number of links on a way, which is that of Linux. */
 const MAX_LINKS = 40;
 /** Shown for a user or group that has no number in this user namespace. */
@@ -60,7 +62,7 @@ export function wayTo(file: Uint8Array, onLink?: (step: Step) => void): Way {
         next,
       };
       if (name !== '..') steps.push(step);
-      if (next?.isSymbolicLink() === true && links < MAX_LINKS) {
+      if (next?.isSymbolicLink() === true && links < MAX_LINKS && at !== PROC) {
         links += 1;
         onLink?.(step);
         const target = fs.readlinkSync(here, { encoding: 'buffer' });
@@ -97,7 +99,7 @@ export function isKept({ status, next }: Step, isTheirs: (uid: number) => boolea
  * links. Throws ELOOP for too many links.
  */
 export function pathWithoutLinks(file: Uint8Array, code: ErrorCode): Buffer {
-  const others = othersThan(process.geteuid!(), process.getegid!());
+  const others = othersThan(process.geteuid!(), [process.getegid!(), ...process.getgroups!()]);
   const onLink = (step: Step): void => {
     const hand = handOn(step, others, false);
     if (hand === undefined) return;
@@ -117,7 +119,7 @@ export function pathWithoutLinks(file: Uint8Array, code: ErrorCode): Buffer {
  */
 export function foreignHand(file: Uint8Array, isNew = false): string | undefined {
   if (process.geteuid?.() !== 0) return undefined;
-  const others = othersThan(0, 0);
+  const others = othersThan(0, []);
   const { steps } = wayTo(file);
   for (const step of steps) {
     const hand = handOn(step, others, isNew);
@@ -155,10 +157,12 @@ function handAt(place: Buffer, status: fs.Stats, others: Others): string | undef
  * In a user namespace that lacks some users, such as a container without root, those without a number are on the outside,
  * where the root of the namespace has no power over them.
  */
-function othersThan(uid: number, gid: number): Others {
+function othersThan(uid: number, gids: readonly number[]): Others {
   uidMap ??= ifPossible(() => fs.readFileSync('/proc/self/uid_map', 'latin1')) ?? '';
   const isAllMapped = uidMap === '' || ALL_MAPPED.test(uidMap); // without /proc it is not known
-  const isOthers = (id: number, own: number): boolean =>
-    id !== 0 && id !== own && (id !== UNMAPPED || isAllMapped);
-  return { isUser: (id) => isOthers(id, uid), isGroup: (id) => isOthers(id, gid) };
+  const isOthers = (id: number): boolean => id !== 0 && (id !== UNMAPPED || isAllMapped);
+  return {
+    isUser: (id) => id !== uid && isOthers(id),
+    isGroup: (id) => !gids.includes(id) && isOthers(id),
+  };
 }

@@ -341,3 +341,18 @@ asRoot('a restore below / is continued, although its user may not write there', 
     t.is(fs.readdirSync(mine).filter((name) => name.startsWith('.tardis-restore-')).length, 1);
   }
 });
+
+asRoot(
+  'a user whom the system does not know, and who has no home, backs up and reads',
+  async (t) => {
+    const uid = 54_321;
+    const names = ['HOME', 'XDG_STATE_HOME', 'XDG_CACHE_HOME', 'XDG_CONFIG_HOME'];
+    const stranger = { uid, env: Object.fromEntries(names.map((name) => [name, ''])) };
+    const lab = await Lab.with(t, [file('a', 'x', { mode: 0o644 })]);
+    t.regex(await succeed('lstardis', [...lab.place(), lab.source], stranger), /^a$/m);
+    const own = lab.place(path.join(lab.output('own', uid), 'store'));
+    await succeed('tardis', [...own, '--local', '--create', lab.source], stranger);
+    await succeed('sonic', ['status', ...own], stranger);
+    await succeed('sonic', ['check', ...own], stranger);
+  },
+);

@@ -197,6 +197,12 @@ test('facts of runs are those of the last ones that count', (t) => {
     'NO_SUCH_STORE',
     'of several stores, one',
   );
+  const cutOff = { ...copy, ...here, end: 'cut', code: undefined } as const;
+  t.is(
+    of({ ...copy, ...here }, cutOff).copyFailure,
+    'NO_SUCH_STORE',
+    'a copy that was cut off is none',
+  );
   const done = { kind: 'copy', endedMs: NOW_MS } as const;
   t.is(of({}, { ...copy, ...here }, {}, { ...done, ...here }, {}).copyFailure, '');
   t.is(

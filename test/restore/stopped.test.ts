@@ -63,7 +63,7 @@ test('a large file is read no further once its reading is stopped', async (t) =>
   const { set } = await history.findSet(undefined);
   const entry = await history.find(Buffer.from(file), set);
   const [pieces = []] = await history.locate([entry!]);
-  const reader = new ContentReader(system, history, { signal: work.signal });
+  const reader = new ContentReader(system, history, false, work.signal);
   let read = 0;
   const readAll = async (): Promise<void> => {
     for await (const chunk of reader.bytes(pieces)) {

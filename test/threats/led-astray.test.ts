@@ -197,6 +197,28 @@ test(
 );
 
 test(
+  'own links beside an output lead where they did',
+  asRoot,
+  async (t, { at, store, place, client }) => {
+    await succeed('tardis', [...place, '--create', at('plain')]);
+    fs.symlinkSync(store, at('mine'));
+    const mine = ['-D', at('mine'), ...place.slice(2)];
+    await succeed('tardis', [...mine, '--logfile', at('log'), at('plain')]);
+    t.regex(fs.readFileSync(at('log'), 'utf8'), /is complete/);
+    await succeed('regenerate', [
+      '-D',
+      at('mine'),
+      ...client.slice(2),
+      '--all',
+      '--tar',
+      at('x.tar'),
+    ]);
+    await succeed('sonic', ['export', '-D', at('mine'), ...client.slice(2), '--to', at('e')]);
+    t.is(codeIn(await run('regenerate', [...client, '--all', '--tar', '/dev/stdout'])), 'USAGE');
+  },
+);
+
+test(
   'the owner of a store leads root nowhere by a link in place of what is beside the clients',
   asRoot,
   async (t, lab) => {

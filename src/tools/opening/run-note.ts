@@ -89,8 +89,7 @@ export class RunNote {
     place: RunPlace,
     { isDue = false, ...more }: { isDue?: boolean } & Partial<RunRecord> = {},
   ): RunNote {
-    const { target } = place;
-    const configured = target === undefined ? undefined : [rootId(textBytes(target))];
+    const configured = place.target === undefined ? undefined : [rootId(textBytes(place.target))];
     const note = new RunNote(place, { ...ownRun(kind, isDue), configured, ...more });
     note.keep(note.run);
     return note;

@@ -72,7 +72,7 @@ export async function writeContent(
     throw new TardisError('CONTENT_DAMAGED', `the content of "${shown}" is not in the store`);
   }
   using target = openTarget(sizeIn(entry.metadata));
-  const reader = new ContentReader(system, history, { signal });
+  const reader = new ContentReader(system, history, false, signal);
   try {
     const chunks = reader.bytes(pieces);
     if (isSparse(entry.metadata)) await writeSparse(chunks, target);

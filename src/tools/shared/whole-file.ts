@@ -54,7 +54,8 @@ export async function writeWholeFile<T>(
   const file = outputPath(textBytes(name));
   requireFree(system, file, mayReplace);
   const directory = path.dirname(file);
-  const temporary = path.join(directory, given ?? temporaryName(system, '.tardis-'));
+  const beside = path.join(directory, given ?? temporaryName(system, '.tardis-'));
+  const temporary = outputPath(textBytes(beside));
   let fd: number;
   try {
     unlinkIfThere(files, temporary);

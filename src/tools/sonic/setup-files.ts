@@ -85,7 +85,7 @@ function configText(plan: Plan): string {
       ? []
       : [
           ['schedule', time],
-          ['overdueSeconds', lateSeconds({ schedule: time })],
+          ['overdueSeconds', lateSeconds(time)],
           ...(mayBeRequested(plan) ? [['onRequest', true] as const] : []),
         ];
   return [

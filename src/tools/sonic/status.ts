@@ -102,7 +102,7 @@ export async function status(options: Options): Promise<number> {
   const timer = isFromFile(options) ? backupTimer() : undefined;
   const configured = settings?.directories;
   const { overview } = look;
-  const own = { lateAfterMs: lateSeconds(options) * 1000 };
+  const own = { lateAfterMs: lateSeconds(options.schedule, options.overdueSeconds) * 1000 };
   const state =
     overview === undefined ? stateWithout(fault, nowMs) : stateOf(overview, { nowMs, ...own });
   const savedMs = overview && savedAtMs(overview);

@@ -46,7 +46,7 @@ export class BackupNote {
     const rules = givenWords('tardis', settings);
     this.words = { roots: given.map(displayName), ...(rules && { rules }) };
     const place = { client, server, store, catalogFile, openThere };
-    const lateAfterMs = found === undefined ? 0 : lateSeconds(found) * 1000;
+    const lateAfterMs = lateSeconds(found?.schedule, found?.overdueSeconds) * 1000;
     const numbers = lateAfterMs === 0 ? {} : { lateAfterMs };
     this.note = RunNote.begin('backup', place, { isDue: ifDue, isWhole: this.isWhole, numbers });
   }
