@@ -2,9 +2,10 @@
 import fs from 'node:fs';
 import {
   asTardisError,
-  errnoText,
   failedTo,
   requireSystemCode,
+  systemCode,
+  systemReason,
   TardisError,
   unlessBug,
   usageError,
@@ -94,8 +95,7 @@ interface MissingRoot {
   /** Path as it was given. */
   readonly given: Buffer;
   readonly path: Buffer;
-  /** Error code of the system; empty for a link of others. */
-  readonly reason: string;
+  /** An error of the system, or SOURCE_UNSAFE. */
   readonly error: unknown;
 }
 
@@ -138,11 +138,12 @@ export function readRoots(
       }
     } catch (error) {
       const isUnsafe = error instanceof TardisError && error.code === 'SOURCE_UNSAFE';
-      const reason = isUnsafe ? '' : requireSystemCode(error);
-      missing.push({ given: directory, path: absolute, reason, error });
+      if (!isUnsafe) requireSystemCode(error);
+      missing.push({ given: directory, path: absolute, error });
     }
   }
-  const absentOne = hintAt && missing.find(({ reason }) => NOT_THERE.includes(reason));
+  const absentOne =
+    hintAt && missing.find(({ error }) => NOT_THERE.includes(systemCode(error) ?? ''));
   const wrong = absentOne ?? (roots.size + streams.length === 0 ? missing[0] : undefined);
   if (wrong !== undefined) {
     const failure = failedTo(`open ${displayName(wrong.path)}`, wrong.error, 'openSource');
@@ -355,12 +356,12 @@ const PROTECTION_REASONS: Readonly<Record<string, string>> = {
 
 /** Returns a failure for each directory that cannot be opened; the set has no root for it. */
 export function missingFailures(missing: readonly MissingRoot[]): Failure[] {
-  return missing.map(({ path, reason, error }) => ({
+  return missing.map(({ path, error }) => ({
     slot: NO_SLOT,
     name: ROOT_NAME,
     path,
     what: 'unreadable',
-    reason: `it cannot be opened: ${reason === '' ? asTardisError(error).message : errnoText(reason)}`,
+    reason: `it cannot be opened: ${systemReason(error, asTardisError(error).message)}`,
   }));
 }
 

@@ -70,7 +70,7 @@ export class Repository {
     this.shown = { id, place };
     const roots = await ifCertain(() => this.program.rootsOf(archive, place, signal), [], signal);
     // A path below another one is a part of it.
-    const saved = roots.filter((one) => !roots.some((top) => top !== one && liesBelow(one, top)));
+    const saved = roots.filter((one) => !roots.some((top) => liesBelow(one, top)));
     return { saved, lacks: this.program.warnings.splice(0).filter((line) => line !== '') };
   }
 }

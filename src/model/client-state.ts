@@ -35,7 +35,7 @@ const NO_SETS = {
   /** Age from which the client is late: that of its server, or else what is older than usual; 0 if that is unknown. */
   lateAfterMs: 0,
   /** The roots that the configuration has, each with the number and the end of the newest complete set that has it. */
-  roots: [] as readonly SavedRoot[],
+  roots: Object.freeze<SavedRoot[]>([]),
 };
 export type SetFacts = Readonly<typeof NO_SETS>;
 
@@ -256,15 +256,12 @@ function backupOf(runs: readonly RunRecord[]): RunRecord | undefined {
   );
 }
 
-/** Returns the last copy to each target of the last month: one that failed then may have been given up. */
-function lastCopies(runs: readonly RunRecord[], nowMs = Infinity): RunRecord[] {
+/** Returns the last copy to each target. */
+function lastCopies(runs: readonly RunRecord[]): RunRecord[] {
   const copies = runs.filter(
     ({ kind, end }) => kind === 'copy' && !['stopped', 'cut'].includes(end),
   );
-  const last = new Map(copies.map((run) => [run.configured?.join() ?? '', run]));
-  return [...last.values()].filter(
-    ({ endedMs }) => nowMs === Infinity || Math.abs(nowMs - endedMs) < COPIED_MS,
-  );
+  return [...new Map(copies.map((run) => [run.configured?.join() ?? '', run])).values()];
 }
 
 /** True for a check that read all data. */
@@ -278,6 +275,10 @@ export function runFacts(runs: readonly RunRecord[], nowMs: number): RunFacts {
   const known = (ms = 0): number => (ms > nowMs + AHEAD_MS ? 0 : ms); // by a clock that was wrong
   const backup = backupOf(runs);
   const isFailed = backup?.end === 'failed' || backup?.end === 'cut';
+  // A target of which the last copy failed long ago may have been given up.
+  const copy = lastCopies(runs).find(
+    ({ end, endedMs }) => end === 'failed' && Math.abs(nowMs - endedMs) < COPIED_MS,
+  );
   const failedAt = isFailed ? runs.indexOf(backup) : runs.length;
   const lately = runs.filter((run) => read(run) && known(run.endedMs) > nowMs - LATELY_MS);
   const readBytes = lately.reduce((sum, { numbers }) => sum + (numbers.readBytes ?? 0), 0);
@@ -295,7 +296,7 @@ export function runFacts(runs: readonly RunRecord[], nowMs: number): RunFacts {
     failure: isFailed ? (wordsOf(backup).message ?? '') : '',
     setBeforeFailure: runs.slice(0, failedAt).findLast(saved)?.numbers.set ?? 0,
     setAfterFailure: runs.slice(failedAt).find(saved)?.numbers.set ?? 0,
-    copyFailure: lastCopies(runs, nowMs).find(({ end }) => end === 'failed')?.code ?? '',
+    copyFailure: copy?.code ?? '',
     stoppedAtMs: runs.findLast(stopped)?.endedMs ?? 0,
     checkedAtMs: known(reading?.endedMs),
     readShare: totalBytes === 0 ? 0 : Math.min(1, readBytes / totalBytes),

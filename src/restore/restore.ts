@@ -83,6 +83,7 @@ class Restore implements WalkVisitor<Place> {
   private readonly signal: AbortSignal | undefined;
   /** Memory by which jobs in other threads learn that the restore is stopped. */
   private readonly stop = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
+  private readonly onAbort = (): void => void Atomics.store(this.stop, 0, 1);
 
   constructor(
     private readonly system: System,
@@ -94,7 +95,7 @@ class Restore implements WalkVisitor<Place> {
     this.jobs = jobs;
     this.progress = progress;
     this.signal = signal;
-    signal?.addEventListener('abort', () => Atomics.store(this.stop, 0, 1), { once: true });
+    signal?.addEventListener('abort', this.onAbort, { once: true });
     this.policy = new RestorePolicy(request.policy ?? {}, wallMs(system.clock), owners);
     this.links = new LinkGroups(request.hardLinks !== false);
     const isHere = history.directory !== undefined;
@@ -172,6 +173,7 @@ class Restore implements WalkVisitor<Place> {
   }
 
   close(): void {
+    this.signal?.removeEventListener('abort', this.onAbort); // an export has one signal for all sets
     this.records?.close();
     this.journal?.close();
     this.opened?.close();

@@ -125,3 +125,15 @@ test('a link in the place of what a server keeps for logins leads it nowhere', a
   }
   t.deepEqual(differences(before, look(here.outside)), []);
 });
+
+test('another name of a client, by a link of the owner of the store, is followed by every command', async (t) => {
+  const { store, source, place } = await prepared(t);
+  fs.symlinkSync('me', path.join(store, 'alias'));
+  const alias = ['-D', store, '-C', 'alias'];
+  await succeed('tardis', [...alias, PASSWORD, '--local', source]);
+  await succeed('sonic', ['status', ...alias]);
+  t.regex(await succeed('lstardis', [...place, PASSWORD]), /^ *2 /m);
+  const server = await Server.during(t, store);
+  await succeed('tardis', [...server.clientArgs, '-C', 'alias', PASSWORD, source]);
+  t.regex(await succeed('lstardis', [...server.clientArgs, '-C', 'alias', PASSWORD]), /^ *3 /m);
+});

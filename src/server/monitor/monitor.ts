@@ -433,11 +433,13 @@ export class Watch {
     const seenWallMs = nowMs - (clock.monotonicMs() - seenAtMs);
     const datedMs = Math.min(dateMs, seenWallMs);
     const facts = standing?.facts ?? NO_FACTS;
-    const roots = facts.roots.map((root) => ({ ...root, atMs: Math.min(root.atMs, seenWallMs) }));
     const overdueAfterMs = this.overdueAfterMs(client);
     // A root that no set has could be saved since the client was made.
-    const since = roots.map((root) => ({ ...root, atMs: root.atMs === 0 ? madeMs : root.atMs }));
-    const savedMs = savedAtMs({ roots: since, newestAtMs: datedMs });
+    const roots = facts.roots.map((root) => ({
+      ...root,
+      atMs: root.atMs === 0 ? madeMs : Math.min(root.atMs, seenWallMs),
+    }));
+    const savedMs = savedAtMs({ roots, newestAtMs: datedMs });
     const state = clientState(
       {
         ...NO_FACTS,

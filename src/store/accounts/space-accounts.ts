@@ -310,8 +310,9 @@ async function rewriteAccount(
 function accountsIn(system: System, store: string, onFault: FaultHandler): ParsedAccount[] {
   const shared = accountFilesHere(system, store);
   if (shared === undefined) {
-    return accountNames(system, store).flatMap(
-      (name) => readAccount(system, store, name, onFault) ?? [],
+    const folder = storeFolder(store, ACCOUNTS_DIRECTORY);
+    return accountNames(system, folder).flatMap(
+      (name) => readAccount(system, folder, name, onFault) ?? [],
     );
   }
   const all = [...shared].map(([name, text]) => parseAccount(name, text));
@@ -319,8 +320,7 @@ function accountsIn(system: System, store: string, onFault: FaultHandler): Parse
   return all;
 }
 
-function accountNames({ files }: System, store: string): string[] {
-  const directory = storeFolder(store, ACCOUNTS_DIRECTORY);
+function accountNames({ files }: System, directory: string): string[] {
   let names: string[];
   try {
     if (files.status(directory) === undefined) return [];
@@ -337,11 +337,11 @@ function accountNames({ files }: System, store: string): string[] {
 
 function readAccount(
   { files }: System,
-  store: string,
+  folder: string,
   name: string,
   onFault: FaultHandler,
 ): ParsedAccount | undefined {
-  const file = path.join(storeFolder(store, ACCOUNTS_DIRECTORY), name);
+  const file = path.join(folder, name);
   let bytes: Buffer;
   try {
     const status = files.status(file);

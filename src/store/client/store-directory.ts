@@ -146,11 +146,11 @@ export function dropFile(files: Files, file: string): void {
   }
 }
 
-/** Returns a directory of small files in a store. Files of root get the owner of the store. */
+/** Returns a directory of small files in a store, whose lock lies beside it. Files of root get the owner of the store. */
 export function storeFolder(store: string, name: string): string {
   const folder = path.join(store, name);
   guardDirectory(folder, store);
-  guardDirectory(store); // the lock of a folder lies beside it
+  guardDirectory(`${folder}.lock`, store);
   return folder;
 }
 
