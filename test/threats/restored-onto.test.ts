@@ -113,10 +113,8 @@ test.serial(
     }
     // A link above what is restored stays: what it leads to is in no set.
     const refused = await restoreByPage([own!, other!], 'always');
-    t.deepEqual(
-      refused.failures.map(({ code, path: failed }) => [code, failed]).toSorted(),
-      [other, own].map((name) => ['TARGET_EXISTS', name]),
-    );
+    t.deepEqual(refused.failures.map((one) => one.path).toSorted(), [other, own]);
+    for (const { code } of refused.failures) t.is(code, 'TARGET_EXISTS');
     t.true(fs.lstatSync(folder).isSymbolicLink());
     // If differing entries are replaced, the link is one of them.
     const replaced = await restoreByPage([folder], 'always');
