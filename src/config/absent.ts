@@ -25,27 +25,23 @@ interface AbsentRow {
   readonly instead: string;
 }
 
-/** Returns the rows of names that are separated by blanks. */
+/** Returns the rows of names: by the names, separated by blanks, the end of their message. */
 function all(
   kind: AbsentKind,
-  names: string,
-  instead: string,
+  spellings: Readonly<Record<string, string>>,
   tools?: readonly Tool[],
 ): AbsentRow[] {
   const ofTools = tools === undefined ? {} : { tools };
-  return names.split(' ').map((name) => ({ name, kind, ...ofTools, instead }));
-}
-
-/** Returns the rows of options of some commands: of each text, the names. */
-function optionsOf(
-  tools: readonly Tool[],
-  spellings: Readonly<Record<string, string>>,
-): AbsentRow[] {
   return Object.entries(spellings).flatMap(([names, instead]) =>
-    all('option', names, instead, tools),
+    names.split(' ').map((name) => ({ name, kind, ...ofTools, instead })),
   );
 }
 
+/** Returns the rows of options that only some commands reject. */
+const optionsOf = (tools: readonly Tool[], spellings: Readonly<Record<string, string>>) =>
+  all('option', spellings, tools);
+
+const NO_SCHEMA = 'is not supported: the schema is part of the program';
 const NO_JOURNAL = 'is not supported: commit records in the packs replace the journal';
 const NO_PROMPT_LIMIT = 'is not needed: a prompt waits until it is answered';
 const NOT_FORCED =
@@ -67,47 +63,40 @@ const RULES =
 const LINKS_AS_SAVED = 'links are shown as they were backed up';
 
 export const ABSENT: readonly AbsentRow[] = [
-  ...all('variable', 'TARDIS_SCHEMA', 'is not supported: the schema is part of the program'),
-  ...all('server key', 'Schema', 'is not supported: the schema is part of the program'),
-  ...all('server key', 'JournalFile', NO_JOURNAL),
-  ...all('variable', 'TARDIS_JOURNAL', NO_JOURNAL),
-  ...all(
-    'server key',
-    'DBBackups',
-    'is not supported: the packs hold all that a catalog has, and `sonic rebuild --quick` makes it again',
-  ),
-  ...all(
-    'option',
-    '--names --dirs --files --meta',
-    'is not supported: `sonic encrypt --all` does all steps as one job, which continues after an interruption',
-  ),
+  ...all('variable', {
+    TARDIS_SCHEMA: NO_SCHEMA,
+    TARDIS_JOURNAL: NO_JOURNAL,
+    TARDIS_PWTIMEOUT: NO_PROMPT_LIMIT,
+  }),
+  ...all('server key', {
+    Schema: NO_SCHEMA,
+    JournalFile: NO_JOURNAL,
+    DBBackups:
+      'is not supported: the packs hold all that a catalog has, and `sonic rebuild --quick` makes it again',
+    'MonthPrio WeekPrio DayPrio':
+      'is from an older Tardis: use Priorities, with one number for each of Formats',
+    'MonthFmt WeekFmt DayFmt':
+      'is from an older Tardis: use Formats, with one word for each kind of set',
+    'MonthKeep WeekKeep DayKeep':
+      'is from an older Tardis: use KeepPeriods, with one time for each of Formats (0: for ever)',
+  }),
+  ...all('client key', {
+    PasswordTimeout: NO_PROMPT_LIMIT,
+    PassswordProg: 'is misspelt: write PasswordProg',
+    Force: NOT_FORCED,
+  }),
+  ...all('option', {
+    '--names --dirs --files --meta':
+      'is not supported: `sonic encrypt --all` does all steps as one job, which continues after an interruption',
+    '--noauthenticate':
+      'is not supported: contents are always checked, and those that do not match their digest are reported and left out; --authenticate requires proof of the set, too',
+    '--clients': 'is not supported: use `sonic clients`',
+    '--force': NOT_FORCED,
+  }),
   ...NEOPHYTOS_ONLY.flatMap(({ option, ours, why }) => {
     const instead = ours === undefined ? 'is not supported' : `is replaced by ${ours}`;
-    return all('option', option, `of Neophytos ${instead}: ${why}`);
+    return all('option', { [option]: `of Neophytos ${instead}: ${why}` });
   }),
-  ...all(
-    'option',
-    '--noauthenticate',
-    'is not supported: contents are always checked, and those that do not match their digest are reported and left out; --authenticate requires proof of the set, too',
-  ),
-  ...all(
-    'server key',
-    'MonthPrio WeekPrio DayPrio',
-    'is from an older Tardis: use Priorities, with one number for each of Formats',
-  ),
-  ...all('variable', 'TARDIS_PWTIMEOUT', NO_PROMPT_LIMIT),
-  ...all('client key', 'PasswordTimeout', NO_PROMPT_LIMIT),
-  ...all('option', '--clients', 'is not supported: use `sonic clients`'),
-  ...all(
-    'server key',
-    'MonthFmt WeekFmt DayFmt',
-    'is from an older Tardis: use Formats, with one word for each kind of set',
-  ),
-  ...all(
-    'server key',
-    'MonthKeep WeekKeep DayKeep',
-    'is from an older Tardis: use KeepPeriods, with one time for each of Formats (0: for ever)',
-  ),
   ...optionsOf(['tardis'], {
     '-A -H': BY_TIME,
     '-s': 'is written --server HOST',
@@ -168,42 +157,18 @@ export const ABSENT: readonly AbsentRow[] = [
   ...optionsOf(['sonic getconfig', 'sonic setconfig'], {
     '--key': 'is written without an option: give the key itself, and then its value',
   }),
-  ...all(
-    'mount option',
-    'dbname',
-    'is not supported: set TARDIS_DBNAME, in /etc/tardis/system.defaults for fstab',
-  ),
-  ...all(
-    'mount option',
-    'current',
-    'is not supported: set TARDIS_RECENT_SET, in /etc/tardis/system.defaults for fstab',
-  ),
-  ...all(
-    'mount option',
-    'verbose',
-    'is not needed: errors are always logged, in the file of log=FILE',
-  ),
-  ...all('mount option', 'cachetime', 'is written refresh=SECONDS'),
-  ...all('mount option', 'repoint', `is not supported: ${LINKS_AS_SAVED}`),
-  ...all('mount option', 'norepoint', `is not needed: ${LINKS_AS_SAVED}`),
-  ...all(
-    'mount option',
-    'crypt',
-    'is not needed: a client that encrypts is decrypted with its password or keys',
-  ),
-  ...all(
-    'mount option',
-    'nocrypt',
-    'is not supported: names that are sealed are not shown; leave it out',
-  ),
-  ...all(
-    'mount option',
-    'noauth',
-    'is not supported: contents are always checked; allow-unproven shows what cannot be proven',
-  ),
-  ...all('client key', 'PassswordProg', 'is misspelt: write PasswordProg'),
-  ...all('client key', 'Force', NOT_FORCED),
-  ...all('option', '--force', NOT_FORCED),
+  ...all('mount option', {
+    dbname: 'is not supported: set TARDIS_DBNAME, in /etc/tardis/system.defaults for fstab',
+    current: 'is not supported: set TARDIS_RECENT_SET, in /etc/tardis/system.defaults for fstab',
+    verbose: 'is not needed: errors are always logged, in the file of log=FILE',
+    cachetime: 'is written refresh=SECONDS',
+    repoint: `is not supported: ${LINKS_AS_SAVED}`,
+    norepoint: `is not needed: ${LINKS_AS_SAVED}`,
+    crypt: 'is not needed: a client that encrypts is decrypted with its password or keys',
+    nocrypt: 'is not supported: names that are sealed are not shown; leave it out',
+    noauth:
+      'is not supported: contents are always checked; allow-unproven shows what cannot be proven',
+  }),
 ];
 
 /** True for the client key `Force` with a value that means no. This has no effect, so it is not rejected. */

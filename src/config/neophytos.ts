@@ -35,9 +35,7 @@ export const NEOPHYTOS: readonly NeophytosRow[] = [
     option: '--rpath',
     value: '<remote path>',
     ours: 'tardis --kept-as PATH, regenerate --last PATH',
-    why:
-      'the target: the path under which a directory is stored. Each of several directories may have one, in one run or in several; ' +
-      'without it a directory is stored under its own path',
+    why: 'the target: the path under which a directory is stored. Each of several directories may have one, in one run or in several; without it a directory is stored under its own path',
   },
   {
     option: '--password',
@@ -50,16 +48,12 @@ export const NEOPHYTOS: readonly NeophytosRow[] = [
     option: '--authcode',
     value: '<authorization code>',
     ours: '--password-file FILE, --client NAME, --account NAME',
-    why:
-      'an authorization code combined user and password: here a client has a name and a password, and can have further accounts ' +
-      'with names, passwords and rights of their own (sonic account)',
+    why: 'an authorization code combined user and password: here a client has a name and a password, and can have further accounts with names, passwords and rights of their own (sonic account)',
   },
   {
     option: '--sync-rdel',
     ours: 'tardis',
-    why:
-      'always done: a deleted file is not in the next set, and stays in earlier sets until they are deleted. ' +
-      'It cannot be switched off, since a set could then not be restored as it was',
+    why: 'always done: a deleted file is not in the next set, and stays in earlier sets until they are deleted. It cannot be switched off, since a set could then not be restored as it was',
   },
   { option: '--host', value: '<host>', ours: '--server HOST', why: 'default: localhost' },
   { option: '--port', value: '<port>', ours: '--port N', why: 'default: 7420', isOurs: true },
@@ -91,9 +85,7 @@ export const NEOPHYTOS: readonly NeophytosRow[] = [
   {
     option: '--debug',
     ours: '--verbose, --stats, --explain-config',
-    why:
-      'these show the walk, where the time goes, and where each setting comes from; a server has Verbose, and a bug always ' +
-      'shows its stack',
+    why: 'these show the walk, where the time goes, and where each setting comes from; a server has Verbose, and a bug always shows its stack',
   },
   {
     option: '--no-sformat',

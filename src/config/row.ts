@@ -50,11 +50,11 @@ interface RowTexts {
   readonly isCommon?: boolean;
 }
 
-type ToolTexts = Readonly<Partial<Record<Tool, Partial<RowTexts>>>>;
+type ToolTexts<Texts = Partial<RowTexts>> = Readonly<Partial<Record<Tool, Texts>>>;
 
 /** Returns the texts of a row for several tools. */
-export function forTools(tools: readonly Tool[], texts: Partial<RowTexts>): ToolTexts {
-  return Object.fromEntries(tools.map((tool) => [tool, texts]));
+export function forTools<const Texts>(tools: readonly Tool[], texts: Texts): ToolTexts<Texts> {
+  return Object.fromEntries(tools.map((tool) => [tool, texts])) as ToolTexts<Texts>;
 }
 
 export interface SettingRow extends ValueSpec, RowTexts {
@@ -97,86 +97,141 @@ export interface SettingRow extends ValueSpec, RowTexts {
   readonly clientKey?: string;
   /** Key in the server's configuration file. */
   readonly serverKey?: string;
-  /** Key in both files, in place of one in each. */
-  readonly bothKeys?: string;
   /** Key in the configuration file of tardisremote, if it differs from `serverKey`. */
   readonly remoteKey?: string;
   /** True if the key is also allowed in `[Pipeline]`, which applies to every job. */
   readonly isTuning?: true;
 }
 
-export type SettingTable = Readonly<Record<string, SettingRow>>;
-type Rest = Omit<SettingRow, 'type' | 'flags' | 'tools'> & Partial<Pick<SettingRow, 'tools'>>;
+/** A row as its table has it, before `completed`. */
+export interface GivenRow extends Omit<SettingRow, 'perTool'> {
+  /** Texts of single tools; a mere string is the help. */
+  readonly perTool?: ToolTexts<string | Partial<RowTexts>>;
+  /** Key in both files, in place of one in each. */
+  readonly bothKey?: string;
+  /** Key in the file or the files that `rowsFor` names for the table. */
+  readonly key?: string;
+}
 
-/** Returns a row from its type, its flags (empty if it has none), and all else. */
+/** All of a row but its type and its flags. Its tools may be those that its table shares. */
+type Rest = Omit<GivenRow, 'type' | 'flags' | 'tools'> & Partial<Pick<SettingRow, 'tools'>>;
+/**
+ * Names of a setting: its flags, its key in the file of its table, and its variable, or only some of
+ * these. Flags begin with a hyphen, and a variable with `TARDIS_`.
+ */
+type Names = string | readonly string[];
+type Row<T extends ValueType, M> = Readonly<{ type: T }> & M;
+
+/** Returns a row from its type, its names (empty if it has none), and all else. */
 export function row<const T extends ValueType, const M extends Rest>(
   type: T,
-  flags: string,
+  names: Names,
   more: M,
-): Readonly<{ type: T; flags?: string }> & M {
-  return { type, ...withFlags(flags), ...more };
+): Row<T, M> {
+  return { type, ...named(names), ...more };
 }
 
 /** Returns a row that --help lists, since most people need it. */
 export function commonRow<const T extends ValueType, const M extends Rest>(
   type: T,
-  flags: string,
+  names: Names,
   more: M,
-): ReturnType<typeof row<T, M>> & { readonly isCommon: true } {
-  return { ...row(type, flags, more), isCommon: true };
+): Row<T, M> {
+  return { ...row(type, names, more), isCommon: true };
 }
 
-/** Returns the row of a number from its type, its flags, its default with its least and greatest value, and all else. */
+/** Returns the row of a number from its type, its names, its default with its least and greatest value, and all else. */
 export function amount<const T extends ValueType, const D extends number, const M extends Rest>(
   type: T,
-  flags: string,
+  names: Names,
   [usual, ...range]: readonly [usual: D] | readonly [usual: D, least: number, greatest: number],
   more: M,
-): Readonly<{ type: T; flags?: string; default: D }> & M {
+): Row<T, { default: D } & M> {
   const limits = range.length === 0 ? {} : { range };
-  return { type, ...withFlags(flags), default: usual, ...limits, ...more };
+  return { type, ...named(names), default: usual, ...limits, ...more };
 }
 
-function withFlags(flags: string): Pick<SettingRow, 'flags'> {
-  return flags === '' ? {} : { flags };
+/** Returns the row of a bool that is true by default. */
+export function on<const M extends Rest>(
+  names: Names,
+  more: M,
+): Row<'bool', { default: true } & M> {
+  return { type: 'bool', ...named(names), default: true, ...more };
+}
+
+/** Returns the row of a choice, of which the first word is the default. */
+export function choice<const C extends readonly [string, ...string[]], const M extends Rest>(
+  names: Names,
+  choices: C,
+  more: M,
+): Row<'choice', { choices: C; default: C[0] } & M> {
+  return { type: 'choice', ...named(names), choices, default: choices[0], ...more };
+}
+
+function named(names: Names): Pick<GivenRow, 'flags' | 'key' | 'variable'> {
+  const fieldOf = (name: string): string =>
+    name.startsWith('-') ? 'flags' : name.startsWith('TARDIS_') ? 'variable' : 'key';
+  const given = [names].flat().filter((name) => name !== '');
+  return Object.fromEntries(given.map((name) => [fieldOf(name), name]));
 }
 
 /** A table whose rows may lack the tools that all of them share. */
-export type PartialTable = Readonly<
-  Record<string, Omit<SettingRow, 'tools'> & Partial<Pick<SettingRow, 'tools'>>>
->;
+export type PartialTable = Readonly<Record<string, Rest & Pick<SettingRow, 'type' | 'flags'>>>;
 
-type Shared = Pick<SettingRow, 'tools' | 'isTuning'>;
-type Joined<S extends Shared, R extends PartialTable> = {
-  readonly [K in keyof R]: Omit<S, keyof R[K]> & R[K];
+/** The files of a table's keys. */
+type KeyFile = 'client' | 'server' | 'both' | 'remote';
+type Joined<T extends readonly Tool[], R extends PartialTable> = {
+  readonly [K in keyof R]: R[K] extends { tools: unknown } ? R[K] : R[K] & { readonly tools: T };
 };
 
-/** Returns the rows, with the shared fields in each row that has none of its own. */
-export function rowsFor<const S extends Shared, R extends PartialTable>(
-  shared: S,
+/** Returns the rows, with the tools in each row that has none of its own, and their keys in the files named. */
+export function rowsFor<const T extends readonly Tool[], R extends PartialTable>(
+  tools: T,
+  files: KeyFile,
   rows: R,
-): Joined<S, R> {
-  const full = Object.entries(rows).map(([name, row]) => [name, { ...shared, ...row }]);
-  return Object.fromEntries(full) as Joined<S, R>;
+): Joined<T, R> {
+  const full = Object.entries(rows).map(([name, { key, ...row }]) => {
+    const inFile = key === undefined ? {} : { [`${files}Key`]: key };
+    return [name, { tools, ...inFile, ...row }];
+  });
+  return Object.fromEntries(full) as Joined<T, R>;
+}
+
+/** Returns the rows as `rowsFor` does, as settings that `[Pipeline]` may have, too. */
+export function tuningRows<const T extends readonly Tool[], R extends PartialTable>(
+  tools: T,
+  files: KeyFile,
+  rows: R,
+): Joined<T, R> {
+  const tuning = Object.entries(rows).map(([name, row]) => [name, { ...row, isTuning: true }]);
+  return rowsFor(tools, files, Object.fromEntries(tuning) as R);
 }
 
 const LISTS: ReadonlySet<ValueType> = new Set(['texts', 'paths', 'places', 'commands']);
 const NUMBERS: ReadonlySet<ValueType> = new Set(['int', 'count', 'size', 'seconds', 'mode']);
 
 /** Returns a row with the default and the range of its type, unless it has its own, its keys, and its flags for commander. */
-export function completed({ bothKeys, ...given }: SettingRow): SettingRow {
-  const row =
-    bothKeys === undefined ? given : { ...given, clientKey: bothKeys, serverKey: bothKeys };
+export function completed({ bothKey, perTool, ...given }: GivenRow): SettingRow {
+  const keys = bothKey === undefined ? {} : { clientKey: bothKey, serverKey: bothKey };
+  const texts = perTool === undefined ? {} : { perTool: withHelp(perTool) };
+  const row: SettingRow = { ...given, ...keys, ...texts };
   if (row.type === 'bool') return { default: false, ...row, ...withoutBrackets(row.flags) };
   if (LISTS.has(row.type)) return { default: [], ...row };
   return NUMBERS.has(row.type) ? { range: [0, Infinity], ...row } : row;
+}
+
+function withHelp(perTool: NonNullable<GivenRow['perTool']>): ToolTexts {
+  const texts = Object.entries(perTool);
+  return Object.fromEntries(
+    texts.map(([tool, own]) => [tool, typeof own === 'string' ? { help: own } : own]),
+  );
 }
 
 function withoutBrackets(flags = ''): Pick<SettingRow, 'flags' | 'negatable'> {
   return flags.includes('[no-]') ? { flags: flags.replace('[no-]', ''), negatable: true } : {};
 }
 
-type Given<R extends SettingRow> = R extends { type: 'bool' }
+type Given<R extends GivenRow> = R extends { type: 'bool' }
   ? boolean
   : R extends { type: 'int' | 'count' | 'size' | 'seconds' | 'mode' }
     ? number
@@ -191,7 +246,7 @@ type Given<R extends SettingRow> = R extends { type: 'bool' }
             : string;
 
 /** The TypeScript type of a row's value. */
-export type ValueOf<R extends SettingRow> = R extends { default: undefined }
+export type ValueOf<R extends GivenRow> = R extends { default: undefined }
   ? Given<R> | undefined
   : R extends { default: unknown } | { type: 'bool' | 'texts' | 'paths' | 'places' | 'commands' }
     ? Given<R>

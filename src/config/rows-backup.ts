@@ -1,5 +1,5 @@
 /** Settings of `tardis`: what is backed up and how it is stored. */
-import { amount, commonRow, forTools, type PartialTable, row, rowsFor } from './row.js';
+import { amount, choice, commonRow, forTools, on, type PartialTable, row, rowsFor } from './row.js';
 import { BACKUPS, READERS } from './tools.js';
 
 const DAY_SECONDS = 86_400;
@@ -8,48 +8,39 @@ const SERVER =
   'server to connect to: HOST[:PORT], ssh://[USER@]HOST[:PORT]/PLACE to start one there by ssh, the path of a unix socket, or several HOST[:PORT] separated by commas (servers of one bucket)';
 
 /** Settings of the commands on the client's side. */
-export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
-  directories: row('paths', '', {
+export const CLIENT_ROWS = rowsFor(BACKUPS, 'client', {
+  directories: row('paths', 'Directories', {
     tools: ['tardis'],
     default: ['.'],
     argument: '[source...]',
-    clientKey: 'Directories',
     help: 'directories and files to back up',
   }),
-  server: commonRow('text', '--server <host>', {
+  server: commonRow('text', ['--server <host>', 'Server', 'TARDIS_SERVER'], {
     default: 'localhost',
     tools: ['tardis', ...READERS],
-    variable: 'TARDIS_SERVER',
-    clientKey: 'Server',
-    perTool: forTools(READERS, { help: `${SERVER}; or the URL of a tardisremote` }),
+    perTool: forTools(READERS, `${SERVER}; or the URL of a tardisremote`),
     help: SERVER,
   }),
-  local: commonRow('bool', '--[no-]local', {
+  local: commonRow('bool', ['--[no-]local', 'Local'], {
     tools: ['tardis'],
-    clientKey: 'Local',
     help: 'write to a store on this machine, through a server of this run; takes precedence over a --server from the same source (such as the command line)',
   }),
-  localConfig: row('path', '--local-config <file>', {
-    variable: 'TARDIS_LOCAL_CONFIG',
+  localConfig: row('path', ['--local-config <file>', 'TARDIS_LOCAL_CONFIG'], {
     help: 'configuration file of the --local server (default: /etc/tardis/tardisd.local.cfg, if it exists)',
   }),
-  localServerCmd: row('command', '--local-server-cmd <command>', {
+  localServerCmd: row('command', ['--local-server-cmd <command>', 'LocalServerCmd'], {
     tools: ['tardis'],
-    clientKey: 'LocalServerCmd',
     help: 'command that runs the --local server; it gets its options and --stdio, and its standard input and output are the connection',
   }),
   create: commonRow('bool', '--create', {
     tools: [...BACKUPS, 'tardisd', 'sonic copy'],
     perTool: {
-      tardisd: {
-        help: 'create the store first; without it, a directory that is missing or empty is an error, since its disk may not be mounted',
-      },
-      'tardis-import': {
-        help: 'create the client first, and the store if there is none; after an interruption, the same command continues',
-      },
-      'sonic copy': {
-        help: 'create the copy first (in the directory or bucket of --to, or with --to-server there); after an interruption, the same command continues',
-      },
+      tardisd:
+        'create the store first; without it, a directory that is missing or empty is an error, since its disk may not be mounted',
+      'tardis-import':
+        'create the client first, and the store if there is none; after an interruption, the same command continues',
+      'sonic copy':
+        'create the copy first (in the directory or bucket of --to, or with --to-server there); after an interruption, the same command continues',
     },
     help: 'create the client first (with --local also the store, and copies in other stores); after an interruption, the same command continues',
   }),
@@ -58,27 +49,18 @@ export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
     default: '',
     help: 'name of the backup set (default: date and time, or what Formats of the server says)',
   }),
-  sendConfig: row('bool', '--[no-]send-config', {
-    default: true,
-    variable: 'TARDIS_SEND_CONFIG',
-    clientKey: 'SendClientConfig',
+  sendConfig: on(['--[no-]send-config', 'SendClientConfig', 'TARDIS_SEND_CONFIG'], {
     help: 'send the settings of this run, without secrets, to the server, which stores them with the set',
   }),
-  stats: row('bool', '--[no-]stats', {
-    clientKey: 'Stats',
-    help: 'print statistics of every stage',
-  }),
-  verbosity: amount('count', '-v, --verbose', [0, 0, 9], {
+  stats: row('bool', ['--[no-]stats', 'Stats'], { help: 'print statistics of every stage' }),
+  verbosity: amount('count', ['-v, --verbose', 'Verbosity'], [0, 0, 9], {
     isCommon: true,
-    clientKey: 'Verbosity',
     help: 'print each changed directory (+); twice: also unchanged ones (=) and what is left out (x)',
   }),
-  report: row('bool', '--[no-]report', {
-    clientKey: 'Report',
+  report: row('bool', ['--[no-]report', 'Report'], {
     help: 'at the end, print the names of everything that was saved',
   }),
-  logFiles: row('paths', '--logfile <file>', {
-    clientKey: 'LogFiles',
+  logFiles: row('paths', ['--logfile <file>', 'LogFiles'], {
     help: 'also write messages to this file; may be repeated',
   }),
   paths: row('paths', '', {
@@ -86,9 +68,8 @@ export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
     argument: '[path...]',
     shownArguments: { tardiff: '[set [set]] [path...]' },
     perTool: {
-      tardiff: {
-        help: 'up to two sets (numbers, names, or dates such as "3 days ago"), then paths as they were backed up (default: everything)',
-      },
+      tardiff:
+        'up to two sets (numbers, names, or dates such as "3 days ago"), then paths as they were backed up (default: everything)',
     },
     help: 'paths as they were backed up',
   }),
@@ -99,57 +80,50 @@ export const CLIENT_ROWS = rowsFor({ tools: BACKUPS }, {
 } as const satisfies PartialTable);
 
 /** Settings of files that are no files of the machine: what commands write, and standard input. */
-export const SOURCE_ROWS = rowsFor({ tools: ['tardis'] }, {
+export const SOURCE_ROWS = rowsFor(['tardis'], 'client', {
   stdin: row('name', '--stdin <name>', {
     help: 'store standard input as the file /NAME of the set, beside the given directories, or alone',
   }),
   commands: row('commands', '--source <command>', {
     help: 'store the output of a command as the file /NAME of the set; written "NAME=COMMAND", may be repeated, and replaces the section [Sources]; a command that fails leaves the earlier version',
   }),
-  commandNames: row('texts', '', {
+  commandNames: row('texts', 'Sources', {
     default: undefined,
-    clientKey: 'Sources',
     help: 'names in the section [Sources] whose commands this job runs (default: all)',
   }),
-  commandSeconds: {
-    type: 'seconds',
-    range: [0.1, 7 * DAY_SECONDS],
-    default: DAY_SECONDS,
-    flags: '--source-timeout <seconds>',
-    clientKey: 'SourceTimeout',
-    help: 'seconds after which a command of --source or [Sources] is terminated and counts as failed',
-  },
+  commandSeconds: amount(
+    'seconds',
+    '--source-timeout <seconds>',
+    [DAY_SECONDS, 0.1, 7 * DAY_SECONDS],
+    {
+      key: 'SourceTimeout',
+      help: 'seconds after which a command of --source or [Sources] is terminated and counts as failed',
+    },
+  ),
 } as const satisfies PartialTable);
 
 /** Settings of the walk, and of the paths under which directories are stored. */
-export const ROOT_ROWS = rowsFor({ tools: BACKUPS }, {
+export const ROOT_ROWS = rowsFor(BACKUPS, 'client', {
   crossDevice: commonRow('bool', '--[no-]crossdevice', {
     help: 'enter other file systems below the directories',
   }),
-  snapshot: row('choice', '--snapshot <when>', {
+  snapshot: choice(['--snapshot <when>', 'Snapshot'], ['no', 'auto'], {
     tools: ['tardis'],
-    choices: ['no', 'auto'],
-    default: 'no',
-    clientKey: 'Snapshot',
     help: 'auto: save each subvolume of btrfs as of one moment, in a snapshot that is deleted afterwards (needs root); what has none is named, and read as it is',
   }),
-  readDevices: row('bool', '--[no-]read-devices', {
+  readDevices: row('bool', ['--[no-]read-devices', 'ReadDevices'], {
     tools: ['tardis'],
-    clientKey: 'ReadDevices',
     help: 'save the contents of block devices that are named as sources (disks, partitions, LVM volumes), instead of their nodes',
   }),
   maxDepth: amount('int', '--maxdepth <n>', [0, 0, 1_000_000], {
     tools: ['tardis'],
     help: 'enter at most n levels of directories (1: only the given directories; 0: no limit); deeper entries are kept as in the last set',
   }),
-  basePath: row('choice', '--basepath <style>', {
+  basePath: choice('--basepath <style>', ['full', 'common', 'none'], {
     tools: ['tardis'],
-    choices: ['full', 'common', 'none'],
-    default: 'full',
     help: 'store directories under their full paths (full), without the part that all paths begin with (common), or under their last names only (none)',
   }),
-  keptAs: row('paths', '--kept-as <path>', {
-    clientKey: 'KeptAs',
+  keptAs: row('paths', ['--kept-as <path>', 'KeptAs'], {
     perTool: {
       'tardis-import': {
         isCommon: true,
@@ -165,72 +139,55 @@ export const ROOT_ROWS = rowsFor({ tools: BACKUPS }, {
 } as const satisfies PartialTable);
 
 /** Settings of the exclude rules. */
-export const EXCLUDE_ROWS = rowsFor({ tools: BACKUPS }, {
-  exclude: {
-    type: 'paths', // patterns are bytes, like names
-    flags: '-x, --exclude <glob>',
-    isCommon: true,
-    clientKey: 'ExcludePatterns',
+export const EXCLUDE_ROWS = rowsFor(BACKUPS, 'client', {
+  // Patterns are bytes, like names.
+  exclude: commonRow('paths', ['-x, --exclude <glob>', 'ExcludePatterns'], {
     help: 'exclude what matches this pattern; may be repeated',
-  },
-  excludeFiles: commonRow('paths', '-X, --exclude-file <file>', {
-    clientKey: 'ExcludeFiles',
+  }),
+  excludeFiles: commonRow('paths', ['-X, --exclude-file <file>', 'ExcludeFiles'], {
     help: 'exclude what matches a pattern in this file; may be repeated',
   }),
-  excludeDirs: row('paths', '--exclude-dir <dir>', {
-    clientKey: 'ExcludeDirs',
+  excludeDirs: row('paths', ['--exclude-dir <dir>', 'ExcludeDirs'], {
     help: 'exclude this directory; may be repeated',
   }),
-  globalExcludeFile: row('path', '--global-exclude-file <file>', {
+  globalExcludeFile: row('path', ['--global-exclude-file <file>', 'GlobalExcludeFileName'], {
     default: '/etc/tardis/excludes',
     variable: 'TARDIS_GLOBAL_EXCLUDES',
-    clientKey: 'GlobalExcludeFileName',
     help: 'file of exclude patterns for every backup; the default file is read if it exists',
   }),
   ignoreGlobalExcludes: row('bool', '--[no-]ignore-global-excludes', {
     help: 'ignore the global file of exclude patterns',
   }),
-  excludeFileName: row('name', '--exclude-file-name <name>', {
+  excludeFileName: row('name', ['--exclude-file-name <name>', 'ExcludeFileName'], {
     defaultText: '.tardis-excludes and .tardis-exclude',
     variable: 'TARDIS_EXCLUDES',
-    clientKey: 'ExcludeFileName',
     help: 'name of the files whose patterns apply to their directory and everything below it',
   }),
-  localExcludeFileName: row('name', '--local-exclude-file-name <name>', {
+  localExcludeFileName: row('name', ['--local-exclude-file-name <name>', 'LocalExcludeFileName'], {
     defaultText: '.tardis-local-excludes and .tardis-local-exclude',
     variable: 'TARDIS_LOCAL_EXCLUDES',
-    clientKey: 'LocalExcludeFileName',
     help: 'name of the files whose patterns apply only to their own directory',
   }),
-  skipFileName: row('name', '--skip-file, --skip-file-name <name>', {
+  skipFileName: row('name', ['--skip-file, --skip-file-name <name>', 'SkipFileName'], {
     defaultText: '.tardis-skip',
     variable: 'TARDIS_SKIP',
-    clientKey: 'SkipFileName',
     help: 'name of a file that excludes everything in and below its directory',
   }),
-  olderSkipFileName: row('name', '', {
-    variable: 'TARDIS_SKIPFILE',
-    help: 'the older name of TARDIS_SKIP',
-  }),
-  skipCaches: commonRow('bool', '--[no-]skip-caches', {
-    clientKey: 'SkipCaches',
+  olderSkipFileName: row('name', 'TARDIS_SKIPFILE', { help: 'the older name of TARDIS_SKIP' }),
+  skipCaches: commonRow('bool', ['--[no-]skip-caches', 'SkipCaches'], {
     help: 'exclude the contents of directories with a valid CACHEDIR.TAG',
   }),
-  ignoreCvs: row('bool', '--[no-]cvs-ignore', {
-    clientKey: 'IgnoreCVS',
+  ignoreCvs: row('bool', ['--[no-]cvs-ignore', 'IgnoreCVS'], {
     help: 'exclude what CVS ignores, and the files of CVS, RCS, SVN, git and others',
   }),
-  excludeNoAccess: row('bool', '--[no-]exclude-no-access', {
-    clientKey: 'ExcludeNoAccess',
+  excludeNoAccess: row('bool', ['--[no-]exclude-no-access', 'ExcludeNoAccess'], {
     help: 'exclude what this user may not read, instead of reporting it',
   }),
-  excludeNoDump: row('bool', '--[no-]exclude-nodump', {
-    clientKey: 'ExcludeNoDump',
+  excludeNoDump: row('bool', ['--[no-]exclude-nodump', 'ExcludeNoDump'], {
     help: 'exclude what has the attribute "no dump" (chattr +d)',
   }),
-  maxFileSize: amount('size', '--max-file-size <size>', [0], {
+  maxFileSize: amount('size', ['--max-file-size <size>', 'MaxFileSize'], [0], {
     defaultText: 'no limit',
-    clientKey: 'MaxFileSize',
     help: 'exclude files larger than this; 0: no limit',
   }),
   explain: commonRow('paths', '--explain <path>', {
@@ -240,43 +197,37 @@ export const EXCLUDE_ROWS = rowsFor({ tools: BACKUPS }, {
 } as const satisfies PartialTable);
 
 /** Settings of filters, which decide what is backed up and how contents are stored. */
-export const FILTER_ROWS = rowsFor({ tools: BACKUPS }, {
-  filterFile: row('path', '--filter-file <file>', {
-    clientKey: 'FilterFile',
+export const FILTER_ROWS = rowsFor(BACKUPS, 'client', {
+  filterFile: row('path', ['--filter-file <file>', 'FilterFile'], {
     help: 'back up only what this file accepts. Each line is: file|dir|any|path accept|reject REGEX; the first line that matches decides (see docs/using/filters.md)',
   }),
   makeSampleFilterFile: row('bool', '--make-sample-filter-file', {
     tools: ['tardis'],
     help: 'write filter.example and do nothing else',
   }),
-  cryptFilterFile: row('path', '--efilter-file, --crypt-filter-file <file>', {
-    clientKey: 'CryptFilterFile',
+  cryptFilterFile: row('path', ['--efilter-file, --crypt-filter-file <file>', 'CryptFilterFile'], {
     help: 'file that chooses how the contents of each file are encrypted. It has groups: a line "#NAME,ALGORITHM" (such as #pictures,none), then lines as in --filter-file, which select the files of the group (see docs/using/filters.md)',
   }),
-  defaultCrypt: row('choice', '--def-crypt <algorithm>', {
-    choices: ['auto', 'aes', 'chacha', 'none'],
-    default: 'auto',
+  defaultCrypt: choice('--def-crypt <algorithm>', ['auto', 'aes', 'chacha', 'none'], {
     clientKey: 'DefaultCrypt',
     help: 'encryption of contents that --efilter-file does not select: aes, chacha, none, or auto (aes if the processor has AES instructions, otherwise chacha)',
   }),
 } as const satisfies PartialTable);
 
 /** Settings of deltas, which send and store only the changed parts of large files. */
-export const DELTA_ROWS = rowsFor({ tools: ['tardisd'] }, {
+export const DELTA_ROWS = rowsFor(['tardisd'], 'server', {
   full: row('bool', '--[no-]full', {
     tools: BACKUPS,
     clientKey: 'Full',
     help: 'send changed files whole, never as deltas; also replace contents that are stored as deltas',
   }),
-  maxDeltaChain: amount('int', '', [5, 0, 32], {
-    serverKey: 'MaxDeltaChain',
+  maxDeltaChain: amount('int', 'MaxDeltaChain', [5, 0, 32], {
     help: 'maximum number of deltas that build on each other; the next one builds on the whole file below them; 0: no deltas',
   }),
-  maxChangePercent: amount('int', '', [50, 0, 100], {
-    serverKey: 'MaxChangePercent',
+  maxChangePercent: amount('int', 'MaxChangePercent', [50, 0, 100], {
     help: 'request the whole file if it grew or shrank by more than this percentage, or if more than this percentage of it is new',
   }),
-  saveFull: row('bool', '', { serverKey: 'SaveFull', help: 'always request whole files' }),
+  saveFull: row('bool', 'SaveFull', { help: 'always request whole files' }),
   sendSignatures: row('bool', '--send-sig', {
     tools: ['tardis'],
     clientKey: 'SendSig',
@@ -285,7 +236,7 @@ export const DELTA_ROWS = rowsFor({ tools: ['tardisd'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of `tardis-import`: the history that another program has kept, and the password that opens it. */
-export const IMPORT_ROWS = rowsFor({ tools: ['tardis-import'] }, {
+export const IMPORT_ROWS = rowsFor(['tardis-import'], 'client', {
   importedSource: row('path', '', {
     argument: '[source]',
     help: "a client's directory of Tardis (Python) 0.33 to 1.9, or a repository of restic (0.17 or later) or Borg, which is recognised; or restic:REPOSITORY or borg:REPOSITORY, also elsewhere. Their own programs read these, and get the password as usual (RESTIC_PASSWORD_FILE, BORG_PASSCOMMAND, …)",

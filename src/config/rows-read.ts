@@ -1,15 +1,12 @@
 /** Settings of the commands that show and compare sets: listings, differences, reports, the mount and the page. */
-import { amount, commonRow, type PartialTable, row, rowsFor } from './row.js';
+import { amount, choice, commonRow, on, type PartialTable, row, rowsFor } from './row.js';
 
 /** Settings of the listings of `lstardis`. */
-export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
+export const LISTING_ROWS = rowsFor(['lstardis'], 'client', {
   long: commonRow('bool', '-l, --long', {
     help: 'show mode, owner, size and time; in the list of sets, their roots',
   }),
-  hidden: row('bool', '-a, --[no-]hidden', {
-    default: true,
-    help: 'also list names that begin with a dot',
-  }),
+  hidden: on('-a, --[no-]hidden', { help: 'also list names that begin with a dot' }),
   directoryItself: row('bool', '--dirinfo', {
     help: 'list directories themselves, not their contents',
   }),
@@ -20,19 +17,15 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   globs: row('bool', '--glob', {
     help: 'paths are patterns (*, ?, [a-z]), matched against the paths in the set',
   }),
-  findPattern: {
-    type: 'path', // patterns are bytes, like names
-    flags: '--find <pattern>',
-    isCommon: true,
+  // Patterns are bytes, like names.
+  findPattern: commonRow('path', '--find <pattern>', {
     help: 'search all sets for names that match a pattern (*, ?, [a-z]) or contain a word, and list all versions. A pattern with a slash is matched against the end of the path; one that begins with a slash, against the whole path. If paths are given, only these and everything below them are searched',
-  },
+  }),
   findFirst: row('bool', '--find-first', {
     isUnlisted: true,
     help: 'take the first path as the pattern of --find, as `tardis find` does',
   }),
-  sortBy: row('choice', '--sort <by>', {
-    choices: ['name', 'time', 'size'],
-    default: 'name',
+  sortBy: choice('--sort <by>', ['name', 'time', 'size'], {
     help: 'sort entries by name, time (newest first) or size (largest first)',
   }),
   reverse: row('bool', '-r, --reverse', { help: 'reverse the order, also of versions and sets' }),
@@ -43,8 +36,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
   human: row('bool', '-H, --human', { help: 'show sizes with units' }),
   showsDigest: row('bool', '-c, --checksums', { help: 'show the full digests of contents' }),
   showsInode: row('bool', '-i, --inode', { help: 'show inode numbers before the names' }),
-  headers: row('bool', '--[no-]headers', {
-    default: true,
+  headers: on('--[no-]headers', {
     help: 'show the names of directories and files above their listings, and table headings',
   }),
   color: row('bool', '--[no-]color', {
@@ -52,9 +44,8 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
     tools: ['lstardis', 'tardiff'],
     help: 'show colors (default: on a terminal, unless NO_COLOR is set)',
   }),
-  colors: row('text', '', {
+  colors: row('text', 'TARDIS_LS_COLORS', {
     default: 'header=bold:directory=blue:link=cyan:other=yellow:executable=green:gone=red',
-    variable: 'TARDIS_LS_COLORS',
     help: 'colors of lstardis: part=style,style joined by colons (parts: header, directory, link, file, executable, other, gone); other names are colored by LS_COLORS',
   }),
   versions: commonRow('choice', '-V, --versions [which]', {
@@ -62,10 +53,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
     preset: 'change',
     help: 'list versions: change (one for each change of what a restore writes), checksum (one for each content), all (one for each set), day, week, month, year (the newest of each), last, none (default: change for files, none for directories)',
   }),
-  deletions: row('bool', '--[no-]deletions', {
-    default: true,
-    help: 'show deletions among the versions',
-  }),
+  deletions: on('--[no-]deletions', { help: 'show deletions among the versions' }),
   oneline: row('bool', '-O, --oneline', {
     help: 'show all versions of a path on one line: its name, and for each version the sets that have it',
   }),
@@ -78,7 +66,7 @@ export const LISTING_ROWS = rowsFor({ tools: ['lstardis'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of the comparison of versions. */
-export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
+export const COMPARE_ROWS = rowsFor(['tardiff'], 'client', {
   comparedSets: commonRow('texts', '-b, --backup <set>', {
     help: 'compare the version in this set (number or name); given twice, compare the first set with the second',
   }),
@@ -108,8 +96,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
   listOnly: commonRow('bool', '-l, --list', {
     help: 'only list what differs, without showing lines',
   }),
-  recurseInto: row('bool', '-r, --[no-]recurse', {
-    default: true,
+  recurseInto: on('-r, --[no-]recurse', {
     help: 'compare everything below directories, not only their entries',
   }),
   newFile: row('bool', '-N, --new-file', {
@@ -130,7 +117,7 @@ export const COMPARE_ROWS = rowsFor({ tools: ['tardiff'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of reports on sets, and of settings that are stored with a client. */
-export const REPORT_ROWS = rowsFor({ tools: ['sonic files'] }, {
+export const REPORT_ROWS = rowsFor(['sonic files'], 'client', {
   setsToShow: row('texts', '', {
     tools: ['sonic info', 'sonic files'],
     argument: '[set...]',
@@ -167,7 +154,7 @@ export const REPORT_ROWS = rowsFor({ tools: ['sonic files'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of `tardisfs`, which mounts a client's sets. */
-export const MOUNT_ROWS = rowsFor({ tools: ['tardisfs'] }, {
+export const MOUNT_ROWS = rowsFor(['tardisfs'], 'client', {
   mountPaths: row('paths', '', {
     argument: '[path...]',
     shownArguments: { tardisfs: '[source] <mountpoint>' },
@@ -189,15 +176,13 @@ export const MOUNT_ROWS = rowsFor({ tools: ['tardisfs'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of `tardis-web`, the user's own page. */
-export const WEB_ROWS = rowsFor({ tools: ['tardis-web'] }, {
-  webPort: amount('int', '--web-port <n>', [0, 0, 65_535], {
-    variable: 'TARDIS_WEB_PORT',
+export const WEB_ROWS = rowsFor(['tardis-web'], 'client', {
+  webPort: amount('int', ['--web-port <n>', 'TARDIS_WEB_PORT'], [0, 0, 65_535], {
     defaultText: 'the one of the last start',
     help: 'port of the page',
   }),
-  webListen: row('text', '--listen <ip>', {
+  webListen: row('text', ['--listen <ip>', 'TARDIS_WEB_LISTEN'], {
     defaultText: '127.0.0.1, for this machine only',
-    variable: 'TARDIS_WEB_LISTEN',
     help: 'let other machines reach the page at this address (0.0.0.0: at all), over TLS and after they have signed in',
   }),
   makesSignInCode: row('bool', '--sign-in', {

@@ -1,11 +1,11 @@
 /** Settings of `regenerate`: the paths to restore, the target, and the way to restore them. */
-import { commonRow, forTools, type PartialTable, row, rowsFor } from './row.js';
+import { commonRow, forTools, on, type PartialTable, row, rowsFor } from './row.js';
 import { BACKUPS } from './tools.js';
 
 const ALLOW_UNPROVEN =
   'also read sets that fail the check of their seals, for example after a loss of packs; each entry is then checked on its own';
 
-export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
+export const RESTORE_ROWS = rowsFor(['regenerate'], 'client', {
   date: commonRow('text', '-d, --date <when>', {
     tools: ['regenerate', 'lstardis'],
     help: 'read the newest complete set begun at or before this time ("3 days ago", 03/15/2014, yesterday, 3d)',
@@ -24,24 +24,20 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
   }),
   allowUnproven: row('bool', '--allow-unproven', {
     tools: ['regenerate', 'lstardis', 'tardisfs', 'tardis-web'],
-    perTool: forTools(['regenerate', 'lstardis', 'tardis-web'], {
-      help: `${ALLOW_UNPROVEN}; if one fails, the exit status is 3`,
-    }),
+    perTool: forTools(
+      ['regenerate', 'lstardis', 'tardis-web'],
+      `${ALLOW_UNPROVEN}; if one fails, the exit status is 3`,
+    ),
     help: ALLOW_UNPROVEN,
   }),
-  include: {
-    type: 'paths', // patterns are bytes, like names
-    flags: '--include <glob>',
-    isCommon: true,
+  // Patterns are bytes, like names.
+  include: commonRow('paths', '--include <glob>', {
     help: 'restore only what matches, and everything below it; may be repeated',
-  },
+  }),
   leaveOut: row('paths', '--exclude <glob>', {
     help: 'do not restore what matches; may be repeated',
   }),
-  recurse: row('bool', '--[no-]recurse', {
-    default: true,
-    help: 'restore directories with their contents',
-  }),
+  recurse: on('--[no-]recurse', { help: 'restore directories with their contents' }),
   output: commonRow('path', '-o, --output <dir>', {
     default: '.',
     help: 'directory to restore into',
@@ -73,25 +69,18 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
     tools: ['regenerate', 'tardiff'],
     help: 'compare contents of files even if size and times are equal',
   }),
-  setTimes: row('bool', '--[no-]set-times', { default: true, help: 'restore times' }),
-  setPermissions: row('bool', '--[no-]set-perms', {
-    default: true,
+  setTimes: on('--[no-]set-times', { help: 'restore times' }),
+  setPermissions: on('--[no-]set-perms', {
     help: 'restore permissions; otherwise new files get the default permissions',
   }),
-  setOwner: row('bool', '--[no-]set-owner', {
-    default: true,
+  setOwner: on('--[no-]set-owner', {
     help: 'restore owner and group, as far as that is permitted',
   }),
-  setAttributes: row('bool', '--[no-]set-attrs', {
-    default: true,
-    help: 'restore extended attributes and ACLs',
-  }),
-  setFlags: row('bool', '--[no-]set-flags', {
-    default: true,
+  setAttributes: on('--[no-]set-attrs', { help: 'restore extended attributes and ACLs' }),
+  setFlags: on('--[no-]set-flags', {
     help: 'restore inode flags (chattr) if run as root: immutable, append-only, no dump, …; also switched off by --no-set-attrs',
   }),
-  hardLinks: row('bool', '--[no-]hardlinks', {
-    default: true,
+  hardLinks: on('--[no-]hardlinks', {
     help: 'restore hard links; otherwise each name becomes a file of its own',
   }),
   dryRun: commonRow('bool', '-n, --dry-run', {
@@ -101,7 +90,7 @@ export const RESTORE_ROWS = rowsFor({ tools: ['regenerate'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of `sonic export`. */
-export const EXPORT_ROWS = rowsFor({ tools: ['sonic export'] }, {
+export const EXPORT_ROWS = rowsFor(['sonic export'], 'client', {
   setsToExport: row('texts', '', {
     argument: '[set...]',
     help: 'numbers or names of backup sets, or ranges (10-20); without them, all complete sets',

@@ -1,9 +1,9 @@
 /** Settings of the commands that check, copy and rewrite a client. */
-import { amount, commonRow, type PartialTable, row, rowsFor } from './row.js';
+import { amount, commonRow, on, type PartialTable, row, rowsFor } from './row.js';
 import { type Tool } from './tools.js';
 
 /** Settings of `sonic check` and of rebuilding catalogs. */
-export const CHECK_ROWS = rowsFor({ tools: ['sonic check'] }, {
+export const CHECK_ROWS = rowsFor(['sonic check'], 'client', {
   readData: row('text', '--read-data [what]', {
     preset: 'all',
     help: 'also read stored data: all; n/t: part n of t; 5% or 10G: this much, starting with the data that was read longest ago',
@@ -11,8 +11,7 @@ export const CHECK_ROWS = rowsFor({ tools: ['sonic check'] }, {
   readDataAgeDays: amount('int', '--read-data-age <days>', [0, 0, 36_500], {
     help: 'skip data that was read without an error less than this many days ago; 0: skip none',
   }),
-  mark: row('bool', '--[no-]mark', {
-    default: true,
+  mark: on('--[no-]mark', {
     help: 'mark damaged data in the store, so that the next backup sends it again',
   }),
   againstSource: row('bool', '--against-source', {
@@ -32,15 +31,13 @@ export const CHECK_ROWS = rowsFor({ tools: ['sonic check'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of `sonic copy`, and of backups to several stores. */
-export const COPY_ROWS = rowsFor({ tools: ['sonic copy'] }, {
-  otherStores: commonRow('places', '--also-to <place>', {
+export const COPY_ROWS = rowsFor(['sonic copy'], 'client', {
+  otherStores: commonRow('places', ['--also-to <place>', 'AlsoTo'], {
     tools: ['tardis', 'tardis-web'],
     perTool: {
-      'tardis-web': {
-        help: 'also show the clients of this store (a directory, s3://BUCKET/PREFIX or ssh://HOST/PLACE; of the latter two, the client of -C); may be repeated; each further -D does the same',
-      },
+      'tardis-web':
+        'also show the clients of this store (a directory, s3://BUCKET/PREFIX or ssh://HOST/PLACE; of the latter two, the client of -C); may be repeated; each further -D does the same',
     },
-    clientKey: 'AlsoTo',
     help: 'with --local: also back up to a copy of the client in this store (a directory, s3://BUCKET/PREFIX or ssh://HOST/PLACE), which must be there unless --create is given; may be repeated; each further -D does the same',
   }),
   copyTo: commonRow('place', '--to <dir>', {
@@ -61,7 +58,7 @@ export const COPY_ROWS = rowsFor({ tools: ['sonic copy'] }, {
 } as const satisfies PartialTable);
 
 /** Settings of `sonic setup`, and of codes by which a machine joins. */
-export const SETUP_ROWS = rowsFor({ tools: ['sonic setup'] }, {
+export const SETUP_ROWS = rowsFor(['sonic setup'], 'client', {
   codeFor: row('text', '--code-for <host>', {
     tools: ['sonic create'],
     help: 'create no client now: print a code by which a new machine creates it at this server (HOST[:PORT], as that machine reaches it), once and within an hour; on the machine of the store',
@@ -89,7 +86,7 @@ const REKEY_TOOLS = ['sonic rekey', 'sonic encrypt'] as const satisfies readonly
 const ANEW_TOOLS = [...REKEY_TOOLS, 'sonic forget-path'] as const satisfies readonly Tool[];
 
 /** Settings of the commands that rewrite a client: `sonic rekey`, `sonic encrypt` and `sonic forget-path`. */
-export const REKEY_ROWS = rowsFor({ tools: ['sonic forget-path'] }, {
+export const REKEY_ROWS = rowsFor(['sonic forget-path'], 'client', {
   allSteps: row('bool', '--all', {
     tools: ['sonic encrypt'],
     isUnlisted: true,
@@ -99,8 +96,7 @@ export const REKEY_ROWS = rowsFor({ tools: ['sonic forget-path'] }, {
     tools: REKEY_TOOLS,
     help: 'remove the old data at the end without a prompt; needed if there is no terminal',
   }),
-  verify: row('bool', '--[no-]verify', {
-    default: true,
+  verify: on('--[no-]verify', {
     tools: ANEW_TOOLS,
     help: 'read all rewritten contents to check them, before they replace the old contents',
   }),

@@ -1,5 +1,5 @@
 /** The table of all settings, joined from its parts, and the types derived from it. */
-import { completed, type SettingRow, type ValueOf } from './row.js';
+import { completed, type GivenRow, type SettingRow, type ValueOf } from './row.js';
 import type { Found } from './layers.js';
 import type { Tool } from './tools.js';
 import {
@@ -103,7 +103,7 @@ export function headingOf(name: string): string {
   return name in TUNING_ROWS ? 'Tuning:' : 'Options:';
 }
 
-const ROWS = Object.entries<SettingRow>(SETTINGS).map(([name, row]): [string, SettingRow] => [
+const ROWS = Object.entries<GivenRow>(SETTINGS).map(([name, row]): [string, SettingRow] => [
   name,
   completed(row),
 ]);
@@ -120,6 +120,6 @@ export function allRows(): readonly [name: string, row: SettingRow][] {
 export function defaultOf<K extends SettingName>(
   name: K,
 ): Table[K] extends { default: infer D } ? D : undefined {
-  const row: SettingRow = SETTINGS[name];
+  const row: GivenRow = SETTINGS[name];
   return row.default as Table[K] extends { default: infer D } ? D : undefined;
 }

@@ -1,46 +1,34 @@
 /** The commands, and the groups of them that share settings. A row names a group or single commands. */
 
+type OfSonic<N extends readonly string[]> = { readonly [K in keyof N]: `sonic ${N[K]}` };
+
+/** Returns the full names of commands of `sonic`. */
+export function ofSonic<const N extends readonly string[]>(...names: N): OfSonic<N> {
+  return names.map((name) => `sonic ${name}`) as unknown as OfSonic<N>;
+}
+
 /** Commands that change the marks of sets. */
-export const MARKING = [
-  'sonic tag',
-  'sonic lock',
-  'sonic priority',
-  'sonic rename',
-  'sonic expendable',
-] as const;
+export const MARKING = ofSonic('tag', 'lock', 'priority', 'rename', 'expendable');
 
 /** Commands that read a client's history and write nothing. */
-export const REPORTING = [
-  'sonic status',
-  'sonic files',
-  'sonic info',
-  'sonic stats',
-  'sonic getconfig',
-] as const;
+export const REPORTING = ofSonic('status', 'files', 'info', 'stats', 'getconfig');
 
 export const SONIC = [
-  'sonic create',
-  'sonic clients',
-  'sonic rebuild',
-  'sonic check',
-  'sonic setpass',
-  'sonic chpass',
-  'sonic rotate',
-  'sonic rekey',
-  'sonic encrypt',
-  'sonic copy',
-  'sonic export',
-  'sonic keys',
-  'sonic account',
-  'sonic delete',
-  'sonic purge',
-  'sonic forget-path',
-  'sonic orphans',
+  ...ofSonic('create', 'clients', 'rebuild', 'check'),
+  ...ofSonic(
+    'setpass',
+    'chpass',
+    'rotate',
+    'rekey',
+    'encrypt',
+    'copy',
+    'export',
+    'keys',
+    'account',
+  ),
+  ...ofSonic('delete', 'purge', 'forget-path', 'orphans'),
   ...REPORTING,
-  'sonic setconfig',
-  'sonic upgrade',
-  'sonic bucket',
-  'sonic setup',
+  ...ofSonic('setconfig', 'upgrade', 'bucket', 'setup'),
   ...MARKING,
 ] as const;
 
@@ -53,13 +41,7 @@ export const ALSO_OF_SONIC = { list: 'lstardis', diff: 'tardiff' } as const;
 /** Commands that create a key record or replace one, for example for a new password. */
 export const KEY_MAKERS = [
   ...BACKUPS,
-  'sonic create',
-  'sonic setpass',
-  'sonic chpass',
-  'sonic rekey',
-  'sonic encrypt',
-  'sonic forget-path',
-  'sonic account',
+  ...ofSonic('create', 'setpass', 'chpass', 'rekey', 'encrypt', 'forget-path', 'account'),
 ] as const;
 
 /** Commands that read from a store or from a server. */
@@ -76,25 +58,14 @@ export type Tool = (typeof TOOLS)[number];
  * Commands of sonic that show, check, change or copy the sets or settings of a client, in a store or through a server.
  */
 const SET_TOOLS = [
-  'sonic clients',
-  'sonic check',
-  'sonic copy',
-  'sonic export',
-  'sonic delete',
-  'sonic purge',
-  'sonic forget-path',
-  'sonic orphans',
+  ...ofSonic('clients', 'check', 'copy', 'export', 'delete', 'purge', 'forget-path', 'orphans'),
   ...REPORTING,
   'sonic setconfig',
   ...MARKING,
 ] as const satisfies readonly Tool[];
 /** Commands of sonic that can also work through a server. */
 export const REMOTE_SONIC = [
-  'sonic create',
-  'sonic setpass',
-  'sonic chpass',
-  'sonic rotate',
-  'sonic keys',
+  ...ofSonic('create', 'setpass', 'chpass', 'rotate', 'keys'),
   ...SET_TOOLS,
 ] as const satisfies readonly Tool[];
 /** Commands that can connect to a server. */
@@ -115,18 +86,11 @@ export const ACCOUNT_TOOLS = [
 export const PASSWORD_TOOLS = [
   ...CONNECTING,
   'tardis-import',
-  'sonic rebuild',
-  'sonic rekey',
-  'sonic encrypt',
-  'sonic account',
+  ...ofSonic('rebuild', 'rekey', 'encrypt', 'account'),
 ] as const satisfies readonly Tool[];
 /** Commands that read or write keys. */
 export const KEYS_TOOLS = [
   ...ACCOUNT_TOOLS,
   'tardis-import',
-  'sonic create',
-  'sonic rebuild',
-  'sonic chpass',
-  'sonic rotate',
-  'sonic keys',
+  ...ofSonic('create', 'rebuild', 'chpass', 'rotate', 'keys'),
 ] as const satisfies readonly Tool[];
