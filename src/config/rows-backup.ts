@@ -103,27 +103,25 @@ export const SOURCE_ROWS = rowsFor(['tardis'], 'client', {
 } as const satisfies PartialTable);
 
 /** Settings of the walk, and of the paths under which directories are stored. */
-export const ROOT_ROWS = rowsFor(BACKUPS, 'client', {
+export const ROOT_ROWS = rowsFor(['tardis'], 'client', {
   crossDevice: commonRow('bool', '--[no-]crossdevice', {
+    tools: BACKUPS,
     help: 'enter other file systems below the directories',
   }),
   snapshot: choice(['--snapshot <when>', 'Snapshot'], ['no', 'auto'], {
-    tools: ['tardis'],
     help: 'auto: save each subvolume of btrfs as of one moment, in a snapshot that is deleted afterwards (needs root); what has none is named, and read as it is',
   }),
   readDevices: row('bool', ['--[no-]read-devices', 'ReadDevices'], {
-    tools: ['tardis'],
     help: 'save the contents of block devices that are named as sources (disks, partitions, LVM volumes), instead of their nodes',
   }),
   maxDepth: amount('int', '--maxdepth <n>', [0, 0, 1_000_000], {
-    tools: ['tardis'],
     help: 'enter at most n levels of directories (1: only the given directories; 0: no limit); deeper entries are kept as in the last set',
   }),
   basePath: choice('--basepath <style>', ['full', 'common', 'none'], {
-    tools: ['tardis'],
     help: 'store directories under their full paths (full), without the part that all paths begin with (common), or under their last names only (none)',
   }),
   keptAs: row('paths', ['--kept-as <path>', 'KeptAs'], {
+    tools: BACKUPS,
     perTool: {
       'tardis-import': {
         isCommon: true,
@@ -133,7 +131,6 @@ export const ROOT_ROWS = rowsFor(BACKUPS, 'client', {
     help: 'path under which a directory is stored; give it once for each directory, in the order of the directories',
   }),
   trustRoots: row('bool', '--trust-roots', {
-    tools: ['tardis'],
     help: 'back up directories, and mount points below them, even if they are now empty or on another device than before',
   }),
 } as const satisfies PartialTable);

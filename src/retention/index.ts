@@ -1,6 +1,13 @@
 export * from './decide.js';
 export { isNameByFormat, nameByFormat, type NameFormat } from './names.js';
-export { hasRules, NO_RULES, periodOf, type RetentionRules } from './rules.js';
+export {
+  COUNT_RULES,
+  countsOf,
+  hasRules,
+  NO_RULES,
+  periodOf,
+  type RetentionRules,
+} from './rules.js';
 export * from './rule-parser.js';
 export {
   type AgeFigure,

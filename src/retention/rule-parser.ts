@@ -2,19 +2,20 @@
 import { TardisError } from '../errors/index.js';
 import { DAY_MS, displayLine, HOUR_MS, tagFault } from '../model/index.js';
 import { formatFault, type NameFormat } from './names.js';
-import { hasRules, type PriorityPeriod, type RetentionRules } from './rules.js';
+import {
+  COUNT_RULES,
+  countsOf,
+  hasRules,
+  type PriorityPeriod,
+  type RetentionRules,
+  type RuleCounts,
+} from './rules.js';
 
 /** Rules as words. Each word of a list may contain several, separated by commas or blanks. */
-export interface RuleWords {
+export interface RuleWords extends RuleCounts {
   readonly priorities: readonly string[];
   /** Rules by priority; undefined for none. */
   readonly keepPeriods: readonly string[] | undefined;
-  readonly keepLast: number;
-  readonly keepHourly: number;
-  readonly keepDaily: number;
-  readonly keepWeekly: number;
-  readonly keepMonthly: number;
-  readonly keepYearly: number;
   /** A time such as 30d; empty for no rule. */
   readonly keepWithin: string;
   /** A time such as 90d; empty for no rule. */
@@ -43,20 +44,16 @@ const USUAL_PERIODS = ['0', '180', '30'];
 /** Periods whose first set gets a priority if no formats are set: month, week, day. */
 const USUAL_FORMATS = ['%Y-%m', '%G-W%V', '%Y-%m-%d'];
 
-/** Rules that are a number of sets. */
-const COUNTS = [
-  'keepLast',
-  'keepHourly',
-  'keepDaily',
-  'keepWeekly',
-  'keepMonthly',
-  'keepYearly',
+/** Rules that are words. */
+export const WORD_RULES = [
+  'keepWithin',
+  'endedAfter',
+  'keepPeriods',
+  'priorities',
+  'keepTags',
 ] as const;
 /** All rules. */
-export const RULES: readonly (keyof RuleWords)[] = [
-  ...COUNTS,
-  ...(['keepWithin', 'endedAfter', 'keepPeriods', 'priorities', 'keepTags'] as const),
-];
+export const RULES: readonly (keyof RuleWords)[] = [...COUNT_RULES, ...WORD_RULES];
 
 /** Returns the key under which a rule is stored with a client: `KeepLast` for `keepLast`. */
 export function ruleKey(rule: keyof RuleWords): string {
@@ -65,10 +62,9 @@ export function ruleKey(rule: keyof RuleWords): string {
 
 /** Parses rules of which each is one text; an empty text is no rule. Throws CONFIG_INVALID if one is invalid. */
 export function rulesOfTexts(textOf: (rule: keyof RuleWords) => string): RetentionRules {
-  const counts = Object.fromEntries(COUNTS.map((rule) => [rule, Number(textOf(rule))]));
   const [periods, priorities] = [textOf('keepPeriods'), textOf('priorities')];
   return rulesOf({
-    ...(counts as Pick<RuleWords, (typeof COUNTS)[number]>),
+    ...countsOf((rule) => Number(textOf(rule))),
     keepWithin: textOf('keepWithin'),
     endedAfter: textOf('endedAfter'),
     keepPeriods: periods === '' ? undefined : wordsOf([periods]),
@@ -80,16 +76,10 @@ export function rulesOfTexts(textOf: (rule: keyof RuleWords) => string): Retenti
 /** Parses the rules. Throws CONFIG_INVALID if a word is invalid. */
 export function rulesOf(words: RuleWords): RetentionRules {
   const { priorities, keepPeriods, keepWithin, endedAfter, keepTags } = words;
-  const { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly } = words;
   for (const tag of keepTags) requireTag(tag);
   return {
     periods: keepPeriods === undefined ? [] : periodsOf(priorities, keepPeriods),
-    keepLast,
-    keepHourly,
-    keepDaily,
-    keepWeekly,
-    keepMonthly,
-    keepYearly,
+    ...countsOf((rule) => words[rule]),
     keepWithinMs: keepWithin === '' ? 0 : spanOf(keepWithin),
     endedAfterMs: endedAfter === '' ? 0 : spanOf(endedAfter, '--ended-after'),
     keepTags,

@@ -10,19 +10,31 @@ export interface PriorityPeriod {
   readonly days: number;
 }
 
-export interface RetentionRules {
+/**
+ * Rules that are a number of sets; 0 means no rule. `keepLast` keeps the newest sets, `keepHourly` one set of each of the
+ * newest hours that have some, and likewise for days to years.
+ */
+export const COUNT_RULES = [
+  'keepLast',
+  'keepHourly',
+  'keepDaily',
+  'keepWeekly',
+  'keepMonthly',
+  'keepYearly',
+] as const;
+type CountRule = (typeof COUNT_RULES)[number];
+export type RuleCounts = Readonly<Record<CountRule, number>>;
+
+/** Returns the number of each of these rules. */
+export function countsOf(countOf: (rule: CountRule) => number): RuleCounts {
+  return Object.fromEntries(COUNT_RULES.map((rule) => [rule, countOf(rule)])) as RuleCounts;
+}
+
+export interface RetentionRules extends RuleCounts {
   /**
    * Rules by priority; empty for none. The rule of the lowest priority also applies to sets below it.
    */
   readonly periods: readonly PriorityPeriod[];
-  /** Number of newest sets to keep; 0 means no rule. */
-  readonly keepLast: number;
-  /** Number of newest hours of which one set each is kept; likewise for days to years. 0 means no rule. */
-  readonly keepHourly: number;
-  readonly keepDaily: number;
-  readonly keepWeekly: number;
-  readonly keepMonthly: number;
-  readonly keepYearly: number;
   /** Age up to which all sets are kept; 0 means no rule. */
   readonly keepWithinMs: number;
   /**
@@ -46,12 +58,7 @@ export type PeriodName = keyof typeof PERIOD_RULES;
 
 export const NO_RULES: RetentionRules = Object.freeze({
   periods: [],
-  keepLast: 0,
-  keepHourly: 0,
-  keepDaily: 0,
-  keepWeekly: 0,
-  keepMonthly: 0,
-  keepYearly: 0,
+  ...countsOf(() => 0),
   keepWithinMs: 0,
   endedAfterMs: 0,
   keepTags: [],

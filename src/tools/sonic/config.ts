@@ -23,8 +23,7 @@ export function getConfig(options: Settings<'sonic getconfig'>): Promise<void> {
     const shown = keys.length === 0 ? [...kept.keys()] : keys;
     if (options.json) {
       const settings = Object.fromEntries(shown.map((key) => [key, kept.get(key) ?? null]));
-      printJson({ client: options.client, settings });
-      return;
+      return printJson({ client: options.client, settings });
     }
     const rows = shown.map((key) => {
       const value = kept.get(key);
@@ -51,10 +50,8 @@ export async function setConfig(options: Settings<'sonic setconfig'>): Promise<v
   const lack = lackOfEffect(settings);
   if (!rehearse) await there.changeSetting(key, value);
   if (lack !== undefined) complain('sonic', lack);
-  if (json) {
-    printJson({ client, key, value: value ?? null, ...(rehearse ? { isPreview: true } : {}) });
-    return;
-  }
+  const preview = rehearse ? { isPreview: true } : {};
+  if (json) return printJson({ client, key, value: value ?? null, ...preview });
   if (value === undefined) {
     print(`${key} of "${client}" ${rehearse ? 'would no longer be' : 'is no longer'} set.`);
   } else {

@@ -295,8 +295,7 @@ export function printResult(
 ): void {
   if (json) {
     const strength = password === undefined ? {} : { strength: passwordStrength(password) };
-    printJson({ client, ...facts, ...strength });
-    return;
+    return printJson({ client, ...facts, ...strength });
   }
   print(text);
   if (password === undefined || passwordMemoryBytes === undefined) return;

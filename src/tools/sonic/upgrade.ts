@@ -15,8 +15,7 @@ export async function upgrade(options: Settings<'sonic upgrade'>): Promise<void>
   const done = await upgradeCatalog(system, directory, storeLimits(), rehearse);
   if (json) {
     const { from, to, isDone: upgraded } = done;
-    printJson({ client, from: from > 0 ? from : null, to, upgraded });
-    return;
+    return printJson({ client, from: from > 0 ? from : null, to, upgraded });
   }
   print(`The catalog of "${client}" ${outcomeOf(done, directory.bucket !== undefined)}.`);
 }

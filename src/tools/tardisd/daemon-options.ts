@@ -4,7 +4,13 @@ import type { Logger } from 'pino';
 import { configInvalid, type Settings } from '../../config/index.js';
 import { asTardisError } from '../../errors/index.js';
 import type { Right } from '../../model/index.js';
-import { type FormatWords, formatsOf, type RuleWords, serverRules } from '../../retention/index.js';
+import {
+  countsOf,
+  type FormatWords,
+  formatsOf,
+  type RuleWords,
+  serverRules,
+} from '../../retention/index.js';
 import { bucketAt, parseRights } from '../../store/index.js';
 import {
   Daemon,
@@ -117,9 +123,8 @@ function profilePlan(settings: Settings<'tardisd'>): DaemonOptions['profiles'] {
 /** Checks and returns the retention rules. Throws CONFIG_INVALID now, and not only when a client connects. */
 function rulesIn(settings: RuleWords): RuleWords {
   serverRules(settings);
-  const { priorities, keepPeriods, keepLast, keepHourly, keepDaily } = settings;
-  const { keepWeekly, keepMonthly, keepYearly, keepWithin, endedAfter, keepTags } = settings;
-  const counts = { keepLast, keepHourly, keepDaily, keepWeekly, keepMonthly, keepYearly };
+  const { priorities, keepPeriods, keepWithin, endedAfter, keepTags } = settings;
+  const counts = countsOf((rule) => settings[rule]);
   return { priorities, keepPeriods, ...counts, keepWithin, endedAfter, keepTags };
 }
 

@@ -18,6 +18,7 @@ import { entryAt } from './handlers/entry-handlers.js';
 import { invalidRequest } from './problem.js';
 import { pathIn } from './raw-query.js';
 import { addedRoute } from './register.js';
+import { get } from './route-row.js';
 import { DeletedPage, DeletedQuery } from './schemas.js';
 import { setOf } from './set-of.js';
 
@@ -30,16 +31,13 @@ const MAX_DIRECTORIES = 100;
 const ID_BYTES = 8;
 
 export const DELETED_ROUTE = addedRoute(
-  {
-    method: 'GET',
-    path: '/clients/{client}/sets/{set}/deleted',
-    right: 'list',
+  get('/clients/{client}/sets/{set}/deleted', 'list', {
     isClear: true,
     summary:
       'Lists the names of a directory that earlier sets have and this one has not. A page may be empty; the last one has no `next`.',
     query: DeletedQuery,
     reply: DeletedPage,
-  },
+  }),
   async ({ lease: { history }, setText, query }) => {
     const path = pathIn(query.path);
     const { set } = await setOf(history, setText);

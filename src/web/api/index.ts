@@ -18,7 +18,7 @@ export { PurgeRules } from './schemas.js';
 export { openApi, routesText } from './open-api.js';
 export { encodedPathIn, pathIn } from './raw-query.js';
 export { addedRoute, type AddedRoute, registerApi } from './register.js';
-export type { ApiRequest, RouteRow } from './route-row.js';
+export { type ApiRequest, get, post, remove, type RouteRow } from './route-row.js';
 export { ROUTES } from './routes.js';
 export * as schemas from './schemas.js';
 export type * from './schemas.js';

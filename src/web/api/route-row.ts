@@ -30,6 +30,22 @@ export interface RouteRow {
   readonly hasRanges?: boolean;
 }
 
+type Rest = Omit<RouteRow, 'method' | 'path' | 'right'>;
+type Joined<M, P, R, More> = Readonly<{ method: M; path: P; right: R }> & NoInfer<More>;
+
+/** Returns a function that makes rows of one method from the path, the right that they need, and all else. */
+const rowsOf =
+  <const M extends RouteRow['method']>(method: M) =>
+  <const P extends string, const R extends RouteRow['right'], const More extends Rest>(
+    path: P,
+    right: R,
+    more: More,
+  ): Joined<M, P, R, More> => ({ method, path, right, ...more });
+
+export const get = rowsOf('GET');
+export const post = rowsOf('POST');
+export const remove = rowsOf('DELETE');
+
 type ValueOf<S> = S extends TSchema ? Static<S> : undefined;
 
 /** A checked request. */

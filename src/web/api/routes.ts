@@ -4,7 +4,8 @@
  */
 import { Type } from 'typebox';
 import { SIZE_ORDERS } from '../../history/index.js';
-import type { RouteRow } from './route-row.js';
+import { COUNT_RULES, WORD_RULES } from '../../retention/index.js';
+import { get, type RouteRow } from './route-row.js';
 import {
   BackupSet,
   ChangesPage,
@@ -34,78 +35,53 @@ const RULE_WORDS = Type.String({ maxLength: 4096, default: '' });
 /** Number of sets that a rule keeps; 0 for no rule. */
 const COUNT = Type.Integer({ minimum: 0, maximum: 100_000, default: 0 });
 
+/** Returns an object with one value for all of these names. */
+function each<const K extends string, V>(names: readonly K[], value: V): Record<K, V> {
+  return Object.fromEntries(names.map((name) => [name, value])) as Record<K, V>;
+}
+
 const CLIENT = '/clients/{client}';
 const SET = `${CLIENT}/sets/{set}`;
 
 export const ROUTES = {
-  health: {
-    method: 'GET',
-    path: '/health',
-    right: 'none',
+  health: get('/health', 'none', {
     isUncounted: true,
     summary: 'Reports that the program answers.',
     reply: Type.Object({ status: Type.Literal('ok'), version: Type.String() }),
-  },
-  session: {
-    method: 'GET',
-    path: '/session',
-    right: 'login',
+  }),
+  session: get('/session', 'login', {
     summary:
       'Returns which program answers, the rights of the login, and what is offered for a client; without one, for the first.',
     query: Type.Object({ client: Type.Optional(Type.String({ maxLength: 256 })) }),
     reply: Session,
-  },
-  clients: {
-    method: 'GET',
-    path: '/clients',
-    right: 'login',
+  }),
+  clients: get('/clients', 'login', {
     summary: 'Lists the clients that the login may see, with their newest complete sets.',
     reply: Type.Array(Client),
-  },
-  sets: {
-    method: 'GET',
-    path: `${CLIENT}/sets`,
-    right: 'list',
+  }),
+  sets: get(`${CLIENT}/sets`, 'list', {
     summary: 'Lists the backup sets of a client, newest first.',
     reply: Type.Object({ sets: Type.Array(BackupSet) }),
-  },
-  set: {
-    method: 'GET',
-    path: SET,
-    right: 'list',
-    summary: 'Returns one backup set.',
-    reply: BackupSet,
-  },
-  roots: {
-    method: 'GET',
-    path: `${SET}/roots`,
-    right: 'list',
+  }),
+  set: get(SET, 'list', { summary: 'Returns one backup set.', reply: BackupSet }),
+  roots: get(`${SET}/roots`, 'list', {
     isClear: true,
     summary: 'Lists the paths that the set is a backup of.',
     reply: RootsFound,
-  },
-  notes: {
-    method: 'GET',
-    path: `${SET}/notes`,
-    right: 'list',
+  }),
+  notes: get(`${SET}/notes`, 'list', {
     isClear: true,
     summary:
       'Lists what the backup could not read, or read only in part. At most 1,000 are listed.',
     reply: NotesFound,
-  },
-  entry: {
-    method: 'GET',
-    path: `${SET}/entry`,
-    right: 'list',
+  }),
+  entry: get(`${SET}/entry`, 'list', {
     isClear: true,
     summary: 'Returns the entry at a path.',
     query: Type.Object({ path: PathQuery }),
     reply: Entry,
-  },
-  directory: {
-    method: 'GET',
-    path: `${SET}/directory`,
-    right: 'list',
+  }),
+  directory: get(`${SET}/directory`, 'list', {
     isClear: true,
     summary:
       'Returns a page of a directory: sorted by the bytes of the names, by size, by time, or `natural`: directories first, small letters as capital ones, and numbers by their values.',
@@ -122,31 +98,22 @@ export const ROUTES = {
       order: Type.Enum(['asc', 'desc'], { default: 'asc' }),
     }),
     reply: Directory,
-  },
-  content: {
-    method: 'GET',
-    path: `${SET}/content`,
-    right: 'read',
+  }),
+  content: get(`${SET}/content`, 'read', {
     isClear: true,
     summary:
       'Returns the bytes of a file. HEAD, Range, If-Range and If-None-Match work as in RFC 9110; the ETag is the digest.',
     query: Type.Object({ path: PathQuery, download: Type.Optional(Type.Enum(['0', '1'])) }),
     sends: '*/*',
     hasRanges: true,
-  },
-  versions: {
-    method: 'GET',
-    path: `${CLIENT}/versions`,
-    right: 'list',
+  }),
+  versions: get(`${CLIENT}/versions`, 'list', {
     isClear: true,
     summary: 'Lists all versions that were ever at a path, oldest first.',
     query: Type.Object({ path: PathQuery }),
     reply: Type.Object({ versions: Type.Array(Version) }),
-  },
-  search: {
-    method: 'GET',
-    path: `${CLIENT}/search`,
-    right: 'list',
+  }),
+  search: get(`${CLIENT}/search`, 'list', {
     isClear: true,
     summary:
       'Finds names over all sets, or in one, by words: each is a part of the name, or has wildcards (* ? [a-z]). Small and capital letters are the same. A page may be empty; the last one has no `next`.',
@@ -163,11 +130,8 @@ export const ROUTES = {
       after: Type.Optional(Cursor),
     }),
     reply: FoundPage,
-  },
-  changes: {
-    method: 'GET',
-    path: `${CLIENT}/changes`,
-    right: 'list',
+  }),
+  changes: get(`${CLIENT}/changes`, 'list', {
     isClear: true,
     summary:
       'Returns the differences of two sets, below a path. Without `from`, those to the complete set of the same roots before it.',
@@ -179,11 +143,8 @@ export const ROUTES = {
       after: Type.Optional(Type.String({ pattern: String.raw`^\d{1,9}$` })),
     }),
     reply: ChangesPage,
-  },
-  sizes: {
-    method: 'GET',
-    path: `${SET}/sizes`,
-    right: 'list',
+  }),
+  sizes: get(`${SET}/sizes`, 'list', {
     isClear: true,
     summary:
       'Returns the largest directories in a directory, with all that is below each, and what came since an earlier set.',
@@ -194,44 +155,23 @@ export const ROUTES = {
       limit: Type.Integer({ minimum: 1, maximum: 1000, default: 100 }),
     }),
     reply: SizesFound,
-  },
-  space: {
-    method: 'GET',
-    path: `${CLIENT}/space`,
-    right: 'list',
+  }),
+  space: get(`${CLIENT}/space`, 'list', {
     summary:
       'Returns the bytes that each set read, sent and stored, and figures of the whole client.',
     reply: Space,
-  },
-  store: {
-    method: 'GET',
-    path: `${CLIENT}/store`,
-    right: 'list',
+  }),
+  store: get(`${CLIENT}/store`, 'list', {
     summary:
       'Returns the space on the disk of the store, and when the certificate of the connection expires.',
     reply: Store,
-  },
-  purge: {
-    method: 'GET',
-    path: `${CLIENT}/purge`,
-    right: 'list',
+  }),
+  purge: get(`${CLIENT}/purge`, 'list', {
     summary:
       'Returns what a purge by these rules would delete, and why other sets stay. Deletes nothing.',
-    query: Type.Object({
-      keepLast: COUNT,
-      keepHourly: COUNT,
-      keepDaily: COUNT,
-      keepWeekly: COUNT,
-      keepMonthly: COUNT,
-      keepYearly: COUNT,
-      keepWithin: RULE_WORDS,
-      endedAfter: RULE_WORDS,
-      keepPeriods: RULE_WORDS,
-      priorities: RULE_WORDS,
-      keepTags: RULE_WORDS,
-    }),
+    query: Type.Object({ ...each(COUNT_RULES, COUNT), ...each(WORD_RULES, RULE_WORDS) }),
     reply: PurgePreview,
-  },
+  }),
 } as const satisfies Record<string, RouteRow>;
 
 export type Routes = typeof ROUTES;

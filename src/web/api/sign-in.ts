@@ -7,7 +7,7 @@ import { Type } from 'typebox';
 import type { FastifyRequest } from 'fastify';
 import { TardisError } from '../../errors/index.js';
 import { type AddedRoute, addedRoute } from './register.js';
-import type { RouteRow } from './route-row.js';
+import { get, post, remove, type RouteRow } from './route-row.js';
 
 /**
  * Name of the header that a request must have if it changes something. A form or a link of another site cannot send it.
@@ -23,29 +23,20 @@ const MAX_SECRET_CHARS = 1024;
 
 /** The routes by which a browser signs in. */
 export const SIGN_IN_ROWS = {
-  program: {
-    method: 'GET',
-    path: '/sign-in',
-    right: 'none',
+  program: get('/sign-in', 'none', {
     isUncounted: true,
     summary: 'Returns which program a browser would sign in to.',
     reply: Type.Object({ program: Type.String() }),
-  },
-  begin: {
-    method: 'POST',
-    path: '/sign-in',
-    right: 'none',
+  }),
+  begin: post('/sign-in', 'none', {
     summary: 'Begins the session of a browser, which gets a cookie.',
     body: Type.Object({ secret: Type.String({ minLength: 1, maxLength: MAX_SECRET_CHARS }) }),
     reply: Type.Object({}),
-  },
-  end: {
-    method: 'DELETE',
-    path: '/sign-in',
-    right: 'login',
+  }),
+  end: remove('/sign-in', 'login', {
     summary: 'Ends the session of the browser that sends this.',
     reply: Type.Object({}),
-  },
+  }),
 } as const satisfies Record<string, RouteRow>;
 
 /** Where the sessions of browsers are, and the cookie that names one. */

@@ -9,6 +9,7 @@ import {
   type AtOnceLimits,
   cutOff,
   dispositionOf,
+  get,
   invalidRequest,
   pathIn,
   type RouteRow,
@@ -78,10 +79,7 @@ const MAX_REPORTED = 20;
 const TYPES = Object.freeze({ zip: 'application/zip', tar: 'application/x-tar' });
 
 /** The row of the route, for documents. */
-export const ARCHIVE_ROW = {
-  method: 'GET',
-  path: '/clients/{client}/sets/{set}/archive',
-  right: 'read',
+export const ARCHIVE_ROW = get('/clients/{client}/sets/{set}/archive', 'read', {
   isClear: true,
   summary:
     'Returns paths of a set as a zip or tar archive; without a path, the whole set. An answer that ends early is not complete. Entries that it lacks are named in MISSING-FROM-THIS-ARCHIVE.txt at its end; damage ends it, or with `damage=list` is named there too.',
@@ -98,7 +96,7 @@ export const ARCHIVE_ROW = {
     damage: Type.Enum(['end', 'list'], { default: 'end' }),
   }),
   sends: [TYPES.zip, TYPES.tar],
-} as const satisfies RouteRow;
+}) satisfies RouteRow;
 
 /** Returns the route, to be given to `registerApi`. */
 export function archiveRoute({ onError, onBegin, selections }: ArchiveRouteOptions): AddedRoute {

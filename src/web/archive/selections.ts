@@ -6,6 +6,7 @@ import {
   type AddedRoute,
   encodedPathIn,
   invalidRequest,
+  post,
   schemas,
 } from '../api/index.js';
 import { BoundedCache } from '../../system/index.js';
@@ -39,16 +40,13 @@ export class Selections {
 /** Returns the route that stores a selection. */
 export function selectionRoute(selections: Selections): AddedRoute {
   return addedRoute(
-    {
-      method: 'POST',
-      path: '/clients/{client}/selections',
-      right: 'read',
+    post('/clients/{client}/selections', 'read', {
       isClear: true,
       summary: 'Keeps paths for an archive (`selection`), where they are too long for a query.',
       maxBodyBytes: schemas.MAX_PATHS_BODY_BYTES,
       body: Type.Object({ paths: schemas.PathQueries }),
       reply: Type.Object({ selection: Type.String() }),
-    },
+    }),
     async ({ body, client }) => ({
       selection: selections.keep(client, body.paths.map(encodedPathIn)),
     }),

@@ -1,4 +1,5 @@
 /** The routes of acts: a backup, a check, a mount, and changes of sets. Each begins a job. */
+import type { TSchema } from 'typebox';
 import type { BackupSet, History } from '../../history/index.js';
 import type { RightName, SetNumber } from '../../model/index.js';
 import {
@@ -8,7 +9,9 @@ import {
   changedRules,
   checkedRules,
   encodedPathIn,
+  get,
   invalidRequest,
+  post,
   setOf,
 } from '../api/index.js';
 import { type Act, beginAct, type Offer } from './acts.js';
@@ -61,12 +64,10 @@ type Begun = (request: Pick<ApiRequest, 'client'>, act: Act, undo?: Act) => JobS
 
 function purgeRoute(begun: Begun): AddedRoute {
   return addedRoute(
-    rowOf(
-      'purges',
-      'purge',
-      'Deletes the sets that no rule keeps, and stores the rules.',
-      PurgeBody,
-    ),
+    act('purges', 'purge', {
+      summary: 'Deletes the sets that no rule keeps, and stores the rules.',
+      body: PurgeBody,
+    }),
     async (request) => {
       const { body, lease } = request;
       const rules = checkedRules(body.rules);
@@ -78,25 +79,21 @@ function purgeRoute(begun: Begun): AddedRoute {
 
 function mountRoute(begun: Begun): AddedRoute {
   return addedRoute(
-    rowOf(
-      'mounts',
-      'read',
-      'Mounts the client at a directory of this machine, until the job is stopped or the program ends.',
-      MountBody,
-    ),
+    act('mounts', 'read', {
+      summary:
+        'Mounts the client at a directory of this machine, until the job is stopped or the program ends.',
+      body: MountBody,
+    }),
     async (request) => begun(request, { kind: 'mount', directory: request.body.directory }),
   );
 }
 
 function undoRoute({ jobs, clients }: Acting): AddedRoute {
   return addedRoute(
-    {
-      method: 'POST',
-      path: `${JOB}/undo`,
-      right: 'purge',
+    post(`${JOB}/undo`, 'purge', {
       summary: 'Takes an act back, as far as its data allow: `canUndo` of the job.',
       reply: JobState,
-    },
+    }),
     async ({ params }) => {
       const { id, undo, isRunning, facts } = jobs.find(params['id'] ?? '');
       if (undo === undefined || isRunning) throw invalidRequest('this job cannot be undone');
@@ -109,7 +106,7 @@ function undoRoute({ jobs, clients }: Acting): AddedRoute {
 
 function backupRoute(begun: Begun): AddedRoute {
   return addedRoute(
-    rowOf('backups', 'add', 'Begins a backup, as `tardis setup` has configured it.'),
+    act('backups', 'add', { summary: 'Begins a backup, as `tardis setup` has configured it.' }),
     async (request) => begun(request, { kind: 'backup' }),
   );
 }
@@ -122,17 +119,17 @@ function setupRoutes(clients: Clients, begun: Begun): AddedRoute[] {
   };
   return [
     addedRoute(
-      {
-        method: 'GET',
-        path: `${CLIENT}/setup`,
-        right: 'admin',
+      get(`${CLIENT}/setup`, 'admin', {
         summary: 'Returns the answers of `tardis setup` that are in force.',
         reply: SetupBody,
-      },
+      }),
       ({ client, lease }) => inForce(client, lease.history),
     ),
     addedRoute(
-      rowOf('setup', 'admin', 'Changes answers of `tardis setup`; the others stay.', SetupBody),
+      act('setup', 'admin', {
+        summary: 'Changes answers of `tardis setup`; the others stay.',
+        body: SetupBody,
+      }),
       async (request) => {
         const { body, client, lease } = request;
         const before: Record<string, string | undefined> = await inForce(client, lease.history);
@@ -149,46 +146,36 @@ function setupRoutes(clients: Clients, begun: Begun): AddedRoute[] {
       },
     ),
     addedRoute(
-      rowOf(
-        'test-reports',
-        'admin',
-        'Sends a report as a test, to whom a failed backup is reported.',
-      ),
+      act('test-reports', 'admin', {
+        summary: 'Sends a report as a test, to whom a failed backup is reported.',
+      }),
       async (request) => begun(request, { kind: 'test-report' }),
     ),
   ];
 }
 
-/** Returns a row for an act on a client. */
-function rowOf<const P extends string, const R extends RightName, B = undefined>(
-  path: P,
-  right: R,
-  summary: string,
-  body?: B,
-) {
-  return {
-    method: 'POST',
-    path: `${CLIENT}/${path}`,
-    right,
-    summary,
-    body: body as B,
-    reply: JobState,
-  } as const;
+type ActRow<B> = { readonly summary: string; readonly body?: B };
+
+/** Returns the row of an act on a client. */
+function act<
+  const P extends string,
+  const R extends RightName,
+  B extends TSchema | undefined = undefined,
+>(path: P, right: R, { summary, body }: ActRow<B>) {
+  return post(`${CLIENT}/${path}`, right, { summary, body: body as B, reply: JobState });
 }
 
 function changeRoutes(begun: Begun): AddedRoute[] {
   return [
     addedRoute(
-      rowOf('checks', 'read', 'Begins a check of the store.', CheckBody),
+      act('checks', 'read', { summary: 'Begins a check of the store.', body: CheckBody }),
       async (request) => begun(request, { kind: 'check', ...request.body }),
     ),
     addedRoute(
-      rowOf(
-        'locks',
-        'purge',
-        'Locks sets, so that nothing deletes them, or unlocks them.',
-        LockBody,
-      ),
+      act('locks', 'purge', {
+        summary: 'Locks sets, so that nothing deletes them, or unlocks them.',
+        body: LockBody,
+      }),
       async (request) => {
         const { sets, isLocked } = request.body;
         const found = await foundSets(request.lease.history, sets);
@@ -202,7 +189,7 @@ function changeRoutes(begun: Begun): AddedRoute[] {
     ),
     tagRoute(begun),
     addedRoute(
-      rowOf('deletions', 'purge', 'Deletes sets for good.', DeletionBody),
+      act('deletions', 'purge', { summary: 'Deletes sets for good.', body: DeletionBody }),
       async (request) => {
         const { sets } = request.body;
         await foundSets(request.lease.history, sets);
@@ -210,12 +197,11 @@ function changeRoutes(begun: Begun): AddedRoute[] {
       },
     ),
     addedRoute(
-      rowOf(
-        'forgets',
-        'purge',
-        'Requests that paths be deleted from all sets. The request can be withdrawn for a week.',
-        ForgetBody,
-      ),
+      act('forgets', 'purge', {
+        summary:
+          'Requests that paths be deleted from all sets. The request can be withdrawn for a week.',
+        body: ForgetBody,
+      }),
       async (request) => {
         const paths = request.body.paths.map(encodedPathIn);
         if (paths.some((path) => !Buffer.from(path.toString()).equals(path))) {
@@ -229,7 +215,7 @@ function changeRoutes(begun: Begun): AddedRoute[] {
 
 function tagRoute(begun: Begun): AddedRoute {
   return addedRoute(
-    rowOf('tags', 'purge', 'Adds tags to sets, and removes others.', TagBody),
+    act('tags', 'purge', { summary: 'Adds tags to sets, and removes others.', body: TagBody }),
     async (request) => {
       const { sets, addTags, removeTags } = request.body;
       if (addTags.length + removeTags.length === 0) throw invalidRequest('there is no tag');

@@ -11,6 +11,7 @@ import { BoundedCache, type System } from '../../system/index.js';
 import {
   type AddedRoute,
   addedRoute,
+  post,
   HistoryPool,
   type Lease,
   OpenContents,
@@ -198,10 +199,7 @@ async function isReplaced({ directory, reports }: History): Promise<boolean> {
 /** Returns the route that opens a client by its password, which is in no log. */
 export function unlockRoute(clients: Clients): AddedRoute {
   return addedRoute(
-    {
-      method: 'POST',
-      path: '/unlocks',
-      right: 'read',
+    post('/unlocks', 'read', {
       summary:
         'Opens a client by its password, until it was not looked at for 15 minutes. It opens no other client.',
       body: Type.Object({
@@ -209,7 +207,7 @@ export function unlockRoute(clients: Clients): AddedRoute {
         password: Type.String({ minLength: 1, maxLength: MAX_PASSWORD_CHARS }),
       }),
       reply: Type.Object({}),
-    },
+    }),
     async ({ body: { client, password } }) => {
       await clients.unlock(client, password);
       return {};
