@@ -10,6 +10,7 @@ import { Dialog } from './dialog.js';
 import { Check, TextField } from './fields.js';
 import { Notice } from './notice.js';
 import { Words } from './words.js';
+import { Button } from './button.js';
 
 interface ActContext {
   readonly client: string;
@@ -71,9 +72,7 @@ export function ActButton(props: ActProps) {
   };
   return (
     <>
-      <button type="button" onClick={() => setOpen(true)}>
-        {label} …
-      </button>
+      <Button onClick={() => setOpen(true)}>{label} …</Button>
       {isOpen ? (
         <Dialog title={title} onClose={() => setOpen(false)}>
           <form
@@ -86,9 +85,7 @@ export function ActButton(props: ActProps) {
             {children}
             <Notice error={error} />
             <div class="actions">
-              <button type="button" onClick={() => setOpen(false)}>
-                {t('cancel')}
-              </button>
+              <Button onClick={() => setOpen(false)}>{t('cancel')}</Button>
               <button type="submit" class={isFinal ? 'danger' : 'primary'} disabled={!isReady}>
                 {label}
               </button>

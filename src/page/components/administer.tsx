@@ -9,6 +9,7 @@ import { TextField } from './fields.js';
 import { Notice } from './notice.js';
 import { Command } from './purge-preview.js';
 import { Words } from './words.js';
+import { Button } from './button.js';
 
 /** Looks at the clients again after a change; undefined if the login administers none. */
 export const Administering = createContext<(() => void) | undefined>(undefined);
@@ -34,9 +35,9 @@ export function BackupRequest({ client }: { readonly client: Client }) {
         </span>
       ) : null}
       {again === undefined || state === 'running' ? null : (
-        <button type="button" disabled={isSent} aria-label={labelled(label, name)} onClick={send}>
+        <Button disabled={isSent} aria-label={labelled(label, name)} onClick={send}>
           {label}
-        </button>
+        </Button>
       )}
       <Notice error={error} />
     </>

@@ -19,6 +19,7 @@ import { setWords, SinceChoice } from './set-list.js';
 import { SearchFilters } from './search-filters.js';
 import { SideBar } from './side-bar.js';
 import { ToolBar } from './tool-bar.js';
+import { Button } from './button.js';
 
 /** Time after the last key before the search begins. */
 const SETTLE_MS = 120;
@@ -45,8 +46,7 @@ export function Browser(props: BrowserProps) {
   const details = place.file;
   return (
     <main id="main" class={`browser ${details === undefined ? '' : 'has-details'}`}>
-      <button
-        type="button"
+      <Button
         class="side-button"
         aria-expanded={isSideOpen}
         aria-controls="sets"
@@ -54,7 +54,7 @@ export function Browser(props: BrowserProps) {
       >
         <Icon name="calendar" />
         {t('setOf', { time: setWords(chosen, clockOf(chosen.set)) })}
-      </button>
+      </Button>
       <SideBar
         client={client}
         sets={props.sets}

@@ -13,6 +13,7 @@ import {
 } from '../logic/calendar.js';
 import { shownDay } from '../logic/formats.js';
 import { Icon } from './icons.js';
+import { Button } from './button.js';
 
 interface CalendarProps {
   readonly sets: readonly BackupSet[];
@@ -31,25 +32,23 @@ export function Calendar({ sets, month, chosen, onMonth, onChoose }: CalendarPro
   return (
     <div class="calendar">
       <div class="calendar-head">
-        <button
-          type="button"
+        <Button
           class="plain round"
           aria-label={t('previousMonth')}
           disabled={months.every((one) => one >= now)}
           onClick={() => onMonth(shiftMonth(month, -1))}
         >
           <Icon name="left" />
-        </button>
+        </Button>
         <h2 aria-live="polite">{title.format(new Date(month.year, month.month, 1))}</h2>
-        <button
-          type="button"
+        <Button
           class="plain round"
           aria-label={t('nextMonth')}
           disabled={months.every((one) => one <= now)}
           onClick={() => onMonth(shiftMonth(month, 1))}
         >
           <Icon name="right" />
-        </button>
+        </Button>
       </div>
       <table>
         <thead>
@@ -89,8 +88,7 @@ function DayCell({ day, month, chosen, onChoose }: DayProps) {
   const date = shownDay(new Date(month.year, month.month, day.day).getTime(), LOCALE);
   const spoken = t('dayWith', { day: date, n: sets.length });
   return (
-    <button
-      type="button"
+    <Button
       class={`day has-sets ${isTroubled ? 'troubled' : ''}`}
       aria-pressed={sets.includes(chosen)}
       aria-label={isTroubled ? t('dayTroubled', { day: spoken }) : spoken}
@@ -98,6 +96,6 @@ function DayCell({ day, month, chosen, onChoose }: DayProps) {
     >
       {day.day}
       <span class="dots" aria-hidden="true" data-many={sets.length > 1} />
-    </button>
+    </Button>
   );
 }

@@ -5,6 +5,7 @@ import { labelled, t } from '../language.js';
 import { clientHref, type Place } from '../logic/place.js';
 import { shownClient, shownName } from '../logic/formats.js';
 import { byUrgency, stateWords, troubled } from './clients.js';
+import { Button } from './button.js';
 
 /** Number of clients that are listed; the overview has all of them. */
 const MOST_LISTED = 20;
@@ -32,8 +33,7 @@ export function ClientSwitch({ place, client, clients }: SwitchProps) {
         setOpenOn(undefined);
       }}
     >
-      <button
-        type="button"
+      <Button
         class="plain"
         aria-expanded={isOpen}
         aria-controls="switch"
@@ -42,7 +42,7 @@ export function ClientSwitch({ place, client, clients }: SwitchProps) {
       >
         <Light clients={clients} />
         <bdi>{label}</bdi> ▾
-      </button>
+      </Button>
       {isOpen ? (
         <nav id="switch" aria-label={t('clients')}>
           <ul>

@@ -11,6 +11,7 @@ import { Icon } from './icons.js';
 import { Name, PathName } from './name.js';
 import { Notice } from './notice.js';
 import { Versions } from './versions.js';
+import { Button } from './button.js';
 
 interface DetailsProps {
   readonly client: string;
@@ -38,18 +39,17 @@ export function Details(props: DetailsProps) {
         <h2 tabIndex={-1} ref={heading}>
           <Name name={name} />
         </h2>
-        <button type="button" class="plain round" aria-label={t('close')} onClick={onClose}>
+        <Button class="plain round" aria-label={t('close')} onClick={onClose}>
           <Icon name="close" />
-        </button>
+        </Button>
       </div>
-      <button
-        type="button"
+      <Button
         class="plain faint link"
         title={t('openDirectory')}
         onClick={() => props.onDirectory(parentOf(path) ?? '/')}
       >
         <PathName path={parentOf(path) ?? '/'} />
-      </button>
+      </Button>
       <Notice error={entry.error} again={entry.again} />
       {entry.value === undefined ? null : <Facts {...props} entry={entry.value} />}
       <Versions {...props} name={name} />
@@ -74,9 +74,9 @@ function Facts(props: DetailsProps & { readonly entry: Entry }) {
           </a>
         ) : null}
         {canRestore ? (
-          <button type="button" class="primary" onClick={() => onRestore(path)}>
+          <Button class="primary" onClick={() => onRestore(path)}>
             {t('restore')}
-          </button>
+          </Button>
         ) : null}
         <ForgetAct path={path} />
       </div>

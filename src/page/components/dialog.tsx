@@ -3,6 +3,7 @@ import type { ComponentChildren } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { t } from '../language.js';
 import { Icon } from './icons.js';
+import { Button } from './button.js';
 
 interface DialogProps {
   readonly title: ComponentChildren;
@@ -30,9 +31,9 @@ export function Dialog({ title, isWide = false, onClose, children }: DialogProps
     >
       <div class="dialog-head">
         <h2 id="dialog-title">{title}</h2>
-        <button type="button" class="plain round" aria-label={t('close')} onClick={onClose}>
+        <Button class="plain round" aria-label={t('close')} onClick={onClose}>
           <Icon name="close" />
-        </button>
+        </Button>
       </div>
       {children}
     </dialog>

@@ -11,6 +11,7 @@ import { type Row, rowBeginning } from '../logic/rows.js';
 import { rowForKey, rowsInView, scrollFor } from '../logic/row-window.js';
 import { includes, MAX_SELECTED, type Selection } from '../logic/selection.js';
 import { AwaitedRow, GridRow } from './grid-row.js';
+import { Button } from './button.js';
 
 export type EntryRow = Row<Entry>;
 export type Rows = readonly (EntryRow | undefined)[];
@@ -287,8 +288,7 @@ function GridHead(props: GridProps & { readonly selectAll: () => void }) {
             {sort === undefined ? (
               t(column)
             ) : (
-              <button
-                type="button"
+              <Button
                 class="plain"
                 title={t('sortBy', { column: t(column) })}
                 onClick={() => onSort?.(column)}
@@ -297,7 +297,7 @@ function GridHead(props: GridProps & { readonly selectAll: () => void }) {
                 <span class="arrow" aria-hidden="true">
                   {column !== sort ? '' : order === 'asc' ? '↑' : '↓'}
                 </span>
-              </button>
+              </Button>
             )}
           </div>
         ))}

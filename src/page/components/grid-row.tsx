@@ -6,6 +6,7 @@ import type { Row } from '../logic/rows.js';
 import { msOfNs, shownBytes, shownName, shownTime } from '../logic/formats.js';
 import { Icon, iconOf } from './icons.js';
 import { Name, PathName } from './name.js';
+import { Button } from './button.js';
 
 interface RowProps {
   readonly row: Row<Entry>;
@@ -52,7 +53,7 @@ export function GridRow(props: RowProps) {
         />
         <Icon name={iconOf(type)} />
         <span class="names">
-          <button type="button" class="plain open" tabIndex={-1} onClick={props.onOpen}>
+          <Button class="plain open" tabIndex={-1} onClick={props.onOpen}>
             <Name name={name} />
             {entry?.target === undefined ? null : (
               <span class="faint">
@@ -60,7 +61,7 @@ export function GridRow(props: RowProps) {
                 <Name name={entry.target} />
               </span>
             )}
-          </button>
+          </Button>
           {hasPath ? (
             <span class="faint below">
               <PathName path={parentOf(path) ?? '/'} />

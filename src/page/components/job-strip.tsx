@@ -11,6 +11,7 @@ import { Dialog } from './dialog.js';
 import { hasLosses, headingOf, JobOutcome, JobProgress, resultText } from './job-outcome.js';
 import { errorText, Notice } from './notice.js';
 import { Words } from './words.js';
+import { Button } from './button.js';
 
 interface StripProps {
   /** The client that is shown. */
@@ -134,16 +135,16 @@ function JobItem({ job, of, time, onShow, onEnd, onUndo }: ItemProps) {
         </ActButton>
       ) : null}
       {job.canUndo ? (
-        <button type="button" aria-label={labelled(t('jobUndo'), title)} onClick={onUndo}>
+        <Button aria-label={labelled(t('jobUndo'), title)} onClick={onUndo}>
           {t('jobUndo')}
-        </button>
+        </Button>
       ) : null}
-      <button type="button" aria-label={labelled(t('jobDetails'), title)} onClick={onShow}>
+      <Button aria-label={labelled(t('jobDetails'), title)} onClick={onShow}>
         {t('jobDetails')}
-      </button>
-      <button type="button" aria-label={labelled(end, title)} onClick={onEnd}>
+      </Button>
+      <Button aria-label={labelled(end, title)} onClick={onEnd}>
         {end}
-      </button>
+      </Button>
     </li>
   );
 }

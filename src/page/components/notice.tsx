@@ -5,6 +5,7 @@ import { shownName } from '../logic/formats.js';
 import { wordsFor } from '../logic/texts.js';
 import { English, Words } from './words.js';
 import { Icon } from './icons.js';
+import { Button } from './button.js';
 
 interface NoticeProps {
   /** The error; nothing is shown without one. */
@@ -64,9 +65,7 @@ export function Notice({ error, again }: NoticeProps) {
           </p>
         )}
         {again === undefined || LASTING.has(code) ? null : (
-          <button type="button" onClick={again}>
-            {t('retry')}
-          </button>
+          <Button onClick={again}>{t('retry')}</Button>
         )}
       </div>
     </div>

@@ -4,6 +4,7 @@ import { t } from '../language.js';
 import { crumbsOf, parentOf, pathFromText, textOf } from '../logic/paths.js';
 import { Icon } from './icons.js';
 import { Name } from './name.js';
+import { Button } from './button.js';
 
 interface PathBarProps {
   readonly path: string;
@@ -15,8 +16,7 @@ export function PathBar({ path, onGo }: PathBarProps) {
   const above = parentOf(path);
   return (
     <div class="path-bar">
-      <button
-        type="button"
+      <Button
         class="plain round"
         aria-label={t('up')}
         title={t('up')}
@@ -24,14 +24,13 @@ export function PathBar({ path, onGo }: PathBarProps) {
         onClick={() => onGo(above ?? '/')}
       >
         <Icon name="up" />
-      </button>
+      </Button>
       {isTyping ? (
         <PathInput path={path} onGo={onGo} onEnd={() => setTyping(false)} />
       ) : (
         <Crumbs path={path} onGo={onGo} />
       )}
-      <button
-        type="button"
+      <Button
         class="plain round"
         aria-label={t('editPath')}
         title={t('editPath')}
@@ -39,7 +38,7 @@ export function PathBar({ path, onGo }: PathBarProps) {
         onClick={() => setTyping(!isTyping)}
       >
         <Icon name={isTyping ? 'close' : 'edit'} />
-      </button>
+      </Button>
     </div>
   );
 }
@@ -51,15 +50,14 @@ function Crumbs({ path, onGo }: PathBarProps) {
       <ol>
         {crumbs.map((crumb, index) => (
           <li key={crumb.path}>
-            <button
-              type="button"
+            <Button
               class="plain"
               aria-current={index === crumbs.length - 1 ? 'page' : undefined}
               aria-label={index === 0 ? t('top') : undefined}
               onClick={() => onGo(crumb.path)}
             >
               {index === 0 ? '/' : <Name name={textOf(crumb.segment)} />}
-            </button>
+            </Button>
           </li>
         ))}
       </ol>

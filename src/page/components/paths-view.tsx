@@ -6,6 +6,7 @@ import type { ComponentChildren } from 'preact';
 import type { Paged } from '../hooks.js';
 import { EntryGrid, type EntryRow, type ListProps } from './entry-grid.js';
 import { Notice } from './notice.js';
+import { Button } from './button.js';
 
 /** Number of rows before the end at which the next page is loaded. */
 const NEAR_END_ROWS = 200;
@@ -32,9 +33,7 @@ export function PathsView(props: PathsViewProps) {
     <section class="search-view" aria-label={title}>
       <div class="bar">
         <h2>{title}</h2>
-        <button type="button" onClick={props.onEnd}>
-          {props.back}
-        </button>
+        <Button onClick={props.onEnd}>{props.back}</Button>
       </div>
       {props.filters}
       <Notice error={list.error} again={list.more} />

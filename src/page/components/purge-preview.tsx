@@ -11,6 +11,7 @@ import type { TextKey } from '../logic/texts.js';
 import { keyOfRule, PurgeAct, RulesAct } from './acts.js';
 import { TextField } from './fields.js';
 import { Notice } from './notice.js';
+import { Button } from './button.js';
 
 /** Rules that are numbers of sets, and those that are words, with their texts. The last ones are shown on request. */
 const COUNTS = {
@@ -185,9 +186,7 @@ export function Command({ text }: { readonly text: string }) {
   return (
     <p class="command">
       <code>{text}</code>
-      <button type="button" onClick={copy}>
-        {t('copy')}
-      </button>
+      <Button onClick={copy}>{t('copy')}</Button>
       <span role="status">{isCopied ? t('copied') : ''}</span>
     </p>
   );

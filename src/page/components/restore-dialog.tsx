@@ -13,6 +13,7 @@ import { Check, Select } from './fields.js';
 import { JobOutcome } from './job-outcome.js';
 import { PathName } from './name.js';
 import { Notice } from './notice.js';
+import { Button } from './button.js';
 
 interface RestoreProps {
   readonly client: string;
@@ -82,20 +83,19 @@ export function RestoreDialog({ client, set, time, paths, jobs, onClose }: Resto
         <Refused {...{ job, beside }} onChoose={(how) => start({ ...bodyFor(false), ...how })} />
         <div aria-live="polite">{job === undefined ? null : <JobOutcome job={job} />}</div>
         <div class="actions end">
-          <button
-            type="button"
+          <Button
             disabled={!isRunning && !mayStart}
             onClick={() => (isRunning ? stop() : start(bodyFor(true)))}
           >
             {t(isRunning ? 'restoreStop' : 'restorePreview')}
-          </button>
+          </Button>
           <button type="submit" class={isDone ? '' : 'primary'} disabled={!mayStart}>
             {t('restoreStart')}
           </button>
           {isDone ? (
-            <button type="button" class="primary" onClick={onClose}>
+            <Button class="primary" onClick={onClose}>
               {t('done')}
-            </button>
+            </Button>
           ) : null}
         </div>
       </form>
@@ -115,13 +115,9 @@ function Refused({ job, beside, onChoose }: RefusedProps) {
   if (!isRefused || job.kind === 'preview') return null;
   return (
     <div class="actions">
-      <button type="button" onClick={() => onChoose({ overwrite: 'always' })}>
-        {t('restoreReplace')}
-      </button>
+      <Button onClick={() => onChoose({ overwrite: 'always' })}>{t('restoreReplace')}</Button>
       {beside === undefined ? null : (
-        <button type="button" onClick={() => onChoose({ output: beside })}>
-          {t('restoreKeepBoth')}
-        </button>
+        <Button onClick={() => onChoose({ output: beside })}>{t('restoreKeepBoth')}</Button>
       )}
     </div>
   );

@@ -12,6 +12,7 @@ import { Select } from './fields.js';
 import { English } from './words.js';
 import { PathName } from './name.js';
 import { Notice } from './notice.js';
+import { Button } from './button.js';
 
 interface SetListProps {
   readonly client: string;
@@ -32,8 +33,7 @@ export function SetList(props: SetListProps) {
     <ol class="sets" aria-label={t('allSets')}>
       {sets.map((set) => (
         <li key={set.set}>
-          <button
-            type="button"
+          <Button
             class="set"
             aria-current={set.set === chosen ? 'true' : undefined}
             onClick={() => onChoose(set.set)}
@@ -44,12 +44,12 @@ export function SetList(props: SetListProps) {
             </span>
             <span class="set-what">{changesOf(set)}</span>
             <SetMarks set={set} lateDays={late.get(set.set)} isRunning={set.set === running} />
-          </button>
+          </Button>
           {set.set === chosen ? (
             <>
-              <button type="button" class="plain link changes" onClick={onChanges}>
+              <Button class="plain link changes" onClick={onChanges}>
                 {t('changes')}
-              </button>
+              </Button>
               <SetActs set={set} when={setWords(set, clockOf(set.set))} />
               {set.unread === 0 ? null : <Unread client={client} set={set.set} />}
             </>

@@ -6,6 +6,7 @@ import { lateSets, monthNumber, monthOf } from '../logic/calendar.js';
 import { Calendar } from './calendar.js';
 import { StateMark } from './clients.js';
 import { SetList } from './set-list.js';
+import { Button } from './button.js';
 
 interface SideBarProps {
   readonly client: string;
@@ -50,9 +51,9 @@ export function SideBar(props: SideBarProps) {
         onChoose={onChoose}
       />
       {newest === undefined || chosen.set >= newest.set ? null : (
-        <button type="button" class="newest" onClick={() => onChoose(undefined)}>
+        <Button class="newest" onClick={() => onChoose(undefined)}>
           {t('newestSet')}
-        </button>
+        </Button>
       )}
       <SetList
         sets={inMonth}

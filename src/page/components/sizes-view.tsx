@@ -11,6 +11,7 @@ import { Name } from './name.js';
 import { Notice } from './notice.js';
 import { PathBar } from './path-bar.js';
 import { SinceChoice } from './set-list.js';
+import { Button } from './button.js';
 
 const MEASURE_TEXTS: Readonly<Record<Measure, TextKey>> = {
   bytes: 'sizesBytes',
@@ -51,9 +52,7 @@ export function SizesView({ client, place, go, sets, chosen, clockOf }: SizesPro
           </label>
         )}
         <span class="space" />
-        <button type="button" onClick={() => go({ view: 'files' })}>
-          {t('sizesFiles')}
-        </button>
+        <Button onClick={() => go({ view: 'files' })}>{t('sizesFiles')}</Button>
       </div>
       <Notice error={answer.error} again={answer.again} />
       {answer.isLoading ? <p role="status">{t('loading')}</p> : null}
@@ -97,7 +96,7 @@ function Bars({ reply, path, measure, hasSince, go }: BarsProps) {
           const amount = amounts[index]!;
           return (
             <li key={to}>
-              <button type="button" class="plain bar-row" onClick={() => go({ path: to })}>
+              <Button class="plain bar-row" onClick={() => go({ path: to })}>
                 <span class="bar-name">
                   <Name name={textOf(to.slice(path === '/' ? 1 : path.length + 1))} />
                 </span>
@@ -111,7 +110,7 @@ function Bars({ reply, path, measure, hasSince, go }: BarsProps) {
                   {measure === 'growth' ? signed(amount) : shownBytes(amount, LOCALE)}
                 </span>
                 <span class="faint bar-count">{t('filesCount', { n: one.files })}</span>
-              </button>
+              </Button>
             </li>
           );
         })}

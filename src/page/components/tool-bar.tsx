@@ -6,6 +6,7 @@ import type { Place } from '../logic/place.js';
 import { MAX_SELECTED, type Selection } from '../logic/selection.js';
 import { Check } from './fields.js';
 import { Notice } from './notice.js';
+import { Button } from './button.js';
 
 interface ToolBarProps {
   readonly client: string;
@@ -28,9 +29,9 @@ export function ToolBar(props: ToolBarProps) {
       {isSelected ? (
         <>
           <strong role="status">{selectedText(selection, place)}</strong>
-          <button type="button" class="plain" onClick={onClear}>
+          <Button class="plain" onClick={onClear}>
             {t('clearSelection')}
-          </button>
+          </Button>
         </>
       ) : (
         <Check
@@ -43,14 +44,13 @@ export function ToolBar(props: ToolBarProps) {
       <ArchiveButton {...{ client, set, paths }} format="zip" attempt={attempt} />
       <ArchiveButton {...{ client, set, paths }} format="tar" attempt={attempt} />
       {canRestore ? (
-        <button
-          type="button"
+        <Button
           class="primary"
           disabled={!isSelected && place.path === '/'}
           onClick={() => onRestore(paths)}
         >
           {t('restore')}
-        </button>
+        </Button>
       ) : null}
       <Notice error={error} />
     </div>
@@ -99,13 +99,12 @@ function ArchiveButton({ client, set, paths, format, attempt }: ArchiveProps) {
     );
   }
   return (
-    <button
-      type="button"
+    <Button
       title={t(long)}
       onClick={() => start(() => keptArchiveHref(client, set, paths, format))}
     >
       {t(short)}
-    </button>
+    </Button>
   );
 }
 

@@ -8,6 +8,7 @@ import { LANGUAGES, type TextKey } from '../logic/texts.js';
 import { ClientSwitch } from './client-switch.js';
 import { Dialog } from './dialog.js';
 import { Icon } from './icons.js';
+import { Button } from './button.js';
 
 const KEYS: readonly (readonly [keys: TextKey, text: TextKey])[] = [
   ['keysMoveNames', 'keysMove'],
@@ -65,37 +66,29 @@ export function TopBar({ place, client, clients, go, onKeys }: TopBarProps) {
       </form>
       <nav class="views" aria-label={t('product')}>
         {VIEWS.map((view) => (
-          <button
+          <Button
             key={view}
-            type="button"
             class="tab"
             aria-current={place.view === view ? 'page' : undefined}
             onClick={() => go({ view })}
           >
             {t(view)}
-          </button>
+          </Button>
         ))}
       </nav>
       <LanguageChoice />
       <ThemeButton />
-      <button
-        type="button"
+      <Button
         class="plain round"
         aria-label={t('signOut')}
         title={t('signOut')}
         onClick={() => void signOut()}
       >
         <Icon name="out" />
-      </button>
-      <button
-        type="button"
-        class="plain round keys"
-        aria-label={t('help')}
-        title={t('help')}
-        onClick={onKeys}
-      >
+      </Button>
+      <Button class="plain round keys" aria-label={t('help')} title={t('help')} onClick={onKeys}>
         ?
-      </button>
+      </Button>
     </header>
   );
 }
@@ -152,15 +145,14 @@ function ThemeButton() {
   }, [theme]);
   const label = labelled(t('theme'), t(THEME_TEXTS[theme]));
   return (
-    <button
-      type="button"
+    <Button
       class="plain round"
       aria-label={label}
       title={label}
       onClick={() => setTheme(THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length]!)}
     >
       <Icon name={THEME_ICONS[theme]} />
-    </button>
+    </Button>
   );
 }
 

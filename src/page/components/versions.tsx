@@ -6,6 +6,7 @@ import { labelled, LOCALE, t } from '../language.js';
 import { msOfNs, shownBytes, shownTime } from '../logic/formats.js';
 import { Comparison, type ComparedVersion } from './comparison.js';
 import { Notice } from './notice.js';
+import { Button } from './button.js';
 
 interface VersionsProps {
   readonly client: string;
@@ -36,14 +37,13 @@ export function Versions(props: VersionsProps) {
       <div class="bar">
         <h3>{t('versions')}</h3>
         {versions.length < 2 ? null : (
-          <button
-            type="button"
+          <Button
             disabled={both.length !== 2}
             title={t('compareChoose')}
             onClick={() => setComparing(true)}
           >
             {t('compare')}
-          </button>
+          </Button>
         )}
       </div>
       <Notice error={answer.error} again={answer.again} />
@@ -118,13 +118,9 @@ function VersionItem(props: ItemProps) {
       {isShown ? (
         <span class="mark">{t('versionShown')}</span>
       ) : inSet === undefined ? null : (
-        <button
-          type="button"
-          aria-label={labelled(t('versionShow'), time)}
-          onClick={() => props.onSet(inSet)}
-        >
+        <Button aria-label={labelled(t('versionShow'), time)} onClick={() => props.onSet(inSet)}>
           {t('versionShow')}
-        </button>
+        </Button>
       )}
     </li>
   );
