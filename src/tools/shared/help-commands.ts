@@ -8,18 +8,17 @@ export const COMMANDS_HELP = {
     summary: 'Back up directories and files to a store of Tardis.',
     about: [COMMANDS_NOTE],
     examples: {
-      [`tardis ${D} --local --create ~`]: 'makes the first backup of your home directory',
-      [`tardis ${D} --local ~`]: 'makes every later backup',
-      [`tardis ${D} --local ~/docs ~/notes.txt`]: 'backs up a directory and a single file',
-      'tardis --server backup.example.org --password-file ~/.tardis-password /etc /home':
+      [`${D} --local --create ~`]: 'makes the first backup of your home directory',
+      [`${D} --local ~`]: 'makes every later backup',
+      [`${D} --local ~/docs ~/notes.txt`]: 'backs up a directory and a single file',
+      '--server backup.example.org --password-file ~/.tardis-password /etc /home':
         'backs up to a server, over TLS and with a password',
-      [`tardis ${D} --local -x '*.o' --skip-caches ~`]: 'leaves out object files and caches',
-      'tardis --config ~/.tardis.cfg --job laptop':
-        'uses the settings in section [laptop] of the file',
-      [`tardis ${D} --local --filter-file ~/.tardis-filter ~`]:
+      [`${D} --local -x '*.o' --skip-caches ~`]: 'leaves out object files and caches',
+      '--config ~/.tardis.cfg --job laptop': 'uses the settings in section [laptop] of the file',
+      [`${D} --local --filter-file ~/.tardis-filter ~`]:
         'backs up only what the filter file accepts',
-      "tardis --dry-run -vv -x '*.o' ~": 'only shows what would be saved and left out',
-      "tardis --explain ~/a/b.o -x '*.o' ~":
+      "--dry-run -vv -x '*.o' ~": 'only shows what would be saved and left out',
+      "--explain ~/a/b.o -x '*.o' ~":
         'shows which rule includes or excludes a file, without a server',
     },
     notes: [
@@ -34,29 +33,28 @@ export const COMMANDS_HELP = {
       'Nothing in the source is changed. What a program unpacks, one state at a time, is in a directory below TMPDIR that only this user can enter.',
     ],
     examples: {
-      [`tardis-import ${D} --create /mnt/old/tardis/laptop`]:
+      [`${D} --create /mnt/old/tardis/laptop`]:
         'imports a client of Tardis (Python), from its directory',
-      [`tardis-import ${D} --create /mnt/restic`]:
+      [`${D} --create /mnt/restic`]:
         'imports the snapshots of restic, or the archives of Borg, of a repository',
-      [`tardis-import ${D} --create restic:sftp:me@nas:/restic`]:
-        'imports those of a repository elsewhere',
-      [`tardis-import ${D} --create --kept-as /home --sets '/snapshots/*.*/localhost/home'`]:
+      [`${D} --create restic:sftp:me@nas:/restic`]: 'imports those of a repository elsewhere',
+      [`${D} --create --kept-as /home --sets '/snapshots/*.*/localhost/home'`]:
         'imports what rsnapshot has kept',
-      [`tardis-import ${D} --create --sets '/backups/home-%Y-%m-%d.tar.gz'`]:
+      [`${D} --create --sets '/backups/home-%Y-%m-%d.tar.gz'`]:
         'imports tar files, each as a set of the date in its name',
-      [`tardis-import ${D} --verify /mnt/restic`]:
+      [`${D} --verify /mnt/restic`]:
         'imports what is new, and compares every set with the repository',
-      [`tardis-import ${D} --kept-as /home --sets '/backup/%Y-%m-%d/home' --dry-run`]:
+      [`${D} --kept-as /home --sets '/backup/%Y-%m-%d/home' --dry-run`]:
         'only lists the dates of directories, and which of them the store has',
     },
   },
   tardisd: {
     summary: 'Serve a store of Tardis to clients.',
     examples: {
-      [`tardisd ${D} --create`]:
+      [`${D} --create`]:
         'creates the store, and serves a network by TLS with a certificate of its own',
-      [`tardisd ${D}`]: 'serves it from then on',
-      'tardisd --config /etc/tardis/tardisd.cfg --local /run/tardisd.sock':
+      [D]: 'serves it from then on',
+      '--config /etc/tardis/tardisd.cfg --local /run/tardisd.sock':
         'uses a configuration file, and listens on a unix socket',
     },
     notes: [
@@ -70,9 +68,9 @@ export const COMMANDS_HELP = {
       'tardisremote serves the interface of docs/server/api.md to programs and browsers. lstardis, regenerate, tardiff, tardisfs, tardis-web and the reports of sonic read through it with --server https://HOST:7430/. To log in, give the password of a client or of one of its accounts, or a token (`sonic account --token`). With --server, only tokens are accepted, and passed on to that tardisd. tardisremote has no keys, so it sends the data of an encrypting client as it is, encrypted.',
     ],
     examples: {
-      [`tardisremote ${D}`]: 'serves a network by TLS, with a certificate of its own',
-      [`tardisremote ${D} --insecure-tcp`]: 'serves programs on this machine',
-      'tardisremote --server backup.example --server-certificate tardisd.pem --insecure-tcp':
+      [D]: 'serves a network by TLS, with a certificate of its own',
+      [`${D} --insecure-tcp`]: 'serves programs on this machine',
+      '--server backup.example --server-certificate tardisd.pem --insecure-tcp':
         'serves the clients of a tardisd on another machine; log in with tokens',
     },
     notes: ['SIGTERM and SIGINT end tardisremote. SIGHUP reads the certificate again.'],
@@ -90,17 +88,15 @@ export const READERS_HELP = {
       'A date means the end of the day, minute or second that it names, in local time. Ages: 30min, 12h, 3d, 2w, 6mo, 1y.',
     ],
     examples: {
-      [`regenerate ${D} -o /tmp/back /home/me/letters`]:
+      [`${D} -o /tmp/back /home/me/letters`]:
         'restores a directory from the newest set, as /tmp/back/letters',
-      [`regenerate ${D} -b 3 /etc/fstab`]: 'restores a file from set 3, into the current directory',
-      [`regenerate ${D} -d "3 days ago" --in-place /home/me/letters`]:
+      [`${D} -b 3 /etc/fstab`]: 'restores a file from set 3, into the current directory',
+      [`${D} -d "3 days ago" --in-place /home/me/letters`]:
         'restores to where it was, and replaces what differs there',
-      [`regenerate ${D} --include '*.c' --dry-run /home/me/src`]:
-        'only shows what would be restored',
-      [`regenerate ${D} --stdout /etc/fstab | less`]: 'writes one file to a pipe',
-      [`regenerate ${D} --all --tar - | zstd > all.tar.zst`]:
-        'writes the whole set as a tar archive',
-      [`regenerate ${D} --zip letters.zip /home/me/letters`]: 'writes a directory as a zip archive',
+      [`${D} --include '*.c' --dry-run /home/me/src`]: 'only shows what would be restored',
+      [`${D} --stdout /etc/fstab | less`]: 'writes one file to a pipe',
+      [`${D} --all --tar - | zstd > all.tar.zst`]: 'writes the whole set as a tar archive',
+      [`${D} --zip letters.zip /home/me/letters`]: 'writes a directory as a zip archive',
     },
     notes: [SERVER_NOTE],
   },
@@ -110,17 +106,16 @@ export const READERS_HELP = {
       'Without a path, the backup sets are listed, with -l also their roots. A directory above the backed-up roots shows only the roots.',
     ],
     examples: {
-      [`lstardis ${D} -l`]: 'lists the backup sets and their roots',
-      [`lstardis ${D} -l /home/me`]: 'lists a directory as of the newest set',
-      [`lstardis ${D} -b 3 /home/me`]: 'lists the same directory as of set 3',
-      [`lstardis ${D} -d yesterday /home/me`]:
-        'lists the same directory as it was yesterday evening',
-      [`lstardis ${D} /home/me/letter.txt`]: 'lists all versions of a file',
-      [`lstardis ${D} --dates "a week ago.."`]: 'lists the sets of the last week',
-      [`lstardis ${D} --glob '/home/me/*.c'`]: 'lists the paths that match a pattern',
-      [`lstardis ${D} --find 'letter*.txt'`]: 'finds a file by name, deleted or not',
-      [`lstardis ${D} -V week /home/me/a.txt`]: 'lists the newest version of each week',
-      [`lstardis ${D} -V checksum -O /home/me/a.txt`]:
+      [`${D} -l`]: 'lists the backup sets and their roots',
+      [`${D} -l /home/me`]: 'lists a directory as of the newest set',
+      [`${D} -b 3 /home/me`]: 'lists the same directory as of set 3',
+      [`${D} -d yesterday /home/me`]: 'lists the same directory as it was yesterday evening',
+      [`${D} /home/me/letter.txt`]: 'lists all versions of a file',
+      [`${D} --dates "a week ago.."`]: 'lists the sets of the last week',
+      [`${D} --glob '/home/me/*.c'`]: 'lists the paths that match a pattern',
+      [`${D} --find 'letter*.txt'`]: 'finds a file by name, deleted or not',
+      [`${D} -V week /home/me/a.txt`]: 'lists the newest version of each week',
+      [`${D} -V checksum -O /home/me/a.txt`]:
         'lists each content of a file once, with the sets that have it',
     },
     notes: [
@@ -137,11 +132,11 @@ export const READERS_HELP = {
       'Without -f, the command returns when the mount is ready or has failed. To unmount, use fusermount3 -u, umount or SIGTERM.',
     ],
     examples: {
-      'tardisfs -o database=/srv/tardis,client=laptop /mnt/laptop':
+      '-o database=/srv/tardis,client=laptop /mnt/laptop':
         'mounts the sets of a client in a store on this machine; `fusermount3 -u /mnt/laptop` unmounts them',
-      'tardisfs -o server=backup.example.org,pwfile=/root/.tardis-password /mnt/backups':
+      '-o server=backup.example.org,pwfile=/root/.tardis-password /mnt/backups':
         "mounts this machine's sets on a server",
-      [`tardisfs ${D} -f /mnt/backups`]: 'stays in the foreground, and prints its log',
+      [`${D} -f /mnt/backups`]: 'stays in the foreground, and prints its log',
     },
     notes: [
       SERVER_NOTE,
@@ -156,11 +151,10 @@ export const READERS_HELP = {
       'The other clients of the store, those of further stores (-D again), and those that other sections of the configuration name are opened when they are looked at; a client with a password needs its own.',
     ],
     examples: {
-      [`tardis-web ${D}`]: 'shows the sets of this machine in a store',
-      [`tardis-web ${D} -D /media/disk/copy`]: 'shows the clients of both stores',
-      'tardis-web --server backup.example.org': "shows this machine's sets on a server",
-      [`tardis-web ${D} -C laptop --no-browser`]:
-        'shows another client first; the address is only printed',
+      [D]: 'shows the sets of this machine in a store',
+      [`${D} -D /media/disk/copy`]: 'shows the clients of both stores',
+      '--server backup.example.org': "shows this machine's sets on a server",
+      [`${D} -C laptop --no-browser`]: 'shows another client first; the address is only printed',
     },
     notes: [
       SERVER_NOTE,
@@ -175,14 +169,13 @@ export const READERS_HELP = {
       'On a terminal, control characters are shown as \\xNN; to a pipe or file the contents are written unchanged, so that patch(1) can use them. Files over --max-size, binary files, and those that take more than 10 s are reported as different, without their lines.',
     ],
     examples: {
-      [`tardiff ${D} ~/letter.txt`]: 'shows changes since the last backup',
-      [`tardiff ${D} -d "3 days ago" ~/letter.txt`]: 'shows changes since three days ago',
-      [`tardiff ${D} 3 5`]: 'lists what differs between two sets',
-      [`tardiff ${D} 3 yesterday --list /etc`]: 'lists what differs below a directory',
-      [`tardiff ${D} -b 3 -b 5 /etc/fstab`]: 'shows changes of a file between two sets',
-      'tardiff --server backup.example.org -M /etc': 'also compares owners, permissions and times',
-      [`tardiff ${D} --reduce-path /mnt/old/home/me`]:
-        'compares with a disk that is mounted elsewhere',
+      [`${D} ~/letter.txt`]: 'shows changes since the last backup',
+      [`${D} -d "3 days ago" ~/letter.txt`]: 'shows changes since three days ago',
+      [`${D} 3 5`]: 'lists what differs between two sets',
+      [`${D} 3 yesterday --list /etc`]: 'lists what differs below a directory',
+      [`${D} -b 3 -b 5 /etc/fstab`]: 'shows changes of a file between two sets',
+      '--server backup.example.org -M /etc': 'also compares owners, permissions and times',
+      [`${D} --reduce-path /mnt/old/home/me`]: 'compares with a disk that is mounted elsewhere',
     },
     notes: [SERVER_NOTE],
   },

@@ -1,14 +1,27 @@
 /** The parts of the help of a command. */
+import type { Tool } from '../../config/index.js';
 
 export interface ToolHelp {
   /** Summary of the command in one sentence. The summary of a sub-command has no capital and no full stop. */
   readonly summary: string;
   /** Paragraphs before the examples. */
   readonly about?: readonly string[];
-  /** Command lines, each with a description without a full stop. */
+  /** Command lines, each with a description without a full stop. Tables leave out the name of the command. */
   readonly examples: Readonly<Record<string, string>>;
   /** Paragraphs after the examples. */
   readonly notes?: readonly string[];
+}
+
+/** Returns the help of a table of commands, with the name of each before the words of its examples. */
+export function withNames(table: Readonly<Record<Tool, ToolHelp>>): Record<Tool, ToolHelp> {
+  const named = Object.entries(table).map(([tool, help]) => {
+    const examples = Object.entries(help.examples).map(([words, what]) => [
+      `${tool} ${words}`.trimEnd(),
+      what,
+    ]);
+    return [tool, { ...help, examples: Object.fromEntries(examples) }];
+  });
+  return Object.fromEntries(named) as Record<Tool, ToolHelp>;
 }
 
 /** Note on the rules of retention, for the commands that have them. */

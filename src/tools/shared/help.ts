@@ -5,16 +5,16 @@
 import type { Tool } from '../../config/index.js';
 import { COMMANDS_HELP, READERS_HELP } from './help-commands.js';
 import { frontCommand } from '../output/command-names.js';
-import { D, folded, shownExamples, type ToolHelp } from './help-rows.js';
+import { D, folded, shownExamples, type ToolHelp, withNames } from './help-rows.js';
 import { statusNote } from './help-statuses.js';
 import { KEYS_HELP, SETS_HELP } from './help-sonic.js';
 
-export const HELP: Readonly<Record<Tool, ToolHelp>> = {
+export const HELP: Readonly<Record<Tool, ToolHelp>> = withNames({
   ...COMMANDS_HELP,
   ...READERS_HELP,
   ...KEYS_HELP,
   ...SETS_HELP,
-};
+});
 
 /** The help of `tardis find`, which is another use of lstardis. */
 const FIND_HELP: ToolHelp = {
