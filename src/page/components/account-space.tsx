@@ -31,7 +31,7 @@ export function AccountSpace({ client, onChanged }: AccountSpaceProps) {
   return (
     <div class="account-space">
       <p>{space === undefined ? t('quotaNone') : spaceText(space)}</p>
-      <div class="actions">
+      <div class="flow actions">
         <ActButton
           kind="quota"
           label={t('actQuota')}

@@ -84,7 +84,7 @@ export function ActButton(props: ActProps) {
           >
             {children}
             <Notice error={error} />
-            <div class="actions">
+            <div class="flow actions">
               <Button onClick={() => setOpen(false)}>{t('cancel')}</Button>
               <button type="submit" class={isFinal ? 'danger' : 'primary'} disabled={!isReady}>
                 {label}
@@ -102,7 +102,7 @@ export function ClientActs() {
   const [isQuick, setQuick] = useState(false);
   const how = { body: { readsAll: !isQuick }, onDone: () => setQuick(false) };
   return (
-    <div class="actions">
+    <div class="flow actions">
       <ActButton kind="backups" label={t('actBackup')} title={t('actBackup')}>
         <p>
           <Words text={t('actBackupText')} />
@@ -144,7 +144,7 @@ export function SetActs({ set, when }: { readonly set: BackupSet; readonly when:
   const sets = [set.set];
   const lock = t(isLocked ? 'actUnlock' : 'actLock');
   return (
-    <div class="actions">
+    <div class="flow actions">
       <ActButton
         kind="locks"
         label={lock}

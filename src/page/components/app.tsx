@@ -55,7 +55,7 @@ export function App() {
     const again = session.error === undefined ? sets.again : session.again;
     return (
       <main class="alone" id="main">
-        <div class="bar">
+        <div class="row bar">
           <h1>{t('product')}</h1>
           <ClientSwitch {...{ place, client }} clients={choice} />
         </div>

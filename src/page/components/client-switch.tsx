@@ -34,7 +34,7 @@ export function ClientSwitch({ place, client, clients }: SwitchProps) {
       }}
     >
       <Button
-        class="plain"
+        class="plain cut"
         aria-expanded={isOpen}
         aria-controls="switch"
         title={t('clients')}
@@ -44,11 +44,12 @@ export function ClientSwitch({ place, client, clients }: SwitchProps) {
         <bdi>{label}</bdi> ▾
       </Button>
       {isOpen ? (
-        <nav id="switch" aria-label={t('clients')}>
+        <nav id="switch" class="box" aria-label={t('clients')}>
           <ul>
             {listed.map((one) => (
               <li key={one.name}>
                 <a
+                  class="flow"
                   href={clientHref(place, one.name)}
                   aria-current={one.name === client ? 'page' : undefined}
                 >

@@ -30,7 +30,7 @@ export function Clients({ clients, place }: ClientsProps) {
     <>
       {clients.length < MANY ? null : (
         <>
-          <p class="marks">
+          <p class="flow marks">
             {Object.entries(SHOWN).map(([state, [text, kind]]) => {
               const n = clients.filter((client) => client.state === state).length;
               return n === 0 ? null : (
@@ -73,7 +73,7 @@ export function troubled(clients: readonly Client[]): Client[] {
 function ClientTable({ clients, place }: ClientsProps) {
   const hasSpace = clients.some(({ space }) => space !== undefined);
   return (
-    <div class="table-scroll" tabIndex={0} role="region" aria-label={t('clients')}>
+    <div class="box table-scroll" tabIndex={0} role="region" aria-label={t('clients')}>
       <table class="plain-table">
         <thead>
           <tr>
@@ -153,7 +153,7 @@ function ClientRow({ client, place, hasSpace }: RowProps) {
         </td>
       ) : null}
       <td>
-        <span class="marks">
+        <span class="flow marks">
           <StateMark client={client} />
           {encrypts ? <span class="mark">{t('encrypted')}</span> : null}
         </span>

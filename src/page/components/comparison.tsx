@@ -69,7 +69,7 @@ function Differences({ rows, before, after }: DifferencesProps) {
   if (rows.every(({ kind }) => kind === 'same' || kind === 'skipped'))
     return <p>{t('diffSame')}</p>;
   return (
-    <div class="diff-scroll" tabIndex={0} role="region" aria-label={`${before} – ${after}`}>
+    <div class="box diff-scroll" tabIndex={0} role="region" aria-label={`${before} – ${after}`}>
       <table class="diff">
         <colgroup>
           <col class="number" />

@@ -34,7 +34,7 @@ export function ContentPreview(props: PreviewProps) {
   if (text === undefined) return <p class="faint">{t('previewNone')}</p>;
   return (
     <>
-      <pre class="preview-text" tabIndex={0} aria-label={t('preview')} dir="auto">
+      <pre class="box preview-text" tabIndex={0} aria-label={t('preview')} dir="auto">
         {text}
       </pre>
       {content.value.length < entry.sizeBytes ? (

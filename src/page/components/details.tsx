@@ -67,7 +67,7 @@ function Facts(props: DetailsProps & { readonly entry: Entry }) {
   const isFile = entry.type === 'file';
   return (
     <>
-      <div class="actions">
+      <div class="flow actions">
         {isFile ? (
           <a class="button" href={contentHref(client, set, path, true)} download>
             {t('download')}

@@ -267,7 +267,7 @@ function GridHead(props: GridProps & { readonly selectAll: () => void }) {
   const { rows, selection, sort, order, onSort, selectAll, onClear } = props;
   const isAll = isAllSelected(rows, selection);
   return (
-    <div class="grid-head" role="rowgroup">
+    <div class="faint small grid-head" role="rowgroup">
       <div class="grid-row" role="row" aria-rowindex={1}>
         {COLUMNS.map((column) => (
           <div

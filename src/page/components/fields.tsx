@@ -10,7 +10,7 @@ interface CheckProps {
 
 export function Check({ label, isOn, isDisabled = false, onChange }: CheckProps) {
   return (
-    <label class="check">
+    <label class="row check">
       <input
         type="checkbox"
         checked={isOn}

@@ -124,7 +124,7 @@ function Listing({ list, deletedCount, ...props }: ListingProps) {
         }
         onAll={() => list?.all()}
       />
-      <p class="status" role="status">
+      <p class="faint small status" role="status">
         {statusOf(rows.length - deletedCount, list)}
         {deletedCount > 0 ? ` · ${t('changedDeleted', { n: deletedCount })}` : ''}
       </p>

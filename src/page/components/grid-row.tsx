@@ -53,7 +53,7 @@ export function GridRow(props: RowProps) {
         />
         <Icon name={iconOf(type)} />
         <span class="names">
-          <Button class="plain open" tabIndex={-1} onClick={props.onOpen}>
+          <Button class="plain cut open" tabIndex={-1} onClick={props.onOpen}>
             <Name name={name} />
             {entry?.target === undefined ? null : (
               <span class="faint">
@@ -63,7 +63,7 @@ export function GridRow(props: RowProps) {
             )}
           </Button>
           {hasPath ? (
-            <span class="faint below">
+            <span class="faint small cut below">
               <PathName path={parentOf(path) ?? '/'} />
             </span>
           ) : null}

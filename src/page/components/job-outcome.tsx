@@ -19,7 +19,7 @@ export function JobOutcome({ job }: { readonly job: JobState }) {
   const { kind, state, failures, error, losses, doubts, command, log } = job;
   return (
     <div
-      class={`outcome outcome-${state} ${hasLosses(job) ? 'outcome-losses' : ''}`}
+      class={`box outcome outcome-${state} ${hasLosses(job) ? 'outcome-losses' : ''}`}
       data-state={state}
       data-preview={kind === 'preview'}
     >
@@ -38,7 +38,7 @@ export function JobOutcome({ job }: { readonly job: JobState }) {
       <DoubtTexts doubts={doubts} />
       {command === undefined ? null : (
         <>
-          <p class="command">
+          <p class="row flow command">
             <code>{command}</code>
           </p>
           <pre class="log" tabIndex={0} lang="en">

@@ -112,7 +112,7 @@ function JobItem({ job, of, time, onShow, onEnd, onUndo }: ItemProps) {
     job.kind === 'mount' && isRunning ? 'unmount' : isRunning ? 'restoreStop' : 'jobDismiss',
   );
   return (
-    <li data-state={state} data-kind={job.kind}>
+    <li class="row flow" data-state={state} data-kind={job.kind}>
       <strong>{title}</strong>
       {of === undefined ? null : <bdi class="mark">{of}</bdi>}
       {time === undefined ? null : <span class="faint">{t('restoreFrom', { time })}</span>}
@@ -124,7 +124,7 @@ function JobItem({ job, of, time, onShow, onEnd, onUndo }: ItemProps) {
         </span>
       )}
       {isRunning || job.command === undefined ? null : (
-        <span class="faint job-report">
+        <span class="faint cut">
           <Words text={job.error === undefined ? resultText(job) : errorText(job.error)} />
         </span>
       )}

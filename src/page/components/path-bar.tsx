@@ -15,7 +15,7 @@ export function PathBar({ path, onGo }: PathBarProps) {
   const [isTyping, setTyping] = useState(false);
   const above = parentOf(path);
   return (
-    <div class="path-bar">
+    <div class="row path-bar">
       <Button
         class="plain round"
         aria-label={t('up')}

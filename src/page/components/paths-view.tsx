@@ -31,7 +31,7 @@ export function PathsView(props: PathsViewProps) {
   const { listKey, list, rows, title } = props;
   return (
     <section class="search-view" aria-label={title}>
-      <div class="bar">
+      <div class="row bar">
         <h2>{title}</h2>
         <Button onClick={props.onEnd}>{props.back}</Button>
       </div>
@@ -55,7 +55,7 @@ export function PathsView(props: PathsViewProps) {
           onAll={list.all}
         />
       )}
-      <p class="status" role="status">
+      <p class="faint small status" role="status">
         {props.status}
       </p>
     </section>

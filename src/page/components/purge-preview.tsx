@@ -110,14 +110,14 @@ function PurgeForm({ client, sets, storeWords, start, onEdit, onKept }: FormProp
   return (
     <>
       {storeWords === '' ? null : <p class="faint">{t('purgeHint')}</p>}
-      <fieldset class="rules">
+      <fieldset class="flow rules">
         <legend>{t('purgeKeep')}</legend>
         {Object.entries(COUNTS).map((rule) => field(rule, true))}
         {Object.entries(WORDS).map((rule) => field(rule))}
       </fieldset>
       <details>
         <summary>{t('rulesMore')}</summary>
-        <div class="rules">{Object.entries(RARE).map((rule) => field(rule))}</div>
+        <div class="flow rules">{Object.entries(RARE).map((rule) => field(rule))}</div>
       </details>
       {storeWords === '' ? null : (
         <Command text={commandOf(`${storeWords} -C ${shownClient(client)}`, settledRules)} />
@@ -184,7 +184,7 @@ export function Command({ text }: { readonly text: string }) {
     );
   };
   return (
-    <p class="command">
+    <p class="row flow command">
       <code>{text}</code>
       <Button onClick={copy}>{t('copy')}</Button>
       <span role="status">{isCopied ? t('copied') : ''}</span>
@@ -206,7 +206,7 @@ function Decisions({ sets: decisions, freedBytes, times }: DecisionsProps) {
           ? null
           : t('purgeFrees', { bytes: shownBytes(freedBytes, LOCALE) })}
       </p>
-      <div class="table-scroll" tabIndex={0} role="region" aria-label={t('purge')}>
+      <div class="box table-scroll" tabIndex={0} role="region" aria-label={t('purge')}>
         <table class="plain-table">
           <thead>
             <tr>

@@ -82,7 +82,7 @@ export function RestoreDialog({ client, set, time, paths, jobs, onClose }: Resto
         <Notice error={error} />
         <Refused {...{ job, beside }} onChoose={(how) => start({ ...bodyFor(false), ...how })} />
         <div aria-live="polite">{job === undefined ? null : <JobOutcome job={job} />}</div>
-        <div class="actions end">
+        <div class="flow actions end">
           <Button
             disabled={!isRunning && !mayStart}
             onClick={() => (isRunning ? stop() : start(bodyFor(true)))}
@@ -114,7 +114,7 @@ function Refused({ job, beside, onChoose }: RefusedProps) {
   const isRefused = job?.failures.some(({ code }) => code === 'TARGET_EXISTS') === true;
   if (!isRefused || job.kind === 'preview') return null;
   return (
-    <div class="actions">
+    <div class="flow actions">
       <Button onClick={() => onChoose({ overwrite: 'always' })}>{t('restoreReplace')}</Button>
       {beside === undefined ? null : (
         <Button onClick={() => onChoose({ output: beside })}>{t('restoreKeepBoth')}</Button>
@@ -161,11 +161,11 @@ function Where({ isInPlace, setInPlace, output, setOutput, isRunning }: WherePro
   return (
     <fieldset disabled={isRunning}>
       <legend>{t('restoreWhere')}</legend>
-      <label class="check">
+      <label class="row check">
         <input type="radio" name="where" checked={isInPlace} onChange={() => setInPlace(true)} />
         {t('restoreInPlace')}
       </label>
-      <label class="check">
+      <label class="row check">
         <input type="radio" name="where" checked={!isInPlace} onChange={() => setInPlace(false)} />
         {t('restoreInto')}
       </label>

@@ -17,7 +17,7 @@ interface FiltersProps {
 export function SearchFilters({ place, go }: FiltersProps) {
   const { kind, leastBytes, sinceDays, isBelow, path } = place;
   return (
-    <div class="filters" role="group" aria-label={t('filters')}>
+    <div class="row flow filters" role="group" aria-label={t('filters')}>
       <Select
         label={t('kind')}
         value={kind}

@@ -42,7 +42,7 @@ export function SetList(props: SetListProps) {
               <strong>{clockOf(set.set)}</strong> <span>{shownDay(set.openedAtMs, LOCALE)}</span>{' '}
               <span class="faint">{t('setNumber', { set: String(set.set) })}</span>
             </span>
-            <span class="set-what">{changesOf(set)}</span>
+            <span class="faint small">{changesOf(set)}</span>
             <SetMarks set={set} lateDays={late.get(set.set)} isRunning={set.set === running} />
           </Button>
           {set.set === chosen ? (
@@ -127,7 +127,7 @@ function SetMarks({ set, lateDays, isRunning }: MarksProps) {
   if (set.isLocked) add(t('locked'));
   for (const tag of set.tags) add(shownName(tag));
   if (marks.length === 0) return null;
-  return <span class="marks">{marks}</span>;
+  return <span class="flow marks">{marks}</span>;
 }
 
 /** Returns a set in words: its time, and its number. */

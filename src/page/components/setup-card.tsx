@@ -62,7 +62,7 @@ export function SetupCard({ client }: { readonly client: string }) {
               ),
             )}
           </dl>
-          <div class="actions">
+          <div class="flow actions">
             <SetupAct key={JSON.stringify(value)} {...{ client, value }} />
             <ActButton kind="test-reports" label={t('setupTest')} title={t('setupTest')}>
               <p>{t('setupTestText')}</p>

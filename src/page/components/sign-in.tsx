@@ -18,7 +18,7 @@ export function SignIn({ onDone }: SignInProps) {
   const isRemote = answer.value?.program === 'tardisremote';
   return (
     <main class="alone" id="main">
-      <div class="bar">
+      <div class="row bar">
         <h1>{t('product')}</h1>
         <LanguageChoice />
       </div>

@@ -39,7 +39,7 @@ export function SizesView({ client, place, go, sets, chosen, clockOf }: SizesPro
   return (
     <main id="main" class="sizes">
       <PathBar path={path} onGo={(to) => go({ path: to })} />
-      <div class="tool-bar">
+      <div class="row flow tool-bar">
         <SinceChoice {...{ sets, set, since, clockOf, go }} none={t('sinceNever')} />
         {since === undefined ? null : (
           <label class="field">
@@ -97,7 +97,7 @@ function Bars({ reply, path, measure, hasSince, go }: BarsProps) {
           return (
             <li key={to}>
               <Button class="plain bar-row" onClick={() => go({ path: to })}>
-                <span class="bar-name">
+                <span class="cut">
                   <Name name={textOf(to.slice(path === '/' ? 1 : path.length + 1))} />
                 </span>
                 <span class="bar-track" aria-hidden="true">

@@ -25,7 +25,7 @@ export function ToolBar(props: ToolBarProps) {
   const isSelected = selection.size > 0;
   const paths = isSelected ? [...selection] : [place.path];
   return (
-    <div class="tool-bar">
+    <div class="row flow tool-bar">
       {isSelected ? (
         <>
           <strong role="status">{selectedText(selection, place)}</strong>

@@ -33,13 +33,13 @@ interface TopBarProps {
 
 export function TopBar({ place, client, clients, go, onKeys }: TopBarProps) {
   return (
-    <header class="top">
+    <header class="row top">
       <a class="skip" href="#main" onClick={skip}>
         {t('skipToFiles')}
       </a>
-      <div class="brand">
+      <div class="row brand">
         <img src="icon.svg" alt="" width="24" height="24" />
-        <h1>{t('product')}</h1>
+        <h1 class="cut">{t('product')}</h1>
         <ClientSwitch {...{ place, client, clients }} />
       </div>
       <form role="search" class="search" onSubmit={(event) => event.preventDefault()}>

@@ -34,7 +34,7 @@ export function Versions(props: VersionsProps) {
   const [after, before] = both;
   return (
     <section class="versions">
-      <div class="bar">
+      <div class="row bar">
         <h3>{t('versions')}</h3>
         {versions.length < 2 ? null : (
           <Button
@@ -110,10 +110,10 @@ function VersionItem(props: ItemProps) {
       <div>
         <strong>{time}</strong>{' '}
         {entry.type === 'file' ? (
-          <span class="faint">{shownBytes(entry.sizeBytes, LOCALE)}</span>
+          <span class="faint small">{shownBytes(entry.sizeBytes, LOCALE)}</span>
         ) : null}
         {entry.isDamaged === true ? <span class="mark mark-bad">{t('damaged')}</span> : null}
-        <div class="faint">{span}</div>
+        <div class="faint small">{span}</div>
       </div>
       {isShown ? (
         <span class="mark">{t('versionShown')}</span>
