@@ -8,6 +8,7 @@ import type {
   SetNumber,
 } from '../model/index.js';
 import type { DiskSpace } from '../system/index.js';
+import { SIZE_ORDERS } from '../transport/index.js';
 import type { HistoryEntry } from './history.js';
 import type { ClientOverview } from './wire/client-overview.js';
 
@@ -73,8 +74,7 @@ export interface SizesBelow {
   readonly earlierBytes: number;
 }
 
-/** By what directories are sorted, the largest first: what came since counts as `newBytes`, less what went as `growth`. */
-export const SIZE_ORDERS = ['bytes', 'newBytes', 'growth'] as const;
+export { SIZE_ORDERS };
 export type SizeOrder = (typeof SIZE_ORDERS)[number];
 
 /** A request for the sizes of a directory as of a set, and of the largest directories in it. */

@@ -112,7 +112,7 @@ export function decodeMessage<N extends MessageName>(
   for (const [field, kind] of Object.entries(row.fields)) {
     const value = checked(head[field], kind);
     if (value === WRONG) throw violation(name, `has a wrong field "${field}"`);
-    if (typeof kind !== 'string') head[field] = value;
+    if (typeof kind !== 'string' && value !== undefined) head[field] = value;
   }
   return { head: head as Head<N>, attachment: buffer.subarray(headEnd) };
 }

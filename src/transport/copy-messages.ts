@@ -5,13 +5,14 @@
 import {
   answers,
   answersCopy,
-  questionsCopy,
   KIB,
   maybe,
   MIB,
   ofCopy,
+  questionsCopy,
   requests,
   toCopy,
+  withAttachment,
   words,
 } from './message-row.js';
 import { MAX_READ_BYTES } from './reading-messages.js';
@@ -41,20 +42,20 @@ export const COPY_MESSAGES = {
    * Requests a snapshot of the catalog; it replaces an earlier snapshot of the session. Sends `known`, the last known
    * state of the client, or an empty text. If the client is still in that state, no snapshot is made.
    */
-  openCopy: requests(166, 8 * KIB, { known: 'line' }, { right: 'read', answer: 'copyOffered' }),
+  openCopy: requests.read(166, 8 * KIB, 'copyOffered', { known: 'line' }),
   copyOffered: answers(167, 16 * KIB, {
     ...SNAPSHOT,
     /** SHA-256 of the newest key record of the client; empty if it has none. */
     keysSum: 'bytes',
   }),
   /** Requests a piece of the catalog in the snapshot, by the index of the piece. */
-  readCatalog: requests(168, KIB, PIECE, { right: 'read', answer: 'catalogIs' }),
+  readCatalog: requests.read(168, KIB, 'catalogIs', PIECE),
   /** The piece of the catalog is the attachment, as a sequence of compressed frames. */
-  catalogIs: answers(169, PIECE_BYTES, {}, { hasAttachment: true }),
+  catalogIs: withAttachment(answers(169, PIECE_BYTES, {})),
   /** Offers a client. `keyset` is the id of its keys, or empty if it does not encrypt. */
-  copyStart: ofCopy(170, KIB, { keyset: 'bytes' }, { answer: 'copyDone' }),
+  copyStart: ofCopy(170, KIB, 'copyDone', { keyset: 'bytes' }),
   /** Requests a snapshot of the peer's client, as `openCopy` does. */
-  copyOpen: questionsCopy(171, 8 * KIB, { known: 'line' }, { answer: 'copyOpened' }),
+  copyOpen: questionsCopy(171, 8 * KIB, 'copyOpened', { known: 'line' }),
   copyOpened: answersCopy(172, 16 * KIB, SNAPSHOT),
   copyProgress: toCopy(173, KIB, {
     step: words('catalog', 'contents', 'sets', 'remove'),
@@ -71,21 +72,15 @@ export const COPY_MESSAGES = {
     allSets: 'uint',
   }),
   /** Requests a piece of the peer's catalog, as `readCatalog` does. */
-  copyPiece: questionsCopy(177, KIB, PIECE, { answer: 'copyPieceIs' }),
-  copyPieceIs: answersCopy(178, PIECE_BYTES, {}, { hasAttachment: true }),
+  copyPiece: questionsCopy(177, KIB, 'copyPieceIs', PIECE),
+  copyPieceIs: withAttachment(answersCopy(178, PIECE_BYTES, {})),
   /** Requests bytes of an object of the peer, as `readObject` does. */
-  copyObject: questionsCopy(
-    179,
-    KIB,
-    { object: 'text', position: 'uint', bytes: 'uint' },
-    { answer: 'copyObjectIs' },
-  ),
-  copyObjectIs: answersCopy(
-    180,
-    MAX_READ_BYTES + 4 * KIB,
-    { exists: 'bool' },
-    { hasAttachment: true },
-  ),
+  copyObject: questionsCopy(179, KIB, 'copyObjectIs', {
+    object: 'text',
+    position: 'uint',
+    bytes: 'uint',
+  }),
+  copyObjectIs: withAttachment(answersCopy(180, MAX_READ_BYTES + 4 * KIB, { exists: 'bool' })),
   /** A question of the server failed, in place of its answer. */
   copyFailed: answersCopy(174, 16 * KIB, { code: 'text', message: 'text' }),
 };

@@ -13,7 +13,7 @@ type Values = Readonly<Record<string, unknown>>;
 
 /**
  * Returns a decoded value if it is of a kind, otherwise WRONG. Plain values are returned as they are; maps are rebuilt
- * with the fields of the table only.
+ * with the fields of the table only, without those that are missing.
  */
 export function checked(value: unknown, kind: FieldKind): unknown {
   if (typeof kind === 'string') return isOfKind(value, kind) ? value : WRONG;
@@ -36,7 +36,7 @@ function checkedMap(value: Values, fields: Fields, start: Values): unknown {
   for (const [field, kind] of Object.entries(fields)) {
     const item = checked(Object.hasOwn(value, field) ? value[field] : undefined, kind);
     if (item === WRONG) return WRONG;
-    map[field] = item;
+    if (item !== undefined) map[field] = item;
   }
   return map;
 }

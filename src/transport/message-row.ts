@@ -17,14 +17,14 @@ interface PlainValues {
   line: string;
   bytes: Buffer;
   bool: boolean;
-  uints: number[];
-  ints: number[];
-  texts: string[];
-  byteses: Buffer[];
+  uints: readonly number[];
+  ints: readonly number[];
+  texts: readonly string[];
+  byteses: readonly Buffer[];
   /** A map of a few numbers, texts and bools. */
-  counts: Record<string, string | number | boolean>;
+  counts: Readonly<Record<string, string | number | boolean>>;
   /** A map of a few finite numbers. */
-  figures: Record<string, number>;
+  figures: Readonly<Record<string, number>>;
 }
 
 export type PlainKind = keyof PlainValues;
@@ -60,7 +60,7 @@ export type ValueOf<K> = K extends PlainKind
   : K extends { readonly words: readonly (infer W)[] }
     ? W
     : K extends { readonly listOf: infer E }
-      ? ValueOf<E>[]
+      ? readonly ValueOf<E>[]
       : K extends { readonly maybe: infer E }
         ? ValueOf<E> | undefined
         : K extends { readonly tag: infer T extends string; readonly cases: infer C }
@@ -94,154 +94,167 @@ export interface MessageRow {
   readonly answer: string | undefined;
 }
 
-/** A row whose types keep the fields, the answer and the attachment. */
-interface Row<P extends Part, D extends Direction, F extends Fields, M extends More>
-  extends MessageRow {
+/** A row whose types keep the fields and the answer. */
+interface Row<P extends Part, D extends Direction, F extends Fields, A> extends MessageRow {
   readonly part: P;
   readonly direction: D;
   readonly fields: F;
-  readonly answer: M extends { readonly answer: infer A extends string } ? A : undefined;
-  readonly hasAttachment: M extends { readonly hasAttachment: true } ? true : false;
-}
-
-interface More {
-  readonly answer?: string;
-  readonly beforeLogin?: boolean;
-  readonly hasAttachment?: boolean;
+  readonly answer: A & MessageRow['answer'];
+  readonly hasAttachment: false;
 }
 
 export const KIB: number = 1 << 10;
 export const MIB: number = 1 << 20;
 
-/** Makes rows of one part and direction. */
-type Rows<P extends Part, D extends Direction> = <
+/** No fields. */
+const NONE = {} as const satisfies Fields;
+type None = typeof NONE;
+
+/** Makes rows of messages that no other message answers. `More` are fields that all of them have. */
+type Rows<P extends Part, D extends Direction, More extends Fields = None> = <
   const F extends Fields,
-  const M extends More = object,
 >(
   number: number,
   maxBytes: number,
   fields: F,
-  more?: M,
-) => Row<P, D, F, M>;
+) => Row<P, D, More & F, undefined>;
 
-/** Makes rows of messages that no other message answers, and that are sent after the login without an attachment. */
-type PlainRows<P extends Part, D extends Direction> = <const F extends Fields>(
+/** Makes rows of messages that another message answers. */
+type AnsweredRows<P extends Part, D extends Direction, More extends Fields = None> = <
+  const A extends string,
+  const F extends Fields,
+>(
   number: number,
   maxBytes: number,
+  answer: A,
   fields: F,
-) => Row<P, D, F, object>;
+) => Row<P, D, More & F, A>;
 
-/** Returns a function that makes rows of one part, direction and right. */
-function rowsOf<P extends Part, D extends Direction>(
-  part: P,
-  direction: D,
-  right: Right | undefined,
-): Rows<P, D> {
-  return <const F extends Fields, const M extends More = object>(
-    number: number,
-    maxBytes: number,
-    fields: F,
-    more: M = {} as M,
-  ) => {
-    const { beforeLogin = false, hasAttachment = false, answer }: More = more;
-    const place = { number, part, direction, right, maxBytes };
-    const made: MessageRow = { ...place, beforeLogin, hasAttachment, fields, answer };
-    return made as Row<P, D, F, M>; // M is the type of the last argument
+/** All that the rows of one function have in common. */
+interface Common<P extends Part, D extends Direction> {
+  readonly part: P;
+  readonly direction: D;
+  readonly right?: Right;
+  readonly beforeLogin?: true;
+}
+
+/** Returns a function that makes rows; `more` are fields that all of them have. */
+function answeredRows<P extends Part, D extends Direction, const More extends Fields = None>(
+  common: Common<P, D>,
+  more: More = NONE as More,
+): AnsweredRows<P, D, More> {
+  const place = { right: undefined, beforeLogin: false, ...common };
+  return (number, maxBytes, answer, fields) => {
+    const own = { number, maxBytes, answer, fields: { ...more, ...fields } };
+    return { ...place, ...own, hasAttachment: false };
   };
 }
 
-/** Makes a row for a message about the connection to the server: greeting, login, receipts. */
-export const connectionToServer: Rows<'connection', 'to-server'> = rowsOf(
-  'connection',
-  'to-server',
-  undefined,
-);
+/** Returns a function that makes rows without an answer, as `answeredRows` does with one. */
+function rows<P extends Part, D extends Direction, const More extends Fields = None>(
+  ...common: Parameters<typeof answeredRows<P, D, More>>
+): Rows<P, D, More> {
+  const make: AnsweredRows<P, D, More> = answeredRows(...common);
+  return (number, maxBytes, fields) => ({
+    ...make(number, maxBytes, '', fields),
+    answer: undefined,
+  });
+}
 
-/** Makes a row for a message of the server about the connection. */
-export const connectionToClient: Rows<'connection', 'to-client'> = rowsOf(
-  'connection',
-  'to-client',
-  undefined,
-);
+/** Returns the row of a message that has an attachment. */
+export function withAttachment<R extends MessageRow>(
+  row: R,
+): Omit<R, 'hasAttachment'> & { readonly hasAttachment: true } {
+  return { ...row, hasAttachment: true };
+}
+
+/** Makes a row for a message about the connection to the server that needs a login. */
+export const connectionToServer: Rows<'connection', 'to-server'> = rows({
+  part: 'connection',
+  direction: 'to-server',
+});
+
+/** Makes a row for a message of a login, which an answer follows. */
+export const ofLogin: AnsweredRows<'connection', 'to-server'> = answeredRows({
+  part: 'connection',
+  direction: 'to-server',
+  beforeLogin: true,
+});
+
+/** Makes a row for a message of the server about the connection or a login. */
+export const connectionToClient: Rows<'connection', 'to-client'> = rows({
+  part: 'connection',
+  direction: 'to-client',
+  beforeLogin: true,
+});
+
+const OF_BACKUP = { part: 'backup', direction: 'to-server', right: 'add' } as const;
 
 /** Makes a row for a message of a backup to its server. */
-export const ofBackup: Rows<'backup', 'to-server'> = rowsOf('backup', 'to-server', 'add');
+export const ofBackup: Rows<'backup', 'to-server'> = rows(OF_BACKUP);
+
+/** Makes a row for a message of a backup that the server answers. */
+export const answeredBackup: AnsweredRows<'backup', 'to-server'> = answeredRows(OF_BACKUP);
 
 /** Makes a row for a message that changes the keys of a client. */
-export const ofKeys: Rows<'backup', 'to-server'> = rowsOf('backup', 'to-server', 'keys');
+export const ofKeys: AnsweredRows<'backup', 'to-server'> = answeredRows({
+  ...OF_BACKUP,
+  right: 'keys',
+});
 
 /** Makes a row for a message of the server to a backup. */
-export const toBackup: PlainRows<'backup', 'to-client'> = rowsOf('backup', 'to-client', undefined);
+export const toBackup: Rows<'backup', 'to-client'> = rows({
+  part: 'backup',
+  direction: 'to-client',
+});
 
-/** Makes a row for a message of a copy to its server. */
-export const ofCopy: Rows<'copying', 'to-server'> = rowsOf('copying', 'to-server', 'add');
+const OF_COPY = { part: 'copying', direction: 'to-server', right: 'add' } as const;
+const TO_COPY = { part: 'copying', direction: 'to-client' } as const;
 
-const anyToCopy = rowsOf('copying', 'to-client', undefined);
+/** Makes a row for a message of a copy that the server answers. */
+export const ofCopy: AnsweredRows<'copying', 'to-server'> = answeredRows(OF_COPY);
 
 /** Makes a row for a message of the server to a copy. */
-export const toCopy: PlainRows<'copying', 'to-client'> = anyToCopy;
+export const toCopy: Rows<'copying', 'to-client'> = rows(TO_COPY);
 
 /** The number that a question and its answer share, chosen by the end that sends the question. */
 const NUMBERED = { question: 'uint' } as const;
+type Numbered = typeof NUMBERED;
 
-/** Returns a row for a question of the server to its peer, from which it copies. `answer` is the message that answers it. */
-export function questionsCopy<
-  const F extends Fields,
-  const M extends More & { readonly answer: string },
->(
-  number: number,
-  maxBytes: number,
-  fields: F,
-  more: M,
-): Row<'copying', 'to-client', typeof NUMBERED & F, M> {
-  return anyToCopy(number, maxBytes, { ...NUMBERED, ...fields }, more);
+/** Makes a row for a question of the server to its peer, from which it copies. */
+export const questionsCopy: AnsweredRows<'copying', 'to-client', Numbered> = answeredRows(
+  TO_COPY,
+  NUMBERED,
+);
+
+/** Makes a row for an answer of the peer to such a question. */
+export const answersCopy: Rows<'copying', 'to-server', Numbered> = rows(OF_COPY, NUMBERED);
+
+const OF_READER = { part: 'reading', direction: 'to-server' } as const;
+
+/** Makes a row for a message of a reader that is not a question. */
+export const ofReader: Rows<'reading', 'to-server'> = rows({ ...OF_READER, right: 'list' });
+
+/** Returns the function that makes rows for the questions of a reader that need a right. */
+function requestsOf(right: Right): AnsweredRows<'reading', 'to-server', Numbered> {
+  return answeredRows({ ...OF_READER, right }, NUMBERED);
 }
 
-/** Returns a row for an answer of the peer to such a question. */
-export function answersCopy<const F extends Fields, const M extends More = object>(
-  number: number,
-  maxBytes: number,
-  fields: F,
-  more: M = {} as M,
-): Row<'copying', 'to-server', typeof NUMBERED & F, M> {
-  return ofCopy(number, maxBytes, { ...NUMBERED, ...fields }, more);
-}
+/** Make rows for a reader's questions, by the right that these need. */
+export const requests: Readonly<
+  Record<'list' | 'read' | 'purge' | 'admin', ReturnType<typeof requestsOf>>
+> = {
+  list: requestsOf('list'),
+  read: requestsOf('read'),
+  purge: requestsOf('purge'),
+  admin: requestsOf('admin'),
+};
 
-/** Returns a row for a reader's question. `answer` is the name of the only message that answers it. */
-export function requests<
-  const F extends Fields,
-  const M extends More & { readonly right: Right; readonly answer: string },
->(
-  number: number,
-  maxBytes: number,
-  fields: F,
-  more: M,
-): Row<'reading', 'to-server', typeof NUMBERED & F, M> {
-  const ofRight = rowsOf('reading', 'to-server', more.right);
-  return ofRight(number, maxBytes, { ...NUMBERED, ...fields }, more);
-}
-
-const toReader = rowsOf('reading', 'to-client', undefined);
-
-/** Returns the row of the message table for an answer to a reader's question. */
-export function answers<const F extends Fields, const M extends More = object>(
-  number: number,
-  maxBytes: number,
-  fields: F,
-  more: M = {} as M,
-): Row<'reading', 'to-client', typeof NUMBERED & F, M> {
-  return toReader(number, maxBytes, { ...NUMBERED, ...fields }, more);
-}
-
-/** Returns a row for a message of a reader that is not a question. */
-export function ofReader<const F extends Fields>(
-  number: number,
-  right: Right,
-  maxBytes: number,
-  fields: F,
-): Row<'reading', 'to-server', F, object> {
-  return rowsOf('reading', 'to-server', right)(number, maxBytes, fields);
-}
+/** Makes a row for an answer to a reader's question. */
+export const answers: Rows<'reading', 'to-client', Numbered> = rows(
+  { part: 'reading', direction: 'to-client' },
+  NUMBERED,
+);
 
 export function listOf<const K extends FieldKind>(kind: K): { readonly listOf: K } {
   return { listOf: kind };

@@ -11,6 +11,7 @@ import { NOTE_KINDS, type SlotNumber } from '../model/index.js';
 import { CLIENT_CONFIG, MACHINE } from './client-config.js';
 import { COPY_MESSAGES } from './copy-messages.js';
 import {
+  answeredBackup,
   connectionToClient,
   connectionToServer,
   KIB,
@@ -20,8 +21,10 @@ import {
   MIB,
   ofBackup,
   ofKeys,
+  ofLogin,
   toBackup,
   type ValuesOf,
+  withAttachment,
 } from './message-row.js';
 import { READING_MESSAGES } from './reading-messages.js';
 import { REPORT_MESSAGES } from './report-messages.js';
@@ -30,61 +33,46 @@ export const PROTOCOL_VERSION = 1;
 
 export const MESSAGES = {
   // session
-  hello: connectionToServer(
-    1,
-    4 * KIB,
-    {
-      protocol: 'uint',
-      software: 'text',
-      client: 'text',
-      account: 'text',
-      create: 'bool',
-      purpose: 'text',
-      keys: 'bytes',
-      ticket: 'bytes',
-      upTo: 'uint',
-      /** With `create`: the secret of a code for the client; empty if there is none. */
-      code: 'text',
-      /** Id of a backup in the journal; empty if there is none. */
-      run: 'text',
-    },
-    { beforeLogin: true, answer: 'welcome' },
-  ),
-  openSet: ofBackup(
-    2,
-    4 * MIB,
-    {
-      name: 'text',
-      clientTimeMs: 'int',
-      paths: 'byteses',
-      rows: 'bytes',
-      devices: 'texts',
-      empties: 'bytes',
-      trust: 'bool',
-      full: 'bool',
-      priority: 'int',
-      expendable: 'bool',
-      tags: 'texts',
-      /** The machine on which the client runs, if it has an id. */
-      machine: maybe(MACHINE),
-    },
-    { answer: 'setOpened' },
-  ),
-  closeSet: ofBackup(
-    3,
-    MIB,
-    {
-      stats: 'counts',
-      seal: 'bytes',
-      /** Digest of the answer to `openSet` on which the seal depends; empty without a seal. */
-      opened: 'bytes',
-      purge: 'bool',
-      waits: 'bool',
-      /** Records for the journal, each one line of JSON; the last one is that of this run. */
-      runs: 'texts',
-    },
-    { answer: 'setClosed' },
-  ),
+  hello: ofLogin(1, 4 * KIB, 'welcome', {
+    protocol: 'uint',
+    software: 'text',
+    client: 'text',
+    account: 'text',
+    create: 'bool',
+    purpose: 'text',
+    keys: 'bytes',
+    ticket: 'bytes',
+    upTo: 'uint',
+    /** With `create`: the secret of a code for the client; empty if there is none. */
+    code: 'text',
+    /** Id of a backup in the journal; empty if there is none. */
+    run: 'text',
+  }),
+  openSet: answeredBackup(2, 4 * MIB, 'setOpened', {
+    name: 'text',
+    clientTimeMs: 'int',
+    paths: 'byteses',
+    rows: 'bytes',
+    devices: 'texts',
+    empties: 'bytes',
+    trust: 'bool',
+    full: 'bool',
+    priority: 'int',
+    expendable: 'bool',
+    tags: 'texts',
+    /** The machine on which the client runs, if it has an id. */
+    machine: maybe(MACHINE),
+  }),
+  closeSet: answeredBackup(3, MIB, 'setClosed', {
+    stats: 'counts',
+    seal: 'bytes',
+    /** Digest of the answer to `openSet` on which the seal depends; empty without a seal. */
+    opened: 'bytes',
+    purge: 'bool',
+    waits: 'bool',
+    /** Records for the journal, each one line of JSON; the last one is that of this run. */
+    runs: 'texts',
+  }),
   /**
    * Acknowledges messages of a session. Neither end counts this message itself, because it belongs to the connection
    * and not to the session.
@@ -93,23 +81,16 @@ export const MESSAGES = {
   /** The client's own configuration; it is stored with the open set. */
   configuration: ofBackup(5, 64 * KIB, { config: CLIENT_CONFIG }),
   // backup
-  heads: ofBackup(
-    16,
-    4 * MIB,
-    { isQuestion: 'bool', slots: 'uints', parents: 'ints', rows: 'bytes', hashes: 'bytes' },
-    { answer: 'headsAnswer' },
-  ),
-  listing: ofBackup(
-    17,
-    8 * MIB,
-    { slot: 'uint', last: 'bool', rows: 'bytes' },
-    { answer: 'differs' },
-  ),
-  parcel: ofBackup(
-    18,
-    16 * MIB,
-    { slots: 'uints', lengths: 'uints', rows: 'bytes', records: 'uints' },
-    { hasAttachment: true },
+  heads: answeredBackup(16, 4 * MIB, 'headsAnswer', {
+    isQuestion: 'bool',
+    slots: 'uints',
+    parents: 'ints',
+    rows: 'bytes',
+    hashes: 'bytes',
+  }),
+  listing: answeredBackup(17, 8 * MIB, 'differs', { slot: 'uint', last: 'bool', rows: 'bytes' }),
+  parcel: withAttachment(
+    ofBackup(18, 16 * MIB, { slots: 'uints', lengths: 'uints', rows: 'bytes', records: 'uints' }),
   ),
   done: ofBackup(19, MIB, { slots: 'uints', settled: 'bytes', seals: 'bytes' }),
   notes: ofBackup(20, 4 * MIB, {
@@ -118,12 +99,11 @@ export const MESSAGES = {
     whats: listOf({ words: NOTE_KINDS }),
     reasons: 'texts',
   }),
-  digests: ofBackup(
-    21,
-    4 * MIB,
-    { question: 'uint', digests: 'bytes', promise: 'bool' },
-    { answer: 'verdicts' },
-  ),
+  digests: answeredBackup(21, 4 * MIB, 'verdicts', {
+    question: 'uint',
+    digests: 'bytes',
+    promise: 'bool',
+  }),
   streamOpen: ofBackup(22, KIB, {
     stream: 'uint',
     isPart: 'bool',
@@ -131,7 +111,7 @@ export const MESSAGES = {
     fileSizeBytes: 'uint',
     cipher: 'bytes',
   }),
-  streamChunk: ofBackup(23, 4 * MIB, { stream: 'uint' }, { hasAttachment: true }),
+  streamChunk: withAttachment(ofBackup(23, 4 * MIB, { stream: 'uint' })),
   streamEnd: ofBackup(24, KIB, {
     stream: 'uint',
     digest: 'bytes',
@@ -171,13 +151,14 @@ export const MESSAGES = {
     rawBytes: 'uint',
     seal: 'bytes',
   }),
-  basisWish: ofBackup(116, KIB, { basis: 'uint', wish: 'uint' }, { answer: 'signature' }),
-  rangeWish: ofBackup(
-    121,
-    KIB,
-    { basis: 'uint', range: 'uint', from: 'uint', bytes: 'uint', blockBytes: 'uint' },
-    { answer: 'signature' },
-  ),
+  basisWish: answeredBackup(116, KIB, 'signature', { basis: 'uint', wish: 'uint' }),
+  rangeWish: answeredBackup(121, KIB, 'signature', {
+    basis: 'uint',
+    range: 'uint',
+    from: 'uint',
+    bytes: 'uint',
+    blockBytes: 'uint',
+  }),
   basis: toBackup(117, 8 * KIB, {
     basis: 'uint',
     slot: 'uint',
@@ -195,31 +176,26 @@ export const MESSAGES = {
     last: 'bool',
     failed: 'bool',
   }),
-  seekBasis: ofBackup(
-    119,
-    8 * KIB,
-    { question: 'uint', slot: 'uint', name: 'bytes', digests: 'bytes' },
-    { answer: 'sought' },
-  ),
+  seekBasis: answeredBackup(119, 8 * KIB, 'sought', {
+    question: 'uint',
+    slot: 'uint',
+    name: 'bytes',
+    digests: 'bytes',
+  }),
   sought: toBackup(120, KIB, { question: 'uint', basis: 'uint' }),
   // answers
-  welcome: connectionToClient(
-    64,
-    68 * KIB,
-    {
-      protocol: 'uint',
-      software: 'text',
-      incarnation: 'bytes',
-      creditBytes: 'uint',
-      proof: 'bytes',
-      keys: 'bytes',
-      quotaBytes: 'uint',
-      usedBytes: 'uint',
-      ticket: 'bytes',
-      upTo: 'uint',
-    },
-    { beforeLogin: true },
-  ),
+  welcome: connectionToClient(64, 68 * KIB, {
+    protocol: 'uint',
+    software: 'text',
+    incarnation: 'bytes',
+    creditBytes: 'uint',
+    proof: 'bytes',
+    keys: 'bytes',
+    quotaBytes: 'uint',
+    usedBytes: 'uint',
+    ticket: 'bytes',
+    upTo: 'uint',
+  }),
   setOpened: toBackup(65, MIB, {
     set: 'uint',
     name: 'text',
@@ -272,52 +248,38 @@ export const MESSAGES = {
     /** The reason why nothing was deleted or freed; empty if it succeeded or nothing was due. */
     failure: 'text',
   }),
-  error: connectionToClient(
-    72,
-    16 * KIB,
-    { code: 'text', message: 'text', context: 'counts' },
-    { beforeLogin: true },
-  ),
+  error: connectionToClient(72, 16 * KIB, { code: 'text', message: 'text', context: 'counts' }),
   // login
-  loginChallenge: connectionToClient(
-    96,
-    KIB,
-    { group: 'uint', salt: 'bytes', logN: 'uint', r: 'uint', p: 'uint', serverPublic: 'bytes' },
-    { beforeLogin: true },
-  ),
-  loginProof: connectionToServer(
-    97,
-    KIB,
-    { clientPublic: 'bytes', proof: 'bytes' },
-    { beforeLogin: true, answer: 'welcome' },
-  ),
+  loginChallenge: connectionToClient(96, KIB, {
+    group: 'uint',
+    salt: 'bytes',
+    logN: 'uint',
+    r: 'uint',
+    p: 'uint',
+    serverPublic: 'bytes',
+  }),
+  loginProof: ofLogin(97, KIB, 'welcome', { clientPublic: 'bytes', proof: 'bytes' }),
   /** The greeting of a reader that has a token of an account; a challenge is not needed, since a token is random. */
-  loginToken: connectionToServer(
-    100,
-    KIB,
-    { protocol: 'uint', software: 'text', token: 'text' },
-    { beforeLogin: true, answer: 'tokenTaken' },
-  ),
-  tokenTaken: connectionToClient(
-    101,
-    KIB,
-    {
-      protocol: 'uint',
-      software: 'text',
-      rights: 'texts',
-      /** True if the client encrypts, so that names and contents are sealed. */
-      isSealed: 'bool',
-    },
-    { beforeLogin: true },
-  ),
+  loginToken: ofLogin(100, KIB, 'tokenTaken', {
+    protocol: 'uint',
+    software: 'text',
+    token: 'text',
+  }),
+  tokenTaken: connectionToClient(101, KIB, {
+    protocol: 'uint',
+    software: 'text',
+    rights: 'texts',
+    /** True if the client encrypts, so that names and contents are sealed. */
+    isSealed: 'bool',
+  }),
   /** The answer to a login, in place of the welcome, if another server of the store has a session of the client. */
-  elsewhere: connectionToClient(
-    102,
-    KIB,
-    { protocol: 'uint', host: 'text', port: 'uint', proof: 'bytes' },
-    { beforeLogin: true },
-  ),
-  setKeys: ofKeys(98, 68 * KIB, { keys: 'bytes' }, { answer: 'keysSet' }),
+  elsewhere: connectionToClient(102, KIB, {
+    protocol: 'uint',
+    host: 'text',
+    port: 'uint',
+    proof: 'bytes',
+  }),
+  setKeys: ofKeys(98, 68 * KIB, 'keysSet', { keys: 'bytes' }),
   keysSet: toBackup(99, KIB, { number: 'uint' }),
   ...READING_MESSAGES,
   ...REPORT_MESSAGES,

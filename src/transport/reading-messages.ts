@@ -13,6 +13,7 @@ import {
   MIB,
   ofReader,
   requests,
+  withAttachment,
   words,
 } from './message-row.js';
 import type { Head } from './messages.js';
@@ -74,117 +75,77 @@ const FORGET_REPORT = mapOf({
 });
 
 export const READING_MESSAGES = {
-  readSets: requests(48, KIB, {}, { right: 'list', answer: 'setsAre' }),
-  readRoots: requests(49, KIB, { set: 'uint' }, { right: 'list', answer: 'rootsAre' }),
-  readNotes: requests(
-    50,
-    KIB,
-    { set: 'uint', from: 'uint' },
-    { right: 'list', answer: 'notesAre' },
-  ),
-  readOwners: requests(
-    51,
-    KIB,
-    { set: 'uint', from: 'uint' },
-    { right: 'list', answer: 'ownersAre' },
-  ),
-  readEntry: requests(
-    52,
-    4 * MIB,
-    { set: 'uint', path: 'bytes' },
-    { right: 'list', answer: 'entriesAre' },
-  ),
-  readListing: requests(
-    53,
-    8 * KIB,
-    {
-      set: 'uint',
-      directory: 'uint',
-      after: 'bytes',
-      limit: 'uint',
-      withDigests: 'bool',
-      /**
-       * Number of a set to compare with, or 0. With a set, the answer has only directories, and entries that differ
-       * from that set.
-       */
-      unlike: 'uint',
-    },
-    { right: 'list', answer: 'entriesAre' },
-  ),
-  readVersions: requests(54, 4 * MIB, { path: 'bytes' }, { right: 'list', answer: 'entriesAre' }),
-  readDigests: requests(
-    55,
-    KIB,
-    { prefix: 'bytes', limit: 'uint' },
-    { right: 'list', answer: 'digestsAre' },
-  ),
-  readPlaces: requests(56, 64 * KIB, { contents: 'uints' }, { right: 'read', answer: 'placesAre' }),
-  readObject: requests(
-    57,
-    KIB,
-    { object: 'text', position: 'uint', bytes: 'uint' },
-    { right: 'read', answer: 'objectIs' },
-  ),
+  readSets: requests.list(48, KIB, 'setsAre', {}),
+  readRoots: requests.list(49, KIB, 'rootsAre', { set: 'uint' }),
+  readNotes: requests.list(50, KIB, 'notesAre', { set: 'uint', from: 'uint' }),
+  readOwners: requests.list(51, KIB, 'ownersAre', { set: 'uint', from: 'uint' }),
+  readEntry: requests.list(52, 4 * MIB, 'entriesAre', { set: 'uint', path: 'bytes' }),
+  readListing: requests.list(53, 8 * KIB, 'entriesAre', {
+    set: 'uint',
+    directory: 'uint',
+    after: 'bytes',
+    limit: 'uint',
+    withDigests: 'bool',
+    /** Number of a set to compare with. The answer then has only directories, and entries that differ from that set. */
+    unlike: maybe('uint'),
+  }),
+  readVersions: requests.list(54, 4 * MIB, 'entriesAre', { path: 'bytes' }),
+  readDigests: requests.list(55, KIB, 'digestsAre', { prefix: 'bytes', limit: 'uint' }),
+  readPlaces: requests.read(56, 64 * KIB, 'placesAre', { contents: 'uints' }),
+  readObject: requests.read(57, KIB, 'objectIs', {
+    object: 'text',
+    position: 'uint',
+    bytes: 'uint',
+  }),
   /** Acknowledges this many bytes of answers. The server may send as many more. */
-  taken: ofReader(58, 'list', KIB, { bytes: 'uint' }),
+  taken: ofReader(58, KIB, { bytes: 'uint' }),
   /** Sends pieces of the signature of a file version that the reader has. */
-  readerSignature: requests(
-    59,
-    512 * KIB,
-    { signature: 'uint', basisBytes: 'uint', last: 'bool' },
-    { right: 'read', answer: 'signatureTaken', hasAttachment: true },
+  readerSignature: withAttachment(
+    requests.read(59, 512 * KIB, 'signatureTaken', {
+      signature: 'uint',
+      basisBytes: 'uint',
+      isLast: 'bool',
+    }),
   ),
   /** Requests the next part of a delta. It leads from the file version that `signature` describes to a content. */
-  readDelta: requests(
-    60,
-    KIB,
-    { signature: 'uint', digest: 'bytes', first: 'bool' },
-    { right: 'read', answer: 'deltaIs' },
-  ),
-  /** Changes the marks of sets. `change` has all changes except those of tags. */
-  markSets: requests(
-    128,
-    64 * KIB,
-    {
-      sets: 'uints',
-      change: mapOf({
-        title: maybe('text'),
-        priority: maybe('int'),
-        isLocked: maybe('bool'),
-        isExpendable: maybe('bool'),
-      }),
-      addTags: 'texts',
-      removeTags: 'texts',
-    },
-    { right: 'purge', answer: 'setsMarked' },
-  ),
+  readDelta: requests.read(60, KIB, 'deltaIs', {
+    signature: 'uint',
+    digest: 'bytes',
+    first: 'bool',
+  }),
+  /** Changes the marks of sets. */
+  markSets: requests.purge(128, 64 * KIB, 'setsMarked', {
+    sets: 'uints',
+    change: mapOf({
+      title: maybe('text'),
+      priority: maybe('int'),
+      isLocked: maybe('bool'),
+      isExpendable: maybe('bool'),
+      addTags: maybe('texts'),
+      removeTags: maybe('texts'),
+    }),
+  }),
   setsMarked: answers(129, KIB, {}),
   /** Deletes sets by the server's retention rules. */
-  purgeSets: requests(130, KIB, {}, { right: 'purge', answer: 'setsPurged' }),
+  purgeSets: requests.purge(130, KIB, 'setsPurged', {}),
   /** Requests a preview: the sets that the rules would delete now. */
-  previewPurge: requests(158, KIB, {}, { right: 'list', answer: 'setsPurged' }),
+  previewPurge: requests.list(158, KIB, 'setsPurged', {}),
   /** The verdict on each set. A set without a reason to keep it is deleted. */
   setsPurged: answers(131, 4 * MIB, {
     verdicts: listOf(mapOf({ set: 'uint', reasons: listOf(REASON) })),
-    inDoubt: 'bool',
+    isClockInDoubt: 'bool',
     /** Tags in the rules that no set has. */
     unusedTags: 'texts',
   }),
   /** Requests that paths be forgotten after `undoMs`. With `preview`, only reports what would be removed. */
-  forgetPaths: requests(
-    132,
-    4 * MIB,
-    { paths: 'byteses', undoMs: 'uint', preview: 'bool' },
-    { right: 'purge', answer: 'forgetsAre' },
-  ),
+  forgetPaths: requests.purge(132, 4 * MIB, 'forgetsAre', {
+    paths: 'byteses',
+    undoMs: 'uint',
+    preview: 'bool',
+  }),
   /** Withdraws requests to forget, by their numbers. */
-  withdrawForgets: requests(
-    134,
-    8 * KIB,
-    { ids: 'uints' },
-    { right: 'purge', answer: 'forgetsAre' },
-  ),
-  readForgets: requests(136, KIB, {}, { right: 'list', answer: 'forgetsAre' }),
+  withdrawForgets: requests.purge(134, 8 * KIB, 'forgetsAre', { ids: 'uints' }),
+  readForgets: requests.list(136, KIB, 'forgetsAre', {}),
   /** Requests to forget paths: the new ones, or all that are stored. */
   forgetsAre: answers(133, 16 * MIB, {
     requests: listOf(
@@ -204,23 +165,18 @@ export const READING_MESSAGES = {
    * Starts a check of the client's store. `data` selects what is read: `none`, `all`, `part` (part `amount` of
    * `of`), `bytes`, or `percent` (in thousandths).
    */
-  checkStore: requests(
-    138,
-    KIB,
-    {
-      data: words('none', 'all', 'part', 'bytes', 'percent'),
-      amount: 'uint',
-      of: 'uint',
-      /** Contents that were read within this time are not read again. */
-      leastAgeMs: 'uint',
-      mark: 'bool',
-    },
-    { right: 'read', answer: 'workIs' },
-  ),
+  checkStore: requests.read(138, KIB, 'workIs', {
+    data: words('none', 'all', 'part', 'bytes', 'percent'),
+    amount: 'uint',
+    of: 'uint',
+    /** Contents that were read within this time are not read again. */
+    leastAgeMs: 'uint',
+    mark: 'bool',
+  }),
   /** Starts garbage collection. */
-  freeUnneeded: requests(140, KIB, {}, { right: 'purge', answer: 'workIs' }),
+  freeUnneeded: requests.purge(140, KIB, 'workIs', {}),
   /** Requests the news of the running work since the last answer. */
-  watchWork: requests(142, KIB, {}, { right: 'list', answer: 'workIs' }),
+  watchWork: requests.list(142, KIB, 'workIs', {}),
   workIs: answers(139, 16 * MIB, {
     findings: listOf(FINDING),
     /** Number of findings so far that were discarded because too many were pending. */
@@ -230,45 +186,22 @@ export const READING_MESSAGES = {
     result: maybe(RESULT),
   }),
   /** Deletes sets. With `preview`, only reports whether they may be deleted. */
-  deleteSets: requests(
-    63,
-    64 * KIB,
-    { sets: 'uints', preview: 'bool' },
-    { right: 'purge', answer: 'setsDeleted' },
-  ),
+  deleteSets: requests.purge(63, 64 * KIB, 'setsDeleted', { sets: 'uints', preview: 'bool' }),
   /** Requests the seals of a set's directories with ids greater than `after`. */
-  readSeals: requests(
-    62,
-    KIB,
-    { set: 'uint', after: 'uint' },
-    { right: 'list', answer: 'sealsAre' },
-  ),
-  dropSignature: requests(
-    61,
-    KIB,
-    { signature: 'uint' },
-    { right: 'read', answer: 'signatureTaken' },
-  ),
+  readSeals: requests.list(62, KIB, 'sealsAre', { set: 'uint', after: 'uint' }),
+  dropSignature: requests.read(61, KIB, 'signatureTaken', { signature: 'uint' }),
   // answers
   setsAre: answers(80, 16 * MIB, { sets: listOf(SET) }),
   rootsAre: answers(81, 16 * MIB, {
-    roots: 'uints',
-    directories: 'uints',
-    paths: 'byteses',
-    devices: 'texts',
+    roots: listOf(mapOf({ root: 'uint', path: 'bytes', directory: 'uint', device: maybe('text') })),
   }),
   notesAre: answers(82, 8 * MIB, {
-    directories: 'uints',
-    names: 'byteses',
-    whats: 'texts',
-    reasons: 'texts',
-    more: 'bool',
+    items: listOf(mapOf({ directory: 'uint', name: 'bytes', what: 'text', reason: 'text' })),
+    hasMore: 'bool',
   }),
   ownersAre: answers(83, 8 * MIB, {
-    groups: 'bytes',
-    ids: 'uints',
-    names: 'byteses',
-    more: 'bool',
+    items: listOf(mapOf({ isGroup: 'bool', id: 'uint', name: 'bytes' })),
+    hasMore: 'bool',
   }),
   entriesAre: answers(84, 16 * MIB, {
     /** Packed rows, with digests if the question requested them. */
@@ -282,7 +215,9 @@ export const READING_MESSAGES = {
     spans: 'uints',
     more: 'bool',
   }),
-  digestsAre: answers(85, MIB, { contents: 'uints', digests: 'byteses', sizes: 'uints' }),
+  digestsAre: answers(85, MIB, {
+    found: listOf(mapOf({ contentId: 'uint', digest: 'bytes', sizeBytes: 'uint' })),
+  }),
   placesAre: answers(86, 16 * MIB, {
     /**
      * For each content, the number of its list of pieces, counted from 1; -1 if the bytes of the content are missing.
@@ -299,18 +234,18 @@ export const READING_MESSAGES = {
     objects: 'texts',
   }),
   /** The attachment is shorter than requested only at the end of the object. */
-  objectIs: answers(87, MAX_READ_BYTES + 4 * KIB, { exists: 'bool' }, { hasAttachment: true }),
+  objectIs: withAttachment(answers(87, MAX_READ_BYTES + 4 * KIB, { exists: 'bool' })),
   setsDeleted: answers(92, KIB, {}),
   sealsAre: answers(91, 2 * MIB, {
     directories: 'uints',
     seals: 'bytes',
-    more: 'bool',
+    hasMore: 'bool',
     /** Seal of the set itself; empty if it has none. */
     setSeal: 'bytes',
   }),
   signatureTaken: answers(89, KIB, {}),
   /** The attachment is the decoded length of the part (u32), followed by a chunk. */
-  deltaIs: answers(90, 2 * MIB, { last: 'bool', useless: 'bool' }, { hasAttachment: true }),
+  deltaIs: withAttachment(answers(90, 2 * MIB, { isLast: 'bool', isUseless: 'bool' })),
   /** The question failed; other questions are still answered. */
   questionFailed: answers(88, 16 * KIB, { code: 'text', message: 'text', context: 'counts' }),
 };

@@ -97,10 +97,11 @@ test('names of objects that no store has are refused, and nothing is read', asyn
 });
 
 const PACK = { question: 1, object: 'packs/00000001.pack', position: 0, bytes: 10 };
-const CHANGES = { question: 1, before: 0, set: 1, directory: -1, name: Buffer.alloc(0), limit: 10 };
+const BEGINNING = { directory: -1, name: Buffer.alloc(0) };
+const CHANGES = { question: 1, before: 0, set: 1, after: BEGINNING, limit: 10 };
 
 const many = Array<number>(5000).fill(1);
-const PAGE = { question: 1, set: 1, directory: 1, after: Buffer.alloc(0), limit: 10, unlike: 0 };
+const PAGE = { question: 1, set: 1, directory: 1, after: Buffer.alloc(0), limit: 10 };
 
 const WRONG: readonly (readonly [what: string, act: (reader: Peer) => void])[] = [
   [
@@ -134,7 +135,7 @@ const WRONG: readonly (readonly [what: string, act: (reader: Peer) => void])[] =
     'more signatures than may be open',
     (reader) => {
       for (let signature = 1; signature <= 5; signature += 1) {
-        const head = { question: signature, signature, basisBytes: 5 << 20, last: false };
+        const head = { question: signature, signature, basisBytes: 5 << 20, isLast: false };
         reader.send('readerSignature', head, SIGNATURE_HEAD);
       }
     },
@@ -169,18 +170,18 @@ test('questions that cannot be are refused', async (t) => {
 
 test('an account without the right to it changes no setting', async (t) => {
   const reader = await openReader();
-  reader.send('changeSetting', { question: 1, key: 'SaveFull', value: 'yes', isSet: true });
+  reader.send('changeSetting', { question: 1, key: 'SaveFull', value: 'yes' });
   await reader.closed;
   t.deepEqual(reader.codes, ['NOT_PERMITTED']);
   const next = await openReader();
   next.send('readSettings', { question: 2 });
-  next.send('readChanges', { ...CHANGES, set: 99, directory: 2 ** 52 });
+  next.send('readChanges', { ...CHANGES, set: 99, after: { ...BEGINNING, directory: 2 ** 52 } });
   next.send('readDirectoryPaths', { question: 3, set: 99, directories: [1, 12_345] });
   next.send('readConfiguration', { question: 4, set: 99 });
   await next.until('four answers', () => next.heard.length >= 5);
   const [, settings, changes, paths, configuration] = next.heard;
-  t.deepEqual(decodeMessage('settingsAre', settings!).head.keys, []);
-  t.like(decodeMessage('changesAre', changes!).head, { numbers: [], more: false });
+  t.deepEqual(decodeMessage('settingsAre', settings!).head.settings, []);
+  t.like(decodeMessage('changesAre', changes!).head, { numbers: [], next: undefined });
   const nothing = Buffer.alloc(0);
   t.deepEqual(decodeMessage('directoryPathsAre', paths!).head.paths, [nothing, nothing]);
   t.is(decodeMessage('configurationIs', configuration!).head.config, undefined);
@@ -226,7 +227,7 @@ test('signatures that are none, or of something else, fail alone', async (t) => 
   ];
   for (const [index, bytes] of wrong.entries()) {
     const question = 2 * index + 1;
-    const head = { question, signature: index, basisBytes: 5 << 20, last: true };
+    const head = { question, signature: index, basisBytes: 5 << 20, isLast: true };
     reader.send('readerSignature', head, bytes);
     reader.send('dropSignature', { question: question + 1, signature: index });
   }

@@ -26,5 +26,6 @@ export function valuesOfFields(
   fields: Fields,
   valueOf: (kind: FieldKind) => unknown,
 ): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).map(([field, kind]) => [field, valueOf(kind)]));
+  const items = Object.entries(fields).map(([field, kind]) => [field, valueOf(kind)] as const);
+  return Object.fromEntries(items.filter(([, value]) => value !== undefined));
 }

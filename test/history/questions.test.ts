@@ -7,6 +7,7 @@ import {
   encodeRequest,
   type Reply,
   type Request,
+  STORE_FIGURES,
 } from '../../src/history/index.js';
 import { NO_MARKS } from '../../src/model/index.js';
 import { packName } from '../../src/store/index.js';
@@ -87,11 +88,10 @@ test('sets, verdicts, requests to forget and news of jobs come back as they are'
         digest: DIGEST,
         why: 'missing',
       },
-      { finding: 'history', versions: undefined, sets: [1] },
+      { finding: 'history', sets: [1] },
     ],
     omitted: 2,
-    progress: { step: 'read', done: 1, of: undefined },
-    result: undefined,
+    progress: { step: 'read', done: 1 },
   };
   t.deepEqual(passed('watchWork', undefined, news).reply, news);
 });
@@ -106,7 +106,7 @@ test('an attachment belongs to the question or the answer that has one', (t) => 
 });
 
 test('an answer to another question is refused', (t) => {
-  const answer = whole(encodeNumbered(answerTo('readSettings'), 8, { keys: [], values: [] }));
+  const answer = whole(encodeNumbered(answerTo('readSettings'), 8, { settings: [] }));
   t.deepEqual(decodeReply('readSettings', { number: 8, request: undefined }, answer), []);
   t.throws(() => decodeReply('readSettings', { number: 7, request: undefined }, answer), VIOLATION);
 });
@@ -121,26 +121,37 @@ test('answers whose fields contradict each other or the question are refused', (
     }),
     answering('previewPurge', undefined, {
       verdicts: [{ set: 1, reasons: [{ why: 'because' }] }],
-      inDoubt: false,
+      isClockInDoubt: false,
       unusedTags: [],
     }),
     answering('readForgets', undefined, {
       requests: [{ id: 1, path: Buffer.from('a'), lastSet: 1, requestedAtMs: 0, dueAtMs: 0 }],
     }),
-    answering('readRoots', { set: 1 }, { roots: [1], directories: [], paths: [], devices: [] }),
+    answering(
+      'readRoots',
+      { set: 1 },
+      { roots: [{ root: 1, directory: 1, path: Buffer.from('a') }] },
+    ),
     answering(
       'readSeals',
       { set: 1, after: 5 },
-      { directories: [5], seals: Buffer.alloc(32), more: false, setSeal: Buffer.alloc(0) },
+      { directories: [5], seals: Buffer.alloc(32), hasMore: false, setSeal: Buffer.alloc(0) },
     ),
     answering('readDirectoryPaths', { set: 1, directories: [1] }, { paths: [] }),
+    ...[NaN, 'many'].map((packs) => {
+      const numbers = Object.fromEntries(STORE_FIGURES.map((name) => [name, 1]));
+      return answering('readFigures', undefined, {
+        numbers: { ...numbers, packs: packs as number },
+        busiest: [],
+      });
+    }),
   ];
   for (const [index, decode] of wrong.entries()) t.throws(decode, VIOLATION, `${index}`);
 });
 
 test('questions that request too much are refused on arrival', (t) => {
   const after = Buffer.alloc(0);
-  const listing = { set: 1, directory: 1, after, limit: 0, withDigests: false, unlike: 0 };
+  const listing = { set: 1, directory: 1, after, limit: 0, withDigests: false };
   const wrong = [
     ['readListing', encodeNumbered('readListing', 1, listing)],
     ['readPlaces', encodeNumbered('readPlaces', 1, { contents: Array<number>(5000).fill(1) })],
@@ -174,16 +185,13 @@ test('the state of a store comes back as it is, and blocks that cannot be are re
   const space = { blockBytes: 4096, blocks: 2 ** 40, freeBlocks: 9, availableBlocks: 7 };
   const state = { catalog: '8/77', isReplaced: true, space };
   t.deepEqual(passed('readStore', undefined, state).reply, state);
-  const { blocks, ...fewer } = space;
-  const wire = { catalog: '', replaced: false, ...space };
   for (const wrong of [
-    { ...wire, blockBytes: 0 },
-    { ...wire, blockBytes: 2 ** 32 },
-    { ...wire, freeBlocks: blocks + 1 },
-    { ...wire, ...fewer, blocks: 8 },
+    { ...space, blockBytes: 0 },
+    { ...space, blockBytes: 2 ** 32 },
+    { ...space, freeBlocks: space.blocks + 1 },
+    { ...space, blocks: 8 },
   ]) {
-    const answer = whole(encodeNumbered(answerTo('readStore'), 3, wrong));
-    t.throws(() => decodeReply('readStore', { number: 3, request: undefined }, answer), VIOLATION);
+    t.throws(answering('readStore', undefined, { ...state, space: wrong }), VIOLATION);
   }
 });
 
@@ -202,16 +210,16 @@ test('sizes of directories come back as they are, and lists that do not fit are 
     files: 0,
     bytes: Number.MAX_SAFE_INTEGER,
   });
-  const wire = { counted: true, sums: [], directories: [5], numbers: [1, 2, 3, 4], more: 0 };
+  const [below] = found.below;
   for (const wrong of [
-    { ...wire, numbers: [1, 2, 3] },
-    { ...wire, sums: [1, 2] },
-    { ...wire, directories: [5, 6, 7], numbers: Array<number>(12).fill(1) },
+    { below: [{ ...below, bytes: -1 }] },
+    { sums: { files: 1, bytes: 2 } },
+    { below: Array(3).fill(below) },
   ]) {
-    t.throws(answering('readSizes', request, wrong), VIOLATION);
+    t.throws(answering('readSizes', request, { ...found, ...wrong } as typeof found), VIOLATION);
   }
-  for (const wrong of [{ by: 3 }, { before: 3 }, { limit: 5000 }]) {
-    const body = { ...request, by: 2, ...wrong };
+  for (const wrong of [{ by: 'names' }, { before: 3 }, { limit: 5000 }]) {
+    const body = { ...request, ...wrong } as typeof request;
     t.throws(
       () => decodeRequest('readSizes', whole(encodeNumbered('readSizes', 1, body))),
       VIOLATION,

@@ -18,7 +18,7 @@ import {
 } from '../../transport/index.js';
 import { CLIENTS, RUNS } from './client-overview.js';
 import { asIs, type Coded, type Coder, NOTHING, odd } from './coder.js';
-import { FORGETS, SET_CHANGE, TO_FORGET, VERDICTS } from './wire-changes.js';
+import { FORGETS, TO_FORGET, VERDICTS } from './wire-changes.js';
 import {
   DELTA,
   DELTA_PART,
@@ -38,9 +38,7 @@ import {
   DIRECTORY_PATHS,
   FIGURES,
   NAMES,
-  NAMES_PAGE,
   SET_ROOTS,
-  SETTING,
   SETTINGS,
   SIZES,
   SIZES_REQUEST,
@@ -85,7 +83,7 @@ const QUESTIONS = {
   readDelta: coded('readDelta', DELTA, DELTA_PART),
   dropSignature: coded('dropSignature', asIs<'dropSignature'>(), NOTHING),
   deleteSets: coded('deleteSets', asIs<'deleteSets'>(), NOTHING),
-  markSets: coded('markSets', SET_CHANGE, NOTHING),
+  markSets: coded('markSets', asIs<'markSets'>(), NOTHING),
   purgeSets: coded('purgeSets', NOTHING, VERDICTS),
   previewPurge: coded('previewPurge', NOTHING, VERDICTS),
   forgetPaths: coded('forgetPaths', TO_FORGET, FORGETS),
@@ -96,10 +94,10 @@ const QUESTIONS = {
   watchWork: coded('watchWork', NOTHING, asIs<'workIs'>()),
   readSetRoots: coded('readSetRoots', asIs<'readSetRoots'>(), SET_ROOTS),
   readChanges: coded('readChanges', CHANGES_PAGE, CHANGES),
-  readNamed: coded('readNamed', NAMES_PAGE, NAMES),
+  readNamed: coded('readNamed', asIs<'readNamed'>(), NAMES),
   readDirectoryPaths: coded('readDirectoryPaths', DIRECTORIES, DIRECTORY_PATHS),
   readSettings: coded('readSettings', NOTHING, SETTINGS),
-  changeSetting: coded('changeSetting', SETTING, NOTHING),
+  changeSetting: coded('changeSetting', asIs<'changeSetting'>(), NOTHING),
   readConfiguration: coded('readConfiguration', asIs<'readConfiguration'>(), CONFIGURATION),
   readFigures: coded('readFigures', NOTHING, FIGURES),
   readSizes: coded('readSizes', SIZES_REQUEST, SIZES),

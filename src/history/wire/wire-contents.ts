@@ -3,7 +3,7 @@ import { contentIdOf, DIGEST_BYTES, NO_BYTES } from '../../model/index.js';
 import { isObjectName } from '../../store/index.js';
 import { type Body, MAX_PAGE_ENTRIES, MAX_READ_BYTES } from '../../transport/index.js';
 import type { FoundContent } from '../history.js';
-import { asIs, type Coder, isParallel, odd, refused } from './coder.js';
+import { asIs, type Coder, odd, refused } from './coder.js';
 
 /** Minimum number of bytes by which a digest is looked up. */
 const LEAST_PREFIX_BYTES = 8;
@@ -19,19 +19,10 @@ export const DIGESTS: Coder<
 });
 
 export const FOUND: Coder<readonly FoundContent[], Body<'digestsAre'>, unknown> = {
-  toWire: (found) => ({
-    contents: found.map(({ contentId }) => contentId),
-    digests: found.map(({ digest }) => digest),
-    sizes: found.map(({ sizeBytes }) => sizeBytes),
-  }),
-  fromWire: ({ contents, digests, sizes }) => {
-    const isWhole = isParallel(contents, digests, sizes);
-    if (!isWhole || digests.some(({ length }) => length !== DIGEST_BYTES)) throw odd('digests');
-    return contents.map((contentId, index) => ({
-      contentId: contentIdOf(contentId),
-      digest: digests[index]!,
-      sizeBytes: sizes[index]!,
-    }));
+  toWire: (found) => ({ found }),
+  fromWire: ({ found }) => {
+    if (found.some(({ digest }) => digest.length !== DIGEST_BYTES)) throw odd('digests');
+    return found.map((one) => ({ ...one, contentId: contentIdOf(one.contentId) }));
   },
 };
 
@@ -64,18 +55,8 @@ interface SignaturePiece {
 }
 
 export const SIGNATURE: Coder<SignaturePiece, Body<'readerSignature'>, unknown> = {
-  toWire: ({ signature, basisBytes, isLast, bytes }) => ({
-    signature,
-    basisBytes,
-    last: isLast,
-    attachment: bytes,
-  }),
-  fromWire: ({ signature, basisBytes, last, attachment }) => ({
-    signature,
-    basisBytes,
-    isLast: last,
-    bytes: attachment,
-  }),
+  toWire: ({ bytes, ...piece }) => ({ ...piece, attachment: bytes }),
+  fromWire: ({ attachment, ...piece }) => ({ ...piece, bytes: attachment }),
 };
 
 export const DELTA: Coder<Body<'readDelta'>, Body<'readDelta'>, unknown> = asIs<'readDelta'>(
@@ -92,14 +73,6 @@ interface DeltaPart {
 }
 
 export const DELTA_PART: Coder<DeltaPart, Body<'deltaIs'>, unknown> = {
-  toWire: ({ chunk, isLast, isUseless }) => ({
-    last: isLast,
-    useless: isUseless,
-    attachment: chunk,
-  }),
-  fromWire: ({ last, useless, attachment }) => ({
-    chunk: attachment,
-    isLast: last,
-    isUseless: useless,
-  }),
+  toWire: ({ chunk, ...part }) => ({ ...part, attachment: chunk }),
+  fromWire: ({ attachment, ...part }) => ({ ...part, chunk: attachment }),
 };

@@ -39,7 +39,7 @@ export function entriesToWire(
     appendRow(rows, entry.metadata, isNamed ? name : NO_NAME, entry.digest);
     numbers.push(directory, firstSet, lastSet ?? NONE, contentId ?? NONE, childId ?? NONE, flags);
   }
-  return { rows: rows.take(), numbers, spans: [...spans], more };
+  return { rows: rows.take(), numbers, spans, more };
 }
 
 const ROW_HINT_BYTES = 160;
@@ -49,7 +49,10 @@ const DAMAGED_FLAG = 0x100;
 const NO_NAME: Buffer = Buffer.from('?');
 
 /** Decodes entries. Throws PROTOCOL_VIOLATION if they are malformed. */
-export function entriesFromWire({ rows: bytes, numbers }: Fields): HistoryEntry[] {
+export function entriesFromWire({
+  rows: bytes,
+  numbers,
+}: Pick<Fields, 'rows' | 'numbers'>): HistoryEntry[] {
   const rows = checkRows(bytes, false);
   const entries: HistoryEntry[] = [];
   forEachRow(rows, (at) => {
@@ -108,12 +111,10 @@ export const ENTRY: Coder<HistoryEntry | undefined, Fields, unknown> = {
 
 /** A request for a page of a listing. A server limits the size of the page. */
 export const LISTING: Coder<ListingPage, Body<'readListing'>, unknown> = {
-  toWire: ({ directory, set, after, limit, withDigests, unlike = NONE }) => {
-    return { directory, set, after, limit, withDigests, unlike };
-  },
-  fromWire: ({ limit, unlike, ...page }) => {
+  toWire: (page) => page,
+  fromWire: ({ limit, ...page }) => {
     if (limit === 0) throw refused('a limit');
-    return { ...page, limit: Math.min(limit, MAX_PAGE_ENTRIES), unlike: unlike || undefined };
+    return { ...page, limit: Math.min(limit, MAX_PAGE_ENTRIES) };
   },
 };
 

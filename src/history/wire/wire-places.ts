@@ -16,7 +16,13 @@ const MISSING = -1;
 
 /** Collects lists of pieces, each list once, since the parts of a content share the pieces of their basis. */
 class PieceLists {
-  readonly fields: Fields = { places: [], lengths: [], numbers: [], digests: [], objects: [] };
+  readonly fields = {
+    places: [] as number[],
+    lengths: [] as number[],
+    numbers: [] as number[],
+    digests: [] as Buffer[],
+    objects: [] as string[],
+  } satisfies Fields;
   private readonly lists = new Map<readonly ContentPiece[], number>();
   private readonly objects = new Map<string, number>();
 

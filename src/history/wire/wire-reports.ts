@@ -16,14 +16,11 @@ import {
   sentConfig,
 } from '../../transport/index.js';
 import {
-  type BusyDirectory,
   type ChangesFound,
   type ChangesPage,
-  FIRST_PLACE,
   MOST_BUSY,
   type NamedPage,
   type NamesFound,
-  SIZE_ORDERS,
   type SizesBelow,
   type SizesFound,
   type SizesRequest,
@@ -44,8 +41,6 @@ import {
 } from './coder.js';
 import { entriesFromWire, entriesToWire } from './wire-entries.js';
 
-const BUSY_NUMBERS = 3;
-
 /**
  * Encodes the roots of sets from `from` on: of as many sets as fit into one message, and at least of the first one.
  */
@@ -56,7 +51,7 @@ export function setRootsToWire(
 ): Body<'setRootsAre'> {
   let bytes = 0;
   const known = new Map<string, number>();
-  const reply: Body<'setRootsAre'> = { paths: [], sets: [], roots: [], more: false };
+  const reply = { paths: [] as Buffer[], sets: [] as number[], roots: [] as number[], more: false };
   const sets = [...all].filter(([set]) => set >= from).sort(([one], [other]) => one - other);
   for (const [set, roots] of sets) {
     const isFull = reply.sets.length + roots.length > most.roots || bytes > most.bytes;
@@ -115,9 +110,8 @@ function changesToWire({ entries, next }: ChangesFound): Body<'changesAre'> {
     }
     bytes += metadata.length + name.length;
   }
-  const last = end < entries.length ? entries[end - 1] : next;
-  const more = last !== undefined;
-  return { ...entriesToWire(entries.slice(0, end), more), ...placeOf(last ?? FIRST_PLACE) };
+  const { rows, numbers } = entriesToWire(entries.slice(0, end), false);
+  return { rows, numbers, next: end < entries.length ? placeOf(entries[end - 1]!) : next };
 }
 
 /** Roots of sets, and the set to continue from if there are more. */
@@ -136,19 +130,16 @@ export const SET_ROOTS: Coder<SetRoots, Body<'setRootsAre'>, Body<'readSetRoots'
   },
 };
 
-export const CHANGES_PAGE: Coder<ChangesPage, Body<'readChanges'>, unknown> = {
-  toWire: ({ before, set, after, limit }) => ({ before, set, ...placeOf(after), limit }),
-  fromWire: ({ before, set, limit, ...after }) => {
+export const CHANGES_PAGE: Coder<ChangesPage, Body<'readChanges'>, unknown> = asIs<'readChanges'>(
+  ({ before, set, limit }) => {
     if (before >= set || limit > MAX_PAGE_ENTRIES) throw refused('sets or a limit');
-    return { before, set, after: placeOf(after), limit };
   },
-};
+);
 
 export const CHANGES: Coder<ChangesFound, Body<'changesAre'>, Pick<ChangesPage, 'after'>> = {
   toWire: changesToWire,
-  fromWire: (reply, { after }) => {
-    const next = reply.more ? placeOf(reply) : undefined;
-    const entries = entriesFromWire(reply);
+  fromWire: ({ next, ...fields }, { after }) => {
+    const entries = entriesFromWire(fields);
     if (!isFurther(next, after)) throw odd('changes');
     return { entries, next };
   },
@@ -157,11 +148,6 @@ export const CHANGES: Coder<ChangesFound, Body<'changesAre'>, Pick<ChangesPage, 
 /** A request for names. The reader matches the names itself, since a server does not run expressions of a peer. */
 type NamesRequest = Omit<NamedPage, 'isMatch'>;
 
-export const NAMES_PAGE: Coder<NamesRequest, Body<'readNamed'>, unknown> = {
-  toWire: ({ after, literal }) => ({ ...placeOf(after), literal }),
-  fromWire: ({ literal, ...after }) => ({ after: placeOf(after), literal }),
-};
-
 /** A page of names. The sender bounds its length. */
 export const NAMES: Coder<NamesFound, Body<'namesAre'>, NamesRequest> = {
   toWire: ({ versions, next }) => ({
@@ -169,10 +155,9 @@ export const NAMES: Coder<NamesFound, Body<'namesAre'>, NamesRequest> = {
     names: versions.map(({ name }) => name),
     firstSets: versions.map(({ firstSet }) => firstSet),
     lastSets: versions.map(({ lastSet }) => lastSet ?? 0),
-    more: next !== undefined,
-    ...placeOf(next ?? FIRST_PLACE),
+    next,
   }),
-  fromWire: ({ directories, names, firstSets, lastSets, more, ...place }, { after }) => {
+  fromWire: ({ directories, names, firstSets, lastSets, next }, { after }) => {
     if (!isParallel(directories, names, firstSets, lastSets)) throw odd('names');
     const versions = directories.map((directory, index) => ({
       directory,
@@ -180,7 +165,6 @@ export const NAMES: Coder<NamesFound, Body<'namesAre'>, NamesRequest> = {
       firstSet: firstSets[index]!,
       lastSet: lastSets[index] === 0 ? undefined : lastSets[index]!,
     }));
-    const next = more ? placeOf(place) : undefined;
     if (!isFurther(next, after)) throw odd('names');
     return { versions, next };
   },
@@ -211,26 +195,11 @@ export const DIRECTORY_PATHS: Coder<
 };
 
 export const SETTINGS: Coder<readonly ClientSetting[], Body<'settingsAre'>, unknown> = {
-  toWire: (settings) => ({
-    keys: settings.map(({ key }) => key),
-    values: settings.map(({ value }) => value),
-  }),
-  fromWire: ({ keys, values }) => {
-    const settings = keys.map((key, index) => ({ key, value: values[index]! }));
-    if (!isParallel(keys, values) || !settings.every(isClientSetting)) throw odd('settings');
+  toWire: (settings) => ({ settings }),
+  fromWire: ({ settings }) => {
+    if (!settings.every(isClientSetting)) throw odd('settings');
     return settings;
   },
-};
-
-/** A change of a setting. The setting is removed if there is no value. */
-interface SettingChange {
-  readonly key: string;
-  readonly value: string | undefined;
-}
-
-export const SETTING: Coder<SettingChange, Body<'changeSetting'>, unknown> = {
-  toWire: ({ key, value }) => ({ key, value: value ?? '', isSet: value !== undefined }),
-  fromWire: ({ key, value, isSet }) => ({ key, value: isSet ? value : undefined }),
 };
 
 /** The configuration that a client sent with a set, if it sent one. */
@@ -242,90 +211,52 @@ export const CONFIGURATION: Coder<ClientConfig | undefined, Body<'configurationI
   },
 };
 
-export const SIZES_REQUEST: Coder<SizesRequest, Body<'readSizes'>, unknown> = {
-  toWire: ({ by, ...request }) => ({ ...request, by: SIZE_ORDERS.indexOf(by) }),
-  fromWire: ({ by, ...request }) => {
-    const order = SIZE_ORDERS[by];
-    const { before, set, limit } = request;
-    if (order === undefined || before > set || limit > MAX_PAGE_ENTRIES) {
-      throw refused('an order, sets or a limit');
-    }
-    return { ...request, by: order };
+export const SIZES_REQUEST: Coder<SizesRequest, Body<'readSizes'>, unknown> = asIs<'readSizes'>(
+  ({ before, set, limit }) => {
+    if (before > set || limit > MAX_PAGE_ENTRIES) throw refused('sets or a limit');
   },
-};
-
-const SIZE_NUMBERS = 4;
+);
 
 /** Returns sums as numbers that a message can have, whatever sizes a damaged catalog has. */
-function numbersOf({ files, bytes, newBytes, earlierBytes }: SizesBelow): number[] {
-  const possible = (sum: number): number => Math.min(Math.max(0, sum), Number.MAX_SAFE_INTEGER);
-  return [files, bytes, newBytes, earlierBytes].map(possible);
-}
-
-/** Returns the sums at a position of a list of numbers. Throws PROTOCOL_VIOLATION if the list is too short. */
-function sumsAt(numbers: readonly number[], at: number): SizesBelow {
-  const [files, bytes, newBytes, earlierBytes] = numbers.slice(at, at + SIZE_NUMBERS);
-  if (earlierBytes === undefined) throw odd('sizes');
-  return { files: files!, bytes: bytes!, newBytes: newBytes!, earlierBytes };
+function possible<Sums extends SizesBelow>(sums: Sums): Sums {
+  const limited = ['files', 'bytes', 'newBytes', 'earlierBytes'] as const;
+  const numbers = limited.map((name) => [
+    name,
+    Math.min(Math.max(0, sums[name]), Number.MAX_SAFE_INTEGER),
+  ]);
+  return { ...sums, ...Object.fromEntries(numbers) };
 }
 
 export const SIZES: Coder<SizesFound, Body<'sizesAre'>, SizesRequest> = {
-  toWire: ({ isCounted, sums, below, more }) => ({
-    counted: isCounted,
-    sums: sums === undefined ? [] : numbersOf(sums),
-    directories: below.map(({ directory }) => directory),
-    numbers: below.flatMap(numbersOf),
-    more,
+  toWire: ({ sums, below, ...found }) => ({
+    ...found,
+    sums: sums && possible(sums),
+    below: below.map(possible),
   }),
-  fromWire: ({ counted, sums, directories, numbers, more }, { limit }) => {
-    const isWhole = numbers.length === directories.length * SIZE_NUMBERS;
-    if (!isWhole || directories.length > limit) throw odd('sizes');
-    return {
-      isCounted: counted,
-      sums: sums.length === 0 ? undefined : sumsAt(sums, 0),
-      below: directories.map((directory, index) => ({
-        directory,
-        ...sumsAt(numbers, index * SIZE_NUMBERS),
-      })),
-      more,
-    };
+  fromWire: ({ sums, ...found }, { limit }) => {
+    if (found.below.length > limit) throw odd('sizes');
+    return { ...found, sums };
   },
 };
 
 export const FIGURES: Coder<StoreFigures, Body<'figuresAre'>, unknown> = {
-  toWire: ({ numbers, busiest }) => ({
-    numbers: { ...numbers },
-    busiest: busiest.flatMap(({ directory, versions, bytes }) => [directory, versions, bytes]),
-  }),
+  toWire: (figures) => figures,
   fromWire: ({ numbers, busiest }) => {
-    const figures = STORE_FIGURES.map((name) => {
-      const value = Object.hasOwn(numbers, name) ? numbers[name] : undefined;
-      if (typeof value !== 'number' || !Number.isFinite(value)) throw odd('figures');
-      return [name, value] as const;
-    });
-    const isWhole = busiest.length % BUSY_NUMBERS === 0;
-    if (!isWhole || busiest.length > MOST_BUSY * BUSY_NUMBERS) throw odd('figures');
-    const most: BusyDirectory[] = [];
-    for (let at = 0; at < busiest.length; at += BUSY_NUMBERS) {
-      const [directory, versions, bytes] = busiest.slice(at, at + BUSY_NUMBERS);
-      most.push({ directory: directory!, versions: versions!, bytes: bytes! });
-    }
-    return { numbers: Object.fromEntries(figures) as StoreFigures['numbers'], busiest: most };
+    const isWhole = STORE_FIGURES.every((name) => Object.hasOwn(numbers, name));
+    if (!isWhole || busiest.length > MOST_BUSY) throw odd('figures');
+    const figures = STORE_FIGURES.map((name) => [name, numbers[name]]);
+    return { numbers: Object.fromEntries(figures) as StoreFigures['numbers'], busiest };
   },
 };
 
 /** Maximum block size of a file system that is accepted from a peer. */
 const MAX_BLOCK_BYTES = 1 << 30;
 
-export const STORE: Coder<StoreState, Body<'storeIs'>, unknown> = {
-  toWire: ({ catalog, isReplaced, space }) => ({ catalog, replaced: isReplaced, ...space }),
-  fromWire: ({ catalog, replaced, ...space }) => {
-    const { blockBytes, blocks, freeBlocks, availableBlocks } = space;
-    const isPossible = blockBytes > 0 && blockBytes <= MAX_BLOCK_BYTES;
-    if (!isPossible || Math.max(freeBlocks, availableBlocks) > blocks) throw odd('blocks');
-    return { catalog, isReplaced: replaced, space };
-  },
-};
+export const STORE: Coder<StoreState, Body<'storeIs'>, unknown> = asIs<'storeIs'>(({ space }) => {
+  const { blockBytes, blocks, freeBlocks, availableBlocks } = space;
+  const isPossible = blockBytes > 0 && blockBytes <= MAX_BLOCK_BYTES;
+  if (!isPossible || Math.max(freeBlocks, availableBlocks) > blocks) throw odd('blocks');
+});
 
 function placeOf({ directory, name }: EntryPlace): EntryPlace {
   return { directory, name };

@@ -3,43 +3,21 @@ import type { BackupSet, SealedDirectory } from '../../store/catalog/index.js';
 import { DIRECTORY_SEAL_BYTES, isSetMarks } from '../../model/index.js';
 import type { OwnerRecord, RootRecord, SetNote } from '../../store/index.js';
 import type { Body } from '../../transport/index.js';
-import { type Coder, isParallel, isPath, odd } from './coder.js';
+import { type Coder, isPath, odd } from './coder.js';
 
 export const SETS: Coder<readonly BackupSet[], Body<'setsAre'>, unknown> = {
-  toWire: (sets) => ({
-    sets: sets.map(({ stats, marks, ...set }) => {
-      return { ...set, stats: { ...stats }, marks: { ...marks, tags: [...marks.tags] } };
-    }),
-  }),
+  toWire: (sets) => ({ sets }),
   fromWire: ({ sets }) => {
     if (!sets.every(({ marks }) => isSetMarks(marks))) throw odd('marks of a set');
-    return sets.map(({ marks: { machine, requestedBy, ...marks }, ...set }) => ({
-      ...set,
-      closedAtMs: set.closedAtMs,
-      marks: {
-        ...marks,
-        ...(machine === undefined ? {} : { machine }),
-        ...(requestedBy === undefined ? {} : { requestedBy }),
-      },
-    }));
+    return sets.map((set) => ({ ...set, closedAtMs: set.closedAtMs }));
   },
 };
 
 export const ROOTS: Coder<readonly RootRecord[], Body<'rootsAre'>, unknown> = {
-  toWire: (roots) => ({
-    roots: roots.map(({ root }) => root),
-    directories: roots.map(({ directory }) => directory),
-    paths: roots.map(({ path }) => path),
-    devices: roots.map(({ device }) => device ?? ''),
-  }),
-  fromWire: ({ roots, directories, paths, devices }) => {
-    if (!isParallel(roots, directories, paths, devices) || !paths.every(isPath)) throw odd('roots');
-    return roots.map((root, index) => ({
-      root,
-      path: paths[index]!,
-      directory: directories[index]!,
-      device: devices[index]!,
-    }));
+  toWire: (roots) => ({ roots }),
+  fromWire: ({ roots }) => {
+    if (!roots.every(({ path }) => isPath(path))) throw odd('roots');
+    return roots;
   },
 };
 
@@ -49,43 +27,16 @@ interface Page<T> {
   readonly hasMore: boolean;
 }
 
-export const NOTES: Coder<Page<SetNote>, Body<'notesAre'>, unknown> = {
-  toWire: ({ items, hasMore }) => ({
-    directories: items.map(({ directory }) => directory),
-    names: items.map(({ name }) => name),
-    whats: items.map(({ what }) => what),
-    reasons: items.map(({ reason }) => reason),
-    more: hasMore,
-  }),
-  fromWire: ({ directories, names, whats, reasons, more }) => {
-    if (!isParallel(directories, names, whats, reasons)) throw odd('notes');
-    const items = directories.map((directory, index) => ({
-      directory,
-      name: names[index]!,
-      what: whats[index]!,
-      reason: reasons[index]!,
-    }));
-    return { items, hasMore: more && items.length > 0 };
-  },
-};
+/** Returns the codec of a page that is a message. A page without items is the last one. */
+function page<T>(): Coder<Page<T>, Page<T>, unknown> {
+  return {
+    toWire: (sent) => sent,
+    fromWire: ({ items, hasMore }) => ({ items, hasMore: hasMore && items.length > 0 }),
+  };
+}
 
-export const OWNERS: Coder<Page<OwnerRecord>, Body<'ownersAre'>, unknown> = {
-  toWire: ({ items, hasMore }) => ({
-    groups: Buffer.from(items.map(({ isGroup }) => (isGroup ? 1 : 0))),
-    ids: items.map(({ id }) => id),
-    names: items.map(({ name }) => name),
-    more: hasMore,
-  }),
-  fromWire: ({ groups, ids, names, more }) => {
-    if (!isParallel(groups, ids, names)) throw odd('owners');
-    const items = ids.map((id, index) => ({
-      isGroup: groups[index] === 1,
-      id,
-      name: names[index]!,
-    }));
-    return { items, hasMore: more && items.length > 0 };
-  },
-};
+export const NOTES: Coder<Page<SetNote>, Body<'notesAre'>, unknown> = page();
+export const OWNERS: Coder<Page<OwnerRecord>, Body<'ownersAre'>, unknown> = page();
 
 /** A page of the seals of a set's directories, and the seal of the set itself. */
 interface SealPage extends Page<SealedDirectory> {
@@ -96,17 +47,20 @@ export const SEALS: Coder<SealPage, Body<'sealsAre'>, Body<'readSeals'>> = {
   toWire: ({ items, setSeal, hasMore }) => ({
     directories: items.map(({ directory }) => directory),
     seals: Buffer.concat(items.map(({ seal }) => seal)),
-    more: hasMore,
+    hasMore,
     setSeal: setSeal ?? Buffer.alloc(0),
   }),
-  fromWire: ({ directories, seals, setSeal, more }, { after }) => {
+  fromWire: ({ directories, seals, setSeal, hasMore }, { after }) => {
     if (seals.length !== directories.length * DIRECTORY_SEAL_BYTES) throw odd('seals');
     const items = directories.map((directory, index) => {
       if (directory <= (directories[index - 1] ?? after)) throw odd('seals');
       const at = index * DIRECTORY_SEAL_BYTES;
       return { directory, seal: seals.subarray(at, at + DIRECTORY_SEAL_BYTES) };
     });
-    const hasMore = more && items.length > 0;
-    return { items, setSeal: setSeal.length === 0 ? undefined : setSeal, hasMore };
+    return {
+      items,
+      setSeal: setSeal.length === 0 ? undefined : setSeal,
+      hasMore: hasMore && items.length > 0,
+    };
   },
 };
