@@ -5,12 +5,9 @@
 import { recordDamaged, TardisError } from '../../errors/index.js';
 import {
   checkRows,
-  type ClientConfig,
   DIRECTORY_SEAL_BYTES,
-  type DirectoryId,
   EntryType,
   forEachRow,
-  type ForgetRequest,
   isClientConfig,
   isForgetRequest,
   isSetMarks,
@@ -18,147 +15,163 @@ import {
   isSettingValue,
   MAX_OWNER_NAME_BYTES,
   NO_BYTES,
-  type PackNumber,
   releaseMemory,
-  type RootNumber,
   type RowReader,
   SET_SEAL_BYTES,
-  type SetMarks,
-  type SetNumber,
 } from '../../model/index.js';
 import { plainPackr, TEMPORARY } from '../../system/msgpack/index.js';
 import { isClientName } from '../layout/client-name.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
-import type { PackRange } from './pack-ranges.js';
+import { isRange } from './pack-ranges.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
-import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
-import { isSnapshotFacts, type SnapshotFacts } from './snapshot-facts.js';
+import {
+  bytesOf,
+  type Check,
+  type Checked,
+  isBytes,
+  isDigest,
+  isDirectoryId,
+  isFigures,
+  isFlag,
+  isId,
+  isInteger,
+  isPackNumber,
+  isRootNumber,
+  isSetNumber,
+  isShape,
+  isText,
+  listOf,
+  mapOf,
+  maybe,
+  type TypedValues,
+  where,
+} from './shapes.js';
+import { isSnapshotFacts } from './snapshot-facts.js';
 
 const packr = plainPackr();
 
-/** The changes of one directory in one set. */
-export interface ListingSection {
-  readonly set: SetNumber;
-  readonly root: RootNumber;
-  readonly directory: DirectoryId;
+const isSection = mapOf({
+  set: isSetNumber,
+  root: isRootNumber,
+  directory: isDirectoryId,
   /** New or changed entries, as packed rows with digests. */
-  readonly rows: Buffer;
+  rows: isBytes,
   /** The id of each directory among the rows, in their order. */
-  readonly children: readonly DirectoryId[];
+  children: listOf(isDirectoryId),
   /** Names that were removed. */
-  readonly removed: readonly Buffer[];
+  removed: listOf(isBytes),
   /** True if the directory itself was removed, which closes all its open entries. */
-  readonly closed: boolean;
-}
+  closed: isFlag,
+});
+/** The changes of one directory in one set. */
+export type ListingSection = Checked<typeof isSection>;
 
-export interface RootRecord {
-  readonly root: RootNumber;
-  readonly path: Buffer;
-  readonly directory: DirectoryId;
+export const isRootRecord = mapOf({
+  root: isRootNumber,
+  path: isBytes,
+  directory: isDirectoryId,
   /** The device of the root, as the client names it; absent if it has not changed. */
-  readonly device?: string;
-}
+  device: maybe(isText),
+});
+export type RootRecord = Checked<typeof isRootRecord>;
 
-export type StoreEvent =
-  | {
-      readonly type: 'set-opened';
-      readonly set: SetNumber;
-      readonly name: string;
-      readonly openedAtMs: number;
-      readonly clientTimeMs: number;
-      readonly roots: readonly RootRecord[];
-    }
-  /** An account of the client made a set, with these roots. */
-  | {
-      readonly type: 'by-account';
-      readonly set: SetNumber;
-      readonly account: string;
-      readonly roots: readonly RootNumber[];
-    }
-  /** The client's configuration in a set; sealed if the client encrypts. */
-  | { readonly type: 'set-configured'; readonly set: SetNumber; readonly config: ClientConfig }
-  /** A change of a setting stored with the client; without a value the setting is removed. */
-  | { readonly type: 'setting'; readonly key: string; readonly value?: string }
-  /** A request to forget a path. */
-  | ({ readonly type: 'forget-requested' } & ForgetRequest)
-  /** The withdrawal of such a request. */
-  | { readonly type: 'forget-withdrawn'; readonly id: number }
-  /** All marks that users gave a set (title, priority, locks, tags). */
-  | { readonly type: 'set-marked'; readonly set: SetNumber; readonly marks: SetMarks }
-  | {
-      readonly type: 'set-closed';
-      readonly set: SetNumber;
-      readonly closedAtMs: number;
-      readonly stats: Readonly<Record<string, number>>;
-    }
-  | { readonly type: 'notes'; readonly set: SetNumber; readonly notes: readonly SetNote[] }
-  | { readonly type: 'owners'; readonly set: SetNumber; readonly owners: readonly OwnerRecord[] }
-  | {
-      /** Seals of the directories, DIRECTORY_SEAL_BYTES each; zeros remove a directory's seal. */
-      readonly type: 'seals';
-      readonly set: SetNumber;
-      readonly directories: readonly DirectoryId[];
-      readonly seals: Buffer;
-    }
-  | { readonly type: 'set-sealed'; readonly set: SetNumber; readonly seal: Buffer }
-  | { readonly type: 'damage'; readonly digests: readonly Buffer[] }
-  /** Contents that were marked as damaged, and were read whole since. */
-  | { readonly type: 'sound'; readonly digests: readonly Buffer[] }
-  /** Sets that were deleted. */
-  | { readonly type: 'sets-deleted'; readonly sets: readonly SetNumber[] }
-  /** The contents in the records of this event's commit replace those in `packs`. */
-  | { readonly type: 'moved'; readonly packs: readonly PackNumber[] }
-  /** Nothing needs the bytes of a pack from `to` on; the pack is about to be truncated there, or has been. */
-  | { readonly type: 'cut'; readonly pack: PackNumber; readonly to: number }
-  /** Packs and objects that nothing needs; they are about to be removed, or have been. */
-  | {
-      readonly type: 'removed';
-      readonly packs: readonly PackNumber[];
-      readonly objects: readonly Buffer[];
-      /** Time by the server's clock. */
-      readonly atMs: number;
-    }
-  /** Removed packs that have since been deleted. The event is for the other machines of a bucket. */
-  | { readonly type: 'deleted'; readonly packs: readonly PackNumber[] }
-  /** Sets up to this one may lack entries: a rebuild has found a part of the log lost. */
-  | { readonly type: 'doubtful'; readonly upToSet: SetNumber }
-  /** A copy of the catalog, as of the previous commit, is in the bucket. */
-  | ({ readonly type: 'snapshot' } & SnapshotFacts);
-
-/** A note about one entry that could not be saved, or perhaps not correctly. */
-export interface SetNote {
-  readonly directory: DirectoryId;
-  readonly name: Buffer;
+export const isNote = mapOf({
+  directory: isDirectoryId,
+  name: isBytes,
   /** The kind of the note (`NoteKind`), such as `unreadable` or `changed`. */
-  readonly what: string;
+  what: isText,
   /** The system's error code, such as EACCES, or another short reason. */
-  readonly reason: string;
-}
+  reason: isText,
+});
+/** A note about one entry that could not be saved, or perhaps not correctly. */
+export type SetNote = Checked<typeof isNote>;
 
-/** The name that a user or group has from a set on. */
-export interface OwnerRecord {
-  readonly isGroup: boolean;
-  readonly id: number;
+export const isOwner = mapOf({
+  isGroup: isFlag,
+  id: where(isId, (id) => id <= 0xffff_ffff),
   /** Empty if the id has no name. */
-  readonly name: Buffer;
-}
+  name: where(isBytes, (name) => name.length <= MAX_OWNER_NAME_BYTES && !name.includes(0)),
+});
+/** The name that a user or group has from a set on. */
+export type OwnerRecord = Checked<typeof isOwner>;
 
-export interface CommitBody {
-  readonly commit: number;
+export const isAccount: Check<string> = where(isText, isClientName);
+const areDigests = mapOf({ digests: listOf(isDigest) });
+const arePacks = mapOf({ packs: listOf(isPackNumber) });
+
+/** The events, each with the check of its fields. */
+const EVENTS = {
+  'set-opened': mapOf({
+    set: isSetNumber,
+    name: isText,
+    openedAtMs: isInteger,
+    clientTimeMs: isInteger,
+    roots: listOf(isRootRecord),
+  }),
+  /** An account of the client made a set, with these roots. */
+  'by-account': mapOf({ set: isSetNumber, account: isAccount, roots: listOf(isRootNumber) }),
+  /** The client's configuration in a set; sealed if the client encrypts. */
+  'set-configured': mapOf({ set: isSetNumber, config: isClientConfig }),
+  /** A change of a setting stored with the client; without a value the setting is removed. */
+  setting: mapOf({ key: isSettingKey, value: maybe(isSettingValue) }),
+  /** A request to forget a path. */
+  'forget-requested': isForgetRequest,
+  /** The withdrawal of such a request. */
+  'forget-withdrawn': mapOf({ id: isId }),
+  /** All marks that users gave a set (title, priority, locks, tags). */
+  'set-marked': mapOf({ set: isSetNumber, marks: isSetMarks }),
+  'set-closed': mapOf({ set: isSetNumber, closedAtMs: isInteger, stats: isFigures }),
+  notes: mapOf({ set: isSetNumber, notes: listOf(isNote) }),
+  owners: mapOf({ set: isSetNumber, owners: listOf(isOwner) }),
+  /** Seals of the directories, DIRECTORY_SEAL_BYTES each; zeros remove a directory's seal. */
+  seals: where(
+    mapOf({ set: isSetNumber, directories: listOf(isDirectoryId), seals: isBytes }),
+    ({ directories, seals }) => seals.length === directories.length * DIRECTORY_SEAL_BYTES,
+  ),
+  'set-sealed': mapOf({ set: isSetNumber, seal: bytesOf(SET_SEAL_BYTES) }),
+  damage: areDigests,
+  /** Contents that were marked as damaged, and were read whole since. */
+  sound: areDigests,
+  /** Sets that were deleted. */
+  'sets-deleted': mapOf({ sets: listOf(isSetNumber) }),
+  /** The contents in the records of this event's commit replace those in `packs`. */
+  moved: arePacks,
+  /** Nothing needs the bytes of a pack from `to` on; the pack is about to be truncated there, or has been. */
+  cut: mapOf({ pack: isPackNumber, to: isId }),
+  /** Packs and objects that nothing needs; they are about to be removed, or have been. */
+  removed: mapOf({
+    packs: listOf(isPackNumber),
+    objects: listOf(isDigest),
+    /** Time by the server's clock. */
+    atMs: isInteger,
+  }),
+  /** Removed packs that have since been deleted. The event is for the other machines of a bucket. */
+  deleted: arePacks,
+  /** Sets up to this one may lack entries: a rebuild has found a part of the log lost. */
+  doubtful: mapOf({ upToSet: isSetNumber }),
+  /** A copy of the catalog, as of the previous commit, is in the bucket. */
+  snapshot: isSnapshotFacts,
+};
+export type StoreEvent = TypedValues<typeof EVENTS>;
+
+export const areCounters = mapOf({
+  set: isSetNumber,
+  root: isRootNumber,
+  directory: isDirectoryId,
+  sequence: isId,
+});
+export type Counters = Checked<typeof areCounters>;
+
+const isCommit = mapOf({
+  commit: isId,
   /** The body checksum in the header of the previous commit; 0 if there is none. */
-  readonly previous: number;
-  readonly ranges: readonly PackRange[];
+  previous: isId,
+  ranges: listOf(isRange),
   /** Objects outside of packs that this commit covers. */
-  readonly objects: readonly { readonly digest: Buffer; readonly bytes: number }[];
-  readonly counters: Counters;
-}
-
-export interface Counters {
-  readonly set: SetNumber;
-  readonly root: RootNumber;
-  readonly directory: DirectoryId;
-  readonly sequence: number;
-}
+  objects: listOf(mapOf({ digest: isDigest, bytes: isId })),
+  counters: areCounters,
+});
+export type CommitBody = Checked<typeof isCommit>;
 
 /** Returns the higher of both values for each counter. */
 export function higherCounters(one: Counters, other: Counters): Counters {
@@ -230,24 +243,16 @@ export function decodeBody(record: ParsedRecord): unknown {
 }
 
 /** Decodes and checks a listing. Throws RECORD_DAMAGED if it cannot be decoded, or has a wrong shape or row. */
-export function readListing(record: ParsedRecord): ListingSection[] {
+export function readListing(record: ParsedRecord): readonly ListingSection[] {
   const sections = decodeBody(record);
   if (!Array.isArray(sections)) throw recordDamaged('a listing is no list');
-  for (const section of sections as (Partial<ListingSection> | null)[]) {
-    const isWhole =
-      isId(section?.set) &&
-      isId(section.root) &&
-      isId(section.directory) &&
-      Buffer.isBuffer(section.rows) &&
-      isListOf(section.children, isId) &&
-      isListOf(section.removed, (name) => Buffer.isBuffer(name)) &&
-      typeof section.closed === 'boolean';
-    if (!isWhole) throw recordDamaged('a listing has a wrong shape');
+  for (const section of sections as unknown[]) {
+    if (!isSection(section)) throw recordDamaged('a listing has a wrong shape');
     if (countDirectories(section.rows) !== section.children.length) {
       throw recordDamaged('a listing has not one id for each directory');
     }
   }
-  return sections as ListingSection[];
+  return sections as readonly ListingSection[];
 }
 
 /** Returns the number of directories among the rows. Throws RECORD_DAMAGED if a row is malformed. */
@@ -265,122 +270,21 @@ function countDirectories(bytes: Buffer): number {
   return count;
 }
 
-/** Checks of the fields of each type of event. */
-const EVENT_SHAPES: Readonly<Record<StoreEvent['type'], (event: Shape) => boolean>> = {
-  'set-opened': (event) =>
-    isId(event['set']) &&
-    typeof event['name'] === 'string' &&
-    Number.isSafeInteger(event['openedAtMs']) &&
-    Number.isSafeInteger(event['clientTimeMs']) &&
-    isListOf(event['roots'], isRootRecord),
-  'by-account': (event) =>
-    isId(event['set']) &&
-    typeof event['account'] === 'string' &&
-    isClientName(event['account']) &&
-    isListOf(event['roots'], isId),
-  'set-marked': (event) => isId(event['set']) && isSetMarks(event['marks']),
-  'set-configured': (event) => isId(event['set']) && isClientConfig(event['config']),
-  setting: (event) =>
-    isSettingKey(event['key']) && (event['value'] === undefined || isSettingValue(event['value'])),
-  'forget-requested': isForgetRequest,
-  'forget-withdrawn': (event) => isId(event['id']),
-  'set-closed': (event) =>
-    isId(event['set']) &&
-    Number.isSafeInteger(event['closedAtMs']) &&
-    isShape(event['stats']) &&
-    Object.values(event['stats']).every((count) => Number.isFinite(count)),
-  notes: (event) => isId(event['set']) && isListOf(event['notes'], isNote),
-  owners: (event) => isId(event['set']) && isListOf(event['owners'], isOwner),
-  seals: (event) =>
-    isId(event['set']) &&
-    isListOf(event['directories'], isId) &&
-    Buffer.isBuffer(event['seals']) &&
-    event['seals'].length === event['directories'].length * DIRECTORY_SEAL_BYTES,
-  'set-sealed': (event) =>
-    isId(event['set']) && Buffer.isBuffer(event['seal']) && event['seal'].length === SET_SEAL_BYTES,
-  damage: (event) => isListOf(event['digests'], isDigest),
-  sound: (event) => isListOf(event['digests'], isDigest),
-  'sets-deleted': (event) => isListOf(event['sets'], isId),
-  moved: (event) => isListOf(event['packs'], isId),
-  cut: (event) => isId(event['pack']) && isId(event['to']),
-  removed: (event) =>
-    isListOf(event['packs'], isId) &&
-    isListOf(event['objects'], isDigest) &&
-    Number.isSafeInteger(event['atMs']),
-  deleted: (event) => isListOf(event['packs'], isId),
-  doubtful: (event) => isId(event['upToSet']),
-  snapshot: isSnapshotFacts,
-};
-
-/** True if an untrusted value is a root. */
-export function isRootRecord(value: unknown): boolean {
-  return (
-    isShape(value) &&
-    isId(value['root']) &&
-    Buffer.isBuffer(value['path']) &&
-    isId(value['directory']) &&
-    (value['device'] === undefined || typeof value['device'] === 'string')
-  );
-}
-
-/** True if an untrusted value is a note. */
-export function isNote(value: unknown): boolean {
-  return (
-    isShape(value) &&
-    isId(value['directory']) &&
-    Buffer.isBuffer(value['name']) &&
-    typeof value['what'] === 'string' &&
-    typeof value['reason'] === 'string'
-  );
-}
-
-/** True if an untrusted value is the name of an owner. */
-export function isOwner(value: unknown): value is OwnerRecord {
-  return (
-    isShape(value) &&
-    typeof value['isGroup'] === 'boolean' &&
-    isId(value['id']) &&
-    value['id'] <= 0xffff_ffff &&
-    Buffer.isBuffer(value['name']) &&
-    value['name'].length <= MAX_OWNER_NAME_BYTES &&
-    !value['name'].includes(0)
-  );
-}
-
 /** Decodes and checks an event. Throws RECORD_DAMAGED for a wrong shape, STORE_NEWER for an unknown type of event. */
 export function readEvent(record: ParsedRecord): StoreEvent {
   const event = decodeBody(record);
   const type = isShape(event) ? event['type'] : undefined;
   if (!isShape(event) || typeof type !== 'string') throw recordDamaged('an event has no type');
-  if (!Object.hasOwn(EVENT_SHAPES, type)) {
+  if (!Object.hasOwn(EVENTS, type)) {
     throw new TardisError('STORE_NEWER', `the store holds an event "${type.slice(0, 40)}"`);
   }
-  const isWhole = EVENT_SHAPES[type as StoreEvent['type']];
-  if (!isWhole(event)) throw recordDamaged('an event has a wrong shape');
+  if (!EVENTS[type as StoreEvent['type']](event)) throw recordDamaged('an event has a wrong shape');
   return event as unknown as StoreEvent;
 }
 
 /** Decodes and checks a commit record. Throws RECORD_DAMAGED if it cannot be decoded or has a wrong shape. */
 export function readCommit(record: ParsedRecord): CommitBody {
   const commit = decodeBody(record);
-  const isWhole =
-    isShape(commit) &&
-    isId(commit['commit']) &&
-    isId(commit['previous']) &&
-    isListOf(commit['ranges'], isRange) &&
-    isListOf(commit['objects'], isObject) &&
-    isShape(commit['counters']) &&
-    ['set', 'root', 'directory', 'sequence'].every((name) =>
-      isId((commit['counters'] as Shape)[name]),
-    );
-  if (!isWhole) throw recordDamaged('a commit record has a wrong shape');
-  return commit as unknown as CommitBody;
-}
-
-function isRange(value: unknown): boolean {
-  return isShape(value) && ['pack', 'from', 'to', 'checksum'].every((name) => isId(value[name]));
-}
-
-function isObject(value: unknown): boolean {
-  return isShape(value) && isDigest(value['digest']) && isId(value['bytes']);
+  if (!isCommit(commit)) throw recordDamaged('a commit record has a wrong shape');
+  return commit;
 }

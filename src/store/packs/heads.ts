@@ -3,7 +3,6 @@
  * written since the last commit. So a catalog can follow a log without reading packs. Format: docs/inside/formats.md.
  */
 import { recordDamaged } from '../../errors/index.js';
-import type { PackNumber } from '../../model/index.js';
 import { LABEL_BYTES } from './pack-label.js';
 import { buildCompressed, decodeBody } from './events.js';
 import {
@@ -14,16 +13,19 @@ import {
   type RecordHeader,
   RecordKind,
 } from './record.js';
-import { isListOf } from './shapes.js';
+import { bytesOf, type Checked, isBytes, isPackNumber, listOf, mapOf, where } from './shapes.js';
 
 export const WRITER_ID_BYTES = 16;
 
-/** The headers and indexes of one pack's records. The records begin after the pack's label. */
-export interface PackHeads {
-  readonly pack: PackNumber;
+const isPackHeads = mapOf({
+  pack: where(isPackNumber, (pack) => pack > 0),
   /** Header and index of each record, in order. */
-  readonly heads: Buffer;
-}
+  heads: isBytes,
+});
+/** The headers and indexes of one pack's records. The records begin after the pack's label. */
+export type PackHeads = Checked<typeof isPackHeads>;
+
+const areHeads = mapOf({ writer: bytesOf(WRITER_ID_BYTES), packs: listOf(isPackHeads) });
 
 /** A record without its body. */
 export interface RecordHead {
@@ -40,17 +42,9 @@ export function buildHeads(writer: Buffer, packs: readonly PackHeads[]): Buffer 
 
 /** Returns the packs that the record describes. Throws RECORD_DAMAGED if its body has a wrong shape. */
 export function readHeads(record: ParsedRecord): readonly PackHeads[] {
-  const body = decodeBody(record) as { writer?: unknown; packs?: unknown } | null;
-  const { writer, packs } = body ?? {};
-  const isWhole =
-    Buffer.isBuffer(writer) &&
-    writer.length === WRITER_ID_BYTES &&
-    isListOf(packs, (value) => {
-      const { pack, heads } = (value ?? {}) as Partial<PackHeads>;
-      return Number.isSafeInteger(pack) && pack! > 0 && Buffer.isBuffer(heads);
-    });
-  if (!isWhole) throw recordDamaged('the heads of a commit have a wrong shape');
-  return packs as readonly PackHeads[];
+  const body = decodeBody(record);
+  if (!areHeads(body)) throw recordDamaged('the heads of a commit have a wrong shape');
+  return body.packs;
 }
 
 /**

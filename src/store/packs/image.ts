@@ -9,118 +9,133 @@
 import { recordDamaged, TardisError } from '../../errors/index.js';
 import {
   checkRows,
-  type ClientSetting,
   countRows,
   DIRECTORY_SEAL_BYTES,
-  type DirectoryId,
   EntryType,
   forEachRow,
-  type ForgetRequest,
-  type ClientConfig,
   isClientConfig,
   isClientSetting,
   isForgetRequest,
   isSetMarks,
-  type PackNumber,
-  type RootNumber,
-  type SetMarks,
   type SetNumber,
 } from '../../model/index.js';
 import {
+  areCounters,
   buildCompressed,
-  type Counters,
   decodeBody,
+  isAccount,
   isNote,
   isOwner,
   isRootRecord,
-  type OwnerRecord,
-  type RootRecord,
-  type SetNote,
 } from './events.js';
-import { isClientName } from '../layout/client-name.js';
 import { type ParsedRecord, RecordKind } from './record.js';
-import { isDigest, isId, isListOf, isShape, type Shape } from './shapes.js';
+import {
+  bytesOf,
+  type Checked,
+  isBytes,
+  isDigest,
+  isDirectoryId,
+  isFigures,
+  isFlag,
+  isId,
+  isInteger,
+  isPackNumber,
+  isRootNumber,
+  isSetNumber,
+  isShape,
+  isText,
+  listOf,
+  mapOf,
+  type TypedValues,
+  where,
+} from './shapes.js';
 
-/** A set as an image records it. */
-export interface ImageSet {
-  readonly set: SetNumber;
-  readonly name: string;
-  readonly state: string;
-  readonly openedAtMs: number;
-  readonly clientTimeMs: number;
+const SET_STATES = new Set(['unfinished', 'complete', 'superseded']);
+const INODE_BYTES = 8;
+
+const isSet = mapOf({
+  set: isSetNumber,
+  name: isText,
+  state: where(isText, (state) => SET_STATES.has(state)),
+  openedAtMs: isInteger,
+  clientTimeMs: isInteger,
   /** 0 if the set is not closed. */
-  readonly closedAtMs: number;
-  readonly stats: Readonly<Record<string, number>>;
+  closedAtMs: isInteger,
+  stats: isFigures,
   /** Numbers of the set's roots. */
-  readonly roots: readonly RootNumber[];
+  roots: listOf(isRootNumber),
   /** Seal of the set; empty if it has none. */
-  readonly seal: Buffer;
-  readonly marks: SetMarks;
-}
+  seal: isBytes,
+  marks: isSetMarks,
+});
+/** A set as an image records it. */
+export type ImageSet = Checked<typeof isSet>;
 
-export interface ImageDirectory {
-  readonly directory: DirectoryId;
-  readonly root: RootNumber;
-  readonly parent: DirectoryId;
-  readonly name: Buffer;
+const isDirectory = mapOf({
+  directory: isDirectoryId,
+  root: isRootNumber,
+  parent: isDirectoryId,
+  name: isBytes,
   /** Inode number: 8 bytes, little endian, like `birthTimeNs`. */
-  readonly inode: Buffer;
-  readonly birthTimeNs: Buffer;
-  readonly isUnplaced: boolean;
-}
+  inode: bytesOf(INODE_BYTES),
+  birthTimeNs: bytesOf(INODE_BYTES),
+  isUnplaced: isFlag,
+});
+export type ImageDirectory = Checked<typeof isDirectory>;
 
-export type ImageItem =
-  | {
-      readonly type: 'head';
-      readonly counters: Counters;
-      /** Existing packs that are needed, except the pack in which the image begins. */
-      readonly packs: readonly PackNumber[];
-      /** Sets up to this one may lack entries; 0 if none do. */
-      readonly doubtfulUpTo: SetNumber;
-    }
+const areEntries = mapOf({
+  directory: isDirectoryId,
+  /** Packed rows with digests, ordered by name and first set. */
+  rows: isBytes,
+  /** One byte for each row: the flags that are valid now. */
+  flags: isBytes,
+  /** For each row, the first set for which it is valid. */
+  firsts: listOf(isSetNumber),
+  /** For each row, the last set for which it is valid; 0 if the row is open. */
+  lasts: listOf(isSetNumber),
+  /** For each row of a directory, the directory's id. */
+  children: listOf(isDirectoryId),
+});
+
+/** The items of an image, each with the check of its fields. */
+const ITEMS = {
+  head: mapOf({
+    counters: areCounters,
+    /** Existing packs that are needed, except the pack in which the image begins. */
+    packs: listOf(isPackNumber),
+    /** Sets up to this one may lack entries; 0 if none do. */
+    doubtfulUpTo: isSetNumber,
+  }),
   /** Contents that have objects of their own, outside of packs. */
-  | { readonly type: 'objects'; readonly digests: readonly Buffer[] }
+  objects: mapOf({ digests: listOf(isDigest) }),
   /** Contents that are marked as damaged. */
-  | { readonly type: 'damaged'; readonly digests: readonly Buffer[] }
-  | { readonly type: 'roots'; readonly roots: readonly RootRecord[] }
-  | { readonly type: 'sets'; readonly sets: readonly ImageSet[] }
+  damaged: mapOf({ digests: listOf(isDigest) }),
+  roots: mapOf({ roots: listOf(isRootRecord) }),
+  sets: mapOf({ sets: listOf(isSet) }),
   /** The client's configuration in a set. */
-  | { readonly type: 'config'; readonly set: SetNumber; readonly config: ClientConfig }
-  | { readonly type: 'settings'; readonly settings: readonly ClientSetting[] }
-  | { readonly type: 'forgets'; readonly requests: readonly ForgetRequest[] }
+  config: mapOf({ set: isSetNumber, config: isClientConfig }),
+  settings: mapOf({ settings: listOf(isClientSetting) }),
+  forgets: mapOf({ requests: listOf(isForgetRequest) }),
   /** Sets that accounts made: one item for each root of such a set. Deleted sets are included. */
-  | {
-      readonly type: 'accounts';
-      readonly sets: readonly {
-        readonly set: SetNumber;
-        readonly root: RootNumber;
-        readonly account: string;
-      }[];
-    }
-  | { readonly type: 'notes'; readonly set: SetNumber; readonly notes: readonly SetNote[] }
-  | { readonly type: 'owners'; readonly set: SetNumber; readonly owners: readonly OwnerRecord[] }
-  | { readonly type: 'directories'; readonly directories: readonly ImageDirectory[] }
-  | {
-      readonly type: 'entries';
-      readonly directory: DirectoryId;
-      /** Packed rows with digests, ordered by name and first set. */
-      readonly rows: Buffer;
-      /** One byte for each row: the flags that are valid now. */
-      readonly flags: Buffer;
-      /** For each row, the first set for which it is valid. */
-      readonly firsts: readonly SetNumber[];
-      /** For each row, the last set for which it is valid; 0 if the row is open. */
-      readonly lasts: readonly SetNumber[];
-      /** For each row of a directory, the directory's id. */
-      readonly children: readonly DirectoryId[];
-    }
-  | {
-      readonly type: 'seals';
-      readonly directories: readonly DirectoryId[];
-      readonly firsts: readonly SetNumber[];
-      readonly lasts: readonly SetNumber[];
-      readonly seals: Buffer;
-    };
+  accounts: mapOf({
+    sets: listOf(mapOf({ set: isSetNumber, root: isRootNumber, account: isAccount })),
+  }),
+  notes: mapOf({ set: isSetNumber, notes: listOf(isNote) }),
+  owners: mapOf({ set: isSetNumber, owners: listOf(isOwner) }),
+  directories: mapOf({ directories: listOf(isDirectory) }),
+  entries: where(areEntries, isConsistent),
+  seals: where(
+    mapOf({
+      directories: listOf(isDirectoryId),
+      firsts: listOf(isSetNumber),
+      lasts: listOf(isSetNumber),
+      seals: isBytes,
+    }),
+    ({ directories: { length }, firsts, lasts, seals }) =>
+      isIntervals(firsts, lasts, length) && seals.length === length * DIRECTORY_SEAL_BYTES,
+  ),
+};
+export type ImageItem = TypedValues<typeof ITEMS>;
 
 /** The first item of an image. */
 export type ImageHead = Extract<ImageItem, { type: 'head' }>;
@@ -135,109 +150,36 @@ export interface ImagePiece {
   readonly items: readonly ImageItem[];
 }
 
+const isPiece = mapOf({ image: isId, piece: isId, isLast: isFlag, items: listOf(isShape) });
+
 export function buildImagePiece(sequence: number, piece: ImagePiece): Buffer {
   return buildCompressed(RecordKind.image, sequence, piece);
 }
 
-const INODE_BYTES = 8;
-
-const ITEM_SHAPES: Readonly<Record<ImageItem['type'], (item: Shape) => boolean>> = {
-  head: (item) =>
-    isShape(item['counters']) &&
-    ['set', 'root', 'directory', 'sequence'].every((name) =>
-      isId((item['counters'] as Shape)[name]),
-    ) &&
-    isListOf(item['packs'], isId) &&
-    isId(item['doubtfulUpTo']),
-  objects: (item) => isListOf(item['digests'], isDigest),
-  damaged: (item) => isListOf(item['digests'], isDigest),
-  roots: (item) => isListOf(item['roots'], isRootRecord),
-  sets: (item) => isListOf(item['sets'], isSet),
-  config: (item) => isId(item['set']) && isClientConfig(item['config']),
-  settings: (item) => isListOf(item['settings'], isClientSetting),
-  accounts: (item) =>
-    isListOf(
-      item['sets'],
-      (one) =>
-        isShape(one) &&
-        isId(one['set']) &&
-        isId(one['root']) &&
-        typeof one['account'] === 'string' &&
-        isClientName(one['account']),
-    ),
-  forgets: (item) => isListOf(item['requests'], isForgetRequest),
-  notes: (item) => isId(item['set']) && isListOf(item['notes'], isNote),
-  owners: (item) => isId(item['set']) && isListOf(item['owners'], isOwner),
-  directories: (item) => isListOf(item['directories'], isDirectory),
-  entries: isEntries,
-  seals: (item) => {
-    const { directories, firsts, lasts, seals } = item;
-    return (
-      isListOf(directories, isId) &&
-      isIntervals(firsts, lasts, directories.length) &&
-      Buffer.isBuffer(seals) &&
-      seals.length === directories.length * DIRECTORY_SEAL_BYTES
-    );
-  },
-};
-
-const SET_STATES = new Set(['unfinished', 'complete', 'superseded']);
-
-function isSet(value: unknown): boolean {
-  return (
-    isShape(value) &&
-    isId(value['set']) &&
-    typeof value['name'] === 'string' &&
-    SET_STATES.has(String(value['state'])) &&
-    Number.isSafeInteger(value['openedAtMs']) &&
-    Number.isSafeInteger(value['clientTimeMs']) &&
-    Number.isSafeInteger(value['closedAtMs']) &&
-    isShape(value['stats']) &&
-    Object.values(value['stats']).every((count) => Number.isFinite(count)) &&
-    isListOf(value['roots'], isId) &&
-    Buffer.isBuffer(value['seal']) &&
-    isSetMarks(value['marks'])
-  );
-}
-
-function isDirectory(value: unknown): boolean {
-  return (
-    isShape(value) &&
-    ['directory', 'root', 'parent'].every((name) => isId(value[name])) &&
-    Buffer.isBuffer(value['name']) &&
-    isBytes(value['inode'], INODE_BYTES) &&
-    isBytes(value['birthTimeNs'], INODE_BYTES) &&
-    typeof value['isUnplaced'] === 'boolean'
-  );
-}
-
-function isBytes(value: unknown, bytes: number): boolean {
-  return Buffer.isBuffer(value) && value.length === bytes;
-}
-
 /** True if the lists form `count` intervals, each of which is open or does not end before it begins. */
-function isIntervals(firsts: unknown, lasts: unknown, count: number): boolean {
+function isIntervals(
+  firsts: readonly SetNumber[],
+  lasts: readonly SetNumber[],
+  count: number,
+): boolean {
   return (
-    isListOf(firsts, isId) &&
-    isListOf(lasts, isId) &&
     firsts.length === count &&
     lasts.length === count &&
-    lasts.every((last, index) => last === 0 || (last as number) >= (firsts[index] as number))
+    lasts.every((last, index) => last === 0 || last >= firsts[index]!)
   );
 }
 
-function isEntries(item: Shape): boolean {
-  const { directory, rows: bytes, flags, firsts, lasts, children } = item;
-  if (!isId(directory) || !Buffer.isBuffer(bytes) || !isListOf(children, isId)) return false;
+/** True if the lists have one value for each row, or for each row of a directory. */
+function isConsistent(entries: Checked<typeof areEntries>): boolean {
   let directories = 0;
-  const rows = checkRows(bytes, false);
+  const rows = checkRows(entries.rows, false);
   forEachRow(rows, (at) => {
     if (rows.type(at) === EntryType.directory) directories += 1;
   });
   const count = countRows(rows);
-  return (
-    directories === children.length && isBytes(flags, count) && isIntervals(firsts, lasts, count)
-  );
+  const { children, flags, firsts, lasts } = entries;
+  const areFlags = directories === children.length && flags.length === count;
+  return areFlags && isIntervals(firsts, lasts, count);
 }
 
 /**
@@ -246,24 +188,18 @@ function isEntries(item: Shape): boolean {
  */
 export function readImagePiece(record: ParsedRecord): ImagePiece {
   const piece = decodeBody(record);
-  const isWhole =
-    isShape(piece) &&
-    isId(piece['image']) &&
-    isId(piece['piece']) &&
-    typeof piece['isLast'] === 'boolean' &&
-    isListOf(piece['items'], isShape);
-  if (!isWhole) throw damaged();
-  for (const item of piece['items'] as Shape[]) {
+  if (!isPiece(piece)) throw damaged();
+  for (const item of piece.items) {
     const type = String(item['type']).slice(0, 40);
-    if (!Object.hasOwn(ITEM_SHAPES, type)) {
+    if (!Object.hasOwn(ITEMS, type)) {
       throw new TardisError('STORE_NEWER', `the store holds an image with "${type}"`);
     }
-    if (!isItem(ITEM_SHAPES[type as ImageItem['type']], item)) throw damaged();
+    if (!isItem(ITEMS[type as ImageItem['type']], item)) throw damaged();
   }
   return piece as unknown as ImagePiece;
 }
 
-function isItem(isWhole: (item: Shape) => boolean, item: Shape): boolean {
+function isItem(isWhole: (item: unknown) => boolean, item: unknown): boolean {
   try {
     return isWhole(item);
   } catch (error) {

@@ -2,15 +2,17 @@
 import type { PackNumber } from '../../model/index.js';
 import type { RecordHead } from './heads.js';
 import { addToRangeChecksum, recordBytes } from './record.js';
+import { type Checked, isId, isPackNumber, mapOf } from './shapes.js';
 
-/** A range of one pack, as a commit record contains it. */
-export interface PackRange {
-  readonly pack: PackNumber;
-  readonly from: number;
-  readonly to: number;
+export const isRange = mapOf({
+  pack: isPackNumber,
+  from: isId,
+  to: isId,
   /** CRC-32 over the headers of all records in the range, without the headers' own checksums. */
-  readonly checksum: number;
-}
+  checksum: isId,
+});
+/** A range of one pack, as a commit record contains it. */
+export type PackRange = Checked<typeof isRange>;
 
 /** Ranges by their packs. */
 export type PackRanges = Map<PackNumber, PackRange>;
