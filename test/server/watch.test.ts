@@ -301,7 +301,7 @@ test('a damaged journal makes alerts be sent once more, and no more', async (t) 
 
 test('figures are written as the format requires', (t) => {
   const text = openMetrics([
-    { name: 'a_bytes', unit: 'bytes', help: 'b\\c\n"d"', samples: [{ value: 1.5e300 }] },
+    { name: 'a_bytes', help: 'b\\c\n"d"', samples: [{ value: 1.5e300 }] },
     {
       name: 'b',
       help: 'none',

@@ -52,32 +52,20 @@ export function metricsText(server: ServerFigures, clients: readonly ClientFigur
 }
 
 function serverGauges(server: ServerFigures, clients: number): Gauge[] {
-  const one = (name: string, help: string, value: number | undefined, unit?: Gauge['unit']) => ({
+  const one = (name: string, help: string, value: number | undefined): Gauge => ({
     name: `tardis_${name}`,
     help,
     samples: [{ value }],
-    ...(unit === undefined ? {} : { unit }),
   });
   const { startedAtMs, lookedAtMs, storeAnswers } = server;
   return [
-    one(
-      'server_start_time_seconds',
-      'Time at which the server was started.',
-      seconds(startedAtMs),
-      'seconds',
-    ),
+    one('server_start_time_seconds', 'Time at which the server was started.', seconds(startedAtMs)),
     one(
       'last_look_timestamp_seconds',
       'Time at which all clients were last examined.',
       seconds(lookedAtMs),
-      'seconds',
     ),
-    one(
-      'store_free_bytes',
-      'Free space on the file system of the store.',
-      server.freeBytes,
-      'bytes',
-    ),
+    one('store_free_bytes', 'Free space on the file system of the store.', server.freeBytes),
     one(
       'store_readable',
       '0 if the store was gone at the last look, although it had clients.',
@@ -92,7 +80,6 @@ function serverGauges(server: ServerFigures, clients: number): Gauge[] {
       'certificate_expiry_timestamp_seconds',
       'Time at which the certificate of the server expires.',
       seconds(server.certificateEndsAtMs),
-      'seconds',
     ),
     one('sessions', 'Running backups.', server.sessions),
     one('parked_sessions', 'Backups that wait for a lost connection.', server.parkedSessions),
@@ -104,7 +91,6 @@ function serverGauges(server: ServerFigures, clients: number): Gauge[] {
 /** A gauge with one sample for each client. */
 interface ClientGauge {
   readonly name: string;
-  readonly unit?: Gauge['unit'];
   readonly help: string;
   readonly valueOf: (figures: ClientFigures) => number | undefined;
 }
@@ -119,19 +105,16 @@ const GOOD_SET_GAUGES: readonly ClientGauge[] = [
   { name: 'set', help: 'Number of the newest complete set.', valueOf: ofGood(({ set }) => set) },
   {
     name: 'timestamp_seconds',
-    unit: 'seconds',
     help: 'Time at which the newest complete set ended.',
     valueOf: ofGood(({ closedAtMs }) => seconds(closedAtMs)),
   },
   {
     name: 'age_seconds',
-    unit: 'seconds',
     help: 'Age of the newest complete set, or of the client if it has none.',
     valueOf: ({ ageMs }) => seconds(ageMs),
   },
   {
     name: 'duration_seconds',
-    unit: 'seconds',
     help: 'Duration of the newest complete set.',
     valueOf: ofGood((good) => seconds(tookMs({ ...good, stats: good.counts }) ?? 0)),
   },
@@ -142,19 +125,16 @@ const GOOD_SET_GAUGES: readonly ClientGauge[] = [
   },
   {
     name: 'scanned_bytes',
-    unit: 'bytes',
     help: 'Bytes of the files in the newest complete set.',
     valueOf: countOf('scannedBytes'),
   },
   {
     name: 'sent_bytes',
-    unit: 'bytes',
     help: 'Bytes of contents sent for the newest complete set.',
     valueOf: countOf('sentBytes'),
   },
   {
     name: 'stored_bytes',
-    unit: 'bytes',
     help: 'Bytes written for the newest complete set.',
     valueOf: countOf('storedBytes'),
   },
@@ -175,7 +155,6 @@ const CLIENT_GAUGES: readonly ClientGauge[] = [
   { name: 'sets', help: 'Complete sets.', valueOf: ({ standing }) => standing?.facts.completeSets },
   {
     name: 'stored_bytes',
-    unit: 'bytes',
     help: 'Space that the client uses in the store, without its catalog.',
     valueOf: ({ store }) => store?.storedBytes,
   },
@@ -186,19 +165,16 @@ const CLIENT_GAUGES: readonly ClientGauge[] = [
   },
   {
     name: 'last_check_timestamp_seconds',
-    unit: 'seconds',
     help: 'Time at which a check last read data of the client.',
     valueOf: ({ state: { proof } }) => seconds(proof?.checkedAtMs),
   },
   {
     name: 'last_restore_timestamp_seconds',
-    unit: 'seconds',
     help: 'Time at which files were last restored and all of their contents had the right digests.',
     valueOf: ({ state: { proof } }) => seconds(proof?.restoredAtMs),
   },
   {
     name: 'overdue_after_seconds',
-    unit: 'seconds',
     help: 'Age of the newest complete set from which the client is overdue; 0: never.',
     valueOf: ({ overdueAfterMs }) => seconds(overdueAfterMs),
   },
@@ -223,9 +199,8 @@ function clientGauges(clients: readonly ClientFigures[]): Gauge[] {
       value: 1,
     })),
   };
-  const gauges = CLIENT_GAUGES.map(({ name, unit, help, valueOf }) => ({
+  const gauges = CLIENT_GAUGES.map(({ name, help, valueOf }) => ({
     name: `tardis_client_${name}`,
-    ...(unit === undefined ? {} : { unit }),
     help,
     samples: clients.map(
       (figures): Sample => ({ labels: { client: figures.client }, value: valueOf(figures) }),

@@ -12,20 +12,22 @@ export interface Sample {
 }
 
 export interface Gauge {
-  /** Name of the gauge. It ends with the unit, if there is one. */
+  /** Name of the gauge. It ends with the unit, if there is one: `_bytes` or `_seconds`. */
   readonly name: string;
-  readonly unit?: 'bytes' | 'seconds';
   readonly help: string;
   readonly samples: readonly Sample[];
 }
 
+const UNIT = /_(bytes|seconds)$/;
+
 /** Returns the text of gauges; those without a sample are left out. */
 export function openMetrics(gauges: readonly Gauge[]): string {
-  const lines = gauges.flatMap(({ name, unit, help, samples }) => {
+  const lines = gauges.flatMap(({ name, help, samples }) => {
     const sampleLines = samples.flatMap(({ labels, value }) =>
       value === undefined ? [] : [`${name}${labelsText(labels)} ${valueText(value)}`],
     );
     if (sampleLines.length === 0) return [];
+    const [, unit] = UNIT.exec(name) ?? [];
     const units = unit === undefined ? [] : [`# UNIT ${name} ${unit}`];
     return [`# TYPE ${name} gauge`, ...units, `# HELP ${name} ${escaped(help)}`, ...sampleLines];
   });

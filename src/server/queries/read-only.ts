@@ -11,6 +11,8 @@ import {
   type History,
   PAGE_ITEMS,
   pieceOfObject,
+  type Reply,
+  type Request,
 } from '../../history/index.js';
 import { asTardisError, protocolViolation, toWire } from '../../errors/index.js';
 import { contentIdOf, MAX_READ_RUNS, releaseMemory } from '../../model/index.js';
@@ -18,81 +20,73 @@ import type { ObjectReader } from '../../store/index.js';
 import { type EncodedMessage, encodeMessage, type QuestionName } from '../../transport/index.js';
 import { withoutBucket } from '../shared-clients.js';
 
-/** The questions that are answered here. */
-const READING = [
-  'readSets',
-  'readRoots',
-  'readNotes',
-  'readOwners',
-  'readSeals',
-  'readEntry',
-  'readListing',
-  'readVersions',
-  'readDigests',
-  'readPlaces',
-  'readObject',
-  'readSetRoots',
-  'readChanges',
-  'readNamed',
-  'readDirectoryPaths',
-  'readSettings',
-  'readConfiguration',
-  'readFigures',
-  'readSizes',
-  'readStore',
-  'readClients',
-  'readOwnState',
-  'readRuns',
-] as const satisfies readonly QuestionName[];
-type ReadingQuestion = (typeof READING)[number];
+/** What the questions read. */
+interface Source {
+  readonly history: History;
+  readonly objects: ObjectReader;
+  /** Returns the overview, which needs to have no other client than `only`. */
+  readonly clients: (only?: string) => Promise<readonly ClientOverview[]>;
+}
+
+/** The questions that are answered here, and their answers. */
+const READING = {
+  readSets: ({ history }) => history.sets(),
+  readRoots: ({ history }, { set }) => history.roots(set),
+  readNotes: async ({ history }, { set, from }) => pageOf(await history.notes(set), from),
+  readOwners: async ({ history }, { set, from }) => pageOf(await history.owners(set), from),
+  readSeals: async ({ history }, { set, after }) => {
+    const { directories, setSeal } = await history.seals(set, after, PAGE_ITEMS);
+    return { items: directories, setSeal, hasMore: directories.length === PAGE_ITEMS };
+  },
+  readEntry: ({ history }, { set, path }) => history.find(path, set),
+  readListing: async ({ history }, page) => {
+    const entries = await history.list(page);
+    return { entries, hasMore: entries.length === page.limit };
+  },
+  readVersions: ({ history }, { path }) => history.versions(path),
+  readDigests: ({ history }, { prefix, limit }) => history.findContents(prefix, limit),
+  readPlaces: ({ history }, { contents }) =>
+    history.locate(contents.map((id) => ({ contentId: contentIdOf(id), digest: undefined }))),
+  readObject: ({ objects }, piece) => pieceOfObject(objects, piece),
+  readSetRoots: async ({ history }) => ({
+    roots: await history.reports.rootsOfSets(),
+    next: undefined,
+  }),
+  readChanges: ({ history }, page) => history.reports.changes(page),
+  readNamed: ({ history }, page) => history.reports.named({ ...page, isMatch: () => true }),
+  readDirectoryPaths: ({ history }, { set, directories }) =>
+    history.reports.directoryPaths(set, directories),
+  readSettings: ({ history }) => history.reports.settings(),
+  readConfiguration: ({ history }, { set }) => history.reports.clientConfig(set),
+  readFigures: ({ history }) => history.reports.figures(),
+  readSizes: ({ history }, request) => history.reports.sizes(request),
+  readStore: ({ history }) => history.reports.store(),
+  readRuns: ({ history }, { most }) => history.reports.runs(Math.min(most, MAX_READ_RUNS)),
+  readClients: ({ clients }) => clients(),
+  readOwnState: async ({ history: { client }, clients }) =>
+    (await clients(client)).filter((one) => one.client === client),
+} satisfies {
+  readonly [N in QuestionName]?: (source: Source, request: Request<N>) => Promise<Reply<N>>;
+};
+type ReadingQuestion = keyof typeof READING;
 
 /** True if a message is a question that is answered here. */
 export function isReadingQuestion(name: string): name is ReadingQuestion {
-  return READING.some((one) => one === name);
+  return Object.hasOwn(READING, name);
 }
 
-/**
- * Returns the handlers for a history that is readable in full. The caller must have checked the rights. `clients` returns
- * the overview, which needs to have no other client than `only`.
- */
+/** Returns the handlers for a history that is readable in full. The caller must have checked the rights. */
 export function readOnlyHandlers(
   history: History,
   objects: ObjectReader,
-  clients: (only?: string) => Promise<readonly ClientOverview[]>,
+  clients: Source['clients'],
 ): Pick<Handlers, ReadingQuestion> {
-  const { client, reports } = history;
-  return {
-    readSets: () => history.sets(),
-    readRoots: ({ set }) => history.roots(set),
-    readNotes: async ({ set, from }) => pageOf(await history.notes(set), from),
-    readOwners: async ({ set, from }) => pageOf(await history.owners(set), from),
-    readSeals: async ({ set, after }) => {
-      const { directories, setSeal } = await history.seals(set, after, PAGE_ITEMS);
-      return { items: directories, setSeal, hasMore: directories.length === PAGE_ITEMS };
-    },
-    readEntry: ({ set, path }) => history.find(path, set),
-    readListing: async (page) => {
-      const entries = await history.list(page);
-      return { entries, hasMore: entries.length === page.limit };
-    },
-    readVersions: ({ path }) => history.versions(path),
-    readDigests: ({ prefix, limit }) => history.findContents(prefix, limit),
-    readPlaces: ({ contents }) =>
-      history.locate(contents.map((id) => ({ contentId: contentIdOf(id), digest: undefined }))),
-    readObject: (piece) => pieceOfObject(objects, piece),
-    readSetRoots: async () => ({ roots: await reports.rootsOfSets(), next: undefined }),
-    readChanges: (page) => reports.changes(page),
-    readNamed: (page) => reports.named({ ...page, isMatch: () => true }),
-    readDirectoryPaths: ({ set, directories }) => reports.directoryPaths(set, directories),
-    readSettings: () => reports.settings(),
-    readConfiguration: ({ set }) => reports.clientConfig(set),
-    readFigures: () => reports.figures(),
-    readSizes: (request) => reports.sizes(request),
-    readStore: () => reports.store(),
-    readRuns: ({ most }) => reports.runs(Math.min(most, MAX_READ_RUNS)),
-    readClients: () => clients(),
-    readOwnState: async () => (await clients(client)).filter((one) => one.client === client),
-  };
+  const source = { history, objects, clients };
+  const bound = Object.entries(READING).map(([name, answer]) => [
+    name,
+    (request: never) => answer(source, request),
+  ]);
+  return Object.fromEntries(bound) as Pick<Handlers, ReadingQuestion>;
 }
 
 function pageOf<T>(all: readonly T[], from: number): { items: readonly T[]; hasMore: boolean } {

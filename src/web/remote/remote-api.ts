@@ -161,13 +161,11 @@ function metricsRoute(door: StoreDoor | ServerDoor): AddedRoute {
       },
       {
         name: 'tardisremote_client_newest_seconds',
-        unit: 'seconds',
         help: 'When the newest complete set ended, since 1970.',
         samples: of(({ newestAtMs }) => (newestAtMs === 0 ? undefined : newestAtMs / 1000)),
       },
       {
         name: 'tardisremote_client_last_restore_timestamp_seconds',
-        unit: 'seconds',
         help: 'Time at which files were last restored and all of their contents had the right digests.',
         samples: of(({ restoredAtMs }) => (restoredAtMs === 0 ? undefined : restoredAtMs / 1000)),
       },
