@@ -35,7 +35,6 @@ import {
   isBackupAnswer,
   MAX_OWNERS,
   type MessageName,
-  sentConfig,
 } from '../transport/index.js';
 import type { Failure, OwnerName } from '../workers/index.js';
 import { OfferedBases } from './offered-bases.js';
@@ -198,7 +197,7 @@ export class ServerPeer {
   }
 
   configuration(config: ClientConfig): void {
-    this.sender.post('configuration', { config: sentConfig(config) });
+    this.sender.post('configuration', { config });
   }
 
   notes(failures: readonly Failure[]): void {

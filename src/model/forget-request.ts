@@ -2,16 +2,17 @@
  * A request to delete a path from all sets up to a given set. It is carried out after a delay, during which it can be
  * withdrawn.
  */
-import type { SetNumber } from './ids.js';
-
-export interface ForgetRequest {
-  readonly id: number;
-  /** Absolute path. If the client encrypts, its names are sealed like those of entries. */
-  readonly path: Buffer;
-  readonly lastSet: SetNumber;
-  readonly requestedAtMs: number;
-  readonly dueAtMs: number;
-}
+import {
+  type Check,
+  type Checked,
+  isBytes,
+  isId,
+  isInteger,
+  isSetNumber,
+  mapOf,
+  where,
+} from './checks.js';
+import { SLASH } from './bytes.js';
 
 /** Maximum size of a path. The longest path that a system accepts is much shorter, even when it is sealed. */
 const MAX_PATH_BYTES = 128 << 10;
@@ -19,20 +20,20 @@ const MAX_PATH_BYTES = 128 << 10;
 export const MAX_FORGET_REQUESTS = 64;
 
 /** True if an untrusted value can be the path of a request: absolute, and not longer than MAX_PATH_BYTES. */
-export function isForgetPath(value: unknown): value is Buffer {
-  return Buffer.isBuffer(value) && value.length <= MAX_PATH_BYTES && value[0] === 0x2f;
-}
+export const isForgetPath: Check<Buffer> = where(
+  isBytes,
+  (path) => path.length <= MAX_PATH_BYTES && path[0] === SLASH,
+);
 
-/** True if an untrusted value is a forget request. */
-export function isForgetRequest(value: unknown): value is ForgetRequest {
-  if (typeof value !== 'object' || value === null) return false;
-  const { id, path, lastSet, requestedAtMs, dueAtMs } = value as Partial<ForgetRequest>;
-  return (
-    [id, lastSet].every((number) => Number.isSafeInteger(number) && number! > 0) &&
-    [requestedAtMs, dueAtMs].every((time) => Number.isSafeInteger(time)) &&
-    isForgetPath(path)
-  );
-}
+export const isForgetRequest = mapOf({
+  id: where(isId, (id) => id > 0),
+  /** Absolute path. If the client encrypts, its names are sealed like those of entries. */
+  path: isForgetPath,
+  lastSet: where(isSetNumber, (set) => set > 0),
+  requestedAtMs: isInteger,
+  dueAtMs: isInteger,
+});
+export type ForgetRequest = Checked<typeof isForgetRequest>;
 
 /** Effects that deleting a path has, or would have now. */
 export interface ForgetReport {

@@ -1,5 +1,6 @@
 export * from './attributes.js';
 export * from './bytes.js';
+export * from './checks.js';
 export * from './client-state.js';
 export * from './content-keys.js';
 export * from './digest.js';

@@ -3,6 +3,17 @@
  * machine on which it ran, and its server the administrator who requested it.
  */
 import { TardisError } from '../errors/index.js';
+import {
+  type Check,
+  type Checked,
+  isFlag,
+  isInteger,
+  isText,
+  listOf,
+  mapOf,
+  maybe,
+  where,
+} from './checks.js';
 import type { SetNumber } from './ids.js';
 import { displayLine } from './names.js';
 
@@ -13,31 +24,6 @@ const MAX_NAME_BYTES = 255;
 export const MAX_SEALED_SET_NAME_BYTES = 768;
 /** Matches control characters, line separators, and characters that change the direction of text. */
 const UNSHOWABLE = /[\p{Cc}\p{Zl}\p{Zp}\u202a-\u202e\u2066-\u2069]/u;
-
-/** The machine on which a client made a set. */
-export interface SetMachine {
-  /** 32 hexadecimal digits, which are equal in all sets of a machine. */
-  readonly id: string;
-  /** The name of the machine; sealed if the client encrypts. */
-  readonly host: string;
-}
-
-export interface SetMarks {
-  /** Name that the set got later; empty if it has its original name. */
-  readonly title: string;
-  /** Sets of higher priority are kept longer, if retention rules use priorities. */
-  readonly priority: number;
-  /** True if the set cannot be deleted. */
-  readonly isLocked: boolean;
-  /** True if the set may be deleted early when space runs low. */
-  readonly isExpendable: boolean;
-  /** Sorted, without duplicates. */
-  readonly tags: readonly string[];
-  /** Undefined if the machine has no id, or the client is of an earlier release. */
-  readonly machine?: SetMachine | undefined;
-  /** The administrator who requested the backup from its server, as CLIENT/ACCOUNT; the server adds it. */
-  readonly requestedBy?: string | undefined;
-}
 
 /** A change of the marks of a set. Fields that are undefined stay as they are. */
 export interface SetChange {
@@ -80,13 +66,14 @@ export function tagFault(tag: string): string | undefined {
 
 const MACHINE_ID = /^[0-9a-f]{32}$/;
 
-/** True if an untrusted value has the form of the machine of a set. */
-export function isSetMachine(value: unknown): value is SetMachine {
-  if (typeof value !== 'object' || value === null) return false;
-  const { id, host } = value as Partial<SetMachine>;
-  if (typeof id !== 'string' || typeof host !== 'string') return false;
-  return MACHINE_ID.test(id) && isShownLine(host) && Buffer.byteLength(host) <= MAX_TITLE_BYTES;
-}
+const isSetMachine = mapOf({
+  /** 32 hexadecimal digits, which are equal in all sets of a machine. */
+  id: where(isText, (id) => MACHINE_ID.test(id)),
+  /** The name of the machine; sealed if the client encrypts. */
+  host: where(isText, (host) => isShownLine(host) && Buffer.byteLength(host) <= MAX_TITLE_BYTES),
+});
+/** The machine on which a client made a set. */
+export type SetMachine = Checked<typeof isSetMachine>;
 
 /** Returns a text that is equal for sets of one machine. */
 export function machineText({ machine }: SetMarks): string {
@@ -104,31 +91,32 @@ export function machineName(machine: SetMachine | undefined): string {
   return `${shown} (${id.slice(0, SHOWN_ID_CHARS)})`;
 }
 
-/** True if an untrusted value has the form of the marks of a set. */
-export function isSetMarks(value: unknown): value is SetMarks {
-  if (typeof value !== 'object' || value === null) return false;
-  const { title, priority, isLocked, isExpendable, tags, machine } = value as Partial<SetMarks>;
-  const { requestedBy } = value as Partial<SetMarks>;
-  return (
-    typeof title === 'string' &&
-    (title === '' || setNameFault(title, MAX_TITLE_BYTES) === undefined) &&
-    isPriority(priority) &&
-    typeof isLocked === 'boolean' &&
-    typeof isExpendable === 'boolean' &&
-    Array.isArray(tags) &&
-    tags.length <= MAX_TAGS &&
-    tags.every((tag) => typeof tag === 'string' && isStoredTag(tag)) &&
-    (machine === undefined || isSetMachine(machine)) &&
-    (requestedBy === undefined || isRequester(requestedBy))
-  );
-}
-
 /** True if an untrusted value is an administrator who may have requested a backup. */
-export function isRequester(value: unknown): value is string {
-  return (
-    typeof value === 'string' && isShownLine(value) && Buffer.byteLength(value) <= MAX_NAME_BYTES
-  );
-}
+export const isRequester: Check<string> = where(
+  isText,
+  (text) => isShownLine(text) && Buffer.byteLength(text) <= MAX_NAME_BYTES,
+);
+
+export const isSetMarks = mapOf({
+  /** Name that the set got later; empty if it has its original name. */
+  title: where(
+    isText,
+    (title) => title === '' || setNameFault(title, MAX_TITLE_BYTES) === undefined,
+  ),
+  /** Sets of higher priority are kept longer, if retention rules use priorities. */
+  priority: where(isInteger, (priority) => Math.abs(priority) <= MAX_PRIORITY),
+  /** True if the set cannot be deleted. */
+  isLocked: isFlag,
+  /** True if the set may be deleted early when space runs low. */
+  isExpendable: isFlag,
+  /** Sorted, without duplicates. */
+  tags: where(listOf(where(isText, isStoredTag)), ({ length }) => length <= MAX_TAGS),
+  /** Undefined if the machine has no id, or the client is of an earlier release. */
+  machine: maybe(isSetMachine),
+  /** The administrator who requested the backup from its server, as CLIENT/ACCOUNT; the server adds it. */
+  requestedBy: maybe(isRequester),
+});
+export type SetMarks = Checked<typeof isSetMarks>;
 
 /** True if a tag has the form of a sealed tag, as clients that encrypt send it. */
 export function isSealedTag(tag: string): boolean {
@@ -137,10 +125,6 @@ export function isSealedTag(tag: string): boolean {
 
 function isStoredTag(tag: string): boolean {
   return isSealedTag(tag) || tagFault(tag) === undefined;
-}
-
-function isPriority(value: unknown): boolean {
-  return Number.isSafeInteger(value) && Math.abs(value as number) <= MAX_PRIORITY;
 }
 
 /**

@@ -1,6 +1,5 @@
 /** The field with the configuration of a run, in the message of a backup and in the answer to a reader. */
-import type { ClientConfig } from '../model/index.js';
-import { listOf, mapOf, oneOf, type ValueOf } from './message-row.js';
+import { listOf, mapOf, oneOf } from './message-row.js';
 
 export const CLIENT_CONFIG = oneOf('form', {
   plain: {
@@ -14,12 +13,6 @@ export const CLIENT_CONFIG = oneOf('form', {
   /** The whole configuration as one sealed value, from a client that encrypts. */
   sealed: { bytes: 'bytes' },
 });
-
-/** Returns a configuration as a value of its field. */
-export function sentConfig(config: ClientConfig): ValueOf<typeof CLIENT_CONFIG> {
-  if (config.form === 'sealed') return config;
-  return { ...config, settings: [...config.settings] };
-}
 
 /** The machine on which a client made a set. */
 export const MACHINE = mapOf({ id: 'line', host: 'text' });

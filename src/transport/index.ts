@@ -1,5 +1,4 @@
 export * from './reconnecting.js';
-export { sentConfig } from './client-config.js';
 export * from './codec.js';
 export { type Channel, Connection } from './connection.js';
 export { DEFAULT_GATE, Gate, type GateLimits } from './gate.js';

@@ -31,6 +31,19 @@ import { REPORT_MESSAGES } from './report-messages.js';
 
 export const PROTOCOL_VERSION = 1;
 
+/** The start of a stream with a content, or with a part of a file. */
+const STREAM_OPEN = {
+  stream: 'uint',
+  isPart: 'bool',
+  codec: 'uint',
+  fileSizeBytes: 'uint',
+  cipher: 'bytes',
+} as const;
+/** The end of a stream. */
+const STREAM_END = { stream: 'uint', digest: 'bytes', sizeBytes: 'uint', seal: 'bytes' } as const;
+/** The end of a stream whose bytes have another length when they are decoded. */
+const ENCODED_END = { ...STREAM_END, rawBytes: 'uint' } as const;
+
 export const MESSAGES = {
   // session
   hello: ofLogin(1, 4 * KIB, 'welcome', {
@@ -104,20 +117,9 @@ export const MESSAGES = {
     digests: 'bytes',
     promise: 'bool',
   }),
-  streamOpen: ofBackup(22, KIB, {
-    stream: 'uint',
-    isPart: 'bool',
-    codec: 'uint',
-    fileSizeBytes: 'uint',
-    cipher: 'bytes',
-  }),
+  streamOpen: ofBackup(22, KIB, STREAM_OPEN),
   streamChunk: withAttachment(ofBackup(23, 4 * MIB, { stream: 'uint' })),
-  streamEnd: ofBackup(24, KIB, {
-    stream: 'uint',
-    digest: 'bytes',
-    sizeBytes: 'uint',
-    seal: 'bytes',
-  }),
+  streamEnd: ofBackup(24, KIB, STREAM_END),
   streamAbort: ofBackup(25, KIB, { stream: 'uint' }),
   assembly: ofBackup(26, 16 * MIB, {
     digest: 'bytes',
@@ -129,28 +131,9 @@ export const MESSAGES = {
   owners: ofBackup(27, MIB, { groups: 'bytes', ids: 'uints', names: 'byteses' }),
   // signatures and deltas
   signatureOpen: ofBackup(112, KIB, { stream: 'uint', cipher: 'bytes' }),
-  signatureEnd: ofBackup(113, KIB, {
-    stream: 'uint',
-    digest: 'bytes',
-    sizeBytes: 'uint',
-    rawBytes: 'uint',
-    seal: 'bytes',
-  }),
-  deltaOpen: ofBackup(114, KIB, {
-    stream: 'uint',
-    basis: 'uint',
-    isPart: 'bool',
-    codec: 'uint',
-    fileSizeBytes: 'uint',
-    cipher: 'bytes',
-  }),
-  deltaEnd: ofBackup(115, KIB, {
-    stream: 'uint',
-    digest: 'bytes',
-    sizeBytes: 'uint',
-    rawBytes: 'uint',
-    seal: 'bytes',
-  }),
+  signatureEnd: ofBackup(113, KIB, ENCODED_END),
+  deltaOpen: ofBackup(114, KIB, { basis: 'uint', ...STREAM_OPEN }),
+  deltaEnd: ofBackup(115, KIB, ENCODED_END),
   basisWish: answeredBackup(116, KIB, 'signature', { basis: 'uint', wish: 'uint' }),
   rangeWish: answeredBackup(121, KIB, 'signature', {
     basis: 'uint',

@@ -47,12 +47,7 @@ export const OBJECT_PART: Coder<Buffer | undefined, Body<'objectIs'>, Body<'read
 /**
  * A piece of the signature of a version that the reader has. Pieces with the same number `signature` belong together.
  */
-interface SignaturePiece {
-  readonly signature: number;
-  readonly basisBytes: number;
-  readonly isLast: boolean;
-  readonly bytes: Buffer;
-}
+type SignaturePiece = Omit<Body<'readerSignature'>, 'attachment'> & { readonly bytes: Buffer };
 
 export const SIGNATURE: Coder<SignaturePiece, Body<'readerSignature'>, unknown> = {
   toWire: ({ bytes, ...piece }) => ({ ...piece, attachment: bytes }),
@@ -66,11 +61,7 @@ export const DELTA: Coder<Body<'readDelta'>, Body<'readDelta'>, unknown> = asIs<
 );
 
 /** The next part of a delta. If `isUseless`, too little of the content is in the reader's version. */
-interface DeltaPart {
-  readonly chunk: Buffer;
-  readonly isLast: boolean;
-  readonly isUseless: boolean;
-}
+type DeltaPart = Omit<Body<'deltaIs'>, 'attachment'> & { readonly chunk: Buffer };
 
 export const DELTA_PART: Coder<DeltaPart, Body<'deltaIs'>, unknown> = {
   toWire: ({ chunk, ...part }) => ({ ...part, attachment: chunk }),

@@ -9,12 +9,7 @@ import {
   NO_BYTES,
   type SetNumber,
 } from '../../model/index.js';
-import {
-  type Body,
-  MAX_DIRECTORY_PATHS,
-  MAX_PAGE_ENTRIES,
-  sentConfig,
-} from '../../transport/index.js';
+import { type Body, MAX_DIRECTORY_PATHS, MAX_PAGE_ENTRIES } from '../../transport/index.js';
 import {
   type ChangesFound,
   type ChangesPage,
@@ -204,7 +199,7 @@ export const SETTINGS: Coder<readonly ClientSetting[], Body<'settingsAre'>, unkn
 
 /** The configuration that a client sent with a set, if it sent one. */
 export const CONFIGURATION: Coder<ClientConfig | undefined, Body<'configurationIs'>, unknown> = {
-  toWire: (config) => (config === undefined ? {} : { config: sentConfig(config) }),
+  toWire: (config) => ({ config }),
   fromWire: ({ config }) => {
     if (config !== undefined && !isClientConfig(config)) throw odd('settings');
     return config;

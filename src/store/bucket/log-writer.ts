@@ -45,6 +45,9 @@ interface LogWriterOptions {
   admit(): Promise<void>;
 }
 
+/** What a pack has: contents, or the store's own records. */
+type PackKind = 'contents' | 'own';
+
 /** The records of the next commit object. */
 interface OwnRecords {
   pieces: Buffer[];
@@ -58,13 +61,11 @@ export class LogWriter implements RecordWriter {
   private uncommitted = 0;
   private lastCommit: number;
   private readonly claimed: number;
-  private packs = 0;
-  private ownPacks = 0;
+  /** Numbers of packs that were begun. */
+  private readonly begun = { contents: 0, own: 0 };
   private own: OwnRecords = noRecords();
-  /** The pack with contents that is being filled. */
-  private current: Spool | undefined;
-  /** The pack with the store's own records that is being filled. */
-  private currentOwn: Spool | undefined;
+  /** The packs that are being filled: with contents, and with the store's own records. */
+  private filling: Partial<Record<PackKind, Spool>> = {};
   /** Packs since the last commit that are complete. */
   private full: Spool[] = [];
   private sending: Promise<unknown>[] = [];
@@ -98,13 +99,13 @@ export class LogWriter implements RecordWriter {
     const isInline = isOwn ? this.hasOwnRoom(header, record) : this.hasInlineRoom(record);
     const place = isInline
       ? this.inline(record)
-      : (isOwn ? this.writableOwn() : this.writable()).append(record);
+      : this.writable(isOwn ? 'own' : 'contents').append(record);
     this.count(record.length);
     return place;
   }
 
   async appendStaged(pieces: AsyncIterable<Buffer>): Promise<Location> {
-    const spool = this.writable();
+    const spool = this.writable('contents');
     const before = spool.sizeBytes;
     const place = await spool.appendPieces(pieces);
     this.count(spool.sizeBytes - before);
@@ -113,8 +114,7 @@ export class LogWriter implements RecordWriter {
 
   /** Sends the record as a pack of its own. */
   async adoptNew(writer: ObjectWriter): Promise<Location> {
-    this.packs += 1;
-    const spool = this.beginPack(sessionPack(this.claimed, this.packs), writer);
+    const spool = this.beginPack('contents', writer);
     const place = spool.note(0);
     this.count(writer.sizeBytes);
     this.send(spool);
@@ -122,10 +122,8 @@ export class LogWriter implements RecordWriter {
   }
 
   async commit(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd | undefined> {
-    const isFilling = this.current !== undefined || this.currentOwn !== undefined;
-    return isFilling || this.full.length > 0 || this.own.pieces.length > 0
-      ? this.write(build)
-      : undefined;
+    const spools = Object.keys(this.filling).length + this.full.length;
+    return spools > 0 || this.own.pieces.length > 0 ? this.write(build) : undefined;
   }
 
   async requireNewest(): Promise<void> {
@@ -138,21 +136,18 @@ export class LogWriter implements RecordWriter {
   }
 
   close(): void {
-    for (const spool of [...this.full, this.current, this.currentOwn]) {
-      if (spool === undefined) continue;
+    for (const spool of [...this.full, ...Object.values(this.filling)]) {
       this.backend.setPending(spool.pack, undefined);
       spool.close();
     }
     this.backend.setPending(logPack(this.lastCommit + 1), undefined);
     this.full = [];
-    this.current = undefined;
-    this.currentOwn = undefined;
+    this.filling = {};
   }
 
   private async write(build: (covered: Covered) => Promise<Buffer>): Promise<CommitEnd> {
-    for (const spool of [this.current, this.currentOwn]) if (spool !== undefined) this.send(spool);
-    this.current = undefined;
-    this.currentOwn = undefined;
+    for (const spool of Object.values(this.filling)) this.send(spool);
+    this.filling = {};
     for (const sent of this.sending.splice(0)) {
       const error = await sent;
       if (error !== undefined) throw asTardisError(error);
@@ -185,7 +180,7 @@ export class LogWriter implements RecordWriter {
   }
 
   private hasInlineRoom({ length }: Buffer): boolean {
-    const hasPack = this.current !== undefined || this.full.length > 0;
+    const hasPack = this.filling.contents !== undefined || this.full.length > 0;
     return !hasPack && this.own.contentBytes + length <= MOST_INLINE_BYTES;
   }
 
@@ -201,32 +196,19 @@ export class LogWriter implements RecordWriter {
     return place;
   }
 
-  private writable(): Spool {
-    if (this.current !== undefined && this.current.sizeBytes >= this.options.packBytes) {
-      this.send(this.current);
-      this.current = undefined;
-    }
-    if (this.current === undefined) {
-      this.packs += 1;
-      this.current = this.beginPack(sessionPack(this.claimed, this.packs), this.backend.stage());
-    }
-    return this.current;
+  /** Returns the pack to append to; sends the one before if it is full. */
+  private writable(kind: PackKind): Spool {
+    const spool = this.filling[kind];
+    if (spool !== undefined && spool.sizeBytes < this.options.packBytes) return spool;
+    if (spool !== undefined) this.send(spool);
+    return (this.filling[kind] = this.beginPack(kind, this.backend.stage()));
   }
 
-  private writableOwn(): Spool {
-    if (this.currentOwn !== undefined && this.currentOwn.sizeBytes >= this.options.packBytes) {
-      this.send(this.currentOwn);
-      this.currentOwn = undefined;
-    }
-    if (this.currentOwn === undefined) {
-      const pack = ownPack(this.claimed, this.ownPacks);
-      this.currentOwn = this.beginPack(pack, this.backend.stage());
-      this.ownPacks += 1;
-    }
-    return this.currentOwn;
-  }
-
-  private beginPack(pack: PackNumber, staged: ObjectWriter): Spool {
+  private beginPack(kind: PackKind, staged: ObjectWriter): Spool {
+    const index = this.begun[kind];
+    const pack =
+      kind === 'own' ? ownPack(this.claimed, index) : sessionPack(this.claimed, index + 1);
+    this.begun[kind] += 1;
     const spool = new Spool(pack, this.backend.owner(), staged);
     this.backend.setPending(pack, (position, target, bytes) => spool.read(position, target, bytes));
     return spool;

@@ -4,48 +4,46 @@
  */
 import { recordDamaged, TardisError } from '../../errors/index.js';
 import {
+  bytesOf,
+  type Check,
+  type Checked,
   checkRows,
   DIRECTORY_SEAL_BYTES,
   EntryType,
   forEachRow,
+  isBytes,
   isClientConfig,
+  isDigest,
+  isDirectoryId,
+  isFigures,
+  isFlag,
   isForgetRequest,
+  isId,
+  isInteger,
+  isPackNumber,
+  isRootNumber,
   isSetMarks,
+  isSetNumber,
   isSettingKey,
   isSettingValue,
+  isShape,
+  isText,
+  listOf,
+  mapOf,
   MAX_OWNER_NAME_BYTES,
+  maybe,
   NO_BYTES,
   releaseMemory,
   type RowReader,
   SET_SEAL_BYTES,
+  type TypedValues,
+  where,
 } from '../../model/index.js';
 import { plainPackr, TEMPORARY } from '../../system/msgpack/index.js';
 import { isClientName } from '../layout/client-name.js';
 import { Codec, decode, encode, encodedBound } from './codec.js';
 import { isRange } from './pack-ranges.js';
 import { buildRecord, type ParsedRecord, RecordKind } from './record.js';
-import {
-  bytesOf,
-  type Check,
-  type Checked,
-  isBytes,
-  isDigest,
-  isDirectoryId,
-  isFigures,
-  isFlag,
-  isId,
-  isInteger,
-  isPackNumber,
-  isRootNumber,
-  isSetNumber,
-  isShape,
-  isText,
-  listOf,
-  mapOf,
-  maybe,
-  type TypedValues,
-  where,
-} from './shapes.js';
 import { isSnapshotFacts } from './snapshot-facts.js';
 
 const packr = plainPackr();

@@ -2,6 +2,15 @@
  * The heads record of a commit object. It names the writer, and has header and index of each record in the packs
  * written since the last commit. So a catalog can follow a log without reading packs. Format: docs/inside/formats.md.
  */
+import {
+  bytesOf,
+  type Checked,
+  isBytes,
+  isPackNumber,
+  listOf,
+  mapOf,
+  where,
+} from '../../model/index.js';
 import { recordDamaged } from '../../errors/index.js';
 import { LABEL_BYTES } from './pack-label.js';
 import { buildCompressed, decodeBody } from './events.js';
@@ -13,7 +22,6 @@ import {
   type RecordHeader,
   RecordKind,
 } from './record.js';
-import { bytesOf, type Checked, isBytes, isPackNumber, listOf, mapOf, where } from './shapes.js';
 
 export const WRITER_ID_BYTES = 16;
 

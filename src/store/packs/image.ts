@@ -8,16 +8,34 @@
  */
 import { recordDamaged, TardisError } from '../../errors/index.js';
 import {
+  bytesOf,
+  type Checked,
   checkRows,
   countRows,
   DIRECTORY_SEAL_BYTES,
   EntryType,
   forEachRow,
+  isBytes,
   isClientConfig,
   isClientSetting,
+  isDigest,
+  isDirectoryId,
+  isFigures,
+  isFlag,
   isForgetRequest,
+  isId,
+  isInteger,
+  isPackNumber,
+  isRootNumber,
   isSetMarks,
+  isSetNumber,
+  isShape,
+  isText,
+  listOf,
+  mapOf,
   type SetNumber,
+  type TypedValues,
+  where,
 } from '../../model/index.js';
 import {
   areCounters,
@@ -29,26 +47,6 @@ import {
   isRootRecord,
 } from './events.js';
 import { type ParsedRecord, RecordKind } from './record.js';
-import {
-  bytesOf,
-  type Checked,
-  isBytes,
-  isDigest,
-  isDirectoryId,
-  isFigures,
-  isFlag,
-  isId,
-  isInteger,
-  isPackNumber,
-  isRootNumber,
-  isSetNumber,
-  isShape,
-  isText,
-  listOf,
-  mapOf,
-  type TypedValues,
-  where,
-} from './shapes.js';
 
 const SET_STATES = new Set(['unfinished', 'complete', 'superseded']);
 const INODE_BYTES = 8;

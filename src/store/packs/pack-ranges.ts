@@ -1,8 +1,7 @@
 /** The ranges of packs that a commit covers. */
-import type { PackNumber } from '../../model/index.js';
+import { type Checked, isId, isPackNumber, mapOf, type PackNumber } from '../../model/index.js';
 import type { RecordHead } from './heads.js';
 import { addToRangeChecksum, recordBytes } from './record.js';
-import { type Checked, isId, isPackNumber, mapOf } from './shapes.js';
 
 export const isRange = mapOf({
   pack: isPackNumber,

@@ -1,7 +1,7 @@
 /**
  * The facts about a copy of the catalog in a bucket. The log contains them, so the copy can be checked against the log.
  */
-import { type Checked, isDigest, isId, isText, listOf, mapOf, where } from './shapes.js';
+import { type Checked, isDigest, isId, isText, listOf, mapOf, where } from '../../model/index.js';
 
 /** Number of bytes of the catalog in each piece of a copy except the last one. */
 export const SNAPSHOT_PIECE_BYTES: number = 16 << 20;

@@ -1,11 +1,6 @@
-/** Checks of values decoded from a store, which may be hostile. The type of a value follows from its check. */
-import {
-  DIGEST_BYTES,
-  type DirectoryId,
-  type PackNumber,
-  type RootNumber,
-  type SetNumber,
-} from '../../model/index.js';
+/** Checks of values from a store or a peer, which may be hostile. The type of a value follows from its check. */
+import { DIGEST_BYTES } from './row.js';
+import type { DirectoryId, PackNumber, RootNumber, SetNumber } from './ids.js';
 
 /** True if an untrusted value is of a type. */
 export type Check<T> = (value: unknown) => value is T;
@@ -59,6 +54,11 @@ export const isText: Check<string> = (value) => typeof value === 'string';
 export const isFlag: Check<boolean> = (value) => typeof value === 'boolean';
 export const isBytes: Check<Buffer> = (value) => Buffer.isBuffer(value);
 export const isInteger: Check<number> = (value): value is number => Number.isSafeInteger(value);
+
+/** Returns the check of a text that is one of these words. */
+export function wordOf<const W extends readonly string[]>(...words: W): Check<W[number]> {
+  return (value): value is W[number] => words.some((word) => word === value);
+}
 
 export function bytesOf(count: number): Check<Buffer> {
   return where(isBytes, ({ length }) => length === count);
