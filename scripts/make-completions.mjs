@@ -84,7 +84,7 @@ __tardis_words() {
 
 # Fills COMPREPLY with what begins like $2 and is of the kind $1.
 __tardis_fill() {
-  local kind=$1 typed=$2 value
+  local kind=$1 typed=$2 value quote sign
   case $kind in
     dirs) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -d -- "$typed") ;;
     files) compopt -o filenames 2>/dev/null; mapfile -t COMPREPLY < <(compgen -f -- "$typed") ;;
@@ -95,8 +95,20 @@ __tardis_fill() {
         sonic complete -- paths "$typed" "\${words[@]:1:\${#words[@]}-2}" 2>/dev/null)
       ;;
     live\\ *)
+      # Bash inserts these as they are, so each is escaped for the open quote. A quote within a word would end it.
+      quote=\${typed:0:1}
+      [[ $quote == [\\"\\'] ]] || quote=
+      [[ \${typed:\${#quote}} == *\${quote:-[\\"\\']}* ]] && return
       while IFS=$'\\t' read -r value _; do
-        [[ $typed == [\\"\\']* ]] || printf -v value %q "$value"
+        case $quote in
+          \\') value=\${value//\\'/"'\\\\''"} ;;
+          \\")
+            for sign in '\\' '"' '$' '\`'; do value=\${value//"$sign"/"\\\\$sign"}; done
+            value=\${value//!/'"\\!"'}
+            ;;
+          *) printf -v value %q "$value" ;;
+        esac
+        [[ -n $quote && $value == *$quote ]] && value+=$quote # bash would not close it
         COMPREPLY+=("$value")
       done < <(sonic complete -- "\${kind#live }" "$typed" "\${words[@]:1:\${#words[@]}-2}" 2>/dev/null)
       ;;
@@ -238,7 +250,7 @@ function zshFile(command) {
   if [[ $1 == paths ]]; then
     compadd -f -S '' -- "\${(@)values%%$'\\t'*}"
   else
-    values=("\${(@)values//:/\\\\:}")
+    values=("\${(@)values//(#m)[:\\\\]/\\\\$MATCH}")
     values=("\${(@)values/$'\\t'/:}")
     _describe -t values value values
   fi

@@ -1,6 +1,6 @@
 // Pace: slow
 /** Completions in the real bash, as far as a script can run it, and the values that they read from a store. */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -250,3 +250,75 @@ test('fish completes what a store has', async (t) => {
   t.regex(stdout, /^larch/m);
   t.regex(stdout, /^forget-path/m);
 });
+
+/** What each shell is started as, and loads its completions of `lstardis` with; the command then shows its last word. */
+const SHELLS: Readonly<Record<string, readonly [command: string, loads: string]>> = {
+  bash: [
+    'bash --norc --noprofile -i',
+    `. "$COMPLETIONS/lstardis.bash"; lstardis() { printf 'GO''T<%s>\\n' "\${@: -1}"; }`,
+  ],
+  zsh: [
+    'zsh -f -i',
+    `fpath=($COMPLETIONS $fpath); autoload -Uz compinit; compinit -u -D; lstardis() { printf 'GO''T<%s>\\n' "\${@: -1}"; }`,
+  ],
+  fish: [
+    'fish --no-config -i',
+    `source "$COMPLETIONS/lstardis.fish"; function lstardis; printf 'GO''T<%s>\\n' $argv[-1]; end`,
+  ],
+};
+
+/** Types lines in a real shell on a terminal, each with a tab and Enter, and returns the last word that each command then has. */
+async function typed(shell: string, cwd: string, lines: readonly string[]): Promise<string[]> {
+  const [command, loads] = SHELLS[shell]!;
+  const PATH = `${BIN}:${process.env['PATH'] ?? ''}`;
+  const child = spawn('script', ['-qec', command, '/dev/null'], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+    cwd,
+    timeout: 120_000,
+    env: { ...cleanEnvironment(), HOME: cwd, TERM: 'xterm', PATH, COMPLETIONS: DIRECTORY },
+  });
+  const left = [`${loads}; lstardis ready\r`, ...lines.map((line) => `${line}\t\r`), 'exit\r'];
+  let shown = '';
+  child.stdin.write(left.shift()!);
+  for await (const text of child.stdout.setEncoding('utf8')) {
+    const before = wordsIn(shown).length;
+    shown += text;
+    for (const _ of wordsIn(shown).slice(before)) child.stdin.write(left.shift()!);
+  }
+  return wordsIn(shown).slice(1);
+}
+
+function wordsIn(shown: string): string[] {
+  return [...shown.matchAll(/GOT<(.*)>/g)].map(([, word]) => word!);
+}
+
+for (const shell of Object.keys(SHELLS)) {
+  test(`${shell}: no name of a set is code, whatever quote is open`, async (t) => {
+    if (!hasShell(shell)) return leaveOut(t, `left out: no ${shell}`);
+    const home = scratch(t);
+    const [store, source] = [path.join(home, 'store'), path.join(home, 'tree')];
+    fs.mkdirSync(source);
+    const place = { store, client: 'me' };
+    const names = [
+      'sub$(touch run)',
+      'semi;touch run;',
+      'every"`touch run`\\z\'y!!',
+      "end'",
+      'stop"',
+    ];
+    for (const [at, name] of names.entries()) {
+      fs.writeFileSync(path.join(source, name), '');
+      await backupInline(inlineSystem(), place, [source], { create: at === 0, setName: name });
+    }
+    const begun = ['', '"', "'"].flatMap((quote) =>
+      names.map((name) => [`${quote}${name.slice(0, 3)}`, name] as const),
+    );
+    const asSets = begun.map(([word]) => `lstardis -D store -C me -b ${word}`);
+    const found = await typed(shell, home, asSets);
+    t.deepEqual(
+      found,
+      begun.map(([, name]) => name),
+    );
+    t.false(fs.existsSync(path.join(home, 'run')));
+  });
+}
