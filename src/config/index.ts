@@ -9,7 +9,14 @@ export { clientJobs, type Found, longFlag, type Source } from './layers.js';
 export { KEPT_KEYS, keptKey, keptValue, meantSettings } from './client-settings.js';
 export { NEOPHYTOS, NEOPHYTOS_ONLY } from './neophytos.js';
 export { nearest, nearestHint } from './nearest.js';
-export { isBucket, isSetAbove, resolveSettings, SOURCES, usualClientFile } from './precedence.js';
+export {
+  isBucket,
+  isSetAbove,
+  resolveSettings,
+  SOURCES,
+  SYSTEM_FOLDER,
+  usualClientFile,
+} from './precedence.js';
 export {
   BUCKET_SCHEME,
   type BucketPlace,

@@ -42,6 +42,8 @@ interface Given {
   readonly machine?: Machine;
 }
 
+/** Directory of the files for the whole machine. */
+export const SYSTEM_FOLDER = '/etc/tardis';
 /** Paths of the default files. Each file is read if it exists and no other file is named. */
 const USUAL_DEFAULTS = '/etc/tardis/system.defaults';
 const USUAL_SERVER_FILE = '/etc/tardis/tardisd.cfg';

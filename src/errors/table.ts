@@ -134,6 +134,8 @@ export const ERROR_TABLE = Object.freeze({
       'Restore to another place (-o DIR; another name of an archive), or give --overwrite=always, newer or older. Where a link is above it, restore into the directory that the link leads to.',
     TARGET_UNSAFE:
       'Write into a directory that no other user can move or replace, nor any directory above it, and give its path without links of others.',
+    TARGET_GUARDED:
+      'Restore it by a command on this machine (`tardis restore`), or into another directory: a page that other machines reach changes no settings, state or code of this program, since these name commands.',
     PACKS_STRANGE:
       'Move the files that are named out of packs/ (`sonic check` shows which client each pack belongs to), then run the same command again; nothing was changed.',
     INSECURE_TCP_REFUSED:

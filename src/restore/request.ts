@@ -17,6 +17,8 @@ export interface RestoreRequest extends Selection {
   readonly numericIds?: boolean;
   /** Names in the output, shared by all restores of one command into one output; undefined for a single restore. */
   readonly foldedNames?: FoldedNames | undefined;
+  /** Directories and files, by their paths without links, that stay as they are with all that is in them. */
+  readonly guarded?: readonly Buffer[];
   /** The tree of an earlier set, from which equal entries are taken over. */
   readonly earlier?: EarlierTree | undefined;
   /** True if no further run repeats this restore, so that it leaves nothing behind for one. */

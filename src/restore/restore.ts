@@ -7,7 +7,7 @@
 import { from, lastValueFrom, mergeMap } from 'rxjs';
 import { type History, KeptReads } from '../history/index.js';
 import { fromWire, systemCode, TardisError, toWire, type WireError } from '../errors/index.js';
-import { EntryType, joinPath } from '../model/index.js';
+import { displayName, EntryType, joinPath, liesBelow } from '../model/index.js';
 import { type FailedAttribute, type System, wallMs } from '../system/index.js';
 import { attributeNotSet, type JobRunner, RestoreHow, targetFull } from '../workers/index.js';
 import {
@@ -197,6 +197,7 @@ class Restore implements WalkVisitor<Place> {
   visit(visited: Visited<Place>, made: Place | undefined): boolean {
     const { directory, name } = visited;
     try {
+      if (this.request.guarded !== undefined) this.requireOpen(visited);
       if (made !== undefined) return this.places.make(made);
       if (!this.places.make(directory)) {
         if (this.policy.keepsSilently) return false;
@@ -209,6 +210,17 @@ class Restore implements WalkVisitor<Place> {
     } catch (error) {
       this.failOrEnd(joinPath(directory.path, name), error);
       return false;
+    }
+  }
+
+  /** Throws TARGET_GUARDED for what the request guards, and for anything but a directory in place of one above that. */
+  private requireOpen({ entry, directory, name }: Visited<Place>): void {
+    const path = joinPath(this.places.target.path, joinPath(directory.path, name));
+    const isAbove = (one: Buffer): boolean =>
+      entry.type !== EntryType.directory && liesBelow(one, path);
+    for (const one of this.request.guarded!) {
+      if (!one.equals(path) && !liesBelow(path, one) && !isAbove(one)) continue;
+      throw new TardisError('TARGET_GUARDED', `${displayName(one)} is a place of this program`);
     }
   }
 

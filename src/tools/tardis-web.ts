@@ -30,7 +30,7 @@ import { givenNewPassword } from './opening/password.js';
 import { readPage } from './shared/own-files.js';
 import type { WebSettings } from './tardis-web/client-settings.js';
 import { PageMemory } from './tardis-web/page-memory.js';
-import { fingerprintOf, placeOf } from './tardis-web/page-place.js';
+import { fingerprintOf, ownPlaces, placeOf } from './tardis-web/page-place.js';
 import { Places } from './tardis-web/places.js';
 
 const MS = 1000;
@@ -85,6 +85,7 @@ async function serve(settings: WebSettings, memory: PageMemory): Promise<number>
       jobs,
       openJobs: () => openRestoreJobs(system, workers),
       workers,
+      guarded: place.network && (() => ownPlaces(settings)),
       place,
       isSecret: (secret, address) => memory.isSecret(secret, address),
       idleMs: settings.idleEnd * MS,

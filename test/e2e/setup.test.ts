@@ -157,6 +157,15 @@ test('setup refuses what would be no backup, and writes nothing then', async (t)
   await refused({ Keep: 'some' }, /Keep must be like/);
   await refused({ Keep: 'all of 2x' }, /Keep: all of is "2x", but must be a time such as 12h/);
   await refused({ Wen: 'daily' }, /nearest one is "When"/);
+  // A path with a line feed would begin a line of its own in the unit or the configuration.
+  const file = answers({ ...usual, Sources: at('disk') });
+  for (const HOME of [at('x\nOnFailure=evil.service'), at('x\nHookBefore=evil')]) {
+    fs.mkdirSync(HOME);
+    const odd = { ...env, HOME, XDG_CONFIG_HOME: '' };
+    const { status, stderr } = await run('tardis', ['setup', '--answers', file], { env: odd });
+    t.deepEqual([status, /control character/.test(stderr)], [1, true], stderr);
+    t.deepEqual(fs.readdirSync(HOME), []);
+  }
   const missing = await run('tardis', ['setup', '--answers', at('none')], { env });
   t.regex(missing.stderr, /cannot read the file of answers .*none: no such file or directory/);
   const { status, stderr } = await run('tardis', ['setup'], { env });

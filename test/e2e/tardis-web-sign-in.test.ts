@@ -7,7 +7,7 @@ import test, { type ExecutionContext } from 'ava';
 import { backupsRunHere, poolsStayAway, run, succeed } from '../helpers/commands.js';
 import { NO_BROWSER, openBrowser, watchedPage } from '../helpers/browser.js';
 import { leaveOut } from '../helpers/left-out.js';
-import { file } from '../helpers/tree.js';
+import { dir, file } from '../helpers/tree.js';
 import { WebDoor } from '../helpers/web-door.js';
 import { lab } from '../helpers/lab.js';
 
@@ -151,6 +151,40 @@ test('--listen serves other machines over TLS only, under the names of this mach
     t.is(answer.status, 403, JSON.stringify(headers));
   }
   await t.throwsAsync(fetch(`http://127.0.0.1:${door.url.port}/`)); // nothing is served in clear
+});
+
+test('a page that other machines reach restores nothing onto the settings of this program', async (t) => {
+  const { at, place, source, store } = lab(t, [
+    file('letter.txt', 'one\n'),
+    dir('tardis', [file('backup.cfg', '[Tardis]\nHookBefore = touch /evil\n')]),
+  ]);
+  await succeed('tardis', [...place, '--local', '--create', source]);
+  const env = { XDG_STATE_HOME: at('state'), XDG_CONFIG_HOME: at('own') };
+  fs.symlinkSync(at('own', 'tardis'), at('link'));
+  const restored = async (door: WebDoor, output: string, ...names: readonly string[]) => {
+    cookie ||= await door.enter();
+    const headers = { ...PAGE, cookie };
+    const paths = names.map((name) => path.join(source, name));
+    const how = { overwrite: 'always', comparesContents: false, isPreview: false };
+    const body = JSON.stringify({ client: 'me', set: 1, paths, output, ...how });
+    const begun = await door.request('/api/v1/restores', headers, { method: 'POST', body });
+    const { id } = JSON.parse(begun.body) as { id: string };
+    for (;;) {
+      const job = JSON.parse((await door.request(`/api/v1/jobs/${id}`, headers)).body);
+      if (job.state !== 'running') return job.failures.map(({ code }: { code: string }) => code);
+    }
+  };
+  let cookie = '';
+  const door = await WebDoor.during(t, store, ['--listen', '0.0.0.0'], { env });
+  const GUARDED = ['TARGET_GUARDED'];
+  t.deepEqual(await restored(door, at('own'), 'tardis', 'letter.txt'), GUARDED);
+  t.deepEqual(await restored(door, at('link'), 'tardis/backup.cfg'), GUARDED);
+  t.true(fs.existsSync(at('own', 'letter.txt')));
+  t.false(fs.existsSync(at('own', 'tardis', 'backup.cfg')));
+  await door.close();
+  cookie = '';
+  t.deepEqual(await restored(await WebDoor.during(t, store, [], { env }), at('own'), 'tardis'), []);
+  t.true(fs.existsSync(at('own', 'tardis', 'backup.cfg')), 'the page of this machine only');
 });
 
 test('a second browser signs in on a phone, and a tab goes on after a restart', async (t) => {

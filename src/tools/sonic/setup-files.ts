@@ -2,6 +2,7 @@
 import path from 'node:path';
 import {
   allRows,
+  configInvalid,
   type Found,
   formatValue,
   isBucketText,
@@ -14,7 +15,7 @@ import {
   usualClientFile,
 } from '../../config/index.js';
 import { failedTo } from '../../errors/index.js';
-import { lateSeconds } from '../../model/index.js';
+import { displayText, lateSeconds } from '../../model/index.js';
 import {
   byteText,
   configPath,
@@ -50,9 +51,23 @@ function block(comment: string, lines: readonly Line[]): string[] {
   const rows = new Map(allRows());
   const shown = lines.map(([name, value]) => {
     const row = rows.get(name)!;
-    return `${row.clientKey} = ${formatValue(value, row)}`;
+    return `${row.clientKey} = ${oneLine(formatValue(value, row), row.clientKey!)}`;
   });
   return ['', ...comment.split('\n').map((one) => `# ${one}`), ...shown];
+}
+
+/** Returns a text that is written into a line. Throws CONFIG_INVALID for a control character: it could begin another line. */
+function oneLine(text: string, what: string): string {
+  if (!/\p{Cc}/u.test(text)) return text;
+  throw configInvalid(
+    `${what} has a control character, so it cannot be set up: ${displayText(text)}`,
+  );
+}
+
+/** Throws CONFIG_INVALID for a plan that cannot be written. */
+export function requireWritable(plan: Plan): void {
+  configText(plan);
+  if (plan.time !== undefined) unitTexts(plan);
 }
 
 /**
@@ -280,7 +295,7 @@ function hexOf(character: string): string {
 
 /** Returns a path for a setting of a unit, in which `%` begins a specifier. */
 function plainWord(word: string): string {
-  return word.replaceAll('%', '%%');
+  return oneLine(word, 'a path of the timer').replaceAll('%', '%%');
 }
 
 /** Returns a word of a command line of a unit. */

@@ -31,6 +31,7 @@ import {
   remove,
   removeConfig,
   removeTimers,
+  requireWritable,
   startTimer,
   unitPath,
   writeConfig,
@@ -163,6 +164,7 @@ function requireUsable(plan: Plan, password: Buffer | undefined): void {
     throw usageError('only root can make a timer of the system (Timer = user)');
   }
   requirePlace(plan);
+  requireWritable(plan);
 }
 
 /** Prompts before a file is replaced that this command did not write. Throws CONFIRMATION_NEEDED without a yes. */

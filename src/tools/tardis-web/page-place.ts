@@ -2,9 +2,19 @@
 import { X509Certificate } from 'node:crypto';
 import net from 'node:net';
 import os from 'node:os';
-import { configInvalid } from '../../config/index.js';
-import { isLoopback } from '../../system/index.js';
+import { configInvalid, SYSTEM_FOLDER } from '../../config/index.js';
+import {
+  cachePath,
+  configPath,
+  isLoopback,
+  packageRoot,
+  runtimePath,
+  statePath,
+  textBytes,
+  wayTo,
+} from '../../system/index.js';
 import type { LocalPlace, NetworkPlace } from '../../web/local/index.js';
+import { unitPath } from '../sonic/setup-files.js';
 import { withOwnTls } from '../tardisd/serving.js';
 import type { WebSettings } from './client-settings.js';
 import type { PageMemory } from './page-memory.js';
@@ -66,6 +76,22 @@ function namesOf(address: string): string[] {
   const [first, rest] = isAny ? [others, [LOOPBACK, '::1', 'localhost']] : [[address], []];
   const host = os.hostname().toLowerCase();
   return [...first, host, `${host.split('.')[0]!}.local`, ...rest];
+}
+
+/**
+ * Returns the places of this program, by their paths without links: its settings, state, caches and units, the files that
+ * settings name, and its code. Whoever changes them chooses commands that this user runs.
+ */
+export function ownPlaces(settings: WebSettings): Buffer[] {
+  const { configFiles, defaultsFile, passwordFile, keysFile, certFile, keyFile } = settings;
+  const folders = [configPath(), statePath(), cachePath(), runtimePath(), SYSTEM_FOLDER];
+  const units = (['user', 'system'] as const).flatMap((scope) =>
+    (['service', 'timer'] as const).map((kind) => unitPath(scope, kind)),
+  );
+  const named = [...configFiles, defaultsFile, passwordFile, keysFile, certFile, keyFile];
+  return [...[...folders, ...units, packageRoot()].map(textBytes), ...named].flatMap((place) =>
+    place === undefined || place.length === 0 ? [] : [wayTo(place).path],
+  );
 }
 
 /** Returns the fingerprint of the certificate, by which a user can compare the one that a browser shows. */

@@ -26,6 +26,8 @@ export interface RestoringOptions {
   /** Opens the threads of a restore. The restore closes them at its end. */
   readonly openJobs: () => Promise<JobRunner>;
   readonly workers: number;
+  /** Returns the places that a restore leaves as they are; undefined if the page has all rights of its user. */
+  readonly guarded?: (() => readonly Buffer[]) | undefined;
 }
 
 /** The result of a restore. */
@@ -76,7 +78,7 @@ interface Restoring {
 
 /** Restores, and releases the client at the end. */
 async function restored(
-  { system, openJobs, workers }: RestoringOptions,
+  { system, openJobs, workers, guarded }: RestoringOptions,
   job: Job,
   { body, destination, client: { shown: client, lease } }: Restoring,
 ): Promise<JobResult> {
@@ -87,7 +89,8 @@ async function restored(
   let jobs: JobRunner | undefined;
   try {
     jobs = await openJobs();
-    const request = { set, workers, policy, dryRun, ...destination };
+    const guards = guarded && { guarded: guarded() };
+    const request = { set, workers, policy, dryRun, ...destination, ...guards };
     const means = { history, jobs, progress, signal };
     if (!dryRun) job.totalBytes = await countedBytes(system, means, request);
     const { failures, losses } = await runRestore(system, means, request);
