@@ -33,6 +33,7 @@
         "src/sparse.cc",
         "src/xattrs.cc",
         "src/owners.cc",
+        "src/zone.cc",
         "src/metadata.cc",
         "src/writing.cc",
         "src/restoring.cc",

@@ -23,6 +23,7 @@
   CALL(attributesAt) CALL(flagsAt) CALL(setFlagsAt) CALL(attributesByPath) CALL(dropInherited) \
   CALL(reportsSizes) /* xattrs.cc, flags.cc (flags) and opening.cc (reportsSizes) */ \
   CALL(userName) CALL(groupName) CALL(userId) CALL(groupId) /* owners.cc */ \
+  CALL(localOffset) /* zone.cc */ \
   CALL(readParcel) /* gathering.cc */ \
   CALL(buildRecords) /* building.cc */ \
   CALL(restoreFiles) /* restoring.cc */ \

@@ -11,6 +11,7 @@
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { useSystemZone } from './local-time.js';
 import type { CompressingCalls } from './native-compressing.js';
 import type { DecodingCalls } from './native-decoding.js';
 import type { FuseCalls } from './native-fuse.js';
@@ -361,6 +362,9 @@ export interface NativeCalls
     keyBytes: number,
   ): Promise<Buffer>;
 
+  /** Returns how many seconds the local time of the C library is ahead of UTC at a moment, in seconds since 1970. */
+  localOffset(seconds: number): number;
+
   /** Locks an open file without waiting; false if another holder's lock conflicts. */
   flock(fd: number, exclusive: boolean): boolean;
   /** Releases the lock. */
@@ -388,7 +392,9 @@ export function loadNative(): NativeCalls {
     });
   }
   try {
-    return require(addonPath()) as NativeCalls;
+    const native = require(addonPath()) as NativeCalls;
+    useSystemZone(native);
+    return native;
   } catch (cause) {
     throw notLoaded('the native addon cannot be loaded', cause);
   }

@@ -15,6 +15,7 @@ import type { RunKind } from '../../model/index.js';
 import {
   isThere,
   keepBlocksSmall,
+  loadNative,
   onExposedSecret,
   onLongWait,
   processArguments,
@@ -53,6 +54,7 @@ export function toolCommand<T extends Tool>(spec: ToolSpec<T>): Command {
     if (isOn('explainConfig')) printExplained(tool, settings, isOn('json'));
     else {
       requireProc();
+      loadNative(); // dates that settings name are in the time zone of the system
       if (spec.isWork === true) outputIsReport();
       const kind = RECORDED[tool];
       const run = async (entered: Settings<T>): Promise<number | void> => {
