@@ -143,7 +143,7 @@ export const ERROR_TABLE = Object.freeze({
     CERTIFICATE_REFUSED:
       'Give the password of the client (-P): it authenticates the server, whatever its certificate, unless --validate-certs is given. If the client has no password, use a certificate that this machine trusts (NODE_EXTRA_CA_CERTS).',
     CERTIFICATE_UNUSABLE:
-      'Check CertFile and KeyFile; --make-certificate creates them if neither exists.',
+      'Check CertFile and KeyFile: text (PEM; `openssl x509 -inform DER -in FILE` prints it from DER), a key of 2048 bits (RSA) or P-256 and without a password, and a digest of SHA-256. --make-certificate creates both if neither exists.',
     NO_SUCH_ACCOUNT:
       'On the machine of the store, `sonic account -C NAME` lists the accounts of a client, and `sonic account -C NAME --add ACCOUNT --rights add,list` creates one.',
     ACCOUNT_INVALID:

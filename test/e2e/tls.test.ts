@@ -1,5 +1,7 @@
 // Pace: slow
 /** TLS between the commands: addresses to listen on, accepted certificates, and relays between client and server. */
+import { execFileSync } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import net, { type AddressInfo } from 'node:net';
 import os from 'node:os';
@@ -100,16 +102,24 @@ test('a server with SSL accepts TLS only', async (t) => {
 test('a pair that cannot be used is reported', async (t) => {
   const { store, certFile, keyFile, at, home, written } = await tlsLab(t);
   const { keyFile: otherKey } = await certificateIn(home, 'other');
+  const der = written('der', new X509Certificate(fs.readFileSync(certFile)).raw);
+  const [weak, weakKey] = [at('weak.pem'), at('weak.key')];
+  const words = 'req -x509 -newkey rsa:1024 -nodes -subj /CN=x -keyout';
+  execFileSync('openssl', [...words.split(' '), weakKey, '-out', weak], { stdio: 'ignore' });
   for (const [args, code] of [
     [['--ssl', '--certfile', certFile], 'CONFIG_INVALID'],
     [['--ssl', '--certfile', certFile, '--keyfile', at('nothing')], 'CERTIFICATE_UNUSABLE'],
     [['--ssl', '--certfile', certFile, '--keyfile', otherKey], 'CERTIFICATE_UNUSABLE'],
     [['--ssl', '--certfile', written('x', 'x'), '--keyfile', keyFile], 'CERTIFICATE_UNUSABLE'],
+    [['--ssl', '--certfile', der, '--keyfile', keyFile], 'CERTIFICATE_UNUSABLE'],
+    [['--ssl', '--certfile', weak, '--keyfile', weakKey], 'CERTIFICATE_UNUSABLE'],
     [['--ssl', '--address', 'nonsense'], 'CONFIG_INVALID'],
   ] as const) {
     const outcome = await run('tardisd', ['-D', store, '--port', '0', ...args]);
     t.is(codeIn(outcome), code, args.join(' '));
   }
+  const bucket = ['-D', 's3://bucket/x', '--endpoint', 'https://127.0.0.1:1', '--bucket-ca', der];
+  t.regex((await run('lstardis', bucket)).stderr, /der \(--bucket-ca\) has no certificate as text/);
 });
 
 test('a certificate is checked unless a password proves the server', async (t) => {

@@ -36,7 +36,11 @@ const FORMS: readonly (string | undefined)[] = [
 ];
 const HOUR_SECONDS = 3600;
 const MOMENTS = [
-  ...[0, 946_684_800, 1_111_111_111, 4_102_444_800, -1_234_567_890],
+  0,
+  946_684_800,
+  1_111_111_111,
+  4_102_444_800,
+  -1_234_567_890,
   // Each half hour of the days on which clocks change, and others of the year.
   ...['2026-02-19', '2026-03-08', '2026-03-28', '2026-03-29', '2026-07-01', '2026-10-25'].flatMap(
     (day) =>

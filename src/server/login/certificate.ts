@@ -6,7 +6,13 @@ import os from 'node:os';
 import { promisify } from 'node:util';
 import { systemCode, TardisError, systemReason } from '../../errors/index.js';
 import { DAY_MS, displayName } from '../../model/index.js';
-import { byteText, exactPath, readSmallFile, reportIfExposed } from '../../system/index.js';
+import {
+  byteText,
+  exactPath,
+  loadTls,
+  readSmallFile,
+  reportIfExposed,
+} from '../../system/index.js';
 import type { Certificate } from '../../transport/index.js';
 
 const MAX_FILE_BYTES = 1 << 20;
@@ -36,10 +42,13 @@ export async function readCertificate(files: CertificateFiles): Promise<Certific
   if (mayMake && ![certFile, keyFile].some(isThere)) await makeWith(() => makeCertificate(files));
   const [cert, key] = [read(certFile), read(keyFile)];
   try {
-    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return { cert, key };
+    if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) {
+      loadTls().createSecureContext({ cert, key }); // refuses more: DER, weak keys and digests
+      return { cert, key };
+    }
   } catch (error) {
     // OpenSSL's message, which contains no bytes of the key.
-    const why = error instanceof Error ? error.message : 'unknown';
+    const why = error instanceof Error ? error.message.split('::').at(-1)! : 'unknown';
     throw unusable(`${displayName(certFile)} or ${displayName(keyFile)} cannot be used: ${why}`);
   }
   throw unusable(`the key in ${displayName(keyFile)} does not belong to ${displayName(certFile)}`);

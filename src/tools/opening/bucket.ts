@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import { createHash } from 'node:crypto';
 import {
+  configInvalid,
   isSetAbove,
   parsePlace,
   type SettingsNamed,
@@ -121,9 +122,12 @@ function makeCache({ cache }: BucketAccess): void {
 
 /** Returns the certificates in a file. Throws CONFIG_INVALID. */
 export function authoritiesIn(file: Buffer): Buffer {
+  const shown = `${displayName(file)} (--bucket-ca)`;
   try {
-    return readSmallFile(file, MAX_CA_BYTES);
+    const bytes = readSmallFile(file, MAX_CA_BYTES);
+    if (bytes.includes('-----BEGIN CERTIFICATE-----')) return bytes;
   } catch (error) {
-    throw failedTo(`read ${displayName(file)} (--bucket-ca)`, error, 'useNamedFile');
+    throw failedTo(`read ${shown}`, error, 'useNamedFile');
   }
+  throw configInvalid(`${shown} has no certificate as text (PEM)`);
 }
