@@ -38,8 +38,8 @@ function offsetMs(zone: Zone, ms: number): number {
 }
 
 /**
- * Returns the moment of a local time. Of two, it is the earlier; a time that a clock passes over counts from before. Date does
- * the same.
+ * Returns the moment of a local time, as Date does: the earlier of two, and for a time that the clock passes over, that of the
+ * offset before.
  */
 function momentOf(zone: Zone, localMs: number): number {
   const [before, after] = [-DAY_MS, DAY_MS].map((by) => offsetMs(zone, localMs + by)) as [

@@ -29,7 +29,7 @@ const FORMS: readonly (string | undefined)[] = [
   '<+03>-3',
   '<-0330>3:30<-0230>,M3.2.0,M11.1.0',
   '<-03>3<-02>,M3.5.0/-2,M10.5.0/-1',
-  'XXX-1YYY,J50,J300',
+  'ABC-1DEF,J50,J300',
   'XYZ-13:45:10',
   'Europe/Nowhere',
   'nonsense',

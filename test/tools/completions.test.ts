@@ -251,7 +251,7 @@ test('fish completes what a store has', async (t) => {
   t.regex(stdout, /^forget-path/m);
 });
 
-/** What each shell is started as, and loads its completions of `lstardis` with; the command then shows its last word. */
+/** The start of each shell, and how it loads its completions of `lstardis`, which then shows its last word. */
 const SHELLS: Readonly<Record<string, readonly [command: string, loads: string]>> = {
   bash: [
     'bash --norc --noprofile -i',

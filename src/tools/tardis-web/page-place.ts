@@ -80,7 +80,7 @@ function namesOf(address: string): string[] {
 
 /**
  * Returns the places of this program, by their paths without links: its settings, state, caches and units, the files that
- * settings name, and its code. Whoever changes them chooses commands that this user runs.
+ * settings name, and its code. A user who changes them can choose commands that run here.
  */
 export function ownPlaces(settings: WebSettings): Buffer[] {
   const { configFiles, defaultsFile, passwordFile, keysFile, certFile, keyFile } = settings;
