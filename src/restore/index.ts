@@ -39,5 +39,5 @@ export { FlagsToSet } from './inode-flags.js';
 export { restoreId, RestoreJournal, temporaryPrefix } from './journal.js';
 export { FailedBefore, formatJournal, parseJournal } from './journal-text.js';
 export { keyOf } from './links.js';
-export { RestoreTarget } from './target.js';
+export { explainedWhenFull, RestoreTarget } from './target.js';
 export * from './walk.js';

@@ -76,6 +76,7 @@ testMounted?.(
     "$BIN/lstardis" -D disk/store -C me --json >list; echo "listed $?"
     "$BIN/regenerate" -D disk/store -C me -b 1 -o out tree; echo "restored $?"
     "$BIN/regenerate" -D disk/store -C me -b 1 -o disk/out tree; echo "onto it $?"
+    "$BIN/regenerate" -D disk/store -C me -b 1 --tar disk/all.tar tree; echo "archive $?"
     TMPDIR=$PWD/disk "$BIN/lstardis" -D disk/store -C me >/dev/null; echo "again $?"
     rm disk/rest; mount -o remount,ro disk
     backup; echo "read-only $?"
@@ -91,8 +92,12 @@ testMounted?.(
     t.is(reported('free'), 0);
     for (const name of ['listed', 'restored', 'again', 'room', 'same'])
       t.is(reported(name), 0, `${name}: ${stderr}`);
-    t.is(reported('onto it'), 1);
-    t.regex(stderr, /the target is full: \S+, 0 B are free.*\[TARGET_FULL\]/);
+    t.deepEqual([reported('onto it'), reported('archive')], [1, 1]);
+    t.is(
+      stderr.match(/the target is full: \S+, 0 B are free.*\[TARGET_FULL\]/g)?.length,
+      2,
+      stderr,
+    );
     t.is(reported('read-only'), 1);
     t.regex(stderr, /\[STORE_NOT_WRITABLE\]/);
   },

@@ -1,7 +1,7 @@
 /** Writes a file that gets its name only when it is complete, and on the disk. */
 import path from 'node:path';
 import { during, failedTo, TardisError, usageError } from '../../errors/index.js';
-import { ByteSink } from '../../restore/index.js';
+import { ByteSink, explainedWhenFull } from '../../restore/index.js';
 import {
   type FileStatus,
   outputPath,
@@ -9,7 +9,7 @@ import {
   textBytes,
   unlinkIfThere,
 } from '../../system/index.js';
-import { targetFull, temporaryName } from '../../workers/index.js';
+import { temporaryName } from '../../workers/index.js';
 
 interface WholeFile {
   readonly file: string;
@@ -78,7 +78,7 @@ export async function writeWholeFile<T>(
     await files.syncDirectory(directory);
     return written;
   } catch (error) {
-    throw targetFull(error) ?? error;
+    throw explainedWhenFull(system, textBytes(directory), error);
   } finally {
     files.close(fd);
     if (!isWhole) files.unlink(temporary);
