@@ -236,7 +236,7 @@ export const DELTA_ROWS = rowsFor(['tardisd'], 'server', {
 export const IMPORT_ROWS = rowsFor(['tardis-import'], 'client', {
   importedSource: row('path', '', {
     argument: '[source]',
-    help: "a client's directory of Tardis (Python) 0.33 to 1.9, or a repository of restic (0.17 or later) or Borg, which is recognised; or restic:REPOSITORY or borg:REPOSITORY, also elsewhere. Their own programs read these, and get the password as usual (RESTIC_PASSWORD_FILE, BORG_PASSCOMMAND, …)",
+    help: "a client's directory of Tardis (Python) 0.33 to 1.9, or a repository of restic (0.17 or later) or Borg, which is recognised; or restic:REPOSITORY or borg:REPOSITORY, also elsewhere. Their own programs read these",
   }),
   importedSets: commonRow('path', '--sets <pattern>', {
     help: 'import what rsync --link-dest, rsnapshot or another tool has kept: each directory or tar file that matches becomes a set of its date (%Y %m %d %H %M %S in the name, otherwise of its modification time); directories need --kept-as',
@@ -248,6 +248,9 @@ export const IMPORT_ROWS = rowsFor(['tardis-import'], 'client', {
     help: 'end at the first state that is damaged; otherwise it is left out and named, and the exit status is 3',
   }),
   sourcePasswordFile: commonRow('path', '--source-password-file <path>', {
-    help: 'file whose first line is the password of a store of Tardis (Python) (default: a prompt)',
+    help: 'file whose first line is the password of the source (default: that of RESTIC_PASSWORD_FILE, BORG_PASSCOMMAND and the like, otherwise a prompt)',
+  }),
+  sourceHost: row('text', '--source-host <name>', {
+    help: 'import what this machine has saved in a repository of restic or Borg; needed if several have',
   }),
 } as const satisfies PartialTable);

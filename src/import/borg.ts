@@ -2,12 +2,16 @@
 import { isUtf8 } from 'node:buffer';
 import type { ErrorCode } from '../errors/index.js';
 import { BorgItems, directoriesOf } from './borg-items.js';
-import type { Program } from './run-program.js';
+import type { Program, Programs } from './programs.js';
 import type { Archive, RepositoryProgram } from './repository-program.js';
 import type { StatePlace } from './state-place.js';
 
 interface BorgList {
-  readonly archives: readonly { readonly name: string; readonly start: string }[];
+  readonly archives: readonly {
+    readonly name: string;
+    readonly start: string;
+    readonly hostname?: string;
+  }[];
 }
 
 /** Names outside of ASCII come as they are, and dates in UTC, whatever the language and the zone of the user. */
@@ -25,42 +29,50 @@ const MAX_UTF8_BYTES = 4;
 const STRAY_BYTE = 0xdc00;
 
 export class Borg implements RepositoryProgram {
+  readonly passwordVariables = [
+    'BORG_PASSPHRASE',
+    'BORG_PASSCOMMAND',
+    'BORG_PASSPHRASE_FD',
+  ] as const;
   readonly warnings: string[] = [];
   /** The items of the archive that was listed last. */
   private listed: { readonly id: string; readonly items: BorgItems } | undefined;
 
-  constructor(private readonly repository: string) {}
+  constructor(
+    private readonly repository: string,
+    private readonly programs: Programs,
+  ) {}
 
   list(): Program {
-    const words = ['borg', 'list', '--json', literal(this.repository)];
+    const words = ['borg', 'list', '--json', '--format={hostname}', literal(this.repository)];
     return { words, what: `list ${this.repository}`, env: ENV, failure: failureOf };
   }
 
   archivesIn(listed: unknown): Archive[] {
-    return (listed as BorgList).archives.map(({ name, start }) => ({
+    return (listed as BorgList).archives.map(({ name, start, hostname = '' }) => ({
       id: name,
       dateMs: Date.parse(HAS_ZONE.test(start) ? start : `${start}Z`),
       name,
+      host: hostname,
     }));
   }
 
-  async rootsOf({ id }: Archive, place: StatePlace, signal: AbortSignal): Promise<Buffer[]> {
-    const roots = (await this.itemsOf(id, place, signal)).roots();
+  async rootsOf({ id }: Archive): Promise<Buffer[]> {
+    const roots = (await this.itemsOf(id)).roots();
     return roots.length > MOST_ROOTS ? [] : roots.map(bytesOf);
   }
 
-  async restoreAll(id: string, place: StatePlace, signal: AbortSignal): Promise<void> {
-    await place.run(this.extract(id), signal);
+  async restoreAll(id: string, place: StatePlace): Promise<void> {
+    await this.programs.run(this.extract(id), place.directory);
   }
 
   /** Removes what differs, and extracts that, with the directories above. */
   async change(
     { from, to }: { readonly from: string; readonly to: string },
     place: StatePlace,
-    signal: AbortSignal,
   ): Promise<boolean> {
-    const before = await this.itemsOf(from, place, signal);
-    const after = await this.itemsOf(to, place, signal);
+    const before = await this.itemsOf(from);
+    const after = await this.itemsOf(to);
     if (after.tops().join('\0') !== before.tops().join('\0')) return false;
     const changed = after.differing(before);
     const gone = before.paths().filter((path) => !after.has(path));
@@ -78,7 +90,7 @@ export class Borg implements RepositoryProgram {
     if (patterns.filter((one) => one.startsWith('+ re:')).length > MOST_EXPRESSIONS) return false;
     if (!place.remove(removed.map(bytesOf))) return false;
     const file = place.fileBeside('patterns', `${[...patterns, '- re:.*'].join('\n')}\n`);
-    await place.run(this.extract(to, '--patterns-from', file), signal);
+    await this.programs.run(this.extract(to, '--patterns-from', file), place.directory);
     return changed.every((path) => place.has(bytesOf(path)));
   }
 
@@ -94,12 +106,12 @@ export class Borg implements RepositoryProgram {
   }
 
   /** Returns the items of an archive, which are kept until another one is listed. */
-  private async itemsOf(id: string, place: StatePlace, signal: AbortSignal): Promise<BorgItems> {
+  private async itemsOf(id: string): Promise<BorgItems> {
     if (this.listed?.id === id) return this.listed.items;
     const items = new BorgItems();
     const words = ['borg', 'debug', 'dump-archive', this.placeOf(id), '-'];
     const take = (chunk: Buffer): void => items.push(chunk);
-    await place.run({ words, what: `list ${id} of ${this.repository}`, env: ENV, take }, signal);
+    await this.programs.run({ words, what: `list ${id} of ${this.repository}`, env: ENV, take });
     items.end();
     this.listed = { id, items };
     return items;

@@ -1,16 +1,20 @@
-/**
- * Repositories of restic and borg, read by their own programs. These get passwords as their users give them: by their
- * environment, or at a prompt.
- */
-import { TardisError } from '../errors/index.js';
+/** Repositories of restic and borg, read by their own programs. */
+import { asTardisError, TardisError } from '../errors/index.js';
 import { displayName, displayText, liesBelow } from '../model/index.js';
+import { environmentOfOthers } from '../system/index.js';
 import { Borg } from './borg.js';
-import { runProgram } from './run-program.js';
+import { Programs } from './programs.js';
 import type { Archive, RepositoryProgram } from './repository-program.js';
 import { Restic } from './restic.js';
 import type { StatePlace } from './state-place.js';
 
 export type RepositoryKind = 'restic' | 'borg';
+
+/** The password of a repository: the given one, or what prompts for it. */
+export interface RepositoryPassword {
+  readonly given: Buffer | undefined;
+  readonly prompt: () => Promise<Buffer>;
+}
 
 export class Repository {
   /** The archive that a directory shows, if it is known to be as the program would restore it. */
@@ -18,6 +22,7 @@ export class Repository {
 
   private constructor(
     private readonly program: RepositoryProgram,
+    private readonly programs: Programs,
     readonly archives: readonly Archive[],
     /** Names of archives without a date that can be read. */
     readonly undated: readonly string[],
@@ -25,11 +30,16 @@ export class Repository {
 
   /**
    * Lists the archives, oldest first. Throws IMPORT_SOURCE_UNKNOWN if there are none, IMPORT_PROGRAM_MISSING,
-   * LOGIN_FAILED for a wrong password, and IMPORT_SOURCE_DAMAGED if the program fails otherwise.
+   * LOGIN_FAILED for a wrong password, PASSWORD_NEEDED, and IMPORT_SOURCE_DAMAGED if the program fails otherwise.
    */
-  static async open(kind: RepositoryKind, place: string, signal: AbortSignal): Promise<Repository> {
-    const program = kind === 'restic' ? new Restic(place) : new Borg(place);
-    const printed = await runProgram(program.list(), undefined, signal);
+  static async open(
+    kind: RepositoryKind,
+    place: string,
+    { signal, password }: { readonly signal: AbortSignal; readonly password: RepositoryPassword },
+  ): Promise<Repository> {
+    const programs = new Programs(signal);
+    const program = new (kind === 'restic' ? Restic : Borg)(place, programs);
+    const printed = await listed(program, programs, password);
     let archives: Archive[];
     try {
       archives = program.archivesIn(JSON.parse(printed));
@@ -40,7 +50,7 @@ export class Repository {
     const isDated = ({ dateMs }: Archive): boolean => Number.isFinite(dateMs);
     const dated = archives.filter(isDated).sort((one, other) => one.dateMs - other.dateMs);
     const undated = archives.filter((one) => !isDated(one)).map(({ name }) => name);
-    if (dated.length > 0) return new Repository(program, dated, undated);
+    if (dated.length > 0) return new Repository(program, programs, dated, undated);
     throw new TardisError(
       'IMPORT_SOURCE_UNKNOWN',
       `"${displayText(place)}" has no archives, so there is nothing to import`,
@@ -55,35 +65,66 @@ export class Repository {
   async show(
     archive: Archive,
     place: StatePlace,
-    { signal, isAnew = false }: { readonly signal: AbortSignal; readonly isAnew?: boolean },
+    { isAnew = false }: { readonly isAnew?: boolean } = {},
   ): Promise<{ readonly saved: readonly Buffer[]; readonly lacks: readonly string[] }> {
     const { id } = archive;
     const { shown } = this;
     this.shown = undefined;
     const mayChange = shown?.place === place && !isAnew;
-    const change = () => this.program.change({ from: shown!.id, to: id }, place, signal);
-    const isChanged = mayChange && (await ifCertain(change, false, signal));
+    const change = () => this.program.change({ from: shown!.id, to: id }, place);
+    const isChanged = mayChange && (await ifCertain(change, false));
     if (!isChanged) {
       place.empty();
-      await this.program.restoreAll(id, place, signal);
+      await this.program.restoreAll(id, place);
     }
     this.shown = { id, place };
-    const roots = await ifCertain(() => this.program.rootsOf(archive, place, signal), [], signal);
+    const roots = await ifCertain(() => this.program.rootsOf(archive, place), []);
     // A path below another one is a part of it.
     const saved = roots.filter((one) => !roots.some((top) => liesBelow(one, top)));
     return { saved, lacks: this.program.warnings.splice(0).filter((line) => line !== '') };
   }
+
+  /** Returns the bytes that the running program has written. */
+  writtenBytes(): number {
+    return this.programs.writtenBytes();
+  }
 }
+
+/**
+ * Returns the list of a repository. Unless its user gives the password in a way of the program, an empty one is tried first:
+ * a repository without encryption needs none.
+ */
+async function listed(
+  program: RepositoryProgram,
+  programs: Programs,
+  { given, prompt }: RepositoryPassword,
+): Promise<string> {
+  const names = program.passwordVariables;
+  const environment = environmentOfOthers();
+  const isOfUser = given === undefined && names.some((name) => environment[name] !== undefined);
+  if (!isOfUser) programs.usePassword(names[0], given?.toString() ?? '');
+  try {
+    return await programs.run(program.list());
+  } catch (error) {
+    const mayPrompt = !isOfUser && given === undefined;
+    if (!mayPrompt || asTardisError(error).code !== 'LOGIN_FAILED') throw error;
+    programs.usePassword(names[0], (await prompt()).toString());
+    return programs.run(program.list());
+  }
+}
+
+/** Errors that a restore of all meets too. */
+const FINAL: readonly string[] = ['INTERRUPTED', 'TEMPORARY_FULL'];
 
 /**
  * Returns what work does to save a restore of all, and `otherwise` if it fails: in a directory that this user may not
  * change, or over a list that cannot be read. A restore of all shows if it is more.
  */
-async function ifCertain<T>(work: () => Promise<T>, otherwise: T, signal: AbortSignal): Promise<T> {
+async function ifCertain<T>(work: () => Promise<T>, otherwise: T): Promise<T> {
   try {
     return await work();
   } catch (error) {
-    if (signal.aborted) throw error;
+    if (FINAL.includes(asTardisError(error).code)) throw error;
     return otherwise;
   }
 }
@@ -101,13 +142,9 @@ const UNPACK = [
 ].concat(['--acls', '--xattrs', '--xattrs-include=*', '--warning=no-timestamp']);
 
 /** Makes a directory show a tar file. Throws IMPORT_PROGRAM_MISSING, and IMPORT_SOURCE_DAMAGED if tar refuses anything. */
-export async function showTar(
-  file: Buffer,
-  directory: StatePlace,
-  signal: AbortSignal,
-): Promise<void> {
-  directory.empty();
+export async function showTar(file: Buffer, place: StatePlace, programs: Programs): Promise<void> {
+  place.empty();
   const words = [...UNPACK, '--file', file.toString()];
-  const program = { words, what: `unpack ${displayName(file)}`, env: { TAR_OPTIONS: '' } };
-  await directory.run(program, signal);
+  const env = { TAR_OPTIONS: '', LC_ALL: 'C.UTF-8' };
+  await programs.run({ words, what: `unpack ${displayName(file)}`, env }, place.directory);
 }

@@ -1,7 +1,7 @@
 /** Reads repositories of restic by restic itself, 0.17 or later. */
 import type { ErrorCode } from '../errors/index.js';
 import { joinPath } from '../model/index.js';
-import type { Program } from './run-program.js';
+import type { Program, Programs } from './programs.js';
 import type { Archive, RepositoryProgram } from './repository-program.js';
 import type { StatePlace } from './state-place.js';
 
@@ -19,11 +19,8 @@ interface DiffLine {
   readonly modifier?: unknown;
 }
 
-/** Codes for exit statuses of restic; the others are failures of any kind. */
-const FAILURES: ReadonlyMap<number | null, ErrorCode> = new Map([
-  [10, 'IMPORT_SOURCE_UNKNOWN'],
-  [12, 'LOGIN_FAILED'],
-]);
+/** Exit statuses of restic. */
+const [NO_REPOSITORY, WRONG_PASSWORD] = [10, 12];
 const SHOWN_ID_CHARS = 8;
 /** Character that restic prints in the place of each byte that is not UTF-8. */
 const STRAY = '\ufffd';
@@ -40,17 +37,23 @@ interface Changes {
 }
 
 export class Restic implements RepositoryProgram {
+  readonly passwordVariables = [
+    'RESTIC_PASSWORD',
+    'RESTIC_PASSWORD_FILE',
+    'RESTIC_PASSWORD_COMMAND',
+  ] as const;
   readonly warnings: string[] = [];
   /** Paths of files with several names in the place that was restored last. */
   private linked: readonly Buffer[] = [];
 
-  constructor(private readonly repository: string) {}
+  constructor(
+    private readonly repository: string,
+    private readonly programs: Programs,
+  ) {}
 
   list(): Program {
     const words = this.words('snapshots', '--json');
-    const failure = (status: number | null): ErrorCode =>
-      FAILURES.get(status) ?? 'IMPORT_SOURCE_DAMAGED';
-    return { words, what: `list ${this.repository}`, failure };
+    return { words, what: `list ${this.repository}`, failure: failureOf };
   }
 
   archivesIn(listed: unknown): Archive[] {
@@ -58,6 +61,7 @@ export class Restic implements RepositoryProgram {
       id,
       dateMs: Date.parse(time),
       name: `${id.slice(0, SHOWN_ID_CHARS)} ${hostname}`.trim(),
+      host: hostname,
       paths: paths.filter((path) => path.startsWith('/')),
     }));
   }
@@ -67,8 +71,8 @@ export class Restic implements RepositoryProgram {
     return paths.map((path) => Buffer.from(path.slice(1))).filter((path) => place.has(path));
   }
 
-  async restoreAll(id: string, place: StatePlace, signal: AbortSignal): Promise<void> {
-    await place.run(this.restore(id), signal);
+  async restoreAll(id: string, place: StatePlace): Promise<void> {
+    await this.programs.run(this.restore(id), place.directory);
     this.linked = place.linked([Buffer.alloc(0)], { below: true });
   }
 
@@ -80,15 +84,14 @@ export class Restic implements RepositoryProgram {
   async change(
     { from, to }: { readonly from: string; readonly to: string },
     place: StatePlace,
-    signal: AbortSignal,
   ): Promise<boolean> {
     const words = this.words('diff', '--json', '--metadata', from, to);
-    const printed = await place.run({ words, what: `compare ${from} with ${to}` }, signal);
+    const printed = await this.programs.run({ words, what: `compare ${from} with ${to}` });
     const { paths, tops, strays } = changesIn(printed);
     const doubtful = (): Buffer[] => [...tops, ...strays.flatMap((one) => strayPaths(one, place))];
     const { linked } = this;
     if (!place.remove([...paths, ...doubtful(), ...linked])) return false;
-    await place.run(this.restore(to, ...ONLY_MISSING), signal);
+    await this.programs.run(this.restore(to, ...ONLY_MISSING), place.directory);
     this.linked = [
       ...place.linked([...paths, ...linked], { below: false }),
       ...place.linked(doubtful(), { below: true }),
@@ -104,6 +107,12 @@ export class Restic implements RepositoryProgram {
   private words(...words: readonly string[]): string[] {
     return ['restic', '-r', this.repository, ...words];
   }
+}
+
+/** Returns the code for a failure to list a repository. Without a password, restic ends as for any error. */
+function failureOf(status: number | null, messages: string): ErrorCode {
+  if (status === WRONG_PASSWORD || /empty password/i.test(messages)) return 'LOGIN_FAILED';
+  return status === NO_REPOSITORY ? 'IMPORT_SOURCE_UNKNOWN' : 'IMPORT_SOURCE_DAMAGED';
 }
 
 /** Returns the entries that `restic diff` names. Throws if it printed anything else. */

@@ -4,7 +4,6 @@ import path from 'node:path';
 import { systemCode } from '../errors/index.js';
 import { directoryOf, joinPath } from '../model/index.js';
 import { makeTemporary, removeClosedTree, textBytes } from '../system/index.js';
-import { type Program, runProgram } from './run-program.js';
 
 const OWNER_ALL = 0o700;
 const ABSENT: ReadonlySet<string> = new Set(['ENOENT', 'ENOTDIR']);
@@ -91,11 +90,6 @@ export class StatePlace implements Disposable {
       for (const name of this.namesIn(one)) left.push(joinPath(one, name));
     }
     return found;
-  }
-
-  /** Runs a program in the directory, and returns what it printed. Throws the error of `failure` if it fails. */
-  run(program: Program, signal: AbortSignal): Promise<string> {
-    return runProgram(program, this.directory, signal);
   }
 
   [Symbol.dispose](): void {

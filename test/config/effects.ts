@@ -187,6 +187,7 @@ export const EFFECTS: Readonly<Record<string, readonly SettingName[]>> = {
   'each dated directory becomes a set of its date, and a later run goes on with what is missing': [
     'importedSets',
   ],
+  'the machines of a repository are kept apart': ['sourceHost'],
   'one damaged state is left out and named, whatever comes after it; --strict ends there': [
     'strict',
   ],

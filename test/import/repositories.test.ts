@@ -19,6 +19,8 @@ import { differences, dir, file, hardlink, look, makeTree, symlink } from '../he
 const ENTRIES = 150;
 const EDITS = 2;
 const { signal } = new AbortController();
+/** The environment has the password. */
+const password = { given: undefined, prompt: () => Promise.reject(new Error('no prompt')) };
 
 /** Names that a pattern, a list with a name on each line, or a text in UTF-8 could not have as they are. */
 const ODD = [
@@ -76,7 +78,7 @@ function labOf(t: ExecutionContext, program: RepositoryKind) {
       saved += 1;
       call(save(source, `2024-0${saved}-01 03:00:00`, at('repository')));
     },
-    open: () => Repository.open(program, at('repository'), signal),
+    open: () => Repository.open(program, at('repository'), { signal, password }),
   };
 }
 
@@ -89,12 +91,12 @@ async function showAll(
   const repository = await lab.open();
   const place = lab.place();
   for (const [index, archive] of repository.archives.entries()) {
-    const { saved: roots } = await repository.show(archive, place, { signal });
+    const { saved: roots } = await repository.show(archive, place);
     // Directories above what was saved are no part of it.
     t.true(roots.every((root) => `/${root.toString()}`.startsWith(lab.at(''))));
     t.is(roots.length, 1);
     const whole = lab.place();
-    await (await lab.open()).show(archive, whole, { signal });
+    await (await lab.open()).show(archive, whole);
     // Directories above what was saved are no part of an archive of Borg.
     const isSaved = ([name]: readonly [string, string]): boolean =>
       `/${name}`.startsWith(lab.at(''));

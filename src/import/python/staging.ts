@@ -206,7 +206,7 @@ export class Staging implements Disposable {
       else await this.placeFile(level, named, old);
     } catch (error) {
       if (!isOfEntry(error)) {
-        throw asTardisError(error, `writing ${displayName(path)}`, 'writeTarget');
+        throw asTardisError(error, `writing ${displayName(path)} below TMPDIR`, 'useTemporary');
       }
       this.report(path, (error as Error).message);
       if (named.entry.type !== 'directory') this.remove(level, named.name);

@@ -4,7 +4,7 @@ import path from 'node:path';
 import type { Settings } from '../../config/index.js';
 import { refuse, TardisError, usageError } from '../../errors/index.js';
 import { type BackupSet, begunMs, type History } from '../../history/index.js';
-import { runProgram, StatePlace } from '../../import/index.js';
+import { Programs, StatePlace } from '../../import/index.js';
 import {
   displayText,
   joinPath,
@@ -320,7 +320,7 @@ class ResticTarget implements ExportTarget {
     const repository = fs.existsSync(full) ? full : given;
     const words = ['restic', '-r', repository, 'snapshots', '--json', `--host=${history.client}`];
     const what = `list ${repository}`;
-    const printed = await runProgram({ words, what, failure: 'EXPORT_FAILED' }, undefined, signal);
+    const printed = await new Programs(signal).run({ words, what, failure: 'EXPORT_FAILED' });
     let snapshots: readonly ResticSnapshot[];
     try {
       snapshots = JSON.parse(printed) as readonly ResticSnapshot[];
@@ -353,7 +353,8 @@ class ResticTarget implements ExportTarget {
     const failures = await restoreTree(means, next, how);
     place.replaceBy(beside);
     this.shown = { set: set.set, directory: place.directory };
-    await place.run({ ...this.backupOf(set), ...this.partly(means) }, means.signal);
+    const program = { ...this.backupOf(set), ...this.partly(means) };
+    await new Programs(means.signal).run(program, place.directory);
     return failures;
   }
 

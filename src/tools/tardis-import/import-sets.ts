@@ -2,6 +2,7 @@
  * Backs up each state that another program has kept, as a set of its date. A later run goes on where one was broken off, since
  * the sets of the store are read first.
  */
+import path from 'node:path';
 import { resolveSettings, type Settings } from '../../config/index.js';
 import { asTardisError, refuse, usageError } from '../../errors/index.js';
 import type { BackupSet, History } from '../../history/index.js';
@@ -20,6 +21,7 @@ import { givenPassword, requirePassword, withTyped } from '../opening/password.j
 import { complain } from '../output/command-names.js';
 import { PARTLY } from '../output/exit-status.js';
 import { print, printJson } from '../output/output.js';
+import { ProgressLine } from '../output/progress-line.js';
 import { counted, formatBytes, formatCount, formatTable, formatTime } from '../output/units.js';
 import {
   type Compared,
@@ -37,10 +39,25 @@ import {
   kindOf,
 } from '../shared/report-differences.js';
 import { noteNumbers, onlyShows } from '../shared/run-facts.js';
-import { byteText, nodeSystem } from '../../system/index.js';
+import {
+  absolutePath,
+  byteText,
+  makeDirectories,
+  nodeSystem,
+  stateName,
+  statePath,
+} from '../../system/index.js';
+import { lockByFile } from '../../store/index.js';
 import { localOnDemand } from '../tardis/local-server.js';
 import { backUp, type KeptJobs } from '../tardis/run.js';
-import { openSource, type State, type StateRoot } from './import-sources.js';
+import {
+  type ImportSource,
+  openSource,
+  type ShownState,
+  type State,
+  type StateRoot,
+} from './import-sources.js';
+import type { KeptStretch } from '../../transport/login/index.js';
 
 type Options = Settings<'tardis-import'>;
 
@@ -56,58 +73,123 @@ interface PlannedSet {
  */
 export async function importSets(options: Options, signal: AbortSignal): Promise<number> {
   requireFitting(options);
-  const settings = await withPassword(withUsual(options));
+  const settings = { ...(await withPassword(withUsual(options))), strict: options.strict };
   using source = await openSource(options, signal);
+  using _alone = settings.dryRun ? undefined : await onlyImport(settings);
   const sets = await setsThere(settings);
   const planned = planOf(source.states, sets, options.verifySets);
-  const leftOut = [...(source.leftOut ?? [])];
   if (settings.dryRun) {
     onlyShows();
     printPlan(planned, settings.json);
     return 0;
   }
   using verification = options.verifySets ? new Verification(settings, signal) : undefined;
-  const keptJobs: KeptJobs = {};
-  const run = { signal, keptStretch: {}, keptJobs, program: 'tardis-import' } as const;
-  let status = 0;
-  let imported = 0;
-  let create = settings.create && sets.length === 0;
-  try {
-    for (const { state, place } of planned) {
-      if (place === 'late') {
-        verification?.missing(state);
-        leftOut.push(`${state.shown}: it is older than sets that are there`);
+  const given = { settings, source, verification, signal };
+  return await new Import(given, settings.create && sets.length === 0).run(planned);
+}
+
+/** The objects that an import uses. */
+interface ImportMeans {
+  readonly settings: Settings<'tardis'> & Pick<Options, 'strict'>;
+  readonly source: ImportSource;
+  readonly verification: Verification | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** The states that come over, one after the other. */
+class Import {
+  private readonly keptJobs: KeptJobs = {};
+  private readonly keptStretch: KeptStretch = {};
+  private readonly leftOut: string[];
+  private cameCount = 0;
+  private status = 0;
+
+  constructor(
+    private readonly means: ImportMeans,
+    /** True until the client exists. */
+    private creates: boolean,
+  ) {
+    this.leftOut = [...(means.source.leftOut ?? [])];
+  }
+
+  /** Brings them over, and prints how many came, and which were left out. Returns the exit status. */
+  async run(planned: readonly PlannedSet[]): Promise<number> {
+    const { source, verification } = this.means;
+    const total = planned.length + (source.leftOut ?? []).length;
+    try {
+      for (const [index, one] of planned.entries()) {
+        if (one.place === 'late') this.leaveLate(one.state);
+        else if (one.place === 'new' || verification !== undefined) {
+          await this.take(one, `state ${index + 1} of ${planned.length}`);
+        }
       }
-      if (place === 'late' || (place === 'there' && verification === undefined)) continue;
-      const found = await state.show().catch((error: unknown) => {
-        const { code, message } = asTardisError(error);
-        if (options.strict || code !== 'IMPORT_SOURCE_DAMAGED') throw error;
-        complain('tardis-import', displayText(`${state.shown}: ${message} [${code}]`));
-        leftOut.push(`${state.shown} [${code}]`);
-      });
-      if (found === undefined) continue;
-      const { roots, lacks } = found;
-      for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
-      if (lacks.length > 0) status = PARTLY;
-      if (place === 'new') {
-        const importing = () => importState({ ...settings, create }, state, roots, run);
-        status = Math.max(status, await (verification?.whileWriting(importing) ?? importing()));
-        imported += 1;
-        noteNumbers({ sets: 1 });
-        create = false;
-      }
-      await verification?.compare(state, roots);
+    } finally {
+      await this.keptJobs.runner?.close();
     }
-  } finally {
-    await keptJobs.runner?.close();
+    this.printSummary(total);
+    const isPartly = this.leftOut.length > 0 || verification?.hasFound === true;
+    return isPartly ? Math.max(this.status, PARTLY) : this.status;
   }
-  if (leftOut.length > 0) {
-    const all = counted(planned.length + (source.leftOut ?? []).length, 'state');
-    complain('tardis-import', `${counted(leftOut.length, 'state')} of ${all} left out:`);
+
+  private leaveLate(state: State): void {
+    this.means.verification?.missing(state);
+    this.leftOut.push(`${state.shown}: it is older than sets that are there`);
+  }
+
+  /** Backs up one state, unless its set is there, and compares it if that is requested. */
+  private async take({ state, place }: PlannedSet, at: string): Promise<void> {
+    const { settings, verification, signal } = this.means;
+    const found = await this.shown(state, at);
+    if (found === undefined) return;
+    const { roots, lacks } = found;
+    for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
+    if (lacks.length > 0) this.status = Math.max(this.status, PARTLY);
+    if (place === 'new') {
+      const { keptJobs, keptStretch, creates: create } = this;
+      const run = { signal, keptStretch, keptJobs, program: 'tardis-import' } as const;
+      const importing = () => importState({ ...settings, create }, state, roots, run);
+      const status = await (verification?.whileWriting(importing) ?? importing());
+      this.status = Math.max(this.status, status);
+      this.cameCount += 1;
+      this.creates = false;
+      noteNumbers({ sets: 1 });
+    }
+    await verification?.compare(state, roots);
+  }
+
+  /** Makes a state appear, with a progress line. Returns undefined for a damaged one, which is left out; with --strict throws. */
+  private async shown(state: State, at: string): Promise<ShownState | undefined> {
+    const { settings, source } = this.means;
+    const written = (): string => formatBytes(source.writtenBytes?.() ?? 0);
+    using line = new ProgressLine(settings.progress, () => `reading ${at}: ${written()} written`);
+    line.start();
+    try {
+      return await state.show();
+    } catch (error) {
+      const { code, message } = asTardisError(error);
+      if (settings.strict || code !== 'IMPORT_SOURCE_DAMAGED') throw error;
+      complain('tardis-import', displayText(`${state.shown}: ${message} [${code}]`));
+      this.leftOut.push(`${state.shown} [${code}]`);
+      return undefined;
+    }
+  }
+
+  private printSummary(total: number): void {
+    const { leftOut, cameCount } = this;
+    const all = counted(total, 'state');
+    if (this.means.settings.json) printJson({ imported: { states: total, cameCount, leftOut } });
+    else if (cameCount > 0) print(`${formatCount(cameCount)} of ${all} came.`);
+    if (leftOut.length === 0) return;
+    complain('tardis-import', `${formatCount(leftOut.length)} of ${all} left out:`);
     for (const one of leftOut) complain('tardis-import', `  ${displayText(one)}`);
-    status = PARTLY;
   }
-  return verification?.hasFound === true ? Math.max(status, PARTLY) : status;
+}
+
+/** Excludes other imports of this user into the same client. Throws CLIENT_BUSY: both would see that a state is not there yet. */
+function onlyImport({ database, client }: Settings<'tardis'>): Promise<Disposable> {
+  const file = statePath('imports', stateName(byteText(absolutePath(database)), client));
+  makeDirectories(path.dirname(file));
+  return lockByFile(nodeSystem(), file, `another import into the client "${client}" is running`);
 }
 
 /** Backs up one state. Returns the exit status. */

@@ -3,9 +3,11 @@ import fs from 'node:fs';
 import type { Settings } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
 import {
+  type Archive,
   type DatedState,
   datedTrees,
   namedSource,
+  Programs,
   Repository,
   type RepositoryKind,
   showTar,
@@ -20,7 +22,7 @@ import {
   SLASH_BYTES,
 } from '../../model/index.js';
 import { absolutePath, byteText, nodeSystem, pathWithoutLinks } from '../../system/index.js';
-import { requirePassword } from '../opening/password.js';
+import { askPassword, givenPassword, requirePassword } from '../opening/password.js';
 
 type Options = Settings<'tardis-import'>;
 
@@ -54,6 +56,8 @@ export interface ImportSource extends Disposable {
   readonly states: readonly State[];
   /** States that cannot come, such as those without a date. */
   readonly leftOut?: readonly string[];
+  /** Returns the bytes that a program has written for the state that it makes appear. */
+  writtenBytes?(): number;
 }
 
 /**
@@ -73,26 +77,52 @@ export async function openSource(settings: Options, signal: AbortSignal): Promis
  * so that it shows a fault of what the import wrote there.
  */
 async function repositorySource(
-  { verifySets: isAnew }: Options,
+  options: Options,
   { kind, place }: { readonly kind: RepositoryKind; readonly place: string },
   signal: AbortSignal,
 ): Promise<ImportSource> {
-  const repository = await Repository.open(kind, place, signal);
+  const { prompt, ...settings } = passwordOf(options, place);
+  const password = {
+    given: await givenPassword(settings, { prompt, isNew: false }),
+    prompt: () => askPassword({ prompt, isNew: false }, signal),
+  };
+  const repository = await Repository.open(kind, place, { signal, password });
+  const archives = ofOneHost(repository.archives, options.sourceHost);
+  const isAnew = options.verifySets;
   const shown = new StatePlace();
   return {
-    states: repository.archives.map((archive) => ({
+    states: archives.map((archive) => ({
       dateMs: wholeSecond(archive.dateMs),
       name: archive.name,
       shown: `${kind}:${displayText(place)}, ${displayText(archive.id)}`,
       show: async () => {
-        const { saved, lacks } = await repository.show(archive, shown, { signal, isAnew });
+        const { saved, lacks } = await repository.show(archive, shown, { isAnew });
         const roots = saved.map((root) => rootAt(shown.directory, root));
         return { roots: roots.length > 0 ? roots : rootsIn(shown.directory), lacks };
       },
     })),
     leftOut: repository.undated.map((name) => `${displayText(name)}: it has no date`),
+    writtenBytes: () => repository.writtenBytes(),
     [Symbol.dispose]: () => shown[Symbol.dispose](),
   };
+}
+
+/**
+ * Returns the archives of a machine. Throws USAGE if there are none, and if there are several machines of which none was named:
+ * their files would come into one client.
+ */
+function ofOneHost(archives: readonly Archive[], host: string | undefined): readonly Archive[] {
+  const counts = new Map<string, number>();
+  for (const one of archives) counts.set(one.host, (counts.get(one.host) ?? 0) + 1);
+  const shown = [...counts].map(([name, count]) => `"${displayText(name)}" (${count})`).join(', ');
+  if (host === undefined) {
+    if (counts.size <= 1) return archives;
+    const advice = 'name one by --source-host, each for a client of its own (-C NAME --create)';
+    throw usageError(`the repository has archives of several machines, ${shown}: ${advice}`);
+  }
+  const found = archives.filter((one) => one.host === host);
+  if (found.length > 0) return found;
+  throw usageError(`the repository has no archives of "${displayText(host)}", but of ${shown}`);
 }
 
 /**
@@ -110,9 +140,10 @@ function datedSource(
     throw usageError(why);
   }
   const unpacked = states.some(({ isTar }) => isTar) ? new StatePlace() : undefined;
+  const programs = new Programs(signal);
   const rootsOf = async ({ place, isTar }: DatedState): Promise<StateRoot[]> => {
     const directory = isTar ? unpacked!.directory : pathWithoutLinks(place, 'SOURCE_UNSAFE');
-    if (isTar) await showTar(absolutePath(place), unpacked!, signal);
+    if (isTar) await showTar(absolutePath(place), unpacked!, programs);
     return keptAs === undefined ? rootsIn(directory) : [{ directory, keptAs }];
   };
   return {
@@ -122,6 +153,7 @@ function datedSource(
       shown: displayName(state.place),
       show: async () => ({ roots: await rootsOf(state), lacks: [] }),
     })),
+    writtenBytes: () => programs.writtenBytes(),
     [Symbol.dispose]: () => unpacked?.[Symbol.dispose](),
   };
 }
@@ -131,7 +163,10 @@ async function pythonSource(settings: Options, place: string): Promise<ImportSou
   const system = nodeSystem();
   const store = await OriginalStore.open(system, {
     directory: place,
-    password: () => passwordOf(settings, place),
+    password: () => {
+      const { prompt, ...given } = passwordOf(settings, place);
+      return requirePassword(given, { prompt, isNew: false });
+    },
   });
   const shown = new StatePlace();
   const directories = { directory: byteText(shown.directory), scratch: shown.beside('scratch') };
@@ -175,14 +210,14 @@ function rootAt(top: Buffer, path: Buffer): StateRoot {
   return { directory, keptAs: Buffer.concat([SLASH_BYTES, path]) };
 }
 
-/** Returns the password of a store that is imported: that of the file, or typed at a prompt. */
-function passwordOf(settings: Options, place: string): Promise<Buffer> {
-  const file = settings.sources.get('sourcePasswordFile');
-  const given = {
+/** Returns the settings of the password of what is imported, and the prompt for it. */
+function passwordOf({ sources, sourcePasswordFile: passwordFile }: Options, place: string) {
+  const file = sources.get('sourcePasswordFile');
+  return {
     password: undefined,
-    passwordFile: settings.sourcePasswordFile,
+    passwordFile,
     passwordProg: undefined,
-    sources: new Map(file === undefined ? [] : [['passwordFile', file]]),
+    sources: new Map(file === undefined ? [] : [['passwordFile' as const, file]]),
+    prompt: `Password of ${displayText(place)}`,
   };
-  return requirePassword(given, { prompt: `Password of ${place}`, isNew: false });
 }
