@@ -2,8 +2,8 @@
 import { isUtf8 } from 'node:buffer';
 import type { ErrorCode } from '../errors/index.js';
 import { BorgItems, directoriesOf } from './borg-items.js';
-import type { Program, Programs } from './programs.js';
-import type { Archive, RepositoryProgram } from './repository-program.js';
+import type { Program } from './programs.js';
+import { type Archive, Repository } from './repository.js';
 import type { StatePlace } from './state-place.js';
 
 interface BorgList {
@@ -28,22 +28,16 @@ const MAX_UTF8_BYTES = 4;
 /** Python's code for a byte that is not UTF-8. */
 const STRAY_BYTE = 0xdc00;
 
-export class Borg implements RepositoryProgram {
-  readonly passwordVariables = [
+export class Borg extends Repository {
+  protected readonly passwordVariables = [
     'BORG_PASSPHRASE',
     'BORG_PASSCOMMAND',
     'BORG_PASSPHRASE_FD',
   ] as const;
-  readonly warnings: string[] = [];
   /** The items of the archive that was listed last. */
   private listed: { readonly id: string; readonly items: BorgItems } | undefined;
 
-  constructor(
-    private readonly repository: string,
-    private readonly programs: Programs,
-  ) {}
-
-  list(): Program {
+  protected list(): Program {
     const words = ['borg', 'list', '--json', '--format={hostname}', literal(this.repository)];
     return { words, what: `list ${this.repository}`, env: ENV, failure: failureOf };
   }
@@ -62,7 +56,7 @@ export class Borg implements RepositoryProgram {
     return roots.length > MOST_ROOTS ? [] : roots.map(bytesOf);
   }
 
-  async restoreAll(id: string, place: StatePlace): Promise<void> {
+  protected async restoreAll(id: string, place: StatePlace): Promise<void> {
     await this.programs.run(this.extract(id), place.directory);
   }
 

@@ -5,6 +5,8 @@
 import fs from 'node:fs';
 import { failedTo, type TardisError, usageError } from '../errors/index.js';
 import { displayLine, displayName, joinPath } from '../model/index.js';
+import type { Programs } from './programs.js';
+import type { StatePlace } from './state-place.js';
 
 /** A directory as it was at a moment. */
 export interface DatedState {
@@ -158,4 +160,24 @@ function namesIn(directory: Buffer): string[] {
 
 function wrong(why: string): TardisError {
   return usageError(`--sets: ${why}`);
+}
+
+/**
+ * GNU tar, which decompresses by the programs that it knows. It takes no name as absolute, refuses one with `..`, and makes links
+ * to other places only when all else is written, so nothing is written outside of its directory.
+ */
+const UNPACK = [
+  'tar',
+  '--extract',
+  '--force-local',
+  '--numeric-owner',
+  '--same-permissions',
+].concat(['--acls', '--xattrs', '--xattrs-include=*', '--warning=no-timestamp']);
+
+/** Makes a directory show a tar file. Throws IMPORT_PROGRAM_MISSING, and IMPORT_SOURCE_DAMAGED if tar refuses anything. */
+export async function showTar(file: Buffer, place: StatePlace, programs: Programs): Promise<void> {
+  place.empty();
+  const words = [...UNPACK, '--file', file.toString()];
+  const env = { TAR_OPTIONS: '', LC_ALL: 'C.UTF-8' };
+  await programs.run({ words, what: `unpack ${displayName(file)}`, env }, place.directory);
 }

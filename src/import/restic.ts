@@ -1,8 +1,8 @@
 /** Reads repositories of restic by restic itself, 0.17 or later. */
 import type { ErrorCode } from '../errors/index.js';
 import { joinPath } from '../model/index.js';
-import type { Program, Programs } from './programs.js';
-import type { Archive, RepositoryProgram } from './repository-program.js';
+import type { Program } from './programs.js';
+import { type Archive, Repository } from './repository.js';
 import type { StatePlace } from './state-place.js';
 
 interface ResticSnapshot {
@@ -36,22 +36,16 @@ interface Changes {
   readonly strays: readonly string[];
 }
 
-export class Restic implements RepositoryProgram {
-  readonly passwordVariables = [
+export class Restic extends Repository {
+  protected readonly passwordVariables = [
     'RESTIC_PASSWORD',
     'RESTIC_PASSWORD_FILE',
     'RESTIC_PASSWORD_COMMAND',
   ] as const;
-  readonly warnings: string[] = [];
   /** Paths of files with several names in the place that was restored last. */
   private linked: readonly Buffer[] = [];
 
-  constructor(
-    private readonly repository: string,
-    private readonly programs: Programs,
-  ) {}
-
-  list(): Program {
+  protected list(): Program {
     const words = this.words('snapshots', '--json');
     return { words, what: `list ${this.repository}`, failure: failureOf };
   }
@@ -71,7 +65,7 @@ export class Restic implements RepositoryProgram {
     return paths.map((path) => Buffer.from(path.slice(1))).filter((path) => place.has(path));
   }
 
-  async restoreAll(id: string, place: StatePlace): Promise<void> {
+  protected async restoreAll(id: string, place: StatePlace): Promise<void> {
     await this.programs.run(this.restore(id), place.directory);
     this.linked = place.linked([Buffer.alloc(0)], { below: true });
   }

@@ -8,7 +8,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { BorgItems, Repository, type RepositoryKind, StatePlace } from '../../src/import/index.js';
+import { Borg, BorgItems, Programs, Restic, StatePlace } from '../../src/import/index.js';
 import { editAtRandom } from '../helpers/random-edits.js';
 import { chooser, randomTree } from '../helpers/random-tree.js';
 import { mayUse, REPOSITORIES } from '../helpers/repositories.js';
@@ -48,7 +48,7 @@ function identities(top: string): Map<string, string> {
 }
 
 /** A repository in which a test saves states of a directory. */
-function labOf(t: ExecutionContext, program: RepositoryKind) {
+function labOf(t: ExecutionContext, program: 'restic' | 'borg') {
   const home = scratchInMemory(t);
   const at = (part: string): string => `${home}/${part}`;
   const { make, save, env } = REPOSITORIES[program];
@@ -78,7 +78,10 @@ function labOf(t: ExecutionContext, program: RepositoryKind) {
       saved += 1;
       call(save(source, `2024-0${saved}-01 03:00:00`, at('repository')));
     },
-    open: () => Repository.open(program, at('repository'), { signal, password }),
+    open: () => {
+      const programs = new Programs(signal);
+      return new (program === 'restic' ? Restic : Borg)(at('repository'), programs);
+    },
   };
 }
 
@@ -88,15 +91,16 @@ async function showAll(
   lab: ReturnType<typeof labOf>,
   after: (top: string, index: number) => void = () => undefined,
 ): Promise<void> {
-  const repository = await lab.open();
+  const repository = lab.open();
+  const { dated } = await repository.archives(password);
   const place = lab.place();
-  for (const [index, archive] of repository.archives.entries()) {
+  for (const [index, archive] of dated.entries()) {
     const { saved: roots } = await repository.show(archive, place);
     // Directories above what was saved are no part of it.
     t.true(roots.every((root) => `/${root.toString()}`.startsWith(lab.at(''))));
     t.is(roots.length, 1);
     const whole = lab.place();
-    await (await lab.open()).show(archive, whole);
+    await lab.open().show(archive, whole);
     // Directories above what was saved are no part of an archive of Borg.
     const isSaved = ([name]: readonly [string, string]): boolean =>
       `/${name}`.startsWith(lab.at(''));

@@ -4,12 +4,12 @@ import type { Settings } from '../../config/index.js';
 import { usageError } from '../../errors/index.js';
 import {
   type Archive,
+  Borg,
   type DatedState,
   datedTrees,
   namedSource,
   Programs,
-  Repository,
-  type RepositoryKind,
+  Restic,
   showTar,
   StatePlace,
 } from '../../import/index.js';
@@ -78,7 +78,7 @@ export async function openSource(settings: Options, signal: AbortSignal): Promis
  */
 async function repositorySource(
   options: Options,
-  { kind, place }: { readonly kind: RepositoryKind; readonly place: string },
+  { kind, place }: { readonly kind: 'restic' | 'borg'; readonly place: string },
   signal: AbortSignal,
 ): Promise<ImportSource> {
   const { prompt, ...settings } = passwordOf(options, place);
@@ -86,12 +86,13 @@ async function repositorySource(
     given: await givenPassword(settings, { prompt, isNew: false }),
     prompt: () => askPassword({ prompt, isNew: false }, signal),
   };
-  const repository = await Repository.open(kind, place, { signal, password });
-  const archives = ofOneHost(repository.archives, options.sourceHost);
+  const programs = new Programs(signal);
+  const repository = new (kind === 'restic' ? Restic : Borg)(place, programs);
+  const { dated, undated } = await repository.archives(password);
   const isAnew = options.verifySets;
   const shown = new StatePlace();
   return {
-    states: archives.map((archive) => ({
+    states: ofOneHost(dated, options.sourceHost).map((archive) => ({
       dateMs: wholeSecond(archive.dateMs),
       name: archive.name,
       shown: `${kind}:${displayText(place)}, ${displayText(archive.id)}`,
@@ -101,8 +102,8 @@ async function repositorySource(
         return { roots: roots.length > 0 ? roots : rootsIn(shown.directory), lacks };
       },
     })),
-    leftOut: repository.undated.map((name) => `${displayText(name)}: it has no date`),
-    writtenBytes: () => repository.writtenBytes(),
+    leftOut: undated.map((name) => `${displayText(name)}: it has no date`),
+    writtenBytes: () => programs.writtenBytes(),
     [Symbol.dispose]: () => shown[Symbol.dispose](),
   };
 }
