@@ -20,8 +20,8 @@
   CALL(contentsAt) CALL(deviceBytes) CALL(zeroRange) /* devices.cc */ \
   CALL(openOwnersAt) CALL(readFileAt) /* reading.cc */ \
   CALL(sparseHead) CALL(resizeFile) /* sparse.cc */ \
-  CALL(attributesAt) CALL(flagsAt) CALL(setFlagsAt) CALL(attributesByPath) CALL(dropInherited) \
-  CALL(reportsSizes) /* xattrs.cc, flags.cc (flags) and opening.cc (reportsSizes) */ \
+  CALL(attributesAt) CALL(flagsAt) CALL(setFlagsAt) CALL(attributesByPath) CALL(accessAclOf) \
+  CALL(dropInherited) CALL(reportsSizes) /* xattrs.cc, flags.cc (flags) and opening.cc (reportsSizes) */ \
   CALL(userName) CALL(groupName) CALL(userId) CALL(groupId) /* owners.cc */ \
   CALL(localOffset) /* zone.cc */ \
   CALL(readParcel) /* gathering.cc */ \

@@ -352,6 +352,8 @@ napi_value attributesAt(const Call& call) { return read(call, false); }
 
 napi_value attributesByPath(const Call& call) { return read(call, true); }
 
+napi_value accessAclOf(const Call& call) { return call.bufferOrNothing(aclOf(call.fd(0))); }
+
 napi_value dropInherited(const Call& call) {
   const int fd = call.fd(0);
   dropInheritedAcls(fd, true);  // a refusal is reported when the directory gets its metadata

@@ -159,7 +159,11 @@ export interface AclEntry {
 /** Returns the entries of the access ACL, or undefined if there is none. */
 export function accessAcl(packed: Buffer): AclEntry[] | undefined {
   const acl = all(packed).find(({ name }) => name.toString('latin1') === ACL_ACCESS)?.value;
-  if (acl === undefined) return undefined;
+  return acl && aclEntries(acl);
+}
+
+/** Returns the entries of an ACL as the system stores it. */
+export function aclEntries(acl: Buffer): AclEntry[] {
   const entries: AclEntry[] = [];
   for (let at = ACL_HEAD_BYTES; at + ACL_ENTRY_BYTES <= acl.length; at += ACL_ENTRY_BYTES) {
     const [tag, permissions] = [acl.readUInt16LE(at), acl.readUInt16LE(at + 2)];

@@ -281,6 +281,8 @@ export interface NativeCalls
     limitBytes: number,
     identity?: Uint8Array,
   ): Buffer;
+  /** Returns the access ACL of an open file or directory, which may be one of O_PATH; undefined if it has none. */
+  accessAclOf(fd: number): Buffer | undefined;
   /**
    * Returns which of the flags `immutable`, `append` and `noDump` (InodeFlag) an entry of a directory has. An empty
    * name is the directory itself. Returns 0 if there are none, or if the name does not exist.

@@ -6,7 +6,8 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { type ErrorCode, ifPossible, TardisError } from '../errors/index.js';
-import { displayName } from '../model/index.js';
+import { aclEntries, AclTag, displayName } from '../model/index.js';
+import { loadNative } from './native.js';
 import { absolutePath } from './process-input.js';
 
 /** Linux's O_PATH, which Node does not define: opens without reading, and drops no lock on close. */
@@ -15,6 +16,8 @@ const { O_DIRECTORY, O_NOFOLLOW } = fs.constants;
 const STICKY = 0o1000;
 const GROUP_WRITES = 0o020;
 const OTHERS_WRITE = 0o002;
+/** The permission to write, in an entry of an ACL. */
+const WRITES = 2;
 /** Directory of links that the kernel makes, some of which lead to no path. They end a way. */
 const PROC = '/proc';
 /** Maximum number of links on a way, which is that of Linux. */
@@ -27,10 +30,19 @@ const ALL_MAPPED = /^\s*0\s+0\s+4294967295/;
 /** The map of users of this process, which does not change. */
 let uidMap: string | undefined;
 
+/** The users and groups, beside the owner, that may write to a file or directory, by its mode or its ACL. */
+interface Writers {
+  readonly users: readonly number[];
+  readonly groups: readonly number[];
+}
+
+const NOBODY: Writers = { users: [], groups: [] };
+
 /** A directory on the way to a file, and its entry that leads on. */
 export interface Step {
   readonly directory: Buffer;
   readonly status: fs.Stats;
+  readonly writers: Writers;
   readonly entry: Buffer;
   /** Status of the entry, a link not followed; undefined if it does not exist. */
   readonly next: fs.Stats | undefined;
@@ -39,6 +51,8 @@ export interface Step {
 interface Way {
   /** The steps to a file, those of links too. They end where an entry does not exist. */
   readonly steps: readonly Step[];
+  /** Those of the file at the end. */
+  readonly writers: Writers;
   /** The path without links; a part that does not exist, and what comes after it, are as given. */
   readonly path: Buffer;
 }
@@ -55,12 +69,9 @@ export function wayTo(file: Uint8Array, onLink?: (step: Step) => void): Way {
       const entry = Buffer.from(path.posix.join(at, name), 'latin1');
       const here = Buffer.from(`/proc/self/fd/${open}/${name}`, 'latin1');
       const next = ifPossible(() => fs.lstatSync(here)); // opening the file gives the error
-      const step = {
-        directory: Buffer.from(at, 'latin1'),
-        status: fs.fstatSync(open),
-        entry,
-        next,
-      };
+      const status = fs.fstatSync(open);
+      const writers = writersOf(open, status);
+      const step = { directory: Buffer.from(at, 'latin1'), status, writers, entry, next };
       if (name !== '..') steps.push(step);
       if (next?.isSymbolicLink() === true && links < MAX_LINKS && at !== PROC) {
         links += 1;
@@ -70,12 +81,16 @@ export function wayTo(file: Uint8Array, onLink?: (step: Step) => void): Way {
         if (target[0] !== 0x2f) continue;
         at = '/';
       } else if (next?.isDirectory() === true) at = entry.toString('latin1');
-      else return { steps, path: Buffer.from(path.posix.join(at, name, ...names), 'latin1') };
+      else {
+        const last = Buffer.from(path.posix.join(at, name, ...names), 'latin1');
+        return { steps, writers: writersAt(here), path: last };
+      }
       const below = fs.openSync(at === '/' ? '/' : here, O_PATH | O_DIRECTORY | O_NOFOLLOW);
       fs.closeSync(open);
       open = below;
     }
-    return { steps, path: Buffer.from(at, 'latin1') };
+    const writers = writersOf(open, fs.fstatSync(open));
+    return { steps, writers, path: Buffer.from(at, 'latin1') };
   } finally {
     fs.closeSync(open);
   }
@@ -86,6 +101,34 @@ function partsOf(file: Buffer): string[] {
     .toString('latin1')
     .split('/')
     .filter((name) => name !== '' && name !== '.');
+}
+
+/** Returns who may write to the file at a path, which is no link; nobody if it does not exist. */
+function writersAt(file: Buffer): Writers {
+  const fd = ifPossible(() => fs.openSync(file, O_PATH | O_NOFOLLOW));
+  if (fd === undefined) return NOBODY;
+  try {
+    return writersOf(fd, fs.fstatSync(fd));
+  } finally {
+    fs.closeSync(fd);
+  }
+}
+
+/**
+ * Returns who may write to an open file or directory. The group bits of the mode are the most that an ACL gives: where they do not
+ * allow it nobody may, and no ACL is read.
+ */
+function writersOf(fd: number, { mode, gid }: fs.Stats): Writers {
+  if ((mode & GROUP_WRITES) === 0) return NOBODY;
+  const acl = loadNative().accessAclOf(fd);
+  if (acl === undefined) return { users: [], groups: [gid] };
+  const writing = aclEntries(acl).filter(({ permissions }) => (permissions & WRITES) !== 0);
+  const idsOf = (wanted: number, own?: number): number[] =>
+    writing.filter(({ tag }) => tag === wanted).map(({ id }) => own ?? id);
+  return {
+    users: idsOf(AclTag.user),
+    groups: [...idsOf(AclTag.owningGroup, gid), ...idsOf(AclTag.group)],
+  };
 }
 
 /** True if a user who may write to the directory of a step cannot replace its entry: only the owner of the entry can. */
@@ -120,13 +163,15 @@ export function pathWithoutLinks(file: Uint8Array, code: ErrorCode): Buffer {
 export function foreignHand(file: Uint8Array, isNew = false): string | undefined {
   if (process.geteuid?.() !== 0) return undefined;
   const others = othersThan(0, []);
-  const { steps } = wayTo(file);
+  const { steps, writers } = wayTo(file);
   for (const step of steps) {
     const hand = handOn(step, others, isNew);
     if (hand !== undefined) return hand;
   }
   const { entry, next } = steps.at(-1) ?? {};
-  return entry === undefined || next === undefined ? undefined : handAt(entry, next, others);
+  return entry === undefined || next === undefined
+    ? undefined
+    : handAt(entry, next, writers, others);
 }
 
 /** Tests for users and groups other than root and the own ones. */
@@ -137,20 +182,27 @@ interface Others {
 
 /** Returns who could exchange the entry of a step; undefined if nobody can. */
 function handOn(step: Step, others: Others, isNew: boolean): string | undefined {
-  const { directory, status, next } = step;
+  const { directory, status, writers, next } = step;
   const willBeKept = isNew && next === undefined && (status.mode & STICKY) !== 0;
   const isSafe = !others.isUser(status.uid) && (willBeKept || isKept(step, others.isUser));
-  return isSafe ? undefined : handAt(directory, status, others);
+  return isSafe ? undefined : handAt(directory, status, writers, others);
 }
 
-function handAt(place: Buffer, status: fs.Stats, others: Others): string | undefined {
+function handAt(
+  place: Buffer,
+  status: fs.Stats,
+  { users, groups }: Writers,
+  others: Others,
+): string | undefined {
   const shown = displayName(place);
   if (others.isUser(status.uid)) return `user ${status.uid} owns ${shown}`;
   if (!status.isFile() && !status.isDirectory()) return undefined;
   const mode = (status.mode & 0o7777).toString(8).padStart(4, '0');
   if ((status.mode & OTHERS_WRITE) !== 0) return `every user may write to ${shown} (${mode})`;
-  if ((status.mode & GROUP_WRITES) === 0 || !others.isGroup(status.gid)) return undefined;
-  return `group ${status.gid} may write to ${shown} (${mode})`;
+  const user = users.find(others.isUser);
+  if (user !== undefined) return `user ${user} may write to ${shown} (by an ACL)`;
+  const group = groups.find(others.isGroup);
+  return group === undefined ? undefined : `group ${group} may write to ${shown} (${mode})`;
 }
 
 /**

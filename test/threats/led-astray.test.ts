@@ -10,7 +10,13 @@ import { setImmediate } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { readRoots } from '../../src/client/index.js';
 import { changeQuota, makeJoinCode, requestBackup } from '../../src/store/index.js';
-import { nodeSystem, outputPath, pathWithoutLinks, textBytes } from '../../src/system/index.js';
+import {
+  foreignHand,
+  nodeSystem,
+  outputPath,
+  pathWithoutLinks,
+  textBytes,
+} from '../../src/system/index.js';
 import { codeIn } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import { folderIn, scratchInMemory, written } from '../helpers/scratch.js';
@@ -133,6 +139,42 @@ test(
     refused('group/x', /group 50 may write/);
     fs.symlinkSync('round', at('round'));
     refused('round', /ELOOP/);
+  },
+);
+
+test(
+  'a user or group that an ACL lets write to a directory or a file is one that could change it',
+  asRoot,
+  async (t, { at }) => {
+    const rules: readonly [rule: string, ...why: RegExp[]][] = [
+      [`u:${BOB}:rwx`, /user 1234 may write to .*acl.* \(by an ACL\)/],
+      ['g:50:rwx', /group 50 may write to .*acl/],
+      [`u:${BOB}:rx`],
+      [`u:${BOB}:rwx,m:rx`],
+      ['u:0:rwx,g:0:rwx'],
+    ];
+    const folder = folderIn(at(), 'acl');
+    const change = (rule: string, file: string): boolean =>
+      spawnSync('setfacl', ['-b', '-m', rule, file]).status === 0;
+    if (!change('u:0:rx', folder)) {
+      t.pass('no setfacl, or no ACLs here');
+      return;
+    }
+    fs.symlinkSync(at('plain'), at('acl', 'x'));
+    const followed = (): string =>
+      pathWithoutLinks(textBytes(at('acl', 'x')), 'SOURCE_UNSAFE').toString();
+    for (const [rule, why] of rules) {
+      change(rule, folder);
+      if (why === undefined) t.is(followed(), at('plain'), rule);
+      else t.regex(t.throws(followed).message, why, rule);
+      const file = written(at('plain'), 'acl', rule);
+      change(rule, file);
+      if (why === undefined) t.is(foreignHand(textBytes(file)), undefined, rule);
+      else t.regex(foreignHand(textBytes(file)) ?? '', why, rule);
+    }
+    fs.chmodSync(folder, 0o1777);
+    change(`u:${BOB}:rwx`, folder);
+    t.is(followed(), at('plain'), 'in a sticky directory, what root has put there');
   },
 );
 

@@ -167,10 +167,11 @@ function mayExchange({ uid, gid, groups }: Identity, file: Uint8Array): boolean 
   const folder = directoryOf(full);
   if (realPathOf(folder) === undefined) return true; // running as the user then shows the actual error
   return wayTo(file).steps.some((step) => {
-    const { mode, ...owner } = step.status;
-    if (owner.uid === uid) return true;
-    const byGroup = (mode & 0o020) !== 0 && [gid, ...groups].includes(owner.gid);
-    return (byGroup || (mode & 0o002) !== 0) && !isKept(step, (other) => other === uid);
+    const { status, writers } = step;
+    if (status.uid === uid) return true;
+    const byGroup = [gid, ...groups].some((one) => writers.groups.includes(one));
+    const mayWrite = byGroup || writers.users.includes(uid) || (status.mode & 0o002) !== 0;
+    return mayWrite && !isKept(step, (other) => other === uid);
   });
 }
 
