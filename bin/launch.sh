@@ -125,12 +125,17 @@ fi
 [ "$name" != tardisfs ] || export MALLOC_MMAP_THRESHOLD_="${MALLOC_MMAP_THRESHOLD_:-786432}"
 
 # The compiled form of our files is kept in the cache of the user, which saves a third of a start (src/system/compiled-code.ts). It would run what it finds there,
-# so each directory has to belong to this user: with sudo, HOME may be that of another one.
+# so each directory has to belong to this user: with sudo, HOME may be that of another one. Root also takes no way to it that others could change.
 cache=${XDG_CACHE_HOME:-${HOME-}/.cache}
 case ${NODE_COMPILE_CACHE-none}${HOME:+$cache} in
 none/*)
   compiled=$cache/tardis/compiled
-  if [ -O "${cache%/*}" ]; then
+  way=$cache
+  [ -O / ] || way=
+  while [ -n "$way" ] && [ ! -L "$way" ] && { [ ! -e "$way" ] || [ -O "$way" ]; }; do
+    way=${way%/*}
+  done
+  if [ -z "$way" ] && [ -O "${cache%/*}" ]; then
     [ -d "$compiled" ] || (umask 077 && exec mkdir -p "$compiled") 2>/dev/null || :
     if [ -O "$cache" ] && [ -O "$cache/tardis" ] && [ -O "$compiled" ] && [ ! -L "$compiled" ]; then
       export NODE_COMPILE_CACHE="$compiled"

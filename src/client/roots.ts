@@ -172,15 +172,11 @@ export function keptPaths(
 
 /**
  * Returns the path by which a root is named in a set, if nothing shortens it. A missing directory has the path to which the links
- * lead today. Throws SOURCE_UNSAFE for links of others.
+ * lead today: it is stored under its real path. Throws SOURCE_UNSAFE for links of others.
  */
 function namePath(path: Buffer, readDevices: boolean): Buffer {
   const status = readDevices && fs.statSync(path, { throwIfNoEntry: false });
-  return status && status.isBlockDevice() ? devicePath(path) : realPath(path);
-}
-
-/** A root may be named through a symbolic link; it is stored under its real path. */
-function realPath(path: Buffer): Buffer {
+  if (status && status.isBlockDevice()) return devicePath(path);
   return pathWithoutLinks(path, 'SOURCE_UNSAFE');
 }
 
@@ -189,7 +185,7 @@ function realPath(path: Buffer): Buffer {
  * `/dev/dm-3` today, and to another number after the next start.
  */
 function devicePath(path: Buffer): Buffer {
-  return joinPath(realPath(directoryOf(path)), lastComponent(path));
+  return joinPath(pathWithoutLinks(directoryOf(path), 'SOURCE_UNSAFE'), lastComponent(path));
 }
 
 /** Returns the path under which each directory is stored. Throws USAGE. */

@@ -5,6 +5,7 @@
 import fs from 'node:fs';
 import { failedTo, type TardisError, usageError } from '../errors/index.js';
 import { displayLine, displayName, joinPath } from '../model/index.js';
+import { closing, OpenFd, openSource } from '../system/index.js';
 import type { Programs } from './programs.js';
 import type { StatePlace } from './state-place.js';
 
@@ -174,10 +175,18 @@ const UNPACK = [
   '--same-permissions',
 ].concat(['--acls', '--xattrs', '--xattrs-include=*', '--warning=no-timestamp']);
 
-/** Makes a directory show a tar file. Throws IMPORT_PROGRAM_MISSING, and IMPORT_SOURCE_DAMAGED if tar refuses anything. */
+/** Names of tar files whose compression tar knows by the name alone. */
+const NAMED_ONLY = /\.(?:tar\.lzma|tlz)$/;
+
+/**
+ * Makes a directory show a tar file. Throws IMPORT_PROGRAM_MISSING, TEMPORARY_FULL, SOURCE_UNSAFE for a link of others, and
+ * IMPORT_SOURCE_DAMAGED if tar refuses anything.
+ */
 export async function showTar(file: Buffer, place: StatePlace, programs: Programs): Promise<void> {
   place.empty();
-  const words = [...UNPACK, '--file', file.toString()];
+  using opened = new OpenFd(closing, openSource(file));
+  const isNamed = NAMED_ONLY.test(file.toString('latin1')) ? ['--lzma'] : [];
+  const words = [...UNPACK, ...isNamed, '--file', `/proc/${process.pid}/fd/${opened.fd}`];
   const env = { TAR_OPTIONS: '', LC_ALL: 'C.UTF-8' };
   await programs.run({ words, what: `unpack ${displayName(file)}`, env }, place.directory);
 }

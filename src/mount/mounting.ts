@@ -8,7 +8,15 @@ import fs from 'node:fs';
 import nodePath from 'node:path';
 import { errnoText, systemCode, TardisError, systemReason } from '../errors/index.js';
 import { displayName, displayText } from '../model/index.js';
-import { byteText, environmentOfOthers, O_PATH, type System, textBytes } from '../system/index.js';
+import {
+  byteText,
+  environmentOfOthers,
+  O_PATH,
+  onSafeWay,
+  OpenFd,
+  type System,
+  textBytes,
+} from '../system/index.js';
 
 const FUSERMOUNT = 'fusermount3';
 const DEVICE = '/dev/fuse';
@@ -16,6 +24,7 @@ const DEVICE = '/dev/fuse';
 const NO_SUID = 2;
 const NO_DEV = 4;
 const NO_EXEC = 8;
+const WAY = O_PATH | fs.constants.O_DIRECTORY | fs.constants.O_NOFOLLOW;
 const MAX_OUTPUT_CHARS = 4096;
 /** Name of the environment variable in which fusermount3 finds the number of its socket. */
 const SOCKET_VARIABLE = '_FUSE_COMMFD';
@@ -141,8 +150,12 @@ function mountAsRoot(system: System, request: MountRequest): number {
   const options = ['rootmode=40000', 'user_id=0', 'group_id=0', ...optionsOf(request)];
   const flags = NO_SUID | NO_DEV | (isNoExec ? NO_EXEC : 0);
   const [from, with_] = [Buffer.from(source), Buffer.from(options.join(','))];
+  using opened = new OpenFd(
+    system.native,
+    onSafeWay(path, 'output', (at) => fs.openSync(at, WAY)),
+  );
   try {
-    return system.native.fuseMount(path, from, with_, flags);
+    return system.native.fuseMount(Buffer.from(`/proc/self/fd/${opened.fd}`), from, with_, flags);
   } catch (error) {
     const code = systemCode(error);
     if (code === 'ENODEV')

@@ -3,7 +3,7 @@ import fs from 'node:fs';
 import { zeros } from '../contents/index.js';
 import { failedTo, systemCode, TardisError, usageError } from '../errors/index.js';
 import { displayName } from '../model/index.js';
-import { pathWithoutLinks, type System } from '../system/index.js';
+import { onSafeWay, type System } from '../system/index.js';
 
 /** Number of bytes that are made zeros, or written, in one call, so that an interruption need not wait for long. */
 const STEP_BYTES = 64 << 20;
@@ -28,10 +28,10 @@ export class DeviceTarget implements Disposable {
    */
   static open(system: System, device: Buffer, sizeBytes: number): DeviceTarget {
     const name = displayName(device);
-    const path = pathWithoutLinks(device, 'TARGET_UNSAFE');
-    const isDevice = fs.lstatSync(path, { throwIfNoEntry: false })?.isBlockDevice() === true;
+    const status = onSafeWay(device, 'output', (at) => fs.lstatSync(at, { throwIfNoEntry: false }));
+    const isDevice = status?.isBlockDevice() === true;
     if (!isDevice) throw usageError(`${name} is not a block device`);
-    const target = new DeviceTarget(system, name, openUnused(path, name));
+    const target = new DeviceTarget(system, name, openUnused(device, name));
     try {
       target.requireRoom(sizeBytes);
       return target;
@@ -98,9 +98,9 @@ export class DeviceTarget implements Disposable {
   }
 }
 
-function openUnused(path: Buffer, name: string): number {
+function openUnused(device: Buffer, name: string): number {
   try {
-    return fs.openSync(path, FLAGS);
+    return onSafeWay(device, 'output', (at) => fs.openSync(at, FLAGS));
   } catch (error) {
     if (systemCode(error) !== 'EBUSY') throw failedTo(`write ${name}`, error, 'writeTarget');
     throw new TardisError('DEVICE_IN_USE', `${name} is in use`, {}, error);

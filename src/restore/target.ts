@@ -30,6 +30,7 @@ import {
   failedAttributes,
   freeSpaceText,
   MetadataOption,
+  onSafeWay,
   OpenFd,
   OpenKind,
   pathWithoutLinks,
@@ -81,7 +82,7 @@ function makeDirectories(directory: Buffer): boolean {
   const parent = directoryOf(directory);
   if (!parent.equals(directory)) makeDirectories(parent);
   try {
-    fs.mkdirSync(directory);
+    onSafeWay(directory, 'output', (at) => fs.mkdirSync(at));
   } catch (error) {
     throw failedTo(`create ${displayName(directory)}`, error, 'writeTarget');
   }

@@ -359,6 +359,9 @@ export class OpenFd implements Disposable {
   }
 }
 
+/** Closes descriptors that Node itself has opened. */
+export const closing = { close: fs.closeSync };
+
 /**
  * Gives an open file the owner of the file at `from`. Does nothing unless the process runs as root: only root can do
  * this, and only root needs to.

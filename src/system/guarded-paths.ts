@@ -6,13 +6,21 @@
  */
 import fs from 'node:fs';
 import path from 'node:path';
-import { type ErrorCode, meant, type Operation, systemCode, TardisError } from '../errors/index.js';
+import {
+  during,
+  type ErrorCode,
+  meant,
+  type Operation,
+  systemCode,
+  TardisError,
+} from '../errors/index.js';
 import type { Files } from './files.js';
-import { byteText, exactPath } from './process-input.js';
-import { O_PATH, pathWithoutLinks } from './ways.js';
+import { directoryOf } from '../model/index.js';
+import { absolutePath, byteText, exactPath } from './process-input.js';
+import { foreignHand, O_PATH, pathWithoutLinks } from './ways.js';
 
-const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
-const LOG = O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW;
+const { O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY, O_WRONLY, O_APPEND, O_CREAT } = fs.constants;
+const LOG = O_WRONLY | O_APPEND | O_CREAT;
 const LOG_MODE = 0o640;
 /** Links that only the kernel makes, such as that of /dev/stderr, and that lead to no path. */
 const OF_KERNEL = '/proc/';
@@ -28,6 +36,8 @@ interface Guard {
   /** The directory at which the walk begins: the guarded one, or one above it. */
   readonly from: string;
 }
+
+type Start = Pick<Guard, 'from' | 'use'>;
 
 const guarded = new Map<string, Guard>();
 
@@ -139,12 +149,41 @@ export function onGuardedWay<T>(file: string, access: Access, work: (way: Way) =
 function onWay<T>(file: string, work: (way: Way) => T): T {
   const root = rootOf(file);
   if (root === undefined) return work({ at: exactPath(file), isGuarded: false });
-  const fd = openParent(root, file);
+  return below(guarded.get(root)!, file, work);
+}
+
+/**
+ * Calls `work` with a path to the same file as `file`, which a command reads or makes. No link of others is followed, and what
+ * others exchange meanwhile is not used; `work` must not follow a link that the file itself has become. Throws SOURCE_UNSAFE or
+ * TARGET_UNSAFE.
+ */
+export function onSafeWay<T>(
+  file: Uint8Array,
+  use: 'source' | 'output',
+  work: (at: string | Buffer) => T,
+): T {
+  const own = byteText(pathWithoutLinks(file, UNSAFE[use]));
+  return below({ from: '/', use }, own, ({ at }) => work(at));
+}
+
+/** Opens a plain file that a command reads, on a safe way, and returns its descriptor. Throws errors of `openSource` too. */
+export function openSource(file: Uint8Array): number {
+  const fd = during('openSource', () =>
+    onSafeWay(file, 'source', (at) => openOnWay({ at, isGuarded: true }, O_RDONLY)),
+  );
+  if (fs.fstatSync(fd).isFile()) return fd;
+  fs.closeSync(fd);
+  throw unsafe(byteText(file), 'is no plain file', undefined, 'source');
+}
+
+/** Calls `work` with a path to a file, whose directories are opened without following a link. */
+function below<T>(start: Start, file: string, work: (way: Way) => T): T {
+  const fd = openParent(start, file);
   const short = `/proc/self/fd/${fd}/`;
   try {
     return work({ at: exactPath(short + path.basename(file)), isGuarded: true });
   } catch (error) {
-    throw renamed(error, short, `${path.dirname(file)}/`, { file, root });
+    throw renamed(error, short, `${path.dirname(file)}/`, { file, use: start.use });
   } finally {
     fs.closeSync(fd);
   }
@@ -160,9 +199,22 @@ export function openOnWay({ at, isGuarded }: Way, flags: number, mode?: number):
 
 /** Opens a log, which is made unless it is there, and returns its descriptor. Throws TARGET_UNSAFE, and errors of the system. */
 export function openToAppend(file: Uint8Array): number {
-  const own = outputPath(file);
-  if (own.startsWith(OF_KERNEL)) return fs.openSync(Buffer.from(file), 'a');
-  return onWay(own, ({ at }) => fs.openSync(at, LOG, LOG_MODE)); // waits for the reader of a pipe
+  const isOfKernel = pathWithoutLinks(file, UNSAFE.output).toString().startsWith(OF_KERNEL);
+  if (isOfKernel) return fs.openSync(Buffer.from(file), 'a');
+  return openOutput(file, LOG, LOG_MODE); // waits for the reader of a pipe
+}
+
+/**
+ * Opens a file that a command writes in place, and returns its descriptor. Throws TARGET_UNSAFE for a link of others, also a hard
+ * one: a file with several names, in a place where others could have given it one of them.
+ */
+export function openOutput(file: Uint8Array, flags: number, mode: number): number {
+  const fd = onSafeWay(file, 'output', (at) => fs.openSync(at, flags | O_NOFOLLOW, mode));
+  const { nlink } = fs.fstatSync(fd);
+  const hand = nlink === 1 ? undefined : foreignHand(directoryOf(absolutePath(file)));
+  if (hand === undefined) return fd;
+  fs.closeSync(fd);
+  throw unsafe(byteText(file), `has other names, and ${hand}`, undefined, 'output');
 }
 
 /** Throws STORE_UNSAFE if the path exists and is not a plain file: SQLite would block on a fifo. */
@@ -219,8 +271,8 @@ function rootOf(file: string): string | undefined {
 }
 
 /** Opens the directory that contains a path, component by component from where the walk begins. Returns its descriptor. */
-function openParent(root: string, file: string): number {
-  let directory = guarded.get(root)!.from;
+function openParent({ from, use }: Start, file: string): number {
+  let directory = from;
   let fd = fs.openSync(exactPath(directory), O_PATH | O_DIRECTORY);
   for (const name of path.relative(directory, path.dirname(file)).split(path.sep)) {
     if (name === '') continue;
@@ -231,7 +283,7 @@ function openParent(root: string, file: string): number {
     try {
       fd = fs.openSync(exactPath(short + name), WAY);
     } catch (error) {
-      throw renamed(error, short, prefix, { file: directory, root });
+      throw renamed(error, short, prefix, { file: directory, use });
     } finally {
       fs.closeSync(above);
     }
@@ -244,10 +296,10 @@ function renamed(
   error: unknown,
   short: string,
   prefix: string,
-  { file, root }: { readonly file: string; readonly root: string },
+  { file, use }: { readonly file: string; readonly use: GuardedUse },
 ): unknown {
   if (error instanceof TardisError || !(error instanceof Error)) return error;
-  if (isLinkMet(error, file)) return unsafe(file, 'is a symbolic link', error, root);
+  if (isLinkMet(error, file)) return unsafe(file, 'is a symbolic link', error, use);
   error.message = error.message.replaceAll(short, prefix);
   return error;
 }
@@ -259,7 +311,7 @@ function isLinkMet(error: Error, file: string): boolean {
   return fs.lstatSync(exactPath(file), { throwIfNoEntry: false })?.isSymbolicLink() === true;
 }
 
-function unsafe(file: string, why: string, cause?: unknown, root?: string): TardisError {
-  const { use = 'store' } = guarded.get(root ?? rootOf(file) ?? '') ?? {};
-  return new TardisError(UNSAFE[use], `${file} ${why}`, {}, cause);
+function unsafe(file: string, why: string, cause?: unknown, use?: GuardedUse): TardisError {
+  const known = use ?? guarded.get(rootOf(file) ?? '')?.use ?? 'store';
+  return new TardisError(UNSAFE[known], `${file} ${why}`, {}, cause);
 }

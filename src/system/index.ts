@@ -13,6 +13,9 @@ export * from './files.js';
 export {
   guardDirectory,
   type GuardedUse,
+  onSafeWay,
+  openSource,
+  openOutput,
   openToAppend,
   outputPath,
   sourcePath,

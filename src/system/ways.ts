@@ -38,11 +38,15 @@ interface Writers {
 
 const NOBODY: Writers = { users: [], groups: [] };
 
-/** A directory on the way to a file, and its entry that leads on. */
-export interface Step {
-  readonly directory: Buffer;
+/** The status of a file or directory, and those who may write to it. */
+interface Seen {
   readonly status: fs.Stats;
   readonly writers: Writers;
+}
+
+/** A directory on the way to a file, and its entry that leads on. */
+export interface Step extends Seen {
+  readonly directory: Buffer;
   readonly entry: Buffer;
   /** Status of the entry, a link not followed; undefined if it does not exist. */
   readonly next: fs.Stats | undefined;
@@ -51,8 +55,8 @@ export interface Step {
 interface Way {
   /** The steps to a file, those of links too. They end where an entry does not exist. */
   readonly steps: readonly Step[];
-  /** Those of the file at the end. */
-  readonly writers: Writers;
+  /** The file at the end; undefined if there is none. */
+  readonly end: Seen | undefined;
   /** The path without links; a part that does not exist, and what comes after it, are as given. */
   readonly path: Buffer;
 }
@@ -69,9 +73,7 @@ export function wayTo(file: Uint8Array, onLink?: (step: Step) => void): Way {
       const entry = Buffer.from(path.posix.join(at, name), 'latin1');
       const here = Buffer.from(`/proc/self/fd/${open}/${name}`, 'latin1');
       const next = ifPossible(() => fs.lstatSync(here)); // opening the file gives the error
-      const status = fs.fstatSync(open);
-      const writers = writersOf(open, status);
-      const step = { directory: Buffer.from(at, 'latin1'), status, writers, entry, next };
+      const step = { directory: Buffer.from(at, 'latin1'), ...seenAt(open), entry, next };
       if (name !== '..') steps.push(step);
       if (next?.isSymbolicLink() === true && links < MAX_LINKS && at !== PROC) {
         links += 1;
@@ -83,14 +85,13 @@ export function wayTo(file: Uint8Array, onLink?: (step: Step) => void): Way {
       } else if (next?.isDirectory() === true) at = entry.toString('latin1');
       else {
         const last = Buffer.from(path.posix.join(at, name, ...names), 'latin1');
-        return { steps, writers: writersAt(here), path: last };
+        return { steps, end: seenAtPath(here), path: last };
       }
       const below = fs.openSync(at === '/' ? '/' : here, O_PATH | O_DIRECTORY | O_NOFOLLOW);
       fs.closeSync(open);
       open = below;
     }
-    const writers = writersOf(open, fs.fstatSync(open));
-    return { steps, writers, path: Buffer.from(at, 'latin1') };
+    return { steps, end: seenAt(open), path: Buffer.from(at, 'latin1') };
   } finally {
     fs.closeSync(open);
   }
@@ -103,15 +104,20 @@ function partsOf(file: Buffer): string[] {
     .filter((name) => name !== '' && name !== '.');
 }
 
-/** Returns who may write to the file at a path, which is no link; nobody if it does not exist. */
-function writersAt(file: Buffer): Writers {
+/** Looks at the file at a path, a link not followed; undefined if it does not exist. */
+function seenAtPath(file: Buffer): Seen | undefined {
   const fd = ifPossible(() => fs.openSync(file, O_PATH | O_NOFOLLOW));
-  if (fd === undefined) return NOBODY;
+  if (fd === undefined) return undefined;
   try {
-    return writersOf(fd, fs.fstatSync(fd));
+    return seenAt(fd);
   } finally {
     fs.closeSync(fd);
   }
+}
+
+function seenAt(fd: number): Seen {
+  const status = fs.fstatSync(fd);
+  return { status, writers: writersOf(fd, status) };
 }
 
 /**
@@ -125,10 +131,8 @@ function writersOf(fd: number, { mode, gid }: fs.Stats): Writers {
   const writing = aclEntries(acl).filter(({ permissions }) => (permissions & WRITES) !== 0);
   const idsOf = (wanted: number, own?: number): number[] =>
     writing.filter(({ tag }) => tag === wanted).map(({ id }) => own ?? id);
-  return {
-    users: idsOf(AclTag.user),
-    groups: [...idsOf(AclTag.owningGroup, gid), ...idsOf(AclTag.group)],
-  };
+  const groups = [...idsOf(AclTag.owningGroup, gid), ...idsOf(AclTag.group)];
+  return { users: idsOf(AclTag.user), groups };
 }
 
 /** True if a user who may write to the directory of a step cannot replace its entry: only the owner of the entry can. */
@@ -163,15 +167,14 @@ export function pathWithoutLinks(file: Uint8Array, code: ErrorCode): Buffer {
 export function foreignHand(file: Uint8Array, isNew = false): string | undefined {
   if (process.geteuid?.() !== 0) return undefined;
   const others = othersThan(0, []);
-  const { steps, writers } = wayTo(file);
-  for (const step of steps) {
+  const way = ifPossible(() => wayTo(file));
+  if (way === undefined) return `${displayName(file)} changes while it is looked at`;
+  for (const step of way.steps) {
     const hand = handOn(step, others, isNew);
     if (hand !== undefined) return hand;
   }
-  const { entry, next } = steps.at(-1) ?? {};
-  return entry === undefined || next === undefined
-    ? undefined
-    : handAt(entry, next, writers, others);
+  const { entry } = way.steps.at(-1) ?? {};
+  return entry && way.end && handAt(entry, way.end, others);
 }
 
 /** Tests for users and groups other than root and the own ones. */
@@ -182,26 +185,21 @@ interface Others {
 
 /** Returns who could exchange the entry of a step; undefined if nobody can. */
 function handOn(step: Step, others: Others, isNew: boolean): string | undefined {
-  const { directory, status, writers, next } = step;
+  const { directory, status, next } = step;
   const willBeKept = isNew && next === undefined && (status.mode & STICKY) !== 0;
   const isSafe = !others.isUser(status.uid) && (willBeKept || isKept(step, others.isUser));
-  return isSafe ? undefined : handAt(directory, status, writers, others);
+  return isSafe ? undefined : handAt(directory, step, others);
 }
 
-function handAt(
-  place: Buffer,
-  status: fs.Stats,
-  { users, groups }: Writers,
-  others: Others,
-): string | undefined {
+function handAt(place: Buffer, { status, writers }: Seen, others: Others): string | undefined {
   const shown = displayName(place);
   if (others.isUser(status.uid)) return `user ${status.uid} owns ${shown}`;
   if (!status.isFile() && !status.isDirectory()) return undefined;
   const mode = (status.mode & 0o7777).toString(8).padStart(4, '0');
   if ((status.mode & OTHERS_WRITE) !== 0) return `every user may write to ${shown} (${mode})`;
-  const user = users.find(others.isUser);
+  const user = writers.users.find(others.isUser);
   if (user !== undefined) return `user ${user} may write to ${shown} (by an ACL)`;
-  const group = groups.find(others.isGroup);
+  const group = writers.groups.find(others.isGroup);
   return group === undefined ? undefined : `group ${group} may write to ${shown} (${mode})`;
 }
 

@@ -11,14 +11,19 @@ import { displayText } from '../model/index.js';
 import {
   type Address,
   checkSocketPath,
+  closing,
   describeAddress,
   hostInUrl,
   loadHttp,
   loadHttps,
   loadTls,
+  O_PATH,
+  onSafeWay,
+  OpenFd,
   reportLongWait,
   type SocketAddress,
   type System,
+  textBytes,
   tlsFault,
 } from '../system/index.js';
 import { type Channel, Connection, NO_CHANNEL } from './connection.js';
@@ -231,7 +236,7 @@ function start(server: http.Server, address: SocketAddress): Promise<void> {
     if (address.kind === 'unix') {
       const umask = process.umask(0o177); // the socket has mode 0600 from the start
       server.listen({ path: address.path, backlog: BACKLOG_CONNECTIONS }, () => {
-        fs.chmodSync(address.path, 0o600);
+        closeToOthers(address.path);
         resolve();
       });
       process.umask(umask);
@@ -239,6 +244,14 @@ function start(server: http.Server, address: SocketAddress): Promise<void> {
       const host = address.host === '' ? {} : { host: address.host };
       server.listen({ ...host, port: address.port, backlog: BACKLOG_CONNECTIONS }, resolve);
     }
+  });
+}
+
+/** Gives a socket mode 0600, which a default ACL of its directory can prevent. Nothing that was put in its place is changed. */
+function closeToOthers(socket: string): void {
+  onSafeWay(textBytes(socket), 'output', (at) => {
+    using opened = new OpenFd(closing, fs.openSync(at, O_PATH | fs.constants.O_NOFOLLOW));
+    if (fs.fstatSync(opened.fd).isSocket()) fs.chmodSync(`/proc/self/fd/${opened.fd}`, 0o600);
   });
 }
 

@@ -80,4 +80,10 @@ test('nothing is taken from the cache of another user', (t) => {
     start(t, home);
     t.true(isEmpty(compiled), owned);
   }
+  const [home, bobs] = [scratch(t), scratch(t)];
+  fs.chownSync(bobs, NOBODY, NOBODY);
+  fs.symlinkSync(home, path.join(bobs, 'home'));
+  fs.lchownSync(path.join(bobs, 'home'), NOBODY, NOBODY);
+  start(t, path.join(bobs, 'home'));
+  t.deepEqual(fs.readdirSync(home), [], 'by a link of another user');
 });

@@ -1,5 +1,4 @@
 /** One side of a comparison: the current files on the disk. */
-import fs from 'node:fs';
 import { errnoText, requireSystemCode, systemCode, TardisError } from '../../errors/index.js';
 import {
   decodeRow,
@@ -23,6 +22,7 @@ import {
   type DirectoryPlace,
   namedDirectoryAt,
   OpenedPlace,
+  pathWithoutLinks,
   type System,
 } from '../../system/index.js';
 import { directoryOfFile, MOST_NAMES } from '../../workers/index.js';
@@ -79,7 +79,7 @@ export class DiskSide implements Side {
         named.length <= names.length && named.every((name, index) => name.equals(names[index]!)),
     );
     if (above !== undefined) return pathBelow(above.real, names.slice(above.named.length));
-    const real = fs.realpathSync.native(directory, { encoding: 'buffer' });
+    const real = pathWithoutLinks(directory, 'SOURCE_UNSAFE');
     this.starts.push({ named: names, real });
     return real;
   }

@@ -9,6 +9,7 @@ import { DAY_MS, displayName } from '../../model/index.js';
 import {
   byteText,
   exactPath,
+  foreignHand,
   loadTls,
   readSmallFile,
   reportIfExposed,
@@ -57,7 +58,7 @@ export async function readCertificate(files: CertificateFiles): Promise<Certific
 /** True if a file has this name, also a link to one that is not there now: its disk may be mounted later. */
 function isThere(file: Buffer): boolean {
   try {
-    return fs.lstatSync(exactPath(byteText(file)), { throwIfNoEntry: false }) !== undefined;
+    return fs.lstatSync(file, { throwIfNoEntry: false }) !== undefined;
   } catch (error) {
     throw unusable(`cannot look at ${displayName(file)}: ${systemReason(error)}`);
   }
@@ -84,6 +85,9 @@ async function makeCertificate({ certFile, keyFile }: CertificateFiles): Promise
   const words = ['req', '-x509', '-new', '-key', newKey!, '-out', newCert!, '-sha256'];
   words.push('-days', VALID_DAYS, '-subj', `/CN=${host}`);
   words.push('-addext', `subjectAltName=${names.join(',')}`);
+  const hand = foreignHand(keyFile, true) ?? foreignHand(certFile, true);
+  if (hand !== undefined)
+    throw unusable(`cannot make ${displayName(certFile)}: others could exchange it: ${hand}`);
   try {
     fs.rmSync(newKey!, { force: true }); // left by an interrupted run
     const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });

@@ -18,7 +18,7 @@ import {
 } from '../../model/index.js';
 import type { HookEvent } from '../../notify/index.js';
 import { FORMAT_FILE, openClientDirectory } from '../../store/index.js';
-import { replaceFile, type System } from '../../system/index.js';
+import { outputPath, replaceFile, type System, textBytes } from '../../system/index.js';
 import { Remembered, spaceFacts } from '../storage/client-space.js';
 import type { SpaceTaken } from '../storage/measure-space.js';
 import type { RunRecorder } from '../run-recorder.js';
@@ -484,7 +484,9 @@ export class Watch {
     try {
       const bytes = Buffer.from(this.metrics());
       const prepare = (fd: number): void => fs.fchmodSync(fd, METRICS_MODE);
-      await replaceFile(this.system.files, metricsFile, bytes, { prepare });
+      const file = outputPath(textBytes(metricsFile));
+      const temporary = outputPath(textBytes(`${metricsFile}.new`));
+      await replaceFile(this.system.files, file, bytes, { prepare, temporary });
     } catch (error) {
       const { code, message } = asTardisError(error, 'writing the metrics');
       this.log.error({ code, reason: message }, 'the metrics cannot be written');

@@ -10,6 +10,7 @@ import { displayText, isEntryName, jsonFields } from '../../model/index.js';
 import {
   exactPath,
   isThere,
+  onSafeWay,
   outputPath,
   readStart,
   replaceFile,
@@ -72,7 +73,8 @@ export class ExportDirectory implements Disposable {
     const { files, native } = system;
     let fd: number | undefined;
     try {
-      if (!isDry && !isThere(directory)) fs.mkdirSync(exactPath(directory), PRIVATE_MODE);
+      if (!isDry && !isThere(directory))
+        onSafeWay(given, 'output', (at) => fs.mkdirSync(at, PRIVATE_MODE));
       if (!isDry) fd = files.open(directory, 'directory');
       if (fd !== undefined && !native.flock(fd, true)) {
         const what = `another export into ${displayText(directory)} is running`;

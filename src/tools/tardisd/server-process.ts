@@ -1,11 +1,24 @@
 /** The process of the server: its pid file, and its user and group. */
 import type { SettingsNamed } from '../../config/index.js';
 import fs from 'node:fs';
-import { failedTo, ifPossible, TardisError } from '../../errors/index.js';
+import { failedTo, TardisError, unlessBug } from '../../errors/index.js';
 import { directoryOf, displayName } from '../../model/index.js';
-import { absolutePath, idsOf, isKept, realPathOf, wayTo } from '../../system/index.js';
+import {
+  absolutePath,
+  closing,
+  idsOf,
+  isKept,
+  onSafeWay,
+  OpenFd,
+  openOutput,
+  realPathOf,
+  wayTo,
+} from '../../system/index.js';
 
 const MAX_PID_CHARS = 16;
+const PID_FLAGS = fs.constants.O_RDWR | fs.constants.O_CREAT | fs.constants.O_NONBLOCK;
+/** Readable for programs that start and stop servers. */
+const PID_MODE = 0o644;
 
 interface PidFile {
   /**
@@ -22,10 +35,9 @@ interface PidFile {
  */
 export function writePidFile(file: Buffer, program: string): PidFile {
   const shown = displayName(file);
-  const { O_RDWR, O_CREAT, O_NOFOLLOW } = fs.constants;
-  let fd: number | undefined;
   try {
-    fd = fs.openSync(file, O_RDWR | O_CREAT | O_NOFOLLOW, 0o644);
+    using opened = new OpenFd(closing, openOutput(file, PID_FLAGS, PID_MODE));
+    const { fd } = opened;
     const other = pidIn(fd);
     if (other !== undefined && isServer(other, program)) {
       throw new TardisError(
@@ -33,30 +45,25 @@ export function writePidFile(file: Buffer, program: string): PidFile {
         `${shown} contains the id of process ${other}, a running ${program}`,
       );
     }
-    fs.fchmodSync(fd, 0o644); // readable for programs that start and stop servers
+    fs.fchmodSync(fd, PID_MODE);
     fs.ftruncateSync(fd);
     fs.writeSync(fd, `${process.pid}\n`, 0);
   } catch (error) {
     throw failedTo(`write the PidFile ${shown}`, error, 'useNamedFile');
-  } finally {
-    if (fd !== undefined) fs.closeSync(fd);
   }
   return {
     remove: () => {
-      ifPossible(() => empty(file)); // where this user may not remove it, an empty file names no process
-      ifPossible(() => fs.unlinkSync(file));
+      unlessBug(() => empty(file)); // where this user may not remove it, an empty file names no process
+      unlessBug(() => onSafeWay(file, 'output', (at) => fs.unlinkSync(at)));
     },
   };
 }
 
 /** Empties a pid file if it contains the id of this process. */
 function empty(file: Buffer): void {
-  const fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_NOFOLLOW);
-  try {
-    if (pidIn(fd) === process.pid) fs.ftruncateSync(fd);
-  } finally {
-    fs.closeSync(fd);
-  }
+  const flags = PID_FLAGS & ~fs.constants.O_CREAT;
+  using opened = new OpenFd(closing, openOutput(file, flags, PID_MODE));
+  if (pidIn(opened.fd) === process.pid) fs.ftruncateSync(opened.fd);
 }
 
 function pidIn(fd: number): number | undefined {
