@@ -13,6 +13,7 @@ import {
   MAY_IMPORT,
   webImports,
 } from './imports.js';
+import { unsafePaths } from './paths.js';
 import { oddOpenings, oddSentences, oldNames, oldWords } from './words.js';
 
 test('the arrows between folders make no circle', (t) => {
@@ -67,6 +68,17 @@ test('a room that the drawing lacks or invents, and an import that does not poin
       'model is not below retention, which may import it',
     ),
   );
+});
+
+test('a file call with a path is found, one on a safe way or with a descriptor is not', (t) => {
+  const found = (text: string, file = 'src/restore/x.ts'): number => unsafePaths(file, text).length;
+  t.is(found('fs.openSync(path, flags);'), 1);
+  t.is(found('fs.realpathSync.native(path);'), 1);
+  t.is(found('await fs.rename(from, to);'), 1);
+  t.is(found("onSafeWay(path, 'output', (at) => fs.openSync(at, flags)); fs.closeSync(fd);"), 0);
+  t.is(found('fs.readFileSync(`/proc/self/fdinfo/${fd}`);'), 0);
+  t.is(found('fs.openSync(path, flags);', 'src/system/x.ts'), 0);
+  t.is(found('', 'src/client/roots.ts'), 1);
 });
 
 test('an import against the arrows or past an index is found', (t) => {

@@ -19,6 +19,7 @@ import {
 import { filesOfHouse, linesMatching, ROOT } from './house.js';
 import { arrowsUp, idleArrows, importsAbove } from './parts.js';
 import { longFunctions } from './functions.js';
+import { unsafePaths } from './paths.js';
 import { oddOpenings, oddSentences, oldNames, oldWords } from './words.js';
 
 const MAX_SOURCE_LINES = 600;
@@ -285,6 +286,11 @@ test('only commands and benchmarks print', (t) => {
     /\bconsole\.\w+/,
   );
   expectNone(t, found, 'Return what is to be said, use the log of the server, or t.log in a test:');
+});
+
+test('files are opened by their paths only where another user can lead nobody astray', (t) => {
+  const found = sources.flatMap((file) => unsafePaths(file, read(file)));
+  expectNone(t, found, 'Use onSafeWay, openSource or openOutput, or give the reason in paths.ts:');
 });
 
 test('every document has one title', (t) => {
