@@ -25,8 +25,8 @@ export class Swapper {
       const { addon, state, folder, names, uid } = JSON.parse(process.argv[1]);
       const native = require(addon);
       const file = fs.openSync(state, 'r+');
+      const fd = native.openDirectory(Buffer.from(folder)); // this user may not come by its path
       process.setgroups([]); process.setgid(uid); process.setuid(uid);
-      const fd = native.openDirectory(Buffer.from(folder));
       const [one, other] = names.map((name) => Buffer.from(name));
       const counts = new Uint32Array(2);
       const wait = new Int32Array(new SharedArrayBuffer(4));
