@@ -8,7 +8,6 @@ import { systemCode, TardisError, systemReason } from '../../errors/index.js';
 import { DAY_MS, displayName } from '../../model/index.js';
 import {
   byteText,
-  exactPath,
   foreignHand,
   loadTls,
   readSmallFile,
