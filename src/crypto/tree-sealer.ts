@@ -248,6 +248,14 @@ export function ownSetSeal(stored: Buffer): Buffer {
   return stored.subarray(8 + SEAL_BYTES);
 }
 
+/** Returns the number and the own seal of the sealed set before, as the stored form has them; 0 if there is none. */
+export function sealBefore(stored: Buffer): { previousSet: SetNumber; previousSeal: Buffer } {
+  return {
+    previousSet: stored.length === SET_SEAL_BYTES ? Number(stored.readBigUInt64LE(0)) : 0,
+    previousSeal: Buffer.from(stored.subarray(8, 8 + SEAL_BYTES)),
+  };
+}
+
 /** Splits the value stored with a skip hash. A value of a wrong length is read as zeros, which prove nothing. */
 export function splitSkipSeal(kept: Buffer): { place: Buffer; listing: Buffer; proof: Buffer } {
   const at = (index: number): Buffer => kept.subarray(index * SEAL_BYTES, (index + 1) * SEAL_BYTES);

@@ -66,6 +66,7 @@ export const COPY_MESSAGES = {
   copyDone: toCopy(175, 16 * MIB, {
     sets: 'uints',
     leftSet: maybe('uint'),
+    kept: maybe('uints'),
     copiedRecords: 'uint',
     copiedBytes: 'uint',
     lostVersions: 'uint',

@@ -360,15 +360,23 @@ test('a copy on a full disk keeps what fits, and goes on when there is room', (t
     await readAlike(t, grown);
   }));
 
-test('a copy of a copy is continued by the copy that it was made from, and by no other store', async (t) => {
+test('a copy of a copy is continued by every store with its history, and the change is named', async (t) => {
   const home = lab(t);
-  const { from, to } = home;
+  const { from, to, source } = home;
   await lived(home);
   await copyOf(home);
   const third = home.at('third');
   await succeed('sonic', ['copy', ...to, '--to', third, '--create']);
-  await succeed('sonic', ['copy', ...to, '--to', third]);
-  const refused = await run('sonic', ['copy', ...from, '--to', third]);
-  t.is(codeIn(refused), 'COPY_DIFFERS');
-  t.regex(refused.stderr, /copied from another store, .*only that one continues it/);
+  t.notRegex(await succeed('sonic', ['copy', ...to, '--to', third]), /another store/);
+  await succeed('sonic', ['delete', ...from, '--yes', '1']);
+  const deleting = await run('sonic', ['copy', ...from, '--to', third, '--delete']);
+  t.is(codeIn(deleting), 'COPY_DIFFERS');
+  t.regex(deleting.stderr, /--delete would delete 1 \(the first\)/);
+  const shownLines = await succeed('sonic', ['copy', ...from, '--to', third]);
+  t.regex(shownLines, /continues another store than before\. It keeps .* \(1 set\): 1$/m);
+  await backup([...from, '--local', source]);
+  t.deepEqual((await copyOf({ ...home, copy: third }, '--delete')).deleted, [1]);
+  const older = await run('sonic', ['copy', ...to, '--to', third]);
+  t.is(codeIn(older), 'COPY_DIFFERS');
+  t.regex(older.stderr, /older state .* source ends at 3, and beyond it the copy has 4 \(/);
 });

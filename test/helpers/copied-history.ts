@@ -7,8 +7,10 @@ import {
   type CopyFeed,
   type CopyProgress,
   type CopyResult,
+  type CopySource,
   RemoteSource,
   localFeed,
+  localSource,
 } from '../../src/maintenance/rewrite/index.js';
 import type { System } from '../../src/system/index.js';
 import { type Look, lookAt } from './damage-look.js';
@@ -67,24 +69,31 @@ export async function copyFromServer(
   const { feed, history } = await openRemoteCopy(system, place);
   try {
     const onPiece = (done: number, of: number): void => onProgress('catalog', done, of);
-    return await copyClient(system, {
-      source: new RemoteSource(system, wrap(feed), signal, { onPiece }),
-      target: {
-        store,
-        client,
-        catalogFile: 'tardis.db',
-        creation: 'missing',
-        skipFile: '.tardis-skip',
-      },
-      limits: SMALL_STORE.store,
-      deletes,
-      wasteRatio: 1,
-      signal,
-      onProgress,
-    });
+    const source = new RemoteSource(system, wrap(feed), signal, { onPiece });
+    return await copyFrom(source, { client, store }, { system, deletes, signal, onProgress });
   } finally {
     history.close();
   }
+}
+
+/** Copies a client of a store of this machine to another one, or to the cache of a bucket. */
+export function copyHere(from: Place, to: Place, options: CopyOptions = {}): Promise<CopyResult> {
+  const source = localSource(inlineSystem(), { ...from, catalogFile: 'tardis.db' });
+  return copyFrom(source, to, options);
+}
+
+function copyFrom(source: CopySource, to: Place, options: CopyOptions): Promise<CopyResult> {
+  const { system = inlineSystem(), onProgress = () => undefined, deletes = false } = options;
+  const target = { ...to, catalogFile: 'tardis.db', skipFile: '.tardis-skip' };
+  return copyClient(system, {
+    source,
+    target: { ...target, creation: 'missing' },
+    limits: SMALL_STORE.store,
+    deletes,
+    wasteRatio: 1,
+    signal: options.signal ?? new AbortController().signal,
+    onProgress,
+  });
 }
 
 /** Changes a bit of every second answer about an object. */

@@ -1,7 +1,6 @@
 /** Opens a copy of a history that lies in a bucket, as a machine does that has only the bucket. */
 import path from 'node:path';
 import type { History } from '../../src/history/index.js';
-import { copyClient, localSource } from '../../src/maintenance/rewrite/index.js';
 import {
   type BucketAccess,
   fetchClient,
@@ -15,10 +14,10 @@ import {
   type Objects,
 } from '../support/memory-object-store.js';
 import { accessTo } from './bucket-machines.js';
+import { copyHere } from './copied-history.js';
 import { type HistoryLab, openHere } from './history-lab.js';
-import { inlineSystem, SMALL_STORE } from './inline.js';
+import { inlineSystem } from './inline.js';
 
-const CATALOG = 'tardis.db';
 let machines = 0;
 
 /** Returns a machine that reaches the objects. */
@@ -42,23 +41,8 @@ export async function copiedToBucket(
   client: string,
   objects: Objects = new Map(),
 ): Promise<{ readonly objects: Objects; readonly writer: BucketAccess }> {
-  const system = inlineSystem();
   const writer = machine(lab.home, objects);
-  await copyClient(system, {
-    source: localSource(system, { store: lab.place.store, client, catalogFile: CATALOG }),
-    target: {
-      store: writer.cache,
-      client,
-      catalogFile: CATALOG,
-      creation: 'missing',
-      skipFile: '.tardis-skip',
-    },
-    limits: SMALL_STORE.store,
-    deletes: false,
-    wasteRatio: 1,
-    signal: new AbortController().signal,
-    onProgress: () => undefined,
-  });
+  await copyHere({ store: lab.place.store, client }, { store: writer.cache, client });
   return { objects, writer };
 }
 

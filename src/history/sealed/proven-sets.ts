@@ -5,6 +5,7 @@
 import {
   type Keyring,
   ownSetSeal,
+  sealBefore,
   type Remembered,
   SealMemory,
   SealSum,
@@ -16,7 +17,6 @@ import {
   NO_SEAL,
   SEAL_BYTES,
   sealIn,
-  SET_SEAL_BYTES,
   type SetNumber,
 } from '../../model/index.js';
 import type { RootRecord } from '../../store/index.js';
@@ -155,7 +155,7 @@ export class ProvenSets {
   private async checkSuccessor(remembered: Remembered, next: SetNumber): Promise<void> {
     const { setSeal } = await this.proveUnremembered(next);
     if (setSeal === undefined) return;
-    const { previousSet, previousSeal } = before(setSeal);
+    const { previousSet, previousSeal } = sealBefore(setSeal);
     if (previousSet > remembered.set) return; // sets between the two are gone as well, and nothing is known about them
     const isNext = previousSet === remembered.set;
     SealMemory.check(remembered, next, () => (isNext ? previousSeal : NO_SEAL));
@@ -195,7 +195,7 @@ export class ProvenSets {
         set,
         name,
         clientTimeMs,
-        ...before(setSeal),
+        ...sealBefore(setSeal),
         roots: roots.map(({ sealedPath, place, seal }) => ({
           path: sealedPath,
           seal,
@@ -257,14 +257,6 @@ export class ProvenSets {
       }),
     );
   }
-}
-
-/** Returns the number and the seal of the previous sealed set, as stored in a set's seal. */
-function before(setSeal: Buffer): { previousSet: SetNumber; previousSeal: Buffer } {
-  return {
-    previousSet: setSeal.length === SET_SEAL_BYTES ? Number(setSeal.readBigUInt64LE(0)) : 0,
-    previousSeal: Buffer.from(setSeal.subarray(8, 8 + SEAL_BYTES)),
-  };
 }
 
 function listingsIn(seals: Buffer): Map<string, Buffer> {

@@ -4,8 +4,9 @@
  */
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
+import { ownSetSeal, sealBefore } from '../../crypto/index.js';
 import { recordDamaged, TardisError } from '../../errors/index.js';
-import { jsonFields, type SetNumber } from '../../model/index.js';
+import { displayLine, jsonFields, NO_BYTES, type SetNumber } from '../../model/index.js';
 import type { BackupSet, Catalog } from '../../store/catalog/index.js';
 import {
   type ClientDirectory,
@@ -95,34 +96,87 @@ interface Ends {
   readonly origin: CopyOrigin | undefined;
 }
 
+/** Maximum number of sets that an error names. */
+const MAX_NAMED = 5;
+
 /**
- * Throws COPY_DIFFERS unless the target has the history of the source up to the target's newest set. Copied sets may
- * be missing at the source if they were deleted there since.
+ * Throws COPY_DIFFERS unless the source has the history of the target, and continues it. Copied sets may be missing at
+ * the source if they were deleted there since. After a loss, the source may be another store than that of the last
+ * copy, if it was made from a copy of that one. Then the numbers of the target's sets that it lacks are returned;
+ * otherwise undefined. With `deletes` such sets are an error, since only the user knows that they may go.
  */
-export function requireSameHistory({ source, sourceId, target, origin }: Ends): void {
-  if (origin !== undefined && origin.clientId !== sourceId) {
-    throw differs(
-      'it was copied from another store, or another client, and only that one continues it',
-    );
+export function requireSameHistory(ends: Ends, deletes: boolean): SetNumber[] | undefined {
+  const { source, sourceId, target, origin } = ends;
+  const mine = target.sets.all();
+  const other = mine.find((set) => isOther(ends, set))?.set ?? otherInChain(ends);
+  if (other !== undefined) {
+    const [here, there] = [target, source].map(({ sets }) => named(setsFrom(sets.all(), other)));
+    const what = `set ${other} is another one at the source`;
+    throw differs(`${what}: from there on the target has ${here!}, and the source ${there!}`);
   }
-  if (origin !== undefined && source.state.readCounters().set < origin.upToSet) {
-    throw differs(`the source shows an older state than the copy: it had set ${origin.upToSet}`);
+  const upToSet = Math.max(origin?.upToSet ?? 0, mine.at(-1)?.set ?? 0);
+  const newest = source.state.readCounters().set;
+  if (newest < upToSet) {
+    const beyond = named(setsFrom(mine, newest + 1));
+    const what = `the source shows an older state than the copy, which had set ${upToSet}`;
+    throw differs(`${what}: the source ends at ${newest}, and beyond it the copy has ${beyond}`);
   }
-  for (const mine of target.sets.all()) {
-    const theirs = source.sets.find(mine.set);
-    if (theirs === undefined) {
-      if (origin !== undefined && mine.set <= origin.upToSet) continue;
-      throw differs(`set ${mine.set} is not from the source`);
-    }
-    if (!areSame(mine, theirs) || !haveSameRoots(source, target, mine.set)) {
-      throw differs(`set ${mine.set} is another one at the source`);
-    }
-    const [seal, otherSeal] = [target.seals.ofSet(mine.set), source.seals.ofSet(mine.set)];
-    const isSealed = mine.state === 'complete' && seal !== undefined;
-    if (isSealed && otherSeal?.equals(seal) !== true) {
-      throw differs(`set ${mine.set} has another seal at the source`);
-    }
+  const gone = mine.filter(({ set }) => source.sets.find(set) === undefined);
+  const isFormer = origin?.clientId === sourceId && gone.every(({ set }) => set <= origin.upToSet);
+  if (isFormer || (origin === undefined && mine.length === 0)) return undefined;
+  if (!mine.some(({ set, state }) => state === 'complete' && source.sets.find(set))) {
+    throw differs('it was copied from another store or client, and they have no set in common');
   }
+  requireSameRoots(ends);
+  if (deletes && gone.length > 0) {
+    const what = `the source is not the store of the last copy, and --delete would delete ${named(gone)}`;
+    throw differs(`${what}: copy once without --delete, which keeps them`);
+  }
+  return gone.map(({ set }) => set);
+}
+
+/** True if source and target have different sets of this number. */
+function isOther({ source, target }: Ends, mine: BackupSet): boolean {
+  const theirs = source.sets.find(mine.set);
+  if (theirs === undefined) return false;
+  if (!areSame(mine, theirs) || !haveSameRoots(source, target, mine.set)) return true;
+  const [seal, otherSeal] = [target.seals.ofSet(mine.set), source.seals.ofSet(mine.set)];
+  const isSealed = mine.state === 'complete' && seal !== undefined;
+  return isSealed && otherSeal?.equals(seal) !== true;
+}
+
+/** Returns the number of a set of the target in whose place a sealed set of the source followed another one. */
+function otherInChain({ source, target }: Ends): SetNumber | undefined {
+  for (const { set } of source.sets.all()) {
+    const seal = source.seals.ofSet(set);
+    const { previousSet, previousSeal } = sealBefore(seal ?? NO_BYTES);
+    const known = target.seals.ofSet(previousSet);
+    if (known !== undefined && !ownSetSeal(known).equals(previousSeal)) return previousSet;
+  }
+  return undefined;
+}
+
+/** Throws COPY_DIFFERS if the stores have given one number to two roots, since they went different ways. */
+function requireSameRoots({ source, target }: Ends): void {
+  const paths = new Map(target.sets.roots().map(({ root, path: where }) => [root, where]));
+  for (const { root, path: where } of source.sets.roots()) {
+    const number = target.sets.findRoot(where)?.root ?? root;
+    if (number === root && paths.get(root)?.equals(where) !== false) continue;
+    throw differs(`root ${root} is another one at the source`);
+  }
+}
+
+function setsFrom(sets: readonly BackupSet[], first: SetNumber): BackupSet[] {
+  return sets.filter(({ set }) => set >= first);
+}
+
+/** Returns the numbers of sets, with their names unless these may be sealed. */
+function named(sets: readonly BackupSet[]): string {
+  const shown = sets
+    .slice(0, MAX_NAMED)
+    .map(({ set, name, isSealed }) => (isSealed ? `${set}` : `${set} (${displayLine(name)})`));
+  const more = sets.length > MAX_NAMED ? ` and ${sets.length - MAX_NAMED} more` : '';
+  return sets.length === 0 ? 'no set' : `${shown.join(', ')}${more}`;
 }
 
 function areSame(mine: BackupSet, theirs: BackupSet): boolean {

@@ -58,6 +58,8 @@ export interface CopyResult {
   readonly deleted: readonly SetNumber[];
   readonly copiedRecords: number;
   readonly copiedBytes: number;
+  /** If the source is another store than that of the last copy: the sets of the target that it lacks, which stay. */
+  readonly kept?: readonly SetNumber[] | undefined;
   /** Number of versions of files at the target whose contents are damaged or missing. */
   readonly lostVersions: number;
   /** Number of sets at the target. */
@@ -211,7 +213,8 @@ class Run implements Disposable {
     const { signal, onProgress, source } = request;
     const sourceId = this.taken.clientId;
     const origin = await readOrigin(system, target);
-    requireSameHistory({ source: old.catalog, sourceId, target: store.catalog, origin });
+    const both = { source: old.catalog, sourceId, target: store.catalog, origin };
+    const kept = requireSameHistory(both, request.deletes);
     const { missing, leftSet } = this.missing();
     const isFirst = store.catalog.sets.all().length === 0;
     const upToSet = old.catalog.state.readCounters().set;
@@ -253,6 +256,7 @@ class Run implements Disposable {
       sets: missing.map(({ set }) => set),
       leftSet,
       deleted,
+      kept,
       copiedRecords: copier.copied.records,
       copiedBytes: copier.copied.bytes,
       lostVersions,

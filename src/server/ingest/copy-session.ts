@@ -101,10 +101,10 @@ export class CopySession implements StorageHandle {
     }
     copies += 1;
     this.running = this.run(keyset)
-      .then(({ sets, leftSet, ...result }) => {
+      .then(({ sets, leftSet, kept, ...result }) => {
         const { copiedRecords, copiedBytes, lostVersions, allSets } = result;
         const counts = { copiedRecords, copiedBytes, lostVersions, allSets };
-        this.send('copyDone', { sets: [...sets], leftSet, ...counts });
+        this.send('copyDone', { sets: [...sets], leftSet, kept: kept && [...kept], ...counts });
       })
       .catch((error: unknown) => this.fail(error))
       .finally(() => {

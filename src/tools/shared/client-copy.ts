@@ -200,7 +200,7 @@ function requireOther(
 
 /** Returns the lines that report a copy. */
 export function copyLines({ client, as }: RequestedCopy, to: string, result: Copied): string[] {
-  const { sets, leftSet, deleted, copiedBytes, lostVersions, allSets, created } = result;
+  const { sets, leftSet, deleted, copiedBytes, lostVersions, allSets, created, kept } = result;
   const name = as === client ? `"${client}"` : `"${client}" as "${as}"`;
   const amount = `${counted(sets.length, 'set')}, ${formatBytes(copiedBytes)}`;
   const what = sets.length === 0 && copiedBytes === 0 ? 'nothing new' : amount;
@@ -208,6 +208,9 @@ export function copyLines({ client, as }: RequestedCopy, to: string, result: Cop
   return [
     `${name} to ${displayText(to)}: ${what}; the copy has ${counted(allSets, 'set')}.`,
     ...(created === undefined ? [] : [`The copy is new: ${newPlaceText(created)}.`]),
+    ...(kept === undefined
+      ? []
+      : [`The copy continues another store than before${keptText(kept)}`]),
     ...(deleted.length === 0
       ? []
       : [`${counted(deleted.length, 'set')} deleted: ${deleted.join(', ')}.`]),
@@ -216,4 +219,9 @@ export function copyLines({ client, as }: RequestedCopy, to: string, result: Cop
       : [`Set ${leftSet} is not complete yet, and is left for the next run.`]),
     ...(lostVersions === 0 ? [] : [`The contents of ${versions} are damaged or missing.`]),
   ];
+}
+
+function keptText(kept: readonly number[]): string {
+  if (kept.length === 0) return ', which has all its sets.';
+  return `. It keeps what this one lacks (${counted(kept.length, 'set')}): ${kept.join(', ')}`;
 }

@@ -182,6 +182,11 @@ export class SetTable {
         'SELECT root_id AS root, directory_id AS directory, device FROM roots WHERE path = ?',
         { root: 'integer', directory: 'integer', device: 'text' },
       ),
+      roots: database.query('SELECT root_id AS root, path, directory_id AS directory FROM roots', {
+        root: 'integer',
+        path: 'blob',
+        directory: 'integer',
+      }),
       setDevice: database.prepare('UPDATE roots SET device = ? WHERE root_id = ?'),
       insertNewRoot: database.prepare(
         'INSERT OR IGNORE INTO roots (root_id, path, directory_id) VALUES (?, ?, ?)',
@@ -244,6 +249,11 @@ export class SetTable {
 
   findRoot(path: Buffer): { root: RootNumber; directory: DirectoryId; device: string } | undefined {
     return this.statements.rootByPath.get(path);
+  }
+
+  /** Returns the roots of all sets, also of deleted ones. */
+  roots(): RootRecord[] {
+    return this.statements.roots.all();
   }
 
   rootsOf(set: SetNumber): RootRecord[] {
