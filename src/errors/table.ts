@@ -289,7 +289,7 @@ export const ERROR_TABLE = Object.freeze({
     STORE_ROLLED_BACK:
       'Check whether you put the store back to an older state yourself; if not, somebody else did. If sets are missing, the store can still be listed and restored. Give --trust-store once to continue with backups, which gives up what is missing; it also accepts an older key record. Keys that were replaced by others are refused even with --trust-store: restore the newer store, or remove the file that the error names to read with the old keys.',
     KEYS_CHANGED:
-      'Compare the key id with your printed sheet. If the keys are yours, give --trust-store once; otherwise the store was exchanged.',
+      'Compare the key id with your printed sheet. If the keys are yours, as on another disk that you use here in turns, give --trust-store once: they are remembered beside the others. Otherwise the store was exchanged. A disk can also be named by its id (/dev/disk/by-uuid/…).',
     MEMORY_DAMAGED:
       'Run `lstardis --trust-store` once: it recreates the file, and only reads the store. If the file is in clients/, it prints the key id; compare it with your printed sheet before the next backup. Another id, or none although the client encrypts, means that the store was exchanged. If the file is in seals/, check that the newest set is in the list: there is no other sign that the store was rolled back before.',
     ENCRYPTION_GONE:

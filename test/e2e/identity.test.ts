@@ -8,6 +8,7 @@ import { exited } from '../helpers/codes.js';
 import { backupsRunHere, type Outcome, run, Server, succeed } from '../helpers/commands.js';
 import { lyingServer } from '../helpers/lying-server.js';
 import { type Lab, lab } from '../helpers/lab.js';
+import { runOnTerminal } from '../helpers/terminal.js';
 
 backupsRunHere();
 
@@ -161,8 +162,50 @@ test('new keys that name the remembered ones are accepted, and so is a client th
   fs.rmSync(path.join(store, 'me'), { recursive: true });
   const again = await run('tardis', [...place, ...password, '--local', '--create', source]);
   t.is(again.status, 0, again.stderr);
-  t.regex(again.stderr, /remembered another client here, with the key id/);
+  t.regex(again.stderr, /remembered another client here \([0-9a-f ]{35}\): .* exchange the disk/);
   await succeed('lstardis', [...place, ...password]);
+});
+
+test('disks in turns at one place are each remembered once they are accepted, and no other store is', async (t) => {
+  const home = lab(t);
+  const { place, source, store, written, at } = home;
+  const password = ['--password-file', written('password', 'word of pass\n')];
+  const backup = () => run('tardis', [...place, ...password, '--local', source]);
+  const inTurns = async (disks: readonly string[]): Promise<void> => {
+    for (const disk of [...disks, ...disks]) {
+      fs.renameSync(disk, store); // as mounted there
+      const { stderr } = exited(t, 0, await backup());
+      t.notRegex(stderr, /key id|warning/);
+      t.is((await run('sonic', ['check', ...place])).status, 0);
+      fs.renameSync(store, disk);
+    }
+  };
+  const disks = [at('first disk'), at('second disk')];
+  for (const disk of disks) {
+    const made = exited(
+      t,
+      0,
+      await run('tardis', [...place, ...password, '--local', '--create', source]),
+    );
+    t.is(/remembered another client here/.test(made.stderr), disk === disks[1], made.stderr);
+    fs.renameSync(store, disk);
+  }
+  await inTurns(disks);
+  const [third, thief] = [await planted(home, 'me', password), await planted(home, 'me', [])];
+  fs.renameSync(third, store);
+  const refused = await backup();
+  t.is(refusedWith(refused), 'KEYS_CHANGED');
+  t.regex(refused.stderr, /remembers \([0-9a-f ]{35}, [0-9a-f ]{35}\)/);
+  const prompted = await runOnTerminal('lstardis', [...place, source], ['word of pass\r']);
+  t.regex(prompted.shown, /warning: [^]* has other keys [^]*Password of me: [^]*KEYS_CHANGED/);
+  const listed = exited(t, 3, await run('lstardis', place));
+  t.regex(listed.stderr, /warning: .* has other keys .*\[KEYS_CHANGED\]/);
+  const accepted = await run('tardis', [...place, ...password, '--local', '--trust-store', source]);
+  t.regex(accepted.stderr, /accepted with the key id .*, beside what this machine remembers here/);
+  fs.renameSync(store, third);
+  await inTurns([...disks, third]);
+  fs.renameSync(thief, store);
+  t.is(refusedWith(await run('tardis', [...place, '--local', source])), 'ENCRYPTION_GONE');
 });
 
 test('a password that is given for a client without one is an error', async (t) => {

@@ -1,7 +1,9 @@
 /**
  * The identity of a client at a place (a store on this machine, or a server): whether it encrypts, and with which
  * keys. This machine remembers the identity of a new client, and compares it at each later use. So a swapped store, or
- * a server that omits the keys, is rejected. See docs/inside/threat-model.md, "The identity of a client".
+ * a server that omits the keys, is rejected. Disks that are used in turns at one place have a client each there: a
+ * further one is remembered beside the others, once the user has accepted it. See docs/inside/threat-model.md, "The
+ * identity of a client".
  */
 import { formerIds, type KeyRecord, type MasterKey } from '../index.js';
 import { TardisError } from '../../errors/index.js';
@@ -20,7 +22,7 @@ interface ClientPlace {
 }
 
 interface IdentityOptions {
-  /** True if the user accepts an identity other than the remembered one. The new one is then remembered. */
+  /** True if the user accepts an identity other than the remembered ones. It is then remembered beside them. */
   readonly trustsChange: boolean;
   /** Prints a line for the user. */
   report(line: string): void;
@@ -29,12 +31,16 @@ interface IdentityOptions {
 interface Remembered {
   readonly place: string;
   readonly client: string;
-  /** Id of the keys, in hexadecimal; null if the client does not encrypt. */
-  readonly keys: string | null;
+  readonly keys: KnownKeys;
 }
+
+/** Ids of the keys of the clients that the user has accepted at a place, in hexadecimal; empty if the client does not encrypt. */
+type KnownKeys = readonly string[];
 
 const FORM = 1;
 const KEY_ID = /^[0-9a-f]{32}$/;
+/** Maximum number of clients of one name that are remembered for a place; the one that was accepted first is forgotten. */
+const MAX_KNOWN = 16;
 const PRINT_KEYS = 'print the keys with `sonic keys --pdf FILE`';
 const KEEP_PASSWORD = `Without the password nobody can restore it: keep the password safe, and ${PRINT_KEYS}.`;
 
@@ -44,17 +50,16 @@ export class KnownClient {
     private readonly options: IdentityOptions,
   ) {}
 
-  /**
-   * Remembers a client that this machine has just created, and replaces any other identity that is remembered for its
-   * place.
-   */
+  /** Remembers a client that this machine has just created, beside others that are remembered for its place. */
   made(record: KeyRecord): void {
     const id = idOf(record);
-    const former = this.read(false).find((one) => one !== null && one !== id);
+    const others = this.read(false)
+      .flat()
+      .filter((one) => one !== id);
     this.write(id);
-    if (typeof former === 'string') {
+    if (others.length > 0) {
       this.report(
-        `this machine remembered another client here, with the key id ${shownKeyId(former)}: if you did not remove it, the store was replaced`,
+        `this machine remembered another client here (${shownKeyIds(others)}): if you did not remove it or exchange the disk, the store was replaced`,
       );
     }
     if (id === null) return;
@@ -84,7 +89,8 @@ export class KnownClient {
    */
   isKnown(record: KeyRecord | undefined): boolean {
     const known = this.read();
-    return known.length > 0 && known.every((keys) => keys === idOf(record));
+    const id = idOf(record);
+    return known.length > 0 && known.every((keys) => isAmong(keys, id));
   }
 
   /**
@@ -94,14 +100,15 @@ export class KnownClient {
    */
   unprovenKeys(record: KeyRecord): string | undefined {
     const id = idOf(record);
-    if (this.trustsChange || this.read().every((known) => known === null || known === id))
+    const known = this.read();
+    if (this.trustsChange || known.every((keys) => keys.length === 0 || isAmong(keys, id)))
       return undefined;
-    return `${this.name} has other keys (key id ${shownKeyId(id)}) than this machine remembers: the password is needed to check whether they replaced those`;
+    return `${this.name} has other keys (key id ${shownKeyId(id)}) than this machine remembers (${shownKeyIds(known.flat())}): the password is needed to check whether they replaced those`;
   }
 
   /** True if this machine remembers keys of the client. Throws MEMORY_DAMAGED as `meet` does. */
   get isKnownToEncrypt(): boolean {
-    return this.read().some((keys) => keys !== null);
+    return this.read().some((keys) => keys.length > 0);
   }
 
   /** True if the user accepts the store as it is now. */
@@ -116,14 +123,13 @@ export class KnownClient {
   }
 
   /**
-   * Returns the remembered key ids. Throws KEYS_CHANGED if the keys with this id have not replaced the remembered ones,
-   * unless the user accepts the change.
+   * Returns the remembered key ids. Throws KEYS_CHANGED if the keys with this id are not among them, and have replaced
+   * none of them, unless the user accepts the change.
    */
-  private knownBefore(id: string, keys: readonly MasterKey[]): readonly (string | null)[] {
+  private knownBefore(id: string, keys: readonly MasterKey[]): readonly KnownKeys[] {
     const known = this.read();
-    const former = shownFormerIds(keys);
-    const other = known.find((one) => one !== null && one !== id && !former.includes(one));
-    if (typeof other === 'string' && !this.options.trustsChange) throw this.changed(other, id);
+    const other = known.find((one) => one.length > 0 && !follows(one, id, keys));
+    if (other !== undefined && !this.options.trustsChange) throw this.changed(other, id);
     return known;
   }
 
@@ -131,27 +137,24 @@ export class KnownClient {
     const id = idOf(record)!;
     const known = this.knownBefore(id, keys);
     const isNew = known.length === 0;
-    const isSame = known.every((one) => one === id);
-    if (!isSame || known.length < this.at.places.length) this.write(id);
+    const isSame = known.every((one) => isAmong(one, id));
+    if (!isSame || known.length < this.at.places.length) this.write(id, shownFormerIds(keys));
     if (isSame && !isNew) return;
     this.report(this.firstWords(known, id, keys));
   }
 
   /** Returns the message for the user about keys that are new on this machine. */
-  private firstWords(
-    known: readonly (string | null)[],
-    id: string,
-    keys: readonly MasterKey[],
-  ): string {
+  private firstWords(known: readonly KnownKeys[], id: string, keys: readonly MasterKey[]): string {
     const shown = shownKeyId(id);
     const sheet = 'Compare it with your printed sheet, if you have one.';
     if (known.length === 0) return `first time on this machine, with the key id ${shown}. ${sheet}`;
-    if (known.every((one) => one === null)) {
+    if (known.every((one) => one.length === 0)) {
       return `encrypts now, with the key id ${shown}. ${KEEP_PASSWORD}`;
     }
-    const former = shownFormerIds(keys);
-    const isNext = known.every((one) => one === id || (one !== null && former.includes(one)));
-    if (!isNext) return `has new keys, with the key id ${shown}. ${sheet}`;
+    if (!known.every((one) => follows(one, id, keys))) {
+      const beside = shownKeyIds(known.flat());
+      return `accepted with the key id ${shown}, beside what this machine remembers here (${beside}). ${sheet}`;
+    }
     return `has new keys, with the key id ${shown}, in place of those that this machine knew. Sheets and key files of the old keys no longer open this client: ${PRINT_KEYS}.`;
   }
 
@@ -181,23 +184,23 @@ export class KnownClient {
    * ENCRYPTION_GONE if there is one, unless the user accepts the change.
    */
   private keysIn(
-    known: readonly (string | null)[],
+    known: readonly KnownKeys[],
     how: string = 'does not encrypt',
   ): string | undefined {
-    const keys = known.find((one) => one !== null);
-    if (typeof keys === 'string' && !this.options.trustsChange) {
+    const keys = known.find((one) => one.length > 0)?.[0];
+    if (keys !== undefined && !this.options.trustsChange) {
       throw new TardisError(
         'ENCRYPTION_GONE',
         `${this.name} ${how}, and had the key id ${shownKeyId(keys)} when this machine saw it last`,
       );
     }
-    return keys ?? undefined;
+    return keys;
   }
 
-  private changed(known: string, id: string): TardisError {
+  private changed(known: KnownKeys, id: string): TardisError {
     return new TardisError(
       'KEYS_CHANGED',
-      `${this.name} has other keys (key id ${shownKeyId(id)}) than this machine remembers (${shownKeyId(known)})`,
+      `${this.name} has other keys (key id ${shownKeyId(id)}) than this machine remembers (${shownKeyIds(known)})`,
     );
   }
 
@@ -216,36 +219,46 @@ export class KnownClient {
   }
 
   /**
-   * Returns the remembered key ids, one for each name of the place that has one. Ignores damaged files, or throws
+   * Returns the remembered key ids, a list for each name of the place that has one. Ignores damaged files, or throws
    * MEMORY_DAMAGED for them if `isStrict`.
    */
-  private read(isStrict = !this.options.trustsChange): (string | null)[] {
+  private read(isStrict = !this.options.trustsChange): KnownKeys[] {
     return this.at.places.flatMap((place) => {
-      const file = this.fileOf(place);
-      const text = readState(file);
-      if (text === undefined) return [];
-      const remembered = this.rememberedIn(text, place);
-      if (remembered !== undefined) return [remembered.keys];
-      if (!isStrict) return [];
-      throw new TardisError(
-        'MEMORY_DAMAGED',
-        `${file}, in which this machine remembers ${this.name}, is damaged`,
-      );
+      const keys = this.readOne(place, isStrict);
+      return keys === undefined ? [] : [keys];
     });
+  }
+
+  private readOne(place: string, isStrict: boolean): KnownKeys | undefined {
+    const file = this.fileOf(place);
+    const text = readState(file);
+    const remembered = text === undefined ? undefined : this.rememberedIn(text, place);
+    if (text === undefined || remembered !== undefined || !isStrict) return remembered?.keys;
+    throw new TardisError(
+      'MEMORY_DAMAGED',
+      `${file}, in which this machine remembers ${this.name}, is damaged`,
+    );
   }
 
   private rememberedIn(text: string, place: string): Remembered | undefined {
     const fields = jsonFields(text) as Partial<Remembered> & { form?: number };
     const { form, client, keys, ...other } = fields;
     const isOurs = form === FORM && other.place === place && client === this.at.client;
-    const isKeys = keys === null || (typeof keys === 'string' && KEY_ID.test(keys));
-    return isOurs && isKeys ? { place, client, keys } : undefined;
+    const isId = (one: unknown): boolean => typeof one === 'string' && KEY_ID.test(one);
+    return isOurs && Array.isArray(keys) && keys.every(isId) ? { place, client, keys } : undefined;
   }
 
-  private write(keys: string | null): void {
+  /**
+   * Remembers a client at its place: beside others if it encrypts, without those that its keys have replaced; instead
+   * of all if it does not encrypt.
+   */
+  private write(id: string | null, replaced: KnownKeys = []): void {
     const { places, client } = this.at;
     for (const place of places) {
       const file = this.fileOf(place);
+      const known = this.readOne(place, false) ?? [];
+      const others = known.filter((one) => one !== id && !replaced.includes(one));
+      const keys = id === null ? [] : [id, ...others].slice(0, MAX_KNOWN);
       const code = writeState(file, `${JSON.stringify({ form: FORM, place, client, keys })}\n`);
       if (code === undefined) continue;
       this.warn(
@@ -271,6 +284,20 @@ export class KnownClient {
 /** Returns the id of the keys in hexadecimal; null for a client that does not encrypt. */
 function idOf(record: KeyRecord | undefined): string | null {
   return record?.isEncrypting === true ? record.keysetId.toString('hex') : null;
+}
+
+/** True if the remembered identity is that of a client with these keys, or of one that does not encrypt (null). */
+function isAmong(known: KnownKeys, id: string | null): boolean {
+  return id === null ? known.length === 0 : known.includes(id);
+}
+
+/** True if the keys with this id are among the remembered ones, or have replaced one of them. */
+function follows(known: KnownKeys, id: string, keys: readonly MasterKey[]): boolean {
+  return known.includes(id) || shownFormerIds(keys).some((one) => known.includes(one));
+}
+
+function shownKeyIds(ids: KnownKeys): string {
+  return [...new Set(ids)].map(shownKeyId).join(', ');
 }
 
 /** Returns a key id for display: four groups of eight characters. */

@@ -24,7 +24,8 @@ import {
 } from '../../store/index.js';
 import { nodeSystem, type System } from '../../system/index.js';
 import { identityAt, type IdentitySettings } from './known-state.js';
-import { printAbove } from '../output/progress-line.js';
+import { donePartly } from '../output/exit-status.js';
+import { printAbove, printWarning } from '../output/progress-line.js';
 import { clientPlace, type PlaceSettings } from './local-store.js';
 import { type PasswordSettings, requirePassword } from './password.js';
 
@@ -143,7 +144,8 @@ export async function unlockClient(
     identityAt(settings, undefined).rememberPlain();
     return undefined;
   }
-  const password = await requirePassword(settings, promptFor(client, account));
+  const warning = identityAt(settings, undefined).unprovenKeys(record);
+  const password = await requirePassword(settings, { ...promptFor(client, account), warning });
   const { keys } = await unlockKeyRecord(record, password);
   password.fill(0);
   const options = { account, trustsOlder: settings.trustStore };
@@ -177,8 +179,18 @@ export async function unlockForNames(
   if (keyring !== undefined) return keyring;
   const known = keysOfKnown(system, settings);
   if (known === undefined) identityAt(settings, undefined).rememberPlain();
-  if (known?.isEncrypting === true) printAbove(SEALED);
+  if (known?.isEncrypting !== true) return undefined;
+  warnIfOther(settings, known);
+  printAbove(SEALED);
   return undefined;
+}
+
+/** Warns if a client has keys that this machine does not remember for its place; the run then ends with status 3. */
+export function warnIfOther(settings: IdentitySettings, record: KeyRecord): void {
+  const what = identityAt(settings, undefined).unprovenKeys(record);
+  if (what === undefined) return;
+  printWarning(`${what} [KEYS_CHANGED]`);
+  donePartly();
 }
 
 const SEALED =

@@ -17,6 +17,7 @@ import {
 } from '../../crypto/index.js';
 import { failedTo, TardisError, systemReason } from '../../errors/index.js';
 import { displayName } from '../../model/index.js';
+import { printWarning } from '../output/progress-line.js';
 import {
   byteText,
   isLoopback,
@@ -53,6 +54,8 @@ const NEW_PASSWORD: Names = ['newPassword', 'newPasswordFile', 'newPasswordProg'
 interface AskOptions {
   readonly prompt: string;
   readonly isNew: boolean;
+  /** Printed before the prompt. */
+  readonly warning?: string | undefined;
 }
 
 /**
@@ -154,9 +157,10 @@ async function readPassword(
 
 /** Prompts on the terminal. Throws PASSWORD_NEEDED without a terminal, INTERRUPTED at Ctrl-C. */
 export async function askPassword(
-  { prompt, isNew }: AskOptions,
+  { prompt, isNew, warning }: AskOptions,
   signal?: AbortSignal,
 ): Promise<Buffer> {
+  if (warning !== undefined) printWarning(warning);
   const typed = normalPassword(await askSecret(`${prompt}: `, MAX_PASSWORD_BYTES, signal));
   if (!isNew) return typed;
   const again = normalPassword(await askSecret(`${prompt} again: `, MAX_PASSWORD_BYTES));

@@ -17,9 +17,8 @@ import type { System } from '../../system/index.js';
 import { identityAt, type IdentitySettings, trustOlder } from './known-state.js';
 import { clientPlace, type PlaceSettings } from './local-store.js';
 import { openThere, warnOlder } from './history.js';
-import { donePartly } from '../output/exit-status.js';
 import { printWarning } from '../output/progress-line.js';
-import { isWithoutKeys, keysOf, refuseInClear, type KnownPlace } from './keys.js';
+import { isWithoutKeys, keysOf, refuseInClear, type KnownPlace, warnIfOther } from './keys.js';
 
 /**
  * Returns the error STORE_ROLLED_BACK if a local store is older than this machine's memory of it; otherwise undefined.
@@ -65,11 +64,7 @@ function warnOfOtherKeys(system: System, settings: KnownPlace): void {
   } catch (error) {
     if (!isWithoutKeys(error)) throw error;
   }
-  if (record?.isEncrypting !== true) return;
-  const what = identityAt(settings, undefined).unprovenKeys(record);
-  if (what === undefined) return;
-  printWarning(`${what} [KEYS_CHANGED]`);
-  donePartly();
+  if (record?.isEncrypting === true) warnIfOther(settings, record);
 }
 
 /**
