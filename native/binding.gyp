@@ -60,7 +60,8 @@
         "src/listed-rows.cc",
         "src/packing.cc",
         "src/final-rows.cc",
-        "src/packed-tables.cc"
+        "src/packed-tables.cc",
+        "src/log-index.cc"
       ],
       "include_dirs": ["<!(node -p \"require('path').dirname(require.resolve('better-sqlite3/package.json'))\")/deps/sqlite3"],
       "libraries": ["-lrsync", "-lzstd"],

@@ -215,6 +215,11 @@ function pinned(path: string, way: Way): number | undefined {
   return fd;
 }
 
+/** A connection as it is; the published types lack the entry point of an extension. */
+type Extensible = SqliteDatabase.Database & {
+  loadExtension(file: string, entryPoint?: string): unknown;
+};
+
 function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
   // Loaded at first use: a client never opens a catalog.
   try {
@@ -223,12 +228,14 @@ function open(path: string, options: OpenDatabaseOptions): SqlDatabase {
       readonly: options.readonly,
       fileMustExist: true,
       timeout: LOCK_TIMEOUT_MS,
-    });
+    }) as Extensible;
     const plain = database.prepare.bind(database);
     const prepare: SqlDatabase['prepare'] = (sql) => plain(steadySql(sql));
     const query: SqlDatabase['query'] = (sql, shape) => shaped(prepare(sql), shape);
     const dispose = (): void => void database.close();
     const extend = (): void => void database.loadExtension(addonPath());
+    // A full disk must be an error, no signal (native/src/log-index.cc).
+    database.loadExtension(addonPath(), 'tardis_guard_index');
     return Object.assign(database, { prepare, query, extend, [Symbol.dispose]: dispose });
   } catch (error) {
     if (!isUnloadable(error)) throw error;
