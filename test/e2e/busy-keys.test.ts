@@ -72,3 +72,23 @@ test('an account gets no keys that were replaced while its password was typed', 
   const next = ['--newpassword-file', written('next', 'words of the account')];
   await succeed('sonic', [...add, ...next]);
 });
+
+test('a reader whose password prompt meets a rewrite with other keys goes on, or says to run it again', async (t) => {
+  const { at, place, source, written } = lab(t);
+  const password = ['--password-file', written('password', PASSWORD)];
+  await succeed('tardis', [...place, ...password, '--local', '--create', source]);
+  const rekey = `'${ROOT}/bin/sonic' rekey ${[...place, ...password].map((word) => `'${word}'`).join(' ')} --yes`;
+  written(
+    'once',
+    `#!/bin/sh\ntest -e '${at('met')}' || ${rekey} >&2; >'${at('met')}'; echo '${PASSWORD}'\n`,
+  );
+  written('always', `#!/bin/sh\n${rekey} >&2; echo '${PASSWORD}'\n`);
+  for (const args of [[...place], ['-D', at('store'), '-C', 'me', source]]) {
+    fs.rmSync(at('met'), { force: true });
+    await succeed('lstardis', [...args, '--password-prog', `sh '${at('once')}'`]);
+  }
+  const refused = await run('lstardis', [...place, '--password-prog', `sh '${at('always')}'`]);
+  t.is(codeIn(refused), 'CLIENT_BUSY', refused.stderr);
+  t.notRegex(refused.stderr, /remove /);
+  await succeed('lstardis', [...place, ...password]);
+});

@@ -65,10 +65,11 @@ export function openHistoryIn(
   access: Access,
   sliceMs = READING_SLICE_MS,
 ): History {
-  const opened = catalogIdentity(system.files, directory); // first: an exchange meanwhile must be noticed
+  const home = homeOf(system, directory); // first: an exchange meanwhile must be noticed
+  const opened = catalogIdentity(system.files, directory);
   const catalog = Catalog.openForReading(system, directory.catalogPath);
   try {
-    const history = new LocalHistory(system, directory, { catalog, access, sliceMs, opened });
+    const history = new LocalHistory(system, directory, { catalog, access, sliceMs, home, opened });
     return explainedHistory(history, (error) => history.explain(error));
   } catch (error) {
     catalog.close();
@@ -118,11 +119,17 @@ const READING_SLICE_MS = 20;
 /** The work that fails if a directory cannot be read, for messages. */
 const READING_DIRECTORY = 'reading a directory in the catalog';
 
-/** The catalog of a history, and what identifies its file. */
+/** Returns what identifies the directory of a client, which a rewrite replaces. */
+function homeOf({ files }: System, { path }: ClientDirectory): string | undefined {
+  return files.status(path)?.identity;
+}
+
+/** The catalog of a history, and what identifies the client's directory and its file. */
 interface HistoryParts {
   readonly catalog: Catalog;
   readonly access: Access;
   readonly sliceMs: number;
+  readonly home: string | undefined;
   readonly opened: string;
 }
 
@@ -145,6 +152,7 @@ class LocalHistory implements History {
   private readonly catalog: Catalog;
   private readonly place: ClientDirectory;
   private readonly sliceMs: number;
+  private readonly home: string | undefined;
   /** Number of pieces of work in this thread that write to the store. */
   private writers = 0;
 
@@ -153,8 +161,9 @@ class LocalHistory implements History {
     directory: ClientDirectory,
     parts: HistoryParts,
   ) {
-    const { catalog, access, sliceMs, opened } = parts;
+    const { catalog, access, sliceMs, home, opened } = parts;
     this.sliceMs = sliceMs;
+    this.home = home;
     this.access = access;
     this.client = directory.client;
     this.place = directory;
@@ -373,8 +382,17 @@ class LocalHistory implements History {
   }
 
   async locate(contents: readonly RequestedContent[]): Promise<ContentLocation[]> {
+    this.requirePresent();
     const ids = contents.map(({ contentId = NO_CONTENT }) => contentId);
     return this.locator.locateAll(() => this.reading().contents, ids);
+  }
+
+  /** Throws CLIENT_BUSY if a rewrite has replaced the client's directory, and with it all packs of this catalog. */
+  private requirePresent(): void {
+    const { system, place, isRemote, home } = this;
+    if (isRemote || homeOf(system, place) === home) return;
+    const what = `the client "${place.client}" was rewritten meanwhile`;
+    throw new TardisError('CLIENT_BUSY', `${what}: run this again`);
   }
 
   deltas(): undefined {

@@ -119,7 +119,10 @@ export async function noteNeededKeys(
   await writeFormat(files, directory, { ...format, keys });
 }
 
-function keysThere(files: Files, directory: string): StoredKeys | undefined {
+/** Maximum number of times that the records are read while a rewrite replaces them. */
+const MOST_READS = 3;
+
+function keysThere(files: Files, directory: string, reads = 1): StoredKeys | undefined {
   try {
     const folders = PLACES.map((place) => path.join(directory, place));
     const highest = (): number =>
@@ -139,7 +142,9 @@ function keysThere(files: Files, directory: string): StoredKeys | undefined {
     });
     const bytes = found.find((one) => isWhole(one, number)) ?? found[0];
     if (bytes !== undefined) return { number, bytes };
-    if (highest() === 0) return undefined; // the account was removed meanwhile
+    const now = highest();
+    if (now === 0) return undefined; // the account was removed meanwhile
+    if (now !== number && reads < MOST_READS) return keysThere(files, directory, reads + 1);
     throw missing;
   } catch (error) {
     throw failedTo(`read the keys in ${directory}`, error, 'readStore');

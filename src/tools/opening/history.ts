@@ -16,7 +16,7 @@ import { nodeSystem, type System } from '../../system/index.js';
 import { donePartly } from '../output/exit-status.js';
 import { printWarning } from '../output/progress-line.js';
 import { formatTime } from '../output/units.js';
-import { unlockClient } from './keys.js';
+import { openWithSameKeys, unlockClient } from './keys.js';
 import { clientPlace, type PlaceSettings } from './local-store.js';
 import { remotePlace, retryText, type ServerLoginSettings } from './server.js';
 
@@ -133,9 +133,11 @@ async function openAt(
   { host, more, most = COMPARED_AT_ONCE_BYTES }: Reach,
 ): Promise<History> {
   const { unlock = unlockClient } = settings;
+  const openHere = async (): Promise<History> =>
+    openUnlocked(system, clientPlace(settings), await unlock(system, settings));
   const history =
     host === undefined
-      ? openUnlocked(system, clientPlace(settings), await unlock(system, settings))
+      ? await openWithSameKeys(system, settings, openHere, (one) => one.close())
       : await openThere(system, { ...(await remotePlace(host, settings)), ...more });
   const { directory } = history;
   try {

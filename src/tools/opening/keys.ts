@@ -13,12 +13,13 @@ import {
   unlockKeyRecord,
   wholeRecord,
 } from '../../crypto/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, TardisError, unlessBug } from '../../errors/index.js';
 import { holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
 import {
   bucketAt,
   fetchAccounts,
   loginKeys,
+  newestKeys,
   openClientDirectory,
   readRights,
 } from '../../store/index.js';
@@ -124,20 +125,71 @@ function wholeRecordOf(system: System, settings: UnlockSettings): WholeRecord {
   return { record: wholeRecord(shown, file, client), isOfFileOnly: false };
 }
 
+/** Maximum number of times that a client is opened whose keys are replaced meanwhile. */
+const MOST_OPENINGS = 3;
+
+/**
+ * Returns a function that returns true if a client's newest key record is no longer that of now. A command that compared
+ * a record with the catalog or with this machine's memory may then have mixed the states before and after, and neither
+ * its result nor its error counts.
+ */
+export function keysWatch(system: System, settings: PlaceSettings): () => boolean {
+  const shown = (): string => {
+    const { path } = openClientDirectory(system, clientPlace(settings));
+    return unlessBug(() => newestKeys(system, path)?.bytes.toString('hex')) ?? '';
+  };
+  const before = shown();
+  return () => shown() !== before;
+}
+
+/** Returns the error for a command that met a change of keys. */
+export function keysReplaced({ client }: PlaceSettings): TardisError {
+  const what = `the keys of the client "${client}" were replaced meanwhile`;
+  return new TardisError('CLIENT_BUSY', `${what}: run this again`);
+}
+
+/**
+ * Returns the result of `open`, which unlocks a client and may open its catalog. Opens it again if its keys were replaced
+ * meanwhile and no prompt is needed. Throws CLIENT_BUSY if that does not help.
+ */
+export async function openWithSameKeys<T>(
+  system: System,
+  settings: PlaceSettings & Sourced,
+  open: () => Promise<T>,
+  close: (opened: T) => void = () => undefined,
+): Promise<T> {
+  for (let times = hasPassword(settings) ? 1 : MOST_OPENINGS; ; times += 1) {
+    const areReplaced = keysWatch(system, settings);
+    let opened: T;
+    try {
+      opened = await open();
+      if (!areReplaced()) return opened;
+      close(opened);
+    } catch (error) {
+      if (!areReplaced() || asTardisError(error).code === 'CLIENT_BUSY') throw error;
+    }
+    if (times === MOST_OPENINGS) throw keysReplaced(settings);
+  }
+}
+
 /**
  * Prompts for the password of a client that has one, and returns its keyring if it encrypts. Throws:
  *
  * - LOGIN_FAILED for a wrong password, PASSWORD_NEEDED if none is given and there is no terminal
  * - PASSWORD_NOT_SET if a password is given for a client without one
  * - KEYS_CHANGED, ENCRYPTION_GONE, NOT_AUTHENTIC for the key file of another client
- * - KEYS_DAMAGED and KEYS_LOST without a key file; KEYS_ELSEWHERE, KEY_FILE_*
+ * - KEYS_DAMAGED and KEYS_LOST without a key file; KEYS_ELSEWHERE, KEY_FILE_*; CLIENT_BUSY
  */
 export async function unlockClient(
   system: System,
   settings: UnlockSettings,
 ): Promise<Keyring | undefined> {
+  if (settings.account !== undefined) await bringAccounts(system, settings);
+  return openWithSameKeys(system, settings, () => unlockOnce(system, settings));
+}
+
+async function unlockOnce(system: System, settings: UnlockSettings): Promise<Keyring | undefined> {
   const { client, account } = settings;
-  if (account !== undefined) await bringAccounts(system, settings);
   const { record, isOfFileOnly } = wholeRecordOf(system, settings);
   if (record === undefined) {
     if (hasPassword(settings)) throw passwordNotSet(client);
@@ -185,10 +237,18 @@ export async function unlockForNames(
   return undefined;
 }
 
-/** Warns if a client has keys that this machine does not remember for its place; the run then ends with status 3. */
-export function warnIfOther(settings: IdentitySettings, record: KeyRecord): void {
+/**
+ * Warns if a client has keys that this machine does not remember for its place; the run then ends with status 3. Throws CLIENT_BUSY
+ * if they were replaced meanwhile.
+ */
+export function warnIfOther(
+  settings: IdentitySettings,
+  record: KeyRecord,
+  areReplaced: () => boolean = () => false,
+): void {
   const what = identityAt(settings, undefined).unprovenKeys(record);
   if (what === undefined) return;
+  if (areReplaced()) throw keysReplaced(settings);
   printWarning(`${what} [KEYS_CHANGED]`);
   donePartly();
 }

@@ -18,7 +18,15 @@ import { identityAt, type IdentitySettings, trustOlder } from './known-state.js'
 import { clientPlace, type PlaceSettings } from './local-store.js';
 import { openThere, warnOlder } from './history.js';
 import { printWarning } from '../output/progress-line.js';
-import { isWithoutKeys, keysOf, refuseInClear, type KnownPlace, warnIfOther } from './keys.js';
+import {
+  isWithoutKeys,
+  keysOf,
+  keysReplaced,
+  keysWatch,
+  refuseInClear,
+  type KnownPlace,
+  warnIfOther,
+} from './keys.js';
 
 /**
  * Returns the error STORE_ROLLED_BACK if a local store is older than this machine's memory of it; otherwise undefined.
@@ -58,13 +66,14 @@ export function warnIfOlder(system: System, settings: KnownPlace): void {
 }
 
 function warnOfOtherKeys(system: System, settings: KnownPlace): void {
+  const areReplaced = keysWatch(system, settings);
   let record: KeyRecord | undefined;
   try {
     record = keysOf(system, clientPlace(settings));
   } catch (error) {
     if (!isWithoutKeys(error)) throw error;
   }
-  if (record?.isEncrypting === true) warnIfOther(settings, record);
+  if (record?.isEncrypting === true) warnIfOther(settings, record, areReplaced);
 }
 
 /**
@@ -74,6 +83,7 @@ function warnOfOtherKeys(system: System, settings: KnownPlace): void {
  */
 export function differencesFromKnown(system: System, settings: KnownPlace): TardisError[] {
   try {
+    const areReplaced = keysWatch(system, settings);
     const identity = identityAt(settings, undefined);
     const { path } = openClientDirectory(system, clientPlace(settings));
     const keys = newestKeys(system, path);
@@ -84,6 +94,7 @@ export function differencesFromKnown(system: System, settings: KnownPlace): Tard
     }
     const others = identity.unprovenKeys(record);
     const older = olderThanKnown(system, settings);
+    if (areReplaced()) return [keysReplaced(settings)];
     return [
       ...(others === undefined ? [] : [new TardisError('KEYS_CHANGED', others)]),
       ...(older === undefined ? [] : [older]),
@@ -96,9 +107,18 @@ export function differencesFromKnown(system: System, settings: KnownPlace): Tard
 /**
  * Throws STORE_ROLLED_BACK if a local store is older than this machine's memory of it. `ownNumber` is the number of the
  * newest key record in a key file. The higher of that number and the store's number is compared. Throws MEMORY_DAMAGED,
- * KEYS_DAMAGED, KEYS_LOST, CATALOG_DAMAGED.
+ * KEYS_DAMAGED, KEYS_LOST, CATALOG_DAMAGED, CLIENT_BUSY if the keys are replaced meanwhile.
  */
 export function requireNewest(system: System, settings: PlaceSettings, ownNumber = 0): void {
+  const areReplaced = keysWatch(system, settings);
+  try {
+    compareNewest(system, settings, ownNumber);
+  } catch (error) {
+    throw areReplaced() ? keysReplaced(settings) : error;
+  }
+}
+
+function compareNewest(system: System, settings: PlaceSettings, ownNumber: number): void {
   const record = keysOf(system, clientPlace(settings));
   if (record?.isEncrypting !== true) return;
   const memory = new SealMemory(record.keysetId.toString('hex'));
