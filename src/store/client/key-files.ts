@@ -157,6 +157,16 @@ function keysThere(files: Files, directory: string, reads = 1): StoredKeys | und
  */
 const MAX_READ_BYTES: number = MAX_KEY_FILE_BYTES + 1;
 
+/** Returns a record; undefined if there is none, empty bytes if the disk cannot read it, since a copy replaces it. */
+function readable(files: Files, file: string): Buffer | undefined {
+  try {
+    return readStart(files, file, MAX_READ_BYTES);
+  } catch (error) {
+    if (classOf(systemCode(error)) !== 'medium') throw error;
+    return Buffer.alloc(0);
+  }
+}
+
 /** Returns the number in a key record; undefined for a damaged one. */
 export function keyNumberIn(bytes: Buffer): number | undefined {
   if (bytes.length < NUMBER_AT + 4) return undefined;
@@ -273,7 +283,7 @@ export function keyFaults({ files }: System, directory: string): KeyFault[] {
     const above = path.dirname(path.join(directory, place));
     if (files.status(above) === undefined) return [];
     const file = path.join(place, keyFileName(newest.number));
-    const there = readStart(files, path.join(directory, file), MAX_READ_BYTES);
+    const there = readable(files, path.join(directory, file));
     if (there?.equals(newest.bytes) === true) return [];
     const isOther = there !== undefined && isWhole(there, newest.number);
     return [{ file, isDamage: place === KEYS_DIRECTORY || there !== undefined, isOther }];
@@ -319,7 +329,7 @@ async function removeOlderCopies(
   const older = numbersIn(files, folder).filter((number) => {
     if (number >= before) return false;
     const [record, copy] = PLACES.map((place) =>
-      readStart(files, path.join(directory, place, keyFileName(number)), MAX_READ_BYTES),
+      readable(files, path.join(directory, place, keyFileName(number))),
     );
     if (record === undefined || copy === undefined) return true;
     return copy.equals(record) || !isWhole(copy, number);

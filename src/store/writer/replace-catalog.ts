@@ -4,7 +4,7 @@
  * new catalog.
  */
 import path from 'node:path';
-import { ifPossible, systemCode } from '../../errors/index.js';
+import { classOf, ifPossible, systemCode } from '../../errors/index.js';
 import { type SqlDatabase, type System, textBytes } from '../../system/index.js';
 import { catalogVersion, newestVersion, PageSums, removeSideFiles } from '../catalog/index.js';
 import type { ClientDirectory } from '../index.js';
@@ -40,7 +40,10 @@ export async function replaceCatalog(
   PageSums.takeAll(files, catalogPath);
 }
 
-/** Folds the log of a catalog into its file. Returns false if the catalog is damaged, or another process reads it. */
+/**
+ * Folds the log of a catalog into its file. Returns false if the catalog is damaged or on a bad sector, or if another process
+ * reads it.
+ */
 function foldsLog(system: System, catalogPath: string): boolean {
   let database: SqlDatabase | undefined;
   try {
@@ -48,7 +51,8 @@ function foldsLog(system: System, catalogPath: string): boolean {
     database.pragma('wal_checkpoint(TRUNCATE)');
     return database.pragma('journal_mode = TRUNCATE', { simple: true }) === 'truncate';
   } catch (error) {
-    if (systemCode(error)?.startsWith('SQLITE_') !== true) throw error;
+    const code = systemCode(error);
+    if (code?.startsWith('SQLITE_') !== true && classOf(code) !== 'medium') throw error;
     return false; // the catalog is about to be replaced
   } finally {
     database?.close();

@@ -9,6 +9,7 @@
  */
 import {
   asTardisError,
+  classOf,
   requireSystemCode,
   systemCode,
   TardisError,
@@ -164,6 +165,16 @@ function pageSumsPath(catalogPath: string): string {
   return `${catalogPath}-sums`;
 }
 
+/** Returns the stored bytes; undefined if there are none or the disk cannot read them: the next ones replace them. */
+function readableSums(files: Files, catalogPath: string): Buffer | undefined {
+  try {
+    return readStart(files, pageSumsPath(catalogPath), MAX_SUMS_BYTES);
+  } catch (error) {
+    if (classOf(systemCode(error)) !== 'medium') throw error;
+    return undefined;
+  }
+}
+
 export class PageSums {
   /** End of the last block; 0 if no checksums can be kept. */
   private endsAt = 0;
@@ -213,12 +224,12 @@ export class PageSums {
   }
 
   /**
-   * Returns the stored checksums, even if the catalog has changed since; undefined if their file is missing or
-   * damaged.
+   * Returns the stored checksums, even if the catalog has changed since; undefined if their file is missing, damaged, or
+   * on a bad sector.
    */
   private static ofAnyState(files: Files, catalogPath: string): PageSums | undefined {
     const head = headOf(files, catalogPath);
-    const bytes = readStart(files, pageSumsPath(catalogPath), MAX_SUMS_BYTES);
+    const bytes = readableSums(files, catalogPath);
     const read = head && bytes && decodeSums(bytes, head.pageBytes);
     if (read === undefined) return undefined;
     const sums = new PageSums(files, catalogPath, head!.pageBytes);
