@@ -36,7 +36,7 @@ const EXIT_STATUSES = [
   [10, 'no such store or client'],
   [11, 'busy: another session or tool works with this client'],
   [12, 'the password is wrong or missing'],
-  [130, 'interrupted'],
+  [130, 'interrupted by SIGINT; 129 by SIGHUP, 143 by SIGTERM'],
 ];
 
 function errorsDocument() {

@@ -133,7 +133,7 @@ class BackupRun {
 
   constructor(
     private readonly system: System,
-    jobs: JobRunner,
+    private readonly jobs: JobRunner,
     { reach, request, hooks }: Pick<BackupTask, 'reach' | 'request' | 'hooks'>,
     /** Time by the monotonic clock at which the first session of the backup began. */
     private readonly startMs: number,
@@ -286,6 +286,7 @@ class BackupRun {
 
   private fail(error: TardisError): void {
     this.streaming.abort();
+    this.jobs.stopRanges();
     this.peer.fail(error);
     this.lifeline.fail(error);
   }

@@ -1,12 +1,14 @@
 /** Runs the programs of a source. */
 import { spawn } from 'node:child_process';
 import fs from 'node:fs';
-import { type ErrorCode, ifPossible, TardisError } from '../errors/index.js';
+import { type ErrorCode, ifPossible, TardisError, throwIfAborted } from '../errors/index.js';
 import { displayText } from '../model/index.js';
 import { environmentOfOthers, temporaryDirectory } from '../system/index.js';
 
 /** Bytes of the messages of a program that are kept. */
 const MOST_MESSAGE_BYTES = 4096;
+/** Time from SIGTERM to SIGKILL, so that an interrupted import ends soon. Such a program only reads. */
+const KILL_AFTER_MS = 1000;
 /** Lines of these that an error shows, the last ones. */
 const MOST_LINES = 3;
 /** Bytes of what a program may print as its result: the list of its states. */
@@ -50,9 +52,10 @@ export class Programs {
 
   /**
    * Runs a program in a directory, and returns what it printed. Throws the error of `failure`, TEMPORARY_FULL,
-   * IMPORT_PROGRAM_MISSING, INTERRUPTED.
+   * IMPORT_PROGRAM_MISSING, and INTERRUPTED once the program has ended, so that it writes nothing any more.
    */
   async run(program: Program, cwd?: Buffer): Promise<string> {
+    throwIfAborted(this.signal);
     try {
       return await this.spawned(program, cwd);
     } finally {
@@ -71,9 +74,17 @@ export class Programs {
         ...(cwd && { cwd: cwd.toString() }),
         stdio: ['ignore', 'pipe', 'pipe'],
         env: { ...environmentOfOthers(), ...this.passwords, ...env },
-        signal,
       });
       this.pid = child.pid;
+      const stop = (): void => {
+        child.kill();
+        setTimeout(() => child.kill('SIGKILL'), KILL_AFTER_MS).unref();
+      };
+      signal.addEventListener('abort', stop, { once: true });
+      child.once('exit', () => {
+        signal.removeEventListener('abort', stop);
+        if (signal.aborted) reject(new TardisError('INTERRUPTED', 'interrupted'));
+      });
       let messages = '';
       const printed: Buffer[] = [];
       let bytes = 0;
@@ -87,9 +98,7 @@ export class Programs {
         else printed.push(chunk);
       });
       child.once('error', (error) => {
-        if (signal.aborted) reject(new TardisError('INTERRUPTED', 'interrupted', {}, error));
-        else
-          reject(new TardisError('IMPORT_PROGRAM_MISSING', `cannot start ${command}`, {}, error));
+        reject(new TardisError('IMPORT_PROGRAM_MISSING', `cannot start ${command}`, {}, error));
       });
       child.once('close', (status, killed) => {
         const isPartly = partly !== undefined && status === partly.status;

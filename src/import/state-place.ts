@@ -13,9 +13,9 @@ export class StatePlace implements Disposable {
   readonly directory: Buffer;
   private readonly path: string;
 
-  /** Makes a temporary directory, whose name begins with `prefix`. */
-  constructor(prefix = 'tardis-import-') {
-    this.path = fs.realpathSync(makeTemporary(prefix));
+  /** Makes a temporary directory. */
+  constructor(purpose: 'import' | 'export' = 'import') {
+    this.path = fs.realpathSync(makeTemporary(purpose));
     this.directory = textBytes(this.beside('state'));
   }
 

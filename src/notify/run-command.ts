@@ -5,7 +5,7 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import type { Readable } from 'node:stream';
+import type { Readable, Writable } from 'node:stream';
 import { ifPossible, systemCode, systemReason } from '../errors/index.js';
 import { displayName, releaseAll } from '../model/index.js';
 import { environmentOfOthers } from '../system/index.js';
@@ -59,6 +59,7 @@ export async function runCommand(
     env: options.environment ?? environmentOfOthers(options.variables),
   });
   fs.closeSync(nothing);
+  const guard = guardOf(child);
   const output = new OutputLines(options);
   output.follow(child.stderr as Readable);
   const taken = options.take && new TakenStream(child.stdout as Readable, options.take);
@@ -70,11 +71,28 @@ export async function runCommand(
     signalGroup(child, 'SIGKILL'); // processes that it left may hold the output
     taken.stop();
   }
+  guard?.end('\n');
   await closed(child);
   output.finish();
   await taken?.end;
   return why === undefined || output.last === '' ? why : `${why} (${output.last})`;
 }
+
+/**
+ * Ends the group of a command if this process dies while the command runs, even by SIGKILL: a shell waits for a line, and
+ * finds the end of its input instead. Returns the input of the shell, which takes the line when the command has ended.
+ */
+function guardOf({ pid }: ChildProcess): Writable | undefined {
+  if (pid === undefined) return undefined;
+  const words = ['-c', GUARD, 'guard', String(pid), String(KILL_AFTER_MS / 1000)];
+  const guard = spawn('/bin/sh', words, { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+  guard.on('error', () => undefined); // no shell: the command ends by its closed output
+  guard.stdin.on('error', () => undefined);
+  guard.unref();
+  return guard.stdin;
+}
+
+const GUARD = 'read -r _ || { kill -s TERM -- "-$1"; sleep "$2"; kill -s KILL -- "-$1"; }';
 
 /** Flag of an open descriptor, in octal, by which no program that this process starts inherits it. */
 const CLOSED_ON_EXEC = 0o2000000;

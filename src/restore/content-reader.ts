@@ -8,10 +8,10 @@ import {
   RecordReader,
 } from '../contents/index.js';
 import { type History, type ContentPiece, keptReads, type ObjectReader } from '../history/index.js';
-import { recordDamaged, TardisError, throwIfAborted } from '../errors/index.js';
+import { recordDamaged, TardisError } from '../errors/index.js';
 import type { ContentKeys } from '../model/index.js';
 import { STREAM_CHUNK_BYTES } from '../store/index.js';
-import type { NativeCalls, System } from '../system/index.js';
+import { type NativeCalls, type System, yieldRegularly } from '../system/index.js';
 
 /** Maximum number of readers; each holds a decoded record, mostly of 1 MiB. */
 const MAX_READERS = 16;
@@ -31,7 +31,8 @@ export class ContentReader {
   /** Buffer for pieces that do not fit into a frame. */
   private piece: Buffer = Buffer.alloc(0);
   private readonly mayPassEarly: boolean;
-  private readonly signal: AbortSignal | undefined;
+  /** Lets signals in between the chunks, since the bytes of a local store are read without a turn of the event loop. */
+  private readonly breathe: () => Promise<void> | undefined;
   private readonly ahead: ContentsAhead;
 
   /**
@@ -39,7 +40,7 @@ export class ContentReader {
    * only at its end. The caller must then be able to end its output so that it does not look complete.
    */
   constructor(system: System, history: History, mayPassEarly = false, signal?: AbortSignal) {
-    this.signal = signal;
+    this.breathe = yieldRegularly(signal);
     this.backend = keptReads(system, history, history.objects());
     this.largeBackend = keptReads(system, history, history.objects());
     this.native = system.native;
@@ -68,19 +69,14 @@ export class ContentReader {
    * MiB) is checked before any of it is returned, unless it may pass early. Throws CONTENT_DAMAGED, RECORD_DAMAGED, INTERRUPTED.
    */
   async *bytes(pieces: readonly ContentPiece[]): AsyncGenerator<Buffer> {
-    for (const piece of pieces) {
-      for await (const chunk of this.pieceBytes(piece)) {
-        throwIfAborted(this.signal);
-        yield chunk;
-      }
-    }
+    for (const piece of pieces) yield* this.pieceBytes(piece);
   }
 
-  /** Reads a content only to check it. Throws CONTENT_DAMAGED, RECORD_DAMAGED. */
+  /** Reads a content only to check it. Throws CONTENT_DAMAGED, RECORD_DAMAGED, INTERRUPTED. */
   async check(pieces: readonly ContentPiece[]): Promise<void> {
     for (const piece of pieces) {
       // The loop reads all of the piece; damage is thrown at its end.
-      for await (const _ of this.reader(piece).pieceBytes(piece, piece));
+      for await (const _ of this.breathing(this.reader(piece).pieceBytes(piece, piece)));
     }
   }
 
@@ -109,15 +105,25 @@ export class ContentReader {
     return reader;
   }
 
+  /** Yields the chunks. Throws INTERRUPTED once the signal is aborted. */
+  private async *breathing(chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+    for await (const chunk of chunks) {
+      await this.breathe();
+      yield chunk;
+    }
+  }
+
   private async *pieceBytes(piece: ContentPiece): AsyncGenerator<Buffer> {
+    await this.breathe();
     const decoded = await this.ahead.take(piece);
     if (decoded !== undefined) {
       yield decoded;
       return;
     }
     const reader = this.reader(piece);
+    const chunks = this.breathing(reader.pieceBytes(piece, piece));
     if (this.mayPassEarly || (await reader.isWhole(piece))) {
-      yield* reader.pieceBytes(piece, piece);
+      yield* chunks;
       return;
     }
     const { sizeBytes } = piece;
@@ -126,7 +132,7 @@ export class ContentReader {
     }
     if (this.piece.length < sizeBytes) this.piece = Buffer.allocUnsafeSlow(sizeBytes);
     let at = 0;
-    for await (const chunk of reader.pieceBytes(piece, piece)) {
+    for await (const chunk of chunks) {
       if (at + chunk.length > sizeBytes) {
         throw new TardisError('CONTENT_DAMAGED', 'there are more bytes than there should be');
       }

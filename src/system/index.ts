@@ -59,7 +59,6 @@ export {
   shareHardware,
 } from './disk-of.js';
 export { deviceLink, lastingPlace, mountedPlace, placeById } from './device-place.js';
-export { PrivateFolder } from './private-folder.js';
 export * from './process-input.js';
 export { openProgram, type ProgramEnd, type ProgramSocket } from './program-socket.js';
 export { failedStoreWrite, freeSpaceText } from './free-space.js';

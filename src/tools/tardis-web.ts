@@ -187,7 +187,7 @@ export default runTool(command);
  * file that only its user can read, and that redirects to the address. Returns a function that removes the file.
  */
 function openBrowser(url: string, warn: (line: string) => void): () => void {
-  const folder = makeTemporary('tardis-web-');
+  const folder = makeTemporary('web');
   const file = path.join(folder, 'open.html');
   const page = `<!doctype html><meta charset="utf-8"><meta name="referrer" content="no-referrer"><meta http-equiv="refresh" content="0;url=${url}"><title>Tardis</title>\n`;
   writeFileSync(file, page, { mode: OWNER_ONLY });

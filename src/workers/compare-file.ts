@@ -8,6 +8,9 @@ import { RestoreHow, type RestorePiece } from './restore-types.js';
 
 const READ_BYTES = 1 << 20;
 
+/** Lets other tasks work between the steps of long work; see `yieldRegularly`. */
+type Breathe = () => Promise<void> | undefined;
+
 /** A piece of a content; the pieces follow one another. */
 export type WantedPiece = Pick<RestorePiece, 'digest' | 'sizeBytes'>;
 
@@ -33,17 +36,20 @@ export function* bytesIn(
   }
 }
 
-/** True if an open file consists of these pieces. Throws any error of reading it. */
-export function hasContent(
+/** True if an open file consists of these pieces. Throws any error of reading it, and of `breathe`, which is called for each part. */
+export async function hasContent(
   { files, native }: System,
   fd: number,
   pieces: readonly WantedPiece[],
-  keys: ContentKeys | undefined,
-): boolean {
+  { keys, breathe }: { readonly keys: ContentKeys | undefined; readonly breathe?: Breathe },
+): Promise<boolean> {
   let position = 0;
   for (const { digest, sizeBytes } of pieces) {
     const hash = createHash('sha256');
-    for (const part of bytesIn(files, fd, position, sizeBytes)) hash.update(part);
+    for (const part of bytesIn(files, fd, position, sizeBytes)) {
+      hash.update(part);
+      await breathe?.();
+    }
     const found = contentDigest(native, keys, hash.digest());
     if (found.compare(digest, 0, DIGEST_BYTES) !== 0) return false;
     position += sizeBytes;
@@ -109,9 +115,13 @@ export function requireBegun(
 ): void {
   if ((how & RestoreHow.begun) === 0) return;
   const one = { directoryFd, name };
-  if (isBeginning(system, one, { directoryFd, name: whole }, (how & RestoreHow.torn) !== 0)) return;
-  system.native.unlinkAt(directoryFd, whole);
-  throw anotherFile();
+  let isBegun = false;
+  try {
+    isBegun = isBeginning(system, one, { directoryFd, name: whole }, (how & RestoreHow.torn) !== 0);
+  } finally {
+    if (!isBegun) system.native.unlinkAt(directoryFd, whole);
+  }
+  if (!isBegun) throw anotherFile();
 }
 
 interface OpenableFile {

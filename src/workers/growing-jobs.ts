@@ -64,6 +64,13 @@ export class GrowingJobs extends JobRunner {
     return pool.runRange(input, windowChunks, onChunk);
   }
 
+  stopRanges(): void {
+    this.starting?.then(
+      (pool) => pool.stopRanges(),
+      () => undefined, // no pool, no ranges
+    );
+  }
+
   async close(): Promise<void> {
     this.isClosed = true;
     await this.inline.close();

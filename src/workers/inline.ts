@@ -3,7 +3,7 @@
  * machines with too little memory for threads.
  */
 import { setImmediate } from 'node:timers/promises';
-import { asTardisError } from '../errors/index.js';
+import { asTardisError, TardisError } from '../errors/index.js';
 import type { System } from '../system/index.js';
 import { releaseMoved } from './block-builder.js';
 import type { JobInput, JobName, RangeInput, RangeOutput, TimedOutput } from './jobs.js';
@@ -17,6 +17,7 @@ export class InlineJobs extends JobRunner {
   readonly recent: SharedDigests;
   private last: Promise<unknown> = Promise.resolve();
   private readonly context: JobContext;
+  private isStopped = false;
 
   constructor(
     private readonly system: System,
@@ -51,6 +52,11 @@ export class InlineJobs extends JobRunner {
             await Promise.all(open);
             return next.value;
           }
+          if (this.isStopped) throw new TardisError('INTERRUPTED', 'the session is over');
+          if (next.value.length === 0) {
+            await setImmediate(); // serves sockets and signals
+            continue;
+          }
           const taken = onChunk(next.value);
           taken.catch(() => undefined); // rejects where it is awaited, unless an earlier one failed
           open.push(taken);
@@ -60,6 +66,10 @@ export class InlineJobs extends JobRunner {
         chunks.return({} as RangeOutput); // closes the file if the caller stops early
       }
     });
+  }
+
+  stopRanges(): void {
+    this.isStopped = true;
   }
 
   async close(): Promise<void> {

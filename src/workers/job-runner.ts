@@ -39,6 +39,9 @@ export abstract class JobRunner implements AsyncDisposable {
     onChunk: OnChunk,
   ): Promise<RangeOutput>;
 
+  /** Makes the reading of ranges fail soon, also that which begins later. It is for a run that has failed. */
+  abstract stopRanges(): void;
+
   abstract close(): Promise<void>;
 
   /** Loads a signature for delta jobs in any thread; see LoadedSignature. */

@@ -68,6 +68,10 @@ export class LibuvJobs extends JobRunner {
     return this.others.runRange(input, windowChunks, onChunk);
   }
 
+  stopRanges(): void {
+    this.others.stopRanges();
+  }
+
   get recent(): RecentDigests {
     return this.others.recent;
   }

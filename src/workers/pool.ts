@@ -33,6 +33,8 @@ const LOAD_TIMEOUT_MS = 10_000;
 export class JobPool extends JobRunner {
   readonly recent: SharedDigests;
   private readonly piscina: Piscina<ThreadTask, ThreadAnswer>;
+  /** Shared memory that is 1 once no range is to be read. */
+  private readonly stopped = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT));
   /** Resolves when the first thread has loaded its modules, or failed to; its jobs report the failure. */
   readonly loaded: Promise<unknown>;
 
@@ -47,7 +49,7 @@ export class JobPool extends JobRunner {
       concurrentTasksPerWorker: 1,
       resourceLimits: RESOURCE_LIMITS,
       argv: process.argv.slice(1, 2), // the command whose compiled code the thread uses
-      workerData: { recent: this.recent.buffer },
+      workerData: { recent: this.recent.buffer, stopped: this.stopped },
       recordTiming: false,
     });
     // The thread's first message, which piscina sends, means that it is ready.
@@ -87,6 +89,10 @@ export class JobPool extends JobRunner {
       stop(allowed);
       port1.close();
     }
+  }
+
+  stopRanges(): void {
+    Atomics.store(this.stopped, 0, 1); // a reader that sleeps is woken by the failure of its chunks
   }
 
   /** Ends all threads, even while they work. It waits until the first has loaded, since Node crashes before that. */

@@ -42,10 +42,11 @@ import { readForm } from './read-form.js';
 
 let scratch: Buffer = Buffer.alloc(0);
 const NO_FEATURES: Buffer = Buffer.alloc(0);
+const NO_CHUNK: Buffer = Buffer.alloc(0);
 
 /**
- * Yields encoded chunks (none without compression: the range is only hashed). Returns the digest, or the error of
- * reading the file.
+ * Yields encoded chunks (none without compression: the range is only hashed), and an empty one for each part that was read
+ * without them, so that the caller can stop. Returns the digest, or the error of reading the file.
  */
 export function* rangeJob(
   input: RangeInput,
@@ -152,6 +153,7 @@ class RangeReading implements Disposable {
       this.busyMs += performance.now() - startMs;
       this.sizeBytes += got;
       if (compression !== undefined) yield* this.encoded(chunk, compression);
+      if (compression === undefined || this.delta !== undefined) yield NO_CHUNK;
       if (this.delta?.isDropped === true) return;
       if (got < wantedBytes) break;
     }

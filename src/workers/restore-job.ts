@@ -24,6 +24,7 @@ import {
   OpenKind,
   refusedOfFiles,
   RestoreCount,
+  type Files,
   type System,
 } from '../system/index.js';
 import { bytesOf, runOf } from './block-builder.js';
@@ -130,12 +131,27 @@ async function restoreEach(
   rootFd: number,
   { system }: JobContext,
 ): Promise<RestoreOutput> {
-  const run = new RestoreRun(input, rootFd, system);
+  const run = new RestoreRun(input, rootFd, stoppable(system, input.stop));
   try {
     return await run.run();
   } finally {
     run.close();
   }
+}
+
+/** Returns a system that reads no file once the restore is stopped: a file is compared with others of any size. */
+function stoppable(system: System, stop: Int32Array): System {
+  const { files } = system;
+  const read: Files['read'] = (...place) => {
+    requireGoingOn(stop);
+    return files.read(...place);
+  };
+  return { ...system, files: { ...files, read } };
+}
+
+/** Throws INTERRUPTED once the restore is stopped. */
+function requireGoingOn(stop: Int32Array): void {
+  if (Atomics.load(stop, 0) !== 0) throw new TardisError('INTERRUPTED', 'interrupted');
 }
 
 function backendOf(system: System, { source, records }: RestoreInput): ObjectReader {
@@ -201,7 +217,7 @@ class RestoreRun {
       const file = this.fileAt(rowAt, index);
       this.piece = 0;
       try {
-        this.requireGoingOn();
+        requireGoingOn(this.input.stop);
         await this.restoreAlone(file, index);
       } catch (error) {
         this.fail(file, index, error);
@@ -209,11 +225,6 @@ class RestoreRun {
     }
     const { files, bytes, unchanged, failures } = this;
     return { files, bytes, unchanged, failures };
-  }
-
-  /** Throws INTERRUPTED once the restore is stopped. */
-  private requireGoingOn(): void {
-    if (Atomics.load(this.input.stop, 0) !== 0) throw new TardisError('INTERRUPTED', 'interrupted');
   }
 
   private async restoreAlone(file: FileTask, index: number): Promise<void> {
@@ -351,7 +362,7 @@ class RestoreRun {
   private async isEqual(fd: number, file: FileTask): Promise<boolean> {
     return this.isSparse(file)
       ? hasSparseContent(this.system, fd, this.storedForm(file))
-      : hasContent(this.system, fd, file.pieces, this.input.keys);
+      : hasContent(this.system, fd, file.pieces, { keys: this.input.keys });
   }
 
   private async *storedForm({ pieces }: FileTask): AsyncGenerator<Buffer> {
@@ -471,7 +482,7 @@ class RestoreRun {
         const [startAt, startBytes] = [position, this.bytes];
         const put = async (pieces: AsyncIterable<Buffer>): Promise<void> => {
           for await (const bytes of pieces) {
-            this.requireGoingOn();
+            requireGoingOn(this.input.stop);
             if (sparse === undefined) write(bytes, position);
             else sparse.push(bytes, write);
             position += bytes.length;

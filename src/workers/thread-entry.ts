@@ -31,9 +31,12 @@ export type ThreadAnswer =
 
 keepBlocksSmall();
 
+/** Memory that all threads of the pool share. */
+const shared = workerData as { recent: SharedArrayBuffer; stopped: Int32Array };
+
 const context: JobContext = {
   system: nodeSystem(),
-  recent: new SharedDigests((workerData as { recent: SharedArrayBuffer }).recent),
+  recent: new SharedDigests(shared.recent),
   memory: new JobMemory(),
 };
 /** Time after which the main thread counts as ended or stuck if it allows no chunk. */
@@ -91,13 +94,15 @@ function pumpRange(task: Extract<ThreadTask, { kind: 'range' }>): RangeOutput {
       if (next.done === true) return next.value;
       for (;;) {
         const limit = Atomics.load(allowed, 0);
-        if (limit < 0) throw new Error('the session is over');
+        if (limit < 0 || Atomics.load(shared.stopped, 0) !== 0)
+          throw new Error('the session is over');
         if (sent < limit) break;
         if (Atomics.wait(allowed, 0, limit, ALLOW_TIMEOUT_MS) === 'timed-out') {
           throw new Error('nobody takes the chunks');
         }
       }
       const chunk = next.value;
+      if (chunk.length === 0) continue;
       port.postMessage(chunk, [chunk.buffer as ArrayBuffer]);
       sent += 1;
     }

@@ -179,6 +179,15 @@ function rangesSuite(using: Using): void {
     },
   );
 
+  using('reading that is stopped ends soon, also if it has no chunks', async (t, jobs) => {
+    const file = written(scratchInMemory(t), 'file', Buffer.alloc(64 * MIB));
+    for (const compression of [undefined, RAW]) {
+      const reading = jobs.runRange({ ...rangeOf(file), compression }, 2, async () => undefined);
+      jobs.stopRanges();
+      await t.throwsAsync(reading, { message: /the session is over/ });
+    }
+  });
+
   using('a file that is gone has a failure in its result', async (t, jobs) => {
     const { file } = lab(t);
     const input = rangeOf(file);

@@ -362,6 +362,7 @@ test.serial(
     const wrapJobs = (jobs: JobRunner): JobRunner => ({
       recent: jobs.recent,
       run: (name, input, transfer) => jobs.run(name, input, transfer),
+      stopRanges: () => jobs.stopRanges(),
       close: () => jobs.close(),
       [Symbol.asyncDispose]: () => jobs.close(),
       loadSignature: (...args) => jobs.loadSignature(...args),

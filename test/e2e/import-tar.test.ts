@@ -5,7 +5,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { codeIn } from '../helpers/codes.js';
-import { backupsRunHere, run, succeed } from '../helpers/commands.js';
+import { backupsRunHere, run, Running, succeed } from '../helpers/commands.js';
 import { differences, dir, file, look, makeTree, symlink } from '../helpers/tree.js';
 import { lab } from '../helpers/lab.js';
 
@@ -106,4 +106,42 @@ test('one damaged state is left out and named, whatever comes after it; --strict
   const listed = await succeed('lstardis', client);
   t.regex(listed, /2024-03-01.*\n.*2024-03-03/);
   t.notRegex(listed, /2024-03-02/);
+});
+
+test('an import that ends while another program writes leaves nothing, and what a killed one leaves goes later', async (t) => {
+  const { at, words } = tarLab(t);
+  const [TMPDIR, bin] = [at('tmp'), at('bin')];
+  fs.mkdirSync(TMPDIR);
+  fs.mkdirSync(bin);
+  execFileSync('tar', ['-cf', at('of-2024-03-01.tar'), '-C', at('.'), 'tmp']);
+  const stubborn = `#!/bin/sh\ntrap '' TERM\necho secret >letter\necho $$ >${at('pid')}\nexec sleep 600\n`;
+  fs.writeFileSync(path.join(bin, 'tar'), stubborn, { mode: 0o755 });
+  const slow = { env: { TMPDIR, PATH: `${bin}:${process.env['PATH']}` } };
+  const begun = async (): Promise<{ running: Running; pid: number }> => {
+    fs.rmSync(at('pid'), { force: true });
+    const running = new Running('tardis-import', words, slow);
+    const pidOf = (): number =>
+      Number(fs.existsSync(at('pid')) && fs.readFileSync(at('pid'), 'utf8'));
+    await running.until('tar', () => pidOf() > 0);
+    return { running, pid: pidOf() };
+  };
+  const left = (): string[] =>
+    fs.readdirSync(TMPDIR).filter((name) => name.startsWith('tardis-import-'));
+  const stopped = await begun();
+  const { status, stderr } = await stopped.running.endedBy('SIGTERM');
+  t.is(status, 143, stderr);
+  t.regex(stderr, /the next run continues with this set\n.*\[INTERRUPTED\]/s);
+  t.false(fs.existsSync(`/proc/${stopped.pid}`), 'it is waited for');
+  t.deepEqual(left(), []);
+  const killed = await begun();
+  await killed.running.endedBy('SIGKILL').catch(() => undefined);
+  process.kill(killed.pid, 'SIGKILL');
+  const [secret] = left();
+  t.is(fs.readFileSync(path.join(TMPDIR, secret!, 'state/letter'), 'utf8'), 'secret\n');
+  const others = await begun();
+  const [kept] = left();
+  t.deepEqual([left().length, kept !== secret], [1, true], 'that of the killed one is gone');
+  await succeed('tardis-import', words, { env: { TMPDIR } });
+  t.deepEqual(left(), [kept], 'that of a running one stays');
+  await others.running.endedBy('SIGTERM');
 });

@@ -128,7 +128,7 @@ function copiesIn(folder: string): string[] {
 
 /** True if a folder has its lock. A check keeps a new one without a lock: another process may be making it. */
 function hasLock(tmp: string, name: string): boolean {
-  return fs.existsSync(path.join(tmp, name, 'lock'));
+  return fs.existsSync(path.join(tmp, name, '.tardis-lock'));
 }
 
 function isStopped({ pid }: Running): boolean {

@@ -10,10 +10,12 @@ import {
   jsonLines,
   poolsStayAway,
   run,
+  Running,
   succeed,
 } from '../helpers/commands.js';
 import { lab, type Lab } from '../helpers/lab.js';
 import { leaveOut } from '../helpers/left-out.js';
+import { until } from '../helpers/until.js';
 
 backupsRunHere();
 poolsStayAway();
@@ -86,6 +88,19 @@ test('a command that takes longer than SourceTimeout is ended, and its earlier v
   await backup([...local, ...patient]);
   fs.rmSync(at('out'), { recursive: true });
   t.is(await contentOf(made, 'dump'), 'patient\n');
+});
+
+test('a command ends with the backup that runs it, even if that is killed', async (t) => {
+  const { place, at, source } = lab(t);
+  const stubborn = `sh -c "trap '' TERM; echo $$ >${at('pid')}; sleep 600; sleep 600"`;
+  const words = [...place, '--local', '--create', '--source', `dump=${stubborn}`, source];
+  const running = new Running('tardis', words);
+  const pidOf = (): number =>
+    Number(fs.existsSync(at('pid')) && fs.readFileSync(at('pid'), 'utf8'));
+  await running.until('command', () => pidOf() > 0);
+  await running.endedBy('SIGKILL');
+  await until(() => !fs.existsSync(`/proc/${pidOf()}`));
+  t.pass();
 });
 
 test('a dry run names commands, and runs none', async (t) => {

@@ -22,6 +22,8 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
   /** Contents that cannot be copied, and those that are being copied, since a content cannot depend on itself. */
   private readonly lost = new Set<ContentId>();
   private lastContent: ContentId = NO_CONTENT;
+  /** Yields to other tasks, and throws INTERRUPTED. A large file is one content that is based on many. */
+  private breathe = yieldRegularly();
   protected readonly locator = new Locator();
   protected readonly reader: RecordReader;
 
@@ -57,10 +59,10 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
    */
   async copyNew(signal: AbortSignal, onContent: (isNeeded: boolean) => void): Promise<void> {
     const { history } = this.old.catalog;
-    const breathe = yieldRegularly(signal);
+    this.breathe = yieldRegularly(signal);
     for (const page of history.contents(this.lastContent)) {
       for (const { contentId } of page) {
-        await breathe();
+        await this.breathe();
         const isNeeded = this.isNeeded(contentId);
         if (isNeeded) await this.ensure(contentId);
         this.lastContent = contentId;
@@ -69,7 +71,7 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
     }
     for (const page of history.signatures()) {
       for (const signature of page) {
-        await breathe();
+        await this.breathe();
         if (this.isNeeded(signature.contentId)) await this.ensureSignature(signature);
       }
     }
@@ -95,6 +97,7 @@ export abstract class ContentTransfer<Old extends OldStore = OldStore> {
    * on it. Returns its digest at the target; undefined if it is lost.
    */
   protected async ensure(contentId: ContentId, depth = 0): Promise<Buffer | undefined> {
+    await this.breathe();
     if (this.lost.has(contentId) || depth > MAX_CHAIN + 1) return undefined;
     const stored = this.old.catalog.contents.stored(contentId);
     if (stored === undefined) return undefined;

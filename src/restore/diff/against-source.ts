@@ -73,7 +73,7 @@ class SourceComparison {
   private readonly contents: Contents;
 
   constructor(private readonly request: Request) {
-    this.contents = new Contents(request.system, request.history, true);
+    this.contents = new Contents(request.system, request.history, true, request.signal);
   }
 
   async *root(path: Buffer): AsyncGenerator<SourceFinding, void> {

@@ -5,7 +5,7 @@ import { isSameContent, noAccess } from '../../history/index.js';
 import { TardisError } from '../../errors/index.js';
 import { displayName, isSparse } from '../../model/index.js';
 import { ContentReader } from '../index.js';
-import type { System } from '../../system/index.js';
+import { type System, yieldRegularly } from '../../system/index.js';
 import { hasContent, OpenListedFile } from '../../workers/index.js';
 import { unreadable } from './disk-side.js';
 import type { Seen } from './side.js';
@@ -14,15 +14,19 @@ const CHUNK_BYTES = 256 << 10;
 
 export class Contents implements Disposable {
   private openReader: ContentReader | undefined;
+  private readonly breathe: () => Promise<void> | undefined;
 
   constructor(
     private readonly system: System,
     private readonly history: History,
     /** True to read a file on the disk even if its metadata are equal to those of the backup. */
     private readonly alwaysReads: boolean,
-  ) {}
+    private readonly signal?: AbortSignal,
+  ) {
+    this.breathe = yieldRegularly(signal);
+  }
 
-  /** True if two files have the same content. Throws NO_ACCESS, CONTENT_DAMAGED, SOURCE_UNREADABLE. */
+  /** True if two files have the same content. Throws NO_ACCESS, CONTENT_DAMAGED, SOURCE_UNREADABLE, INTERRUPTED. */
   async areSame(before: Seen, after: Seen): Promise<boolean> {
     if (before.entry.sizeBytes !== after.entry.sizeBytes) return false;
     if (before.entry.sizeBytes === 0) return true;
@@ -39,7 +43,8 @@ export class Contents implements Disposable {
     if (isSparse(stored.stored!.metadata)) return this.sameBytes(stored, disk);
     try {
       using file = new OpenListedFile(this.system, disk.listed!);
-      return hasContent(this.system, file.fd, pieces, this.history.contentKeys);
+      const how = { keys: this.history.contentKeys, breathe: this.breathe };
+      return await hasContent(this.system, file.fd, pieces, how);
     } catch (error) {
       throw unreadable(disk.path, error);
     }
@@ -74,7 +79,7 @@ export class Contents implements Disposable {
     if (seen.stored === undefined) yield* this.diskBytes(seen);
     else if (seen.stored.contentId !== undefined) {
       const pieces = await this.piecesOf(seen);
-      this.openReader ??= new ContentReader(this.system, this.history);
+      this.openReader ??= new ContentReader(this.system, this.history, false, this.signal);
       const chunks = this.openReader.bytes(pieces);
       yield* isSparse(seen.stored.metadata) ? withZeros(chunks) : chunks;
     }
@@ -88,6 +93,7 @@ export class Contents implements Disposable {
       for (let position = 0; ; ) {
         const bytes = files.read(file.fd, buffer, 0, CHUNK_BYTES, position);
         if (bytes === 0) return;
+        await this.breathe();
         yield buffer.subarray(0, bytes);
         position += bytes;
       }

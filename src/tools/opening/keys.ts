@@ -143,7 +143,7 @@ export function keysWatch(system: System, settings: PlaceSettings): () => boolea
 }
 
 /** Returns the error for a command that met a change of keys. */
-export function keysReplaced({ client }: PlaceSettings): TardisError {
+export function keysReplaced({ client }: Pick<PlaceSettings, 'client'>): TardisError {
   const what = `the keys of the client "${client}" were replaced meanwhile`;
   return new TardisError('CLIENT_BUSY', `${what}: run this again`);
 }

@@ -1,4 +1,5 @@
 /** Determines the exit status of a command. */
+import os from 'node:os';
 
 /** Exit status if the work is done but something is missing or damaged. */
 export const PARTLY = 3;
@@ -6,8 +7,13 @@ export const PARTLY = 3;
 /** Exit status of a comparison that failed or lacks something: 1 means a difference, as in diff(1). */
 export const COMPARISON_FAILED = 2;
 
+/** Exit status of a command that SIGINT has interrupted. The other signals add their numbers to the same base, as in a shell. */
+const INTERRUPTED = 130;
+const SIGNAL_BASE = 128;
+
 /** Exit status of a failure that has no status of its own. It is not 1 for commands whose status 1 is an answer. */
 let failureStatus = 1;
+let interruptedStatus = INTERRUPTED;
 let isPartly = false;
 
 /** Declares that exit statuses below `status` are answers, which a failure must not return. */
@@ -26,8 +32,15 @@ export function endStatus(status: number): number {
   return isPartly ? Math.max(status, partly) : status;
 }
 
-/** Returns the exit status for a failure for which other tools return `usual`. */
+/** Declares that a signal has interrupted the command. Returns the exit status for that. */
+export function interruptedBy(signal: NodeJS.Signals): number {
+  interruptedStatus = SIGNAL_BASE + os.constants.signals[signal];
+  return interruptedStatus;
+}
+
+/** Returns the exit status for a failure for which other tools, or other signals, return `usual`. */
 export function failedStatus(usual = 1): number {
+  if (usual === INTERRUPTED) return interruptedStatus;
   return usual === 1 ? failureStatus : usual;
 }
 

@@ -3,8 +3,11 @@ import fs from 'node:fs';
 import tty from 'node:tty';
 import { TardisError } from '../../errors/index.js';
 import { byteText } from '../../system/index.js';
+import { interruptedBy } from './exit-status.js';
 
 const TERMINAL = '/dev/tty';
+/** Signals that end a prompt. The end of the terminal itself, SIGHUP, ends it as its end. */
+const ENDING = ['SIGINT', 'SIGTERM'] as const;
 const [INTERRUPT, END, BACKSPACE, LINE_FEED, RETURN, ERASE_LINE, DELETE] = [
   3, 4, 8, 10, 13, 21, 127,
 ];
@@ -28,7 +31,10 @@ export function hasTerminal(): boolean {
   return fd !== undefined;
 }
 
-/** Shows a prompt and reads a line without echo. Throws PASSWORD_NEEDED (also if `signal` aborts), INTERRUPTED. */
+/**
+ * Shows a prompt and reads a line without echo. Throws PASSWORD_NEEDED (also if `signal` aborts), and INTERRUPTED at Ctrl-C and
+ * at a signal.
+ */
 export async function askSecret(
   prompt: string,
   maxBytes: number,
@@ -42,11 +48,20 @@ export async function askSecret(
     );
   }
   const input = new tty.ReadStream(fd);
+  let interrupt = (_name: NodeJS.Signals): void => undefined;
+  const interrupted = new Promise<never>((_resolve, reject) => {
+    interrupt = (name) => {
+      interruptedBy(name);
+      reject(new TardisError('INTERRUPTED', 'interrupted'));
+    };
+  });
+  for (const name of ENDING) process.on(name, interrupt);
   try {
     input.setRawMode(true);
     fs.writeSync(fd, prompt);
-    return await readLine(input, maxBytes, signal);
+    return await Promise.race([readLine(input, maxBytes, signal), interrupted]);
   } finally {
+    for (const name of ENDING) process.off(name, interrupt);
     input.setRawMode(false);
     fs.writeSync(fd, '\n');
     // The stream has opened the terminal again, and closes only that descriptor.

@@ -11,7 +11,9 @@ const USUAL: Statuses = {
   10: 'no such store or client',
   11: 'busy',
   12: 'wrong or missing password or key',
-  130: 'interrupted',
+  129: 'interrupted (SIGHUP)',
+  130: 'interrupted (SIGINT)',
+  143: 'interrupted (SIGTERM)',
 };
 
 /** A command that compares the store with its checksums, or with this machine's memory of it. */

@@ -1,5 +1,6 @@
 /** Selects the signals that end a command. */
 import { messageLine } from '../output/command-names.js';
+import { interruptedBy } from '../output/exit-status.js';
 import { printAbove } from '../output/progress-line.js';
 
 /** Environment variable that the launcher sets, since Node does not report which signals were ignored at its start. */
@@ -28,18 +29,18 @@ export function endingSignals<S extends NodeJS.Signals>(...others: S[]): (S | 'S
   return ignoresHangup() ? others : [...others, 'SIGHUP'];
 }
 
-const INTERRUPTED_STATUS = 130;
-
 /**
  * Returns a signal that aborts at the first SIGINT, SIGTERM or SIGHUP. (SIGHUP is sent when the terminal is closed; if
  * it was ignored at the start, it stays ignored.) The command then ends in order, and the phrase `then` is printed,
- * which describes the result. A second signal ends the process at once.
+ * which describes the result. A second signal ends the process at once. The exit status is that of the last signal, as in
+ * a shell.
  */
 export function interruptSignal(name: string, then: string): AbortSignal {
   const controller = new AbortController();
   for (const signal of endingSignals('SIGINT', 'SIGTERM')) {
     process.on(signal, () => {
-      if (controller.signal.aborted) process.exit(INTERRUPTED_STATUS);
+      const status = interruptedBy(signal);
+      if (controller.signal.aborted) process.exit(status);
       printAbove(messageLine(name, `stopping cleanly (interrupt again to stop at once); ${then}`));
       controller.abort();
     });

@@ -299,7 +299,7 @@ interface ResticSnapshot {
 
 /** A repository of restic, with a snapshot for each set. One set at a time is restored below TMPDIR for it. */
 class ResticTarget implements ExportTarget {
-  private readonly place = new StatePlace('tardis-export-');
+  private readonly place = new StatePlace('export');
   private readonly beside = joinPath(
     textBytes(path.dirname(this.place.directory.toString())),
     Buffer.from('next'),

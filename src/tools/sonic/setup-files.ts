@@ -254,7 +254,7 @@ ConditionPathExists=${plainWord(usualClientFile())}
 Type=oneshot
 ExecStart=${unitWord(tardisCommand())} backup --if-due --config ${unitWord(usualClientFile())}
 # Something could not be read, or the machine was shut down meanwhile.
-SuccessExitStatus=${PARTLY} 130
+SuccessExitStatus=${PARTLY} 130 143
 Nice=10
 IOSchedulingClass=best-effort
 IOSchedulingPriority=7

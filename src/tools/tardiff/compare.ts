@@ -109,7 +109,8 @@ async function compareIn(
     if (set !== undefined && set.state !== 'complete') warn(`set ${set.set} is unfinished`);
     if (set?.isDoubtful === true) warn(`set ${set.set} may lack entries that were lost to damage`);
   }
-  using contents = new Contents(system, history, settings.compareContents);
+  const signal = interruptSignal('tardiff', 'what was found so far is reported');
+  using contents = new Contents(system, history, settings.compareContents, signal);
   const isWhole = versions.paths.length === 0;
   // The lines of all files would hide what a whole set has new.
   const isList = isWhole && !settings.newFile && !formatsOf(settings).includes(true);
@@ -124,7 +125,7 @@ async function compareIn(
     recurse: settings.recurseInto,
     entersOnly: settings.recurseInto,
     metadata: settings.metadata,
-    signal: interruptSignal('tardiff', 'what was found so far is reported'),
+    signal,
   };
   for await (const compared of compareTrees(request)) await report.add(compared);
   report.printTotals();
@@ -165,7 +166,7 @@ class DiffReport {
       if (this.settings.json) this.printJson(compared, lines);
       else this.printText(compared, lines);
     } catch (error) {
-      if (!(error instanceof TardisError)) throw error;
+      if (!(error instanceof TardisError) || error.code === 'INTERRUPTED') throw error;
       await this.add({ path: compared.path, error });
     }
   }

@@ -401,7 +401,7 @@ class Verification implements Disposable {
     counts: Counts,
   ): AsyncGenerator<Compared, void> {
     const { system, signal } = this;
-    using contents = new Contents(system, history, true);
+    using contents = new Contents(system, history, true, signal);
     const before = new SetSide({ history, set, other: undefined });
     yield* compareTrees({
       system,

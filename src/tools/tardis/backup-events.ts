@@ -24,7 +24,7 @@ import {
   lastGoodText,
   type Remembered,
 } from '../opening/backup-memory.js';
-import { PARTLY } from '../output/exit-status.js';
+import { failedStatus, PARTLY } from '../output/exit-status.js';
 import { jsonText, print as printLine } from '../output/output.js';
 
 /** Prints a line for the user and logs it. */
@@ -114,7 +114,12 @@ export class BackupEvents {
     const mustWait = this.settings.ifDue && hasToWait(error);
     const known = this.memory.read();
     const nowMs = Date.now();
-    const what = { status: row.exitStatus, code, message, ...lastGoodOf(known, nowMs, error) };
+    const what = {
+      status: failedStatus(row.exitStatus),
+      code,
+      message,
+      ...lastGoodOf(known, nowMs, error),
+    };
     const event = this.event('failure', what);
     if (!mustWait) {
       this.memory.note({ failedAtMs: nowMs });

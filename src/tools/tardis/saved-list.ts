@@ -15,7 +15,7 @@ export class SavedList {
   private pending = '';
 
   constructor(private readonly asJson: boolean) {
-    const folder = makeTemporary('tardis-report-');
+    const folder = makeTemporary('report');
     this.folder = path.dirname(folder);
     this.fd = during('useTemporary', () => {
       const fd = fs.openSync(path.join(folder, 'saved'), 'w+', 0o600);
