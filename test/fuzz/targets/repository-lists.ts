@@ -20,7 +20,7 @@ class Printing extends Programs {
 }
 
 const elsewhere = scratchFolder();
-const place = new StatePlace('fuzz-');
+const place = new StatePlace();
 process.on('exit', () => place[Symbol.dispose]());
 const programs = new Printing();
 const restic = new Restic('R', programs);
