@@ -106,8 +106,9 @@ export class SessionConnector {
           continue;
         }
         wasCut ||= isConnected && (isCode(error, 'CONNECTION_LOST') || isCode(error, 'TIMED_OUT'));
-        const { triesFirst = true } = this.reach.patience;
-        if (!wasCut && !(triesFirst && Backoff.mayPassAtFirst(error))) throw error;
+        const { triesFirst = true, waitsForName } = this.reach.patience;
+        const mayPass = triesFirst && Backoff.mayPassAtFirst(error, waitsForName);
+        if (!wasCut && !mayPass) throw error;
         await wait(error);
         // The attempt that was cut may have created the client; the server continues with a client that is
         // unfinished.

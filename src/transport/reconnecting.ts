@@ -20,6 +20,8 @@ export interface Patience {
   readonly forMs: number;
   /** If false, a failure of the first connection is not retried. */
   readonly triesFirst?: boolean;
+  /** True if the user has set the time to wait, so that an unknown host may be one whose network comes up (mDNS, a VPN). */
+  readonly waitsForName?: boolean;
   /** Milliseconds of the first delay; tests make it short. */
   readonly firstWaitMs?: number;
 }
@@ -117,13 +119,14 @@ export class Backoff {
   }
 
   /**
-   * True if a failure of a first connection may be temporary. False for an unknown host, a refused certificate or
-   * password, a port with another protocol, and a client that is busy.
+   * True if a failure of a first connection may be temporary. False for an unknown host unless `waitsForName` is true, a
+   * refused certificate or password, a port with another protocol, and a client that is busy.
    */
-  static mayPassAtFirst(error: unknown): error is TardisError {
+  static mayPassAtFirst(error: unknown, waitsForName = false): error is TardisError {
     if (!Backoff.mayPass(error)) return false;
     if (error.code !== 'SERVER_UNREACHABLE') return PASSING_AT_FIRST.has(error.code);
-    return PASSING_CAUSES.has(error.context['cause']);
+    const { cause } = error.context;
+    return PASSING_CAUSES.has(cause) || (waitsForName && cause === 'ENOTFOUND');
   }
 
   /**

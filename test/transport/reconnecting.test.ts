@@ -51,6 +51,14 @@ test('a server that names the seconds to wait is not tried before, nor if the ti
   t.is(await t.throwsAsync(backoff.wait(late, () => t.fail('it waits'))), late);
 });
 
+test('an unknown host may pass only if the user has set the time to wait', (t) => {
+  const unknown = new TardisError('SERVER_UNREACHABLE', 'x', { cause: 'ENOTFOUND' });
+  t.deepEqual(
+    [false, true].map((isSet) => Backoff.mayPassAtFirst(unknown, isSet)),
+    [false, true],
+  );
+});
+
 test('what cannot pass is not waited for', async (t) => {
   const system = { clock: new ManualClock(0), random: seededRandom(1) };
   const backoff = new Backoff(system, { forMs: 1e9 }, undefined);

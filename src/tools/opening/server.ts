@@ -235,9 +235,11 @@ export async function remotePlace(
 
 /**
  * Options of ssh. A backup needs no terminal there, and gives the other machine no way back to this one: neither agent
- * nor display nor forwarded ports, whatever is in the configuration of ssh.
+ * nor display nor forwarded ports, whatever is in the configuration of ssh. No command of this configuration runs
+ * there in place of `tardisd`, or here beside it. These options are in OpenSSH since 7.6.
  */
-const OPTIONS = ['-T', '-a', '-x', '-o', 'ClearAllForwardings=yes'];
+const OPTIONS =
+  '-T -a -x -o ClearAllForwardings=yes -o RemoteCommand=none -o PermitLocalCommand=no'.split(' ');
 
 /**
  * Returns the address of a server that ssh reaches, ssh://[USER@]HOST[:PORT]/PLACE. Without a terminal, ssh may not

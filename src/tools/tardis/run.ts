@@ -324,7 +324,8 @@ function credentialsOf(
 function patienceOf({ reconnectSeconds, sources }: Settings<'tardis'>): Patience {
   // If no server is named, the default one is tried once.
   const triesFirst = sources.get('server')?.source !== 'built-in';
-  return { forMs: reconnectSeconds * 1000, triesFirst };
+  const waitsForName = sources.get('reconnectSeconds')?.source !== 'built-in';
+  return { forMs: reconnectSeconds * 1000, triesFirst, waitsForName };
 }
 
 /** Maximum number of failures in JSON. The set has all failures. */
