@@ -77,7 +77,7 @@ export const target: Target = {
       word = String(await read());
     } catch (error) {
       must(error instanceof Error && !(error instanceof RangeError), String(error));
-      word = (error as Error).name; // the caller reports each as a source that is damaged
+      word = error.name; // the caller reports each as a source that is damaged
     }
     must(readdirSync(elsewhere).join() === 'kept', 'what is elsewhere stays');
     return `${kind} ${word}`;
