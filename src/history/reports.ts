@@ -7,8 +7,7 @@ import type {
   RunRecord,
   SetNumber,
 } from '../model/index.js';
-import type { DiskSpace } from '../system/index.js';
-import { SIZE_ORDERS } from '../transport/index.js';
+import { type Body, SIZE_ORDERS } from '../transport/index.js';
 import type { HistoryEntry } from './history.js';
 import type { ClientOverview } from './wire/client-overview.js';
 
@@ -57,43 +56,16 @@ export interface StoreFigures {
   readonly busiest: readonly BusyDirectory[];
 }
 
-export interface BusyDirectory {
-  readonly directory: DirectoryId;
-  /** Number of versions of files that are not the newest. */
-  readonly versions: number;
-  readonly bytes: number;
-}
+export type BusyDirectory = Body<'figuresAre'>['busiest'][number];
 
-/** Sums over the files of a directory and of all below it. A file with several names counts at each. */
-export interface SizesBelow {
-  readonly files: number;
-  readonly bytes: number;
-  /** Bytes of the files that are new or changed since an earlier set. */
-  readonly newBytes: number;
-  /** Bytes of the files that were below the directory in the earlier set. */
-  readonly earlierBytes: number;
-}
+/** A request for the sizes of a directory as of a set, and of the largest directories in it. */
+export type SizesRequest = Body<'readSizes'>;
+export type SizesFound = Body<'sizesAre'>;
+/** Sums over the files of a directory and of all below it. */
+export type SizesBelow = NonNullable<SizesFound['sums']>;
 
 export { SIZE_ORDERS };
 export type SizeOrder = (typeof SIZE_ORDERS)[number];
-
-/** A request for the sizes of a directory as of a set, and of the largest directories in it. */
-export interface SizesRequest extends SetSpan {
-  /** Id of the directory; ROOTS_DIRECTORY for all roots. */
-  readonly directory: DirectoryId;
-  readonly by: SizeOrder;
-  readonly limit: number;
-}
-
-export interface SizesFound {
-  /** False if the reader may not see every entry; then there are no sizes. */
-  readonly isCounted: boolean;
-  /** Undefined if the set does not have the directory. */
-  readonly sums: SizesBelow | undefined;
-  readonly below: readonly (SizesBelow & { readonly directory: DirectoryId })[];
-  /** Number of the directories that are left out. */
-  readonly more: number;
-}
 
 export const STORE_FIGURES = [
   'packs',
@@ -120,13 +92,7 @@ type StoreFigure = (typeof STORE_FIGURES)[number];
 export const MOST_BUSY = 10;
 
 /** The catalog that a history reads, and the file system that has the store. */
-export interface StoreState {
-  /** Identifies the catalog. Numbers of directories and contents may differ in another catalog. */
-  readonly catalog: string;
-  /** True if another catalog has replaced this one since it was opened, because of a rebuild or new keys. */
-  readonly isReplaced: boolean;
-  readonly space: DiskSpace;
-}
+export type StoreState = Body<'storeIs'>;
 
 export interface Reports {
   /** Returns the paths of the roots of every listed set. For an encrypting client these are unproven. */

@@ -3,31 +3,9 @@
  * what it did. A record is one line of JSON. It comes from a store or a peer, so each field is checked.
  */
 import { createHash } from 'node:crypto';
+import { type Check, type Checked, isFlag, isId, isText, mapOf, where, wordOf } from './checks.js';
 import { displayLine } from './names.js';
 import { shownRoot } from './root-path.js';
-
-const KINDS = [
-  'backup',
-  'check',
-  'restore',
-  'purge',
-  'collect',
-  'copy',
-  'import',
-  'export',
-  'rewrite',
-  'alert',
-] as const;
-/** `alert` is a message of a server about the client, `rewrite` the making of a new generation of its data. */
-export type RunKind = (typeof KINDS)[number];
-
-const WAYS = ['hand', 'timer', 'cron', 'due', 'page', 'server'] as const;
-/** How a run was started. `due` is `--if-due` without a timer or cron. */
-export type RunWay = (typeof WAYS)[number];
-
-const ENDS = ['done', 'partly', 'failed', 'stopped', 'cut'] as const;
-/** `stopped`: by the user. `cut`: the process or the session ended without a word. */
-export type RunEnd = (typeof ENDS)[number];
 
 const NUMBERS = [
   'set',
@@ -50,32 +28,6 @@ const NUMBERS = [
   'lateAfterMs',
 ] as const;
 export type RunNumbers = Readonly<Partial<Record<(typeof NUMBERS)[number], number>>>;
-
-export interface RunRecord {
-  /** 16 hexadecimal digits. Records with one id are about one run (`distinctRuns`). */
-  readonly id: string;
-  readonly kind: RunKind;
-  readonly way: RunWay;
-  readonly end: RunEnd;
-  /** Times by the clock of the machine that ran, in milliseconds since 1970. */
-  readonly beganMs: number;
-  readonly endedMs: number;
-  /** Name or number of the user, and name of the machine. A server adds the account of a login. */
-  readonly by: string;
-  readonly machine: string;
-  readonly account?: string | undefined;
-  /** Code of the error; absent for a run that is done. For an alert, its kind. */
-  readonly code?: string | undefined;
-  /** True if a backup was to save each root of its configuration, or has none. */
-  readonly isWhole?: boolean | undefined;
-  /** Ids of the roots that its configuration has (`rootId`); for a copy, that of its target. */
-  readonly configured?: readonly string[] | undefined;
-  /** True if the journal got the record after later ones: its place in it is that of its time. */
-  readonly isLate?: boolean | undefined;
-  readonly numbers: RunNumbers;
-  /** The request and the words of the error, as JSON (`RunWords`); sealed as a text if the client encrypts. */
-  readonly words?: string | undefined;
-}
 
 /** The part of a record that names files. */
 export interface RunWords {
@@ -108,6 +60,64 @@ export const RUN_ID: RegExp = /^[0-9a-f]{16}$/;
 export const ROOT_ID: RegExp = /^[\w-]{12}$/;
 const CODE = /^[A-Z][A-Z_]{0,63}$/;
 
+/** Returns the check of a text of one line. */
+const lineOf = (mostChars: number): Check<string> =>
+  where(isText, (text) => text.length <= mostChars && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(text));
+const ofForm = (form: RegExp): Check<string> => where(isText, (text) => form.test(text));
+
+/** The fields that every record has. */
+const NEEDED = {
+  /** 16 hexadecimal digits. Records with one id are about one run (`distinctRuns`). */
+  id: ofForm(RUN_ID),
+  /** `alert` is a message of a server about the client, `rewrite` the making of a new generation of its data. */
+  kind: wordOf(
+    'backup',
+    'check',
+    'restore',
+    'purge',
+    'collect',
+    'copy',
+    'import',
+    'export',
+    'rewrite',
+    'alert',
+  ),
+  /** How the run was started. `due` is `--if-due` without a timer or cron. */
+  way: wordOf('hand', 'timer', 'cron', 'due', 'page', 'server'),
+  /** `stopped`: by the user. `cut`: the process or the session ended without a word. */
+  end: wordOf('done', 'partly', 'failed', 'stopped', 'cut'),
+  /** Times by the clock of the machine that ran, in milliseconds since 1970. */
+  beganMs: isId,
+  endedMs: isId,
+  /** Name or number of the user, and name of the machine. A server adds the account of a login. */
+  by: lineOf(MAX_TEXT_CHARS),
+  machine: lineOf(MAX_TEXT_CHARS),
+};
+/** The fields that a record may have. One that is not as it should be is dropped. */
+const OPTIONAL = {
+  account: lineOf(MAX_TEXT_CHARS),
+  /** Code of the error; absent for a run that is done. For an alert, its kind. */
+  code: ofForm(CODE),
+  /** True if a backup was to save each root of its configuration, or has none. */
+  isWhole: isFlag,
+  /** True if the journal got the record after later ones: its place in it is that of its time. */
+  isLate: where(isFlag, (isLate) => isLate),
+  /** The request and the words of the error, as JSON (`RunWords`); sealed as a text if the client encrypts. */
+  words: lineOf(MAX_WORDS_CHARS),
+};
+const isRun = mapOf(NEEDED);
+
+export type RunRecord = Checked<typeof isRun> & {
+  readonly [Name in keyof typeof OPTIONAL]?: Checked<(typeof OPTIONAL)[Name]> | undefined;
+} & {
+  /** Ids of the roots that its configuration has (`rootId`); for a copy, that of its target. */
+  readonly configured?: readonly string[] | undefined;
+  readonly numbers: RunNumbers;
+};
+export type RunKind = RunRecord['kind'];
+export type RunWay = RunRecord['way'];
+export type RunEnd = RunRecord['end'];
+
 /** Returns the record as one line without a line feed. */
 export function encodeRun(run: RunRecord): string {
   return JSON.stringify(run);
@@ -117,37 +127,17 @@ export function encodeRun(run: RunRecord): string {
 export function parseRun(line: string): RunRecord | undefined {
   if (line.length > MAX_RUN_BYTES) return undefined;
   const found = jsonFields(line);
-  const { id, kind, way, end, beganMs, endedMs, by, machine, numbers } = found;
-  const { account, code, isWhole, isLate, configured, words } = found;
-  const isRun =
-    isMatch(id, RUN_ID) &&
-    isOneOf(kind, KINDS) &&
-    isOneOf(way, WAYS) &&
-    isOneOf(end, ENDS) &&
-    isCount(beganMs) &&
-    isCount(endedMs) &&
-    isText(by, MAX_TEXT_CHARS) &&
-    isText(machine, MAX_TEXT_CHARS);
-  if (!isRun) return undefined;
+  if (!isRun(found)) return undefined;
+  const { configured, numbers, ...fields }: Readonly<Record<string, unknown>> = { ...found };
   const given = fieldsOf(numbers);
-  const counts = NUMBERS.flatMap((name) => (isCount(given[name]) ? [[name, given[name]]] : []));
+  const counts = NUMBERS.flatMap((name) => (isId(given[name]) ? [[name, given[name]]] : []));
+  const checks = Object.entries({ ...NEEDED, ...OPTIONAL });
+  const valid = checks.flatMap(([name, is]) => (is(fields[name]) ? [[name, fields[name]]] : []));
   const isRoots = Array.isArray(configured) && configured.length <= MAX_RUN_ROOTS;
   return {
-    id,
-    kind,
-    way,
-    end,
-    beganMs,
-    endedMs,
-    by,
-    machine,
-    ...(isText(account, MAX_TEXT_CHARS) && { account }),
-    ...(isMatch(code, CODE) && { code }),
-    ...(typeof isWhole === 'boolean' && { isWhole }),
-    ...(isLate === true && { isLate }),
-    ...(isRoots && { configured: configured.filter((one) => isMatch(one, ROOT_ID)) }),
+    ...(Object.fromEntries(valid) as Checked<typeof isRun>),
+    ...(isRoots && { configured: configured.filter(ofForm(ROOT_ID)) }),
     numbers: Object.fromEntries(counts) as RunNumbers,
-    ...(isText(words, MAX_WORDS_CHARS) && { words }),
   };
 }
 
@@ -207,24 +197,6 @@ export function runsOfClient(runs: readonly RunRecord[], login: string): RunReco
   return runs
     .filter(({ kind, way }) => kind !== 'alert' && way !== 'server')
     .map(({ account: _, ...run }) => ({ ...run, ...(login !== '' && { account: login }) }));
-}
-
-function isText(value: unknown, mostChars: number): value is string {
-  return (
-    typeof value === 'string' && value.length <= mostChars && !/[\p{Cc}\p{Zl}\p{Zp}]/u.test(value)
-  );
-}
-
-function isMatch(value: unknown, form: RegExp): value is string {
-  return typeof value === 'string' && form.test(value);
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
-}
-
-function isOneOf<T extends string>(value: unknown, words: readonly T[]): value is T {
-  return words.some((word) => word === value);
 }
 
 /** Returns the fields of an object in JSON; none if there is no text, or it is anything else. */

@@ -115,7 +115,6 @@ export {
 } from './layout/layout.js';
 export { type StrangePack, strangePacks, type Stray } from './client/foreign-files.js';
 export * from './accounts/sub-accounts.js';
-export * from './packs/snapshot-facts.js';
 export * from './packs/codec.js';
 export {
   buildCommit,
@@ -132,6 +131,9 @@ export {
   readListing,
   type RootRecord,
   type SetNote,
+  SNAPSHOT_PIECE_BYTES,
+  type SnapshotFacts,
+  snapshotPieces,
   type StoreEvent,
 } from './packs/events.js';
 export * from './packs/frame.js';

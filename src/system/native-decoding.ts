@@ -42,24 +42,6 @@ export type DecodeArguments = readonly [
 /** Bytes of the place of a body in a file. */
 export const BODY_PLACE_BYTES = 24;
 
-/** Parameters of `decodeStoredAsync`: those of `decodeAsync`, with a place in the file in place of the body. */
-type StoredBody = readonly [
-  cipher: number,
-  key: Uint8Array,
-  nonce: Uint8Array,
-  also: Uint8Array,
-  /**
-   * Three doubles: the position of the body in the file, its bytes, and the first decoded byte that is wanted. -1 stands
-   * for the whole body.
-   */
-  place: Uint8Array,
-  codec: number,
-  target: Uint8Array,
-  contents: Uint8Array,
-  /** Must stay open until the promise is settled. */
-  fd: number,
-];
-
 export interface DecodingCalls {
   /**
    * Reads until `target` is full or the file ends. Resolves with the number of bytes. `fd` must stay open meanwhile.
@@ -77,7 +59,10 @@ export interface DecodingCalls {
   ): Promise<number>;
   /**
    * Reads a body of at most 32 MiB from a file and decodes it as `decodeAsync` does, or a part of it as
-   * `decodePartAsync` does.
+   * `decodePartAsync` does. In place of the body are three doubles: its position in the file, its bytes, and the first
+   * decoded byte that is wanted. -1 stands for the whole body. `fd` must stay open until the promise is settled.
    */
-  decodeStoredAsync(...body: StoredBody): Promise<number>;
+  decodeStoredAsync(
+    ...placeAndFile: readonly [...place: DecodeArguments, fd: number]
+  ): Promise<number>;
 }

@@ -10,6 +10,16 @@ export const BODY_NONCE_BYTES = 12;
 /** Bytes of the two keys of `sealBytes` and the other sealing calls, one after the other. */
 export const SEAL_KEYS_BYTES = 64;
 
+type BodyArguments = readonly [
+  cipher: BodyCipherNumber,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  also: Uint8Array,
+  data: Uint8Array,
+  offset: number,
+  bytes: number,
+];
+
 export interface SealingCalls {
   /** Replaces `count` digests of 32 bytes each, from `offset` on, with their HMAC-SHA-256. */
   keyDigests(key: Uint8Array, digests: Uint8Array, offset: number, count: number): void;
@@ -90,23 +100,7 @@ export interface SealingCalls {
    * Encrypts `bytes` bytes in place and writes the tag after them; `data` must have room for it. `also` is
    * authenticated but not encrypted.
    */
-  encryptBody(
-    cipher: BodyCipherNumber,
-    key: Uint8Array,
-    nonce: Uint8Array,
-    also: Uint8Array,
-    data: Uint8Array,
-    offset: number,
-    bytes: number,
-  ): void;
+  encryptBody(...body: BodyArguments): void;
   /** Decrypts in place; `bytes` excludes the tag. Returns false if anything was changed; the data is then useless. */
-  decryptBody(
-    cipher: BodyCipherNumber,
-    key: Uint8Array,
-    nonce: Uint8Array,
-    also: Uint8Array,
-    data: Uint8Array,
-    offset: number,
-    bytes: number,
-  ): boolean;
+  decryptBody(...body: BodyArguments): boolean;
 }

@@ -169,20 +169,17 @@ export function withAttachment<R extends MessageRow>(
 }
 
 /** Makes a row for a message about the connection to the server that needs a login. */
-export const connectionToServer: Rows<'connection', 'to-server'> = rows({
-  part: 'connection',
-  direction: 'to-server',
-});
+export const connectionToServer = rows({ part: 'connection', direction: 'to-server' });
 
 /** Makes a row for a message of a login, which an answer follows. */
-export const ofLogin: AnsweredRows<'connection', 'to-server'> = answeredRows({
+export const ofLogin = answeredRows({
   part: 'connection',
   direction: 'to-server',
   beforeLogin: true,
 });
 
 /** Makes a row for a message of the server about the connection or a login. */
-export const connectionToClient: Rows<'connection', 'to-client'> = rows({
+export const connectionToClient = rows({
   part: 'connection',
   direction: 'to-client',
   beforeLogin: true,
@@ -191,59 +188,44 @@ export const connectionToClient: Rows<'connection', 'to-client'> = rows({
 const OF_BACKUP = { part: 'backup', direction: 'to-server', right: 'add' } as const;
 
 /** Makes a row for a message of a backup to its server. */
-export const ofBackup: Rows<'backup', 'to-server'> = rows(OF_BACKUP);
+export const ofBackup = rows(OF_BACKUP);
 
 /** Makes a row for a message of a backup that the server answers. */
-export const answeredBackup: AnsweredRows<'backup', 'to-server'> = answeredRows(OF_BACKUP);
+export const answeredBackup = answeredRows(OF_BACKUP);
 
 /** Makes a row for a message that changes the keys of a client. */
-export const ofKeys: AnsweredRows<'backup', 'to-server'> = answeredRows({
-  ...OF_BACKUP,
-  right: 'keys',
-});
+export const ofKeys = answeredRows({ ...OF_BACKUP, right: 'keys' });
 
 /** Makes a row for a message of the server to a backup. */
-export const toBackup: Rows<'backup', 'to-client'> = rows({
-  part: 'backup',
-  direction: 'to-client',
-});
+export const toBackup = rows({ part: 'backup', direction: 'to-client' });
 
 const OF_COPY = { part: 'copying', direction: 'to-server', right: 'add' } as const;
 const TO_COPY = { part: 'copying', direction: 'to-client' } as const;
 
 /** Makes a row for a message of a copy that the server answers. */
-export const ofCopy: AnsweredRows<'copying', 'to-server'> = answeredRows(OF_COPY);
+export const ofCopy = answeredRows(OF_COPY);
 
 /** Makes a row for a message of the server to a copy. */
-export const toCopy: Rows<'copying', 'to-client'> = rows(TO_COPY);
+export const toCopy = rows(TO_COPY);
 
 /** The number that a question and its answer share, chosen by the end that sends the question. */
 const NUMBERED = { question: 'uint' } as const;
-type Numbered = typeof NUMBERED;
 
 /** Makes a row for a question of the server to its peer, from which it copies. */
-export const questionsCopy: AnsweredRows<'copying', 'to-client', Numbered> = answeredRows(
-  TO_COPY,
-  NUMBERED,
-);
+export const questionsCopy = answeredRows(TO_COPY, NUMBERED);
 
 /** Makes a row for an answer of the peer to such a question. */
-export const answersCopy: Rows<'copying', 'to-server', Numbered> = rows(OF_COPY, NUMBERED);
+export const answersCopy = rows(OF_COPY, NUMBERED);
 
 const OF_READER = { part: 'reading', direction: 'to-server' } as const;
 
 /** Makes a row for a message of a reader that is not a question. */
-export const ofReader: Rows<'reading', 'to-server'> = rows({ ...OF_READER, right: 'list' });
+export const ofReader = rows({ ...OF_READER, right: 'list' });
 
-/** Returns the function that makes rows for the questions of a reader that need a right. */
-function requestsOf(right: Right): AnsweredRows<'reading', 'to-server', Numbered> {
-  return answeredRows({ ...OF_READER, right }, NUMBERED);
-}
+const requestsOf = (right: Right) => answeredRows({ ...OF_READER, right }, NUMBERED);
 
 /** Make rows for a reader's questions, by the right that these need. */
-export const requests: Readonly<
-  Record<'list' | 'read' | 'purge' | 'admin', ReturnType<typeof requestsOf>>
-> = {
+export const requests = {
   list: requestsOf('list'),
   read: requestsOf('read'),
   purge: requestsOf('purge'),
@@ -251,10 +233,7 @@ export const requests: Readonly<
 };
 
 /** Makes a row for an answer to a reader's question. */
-export const answers: Rows<'reading', 'to-client', Numbered> = rows(
-  { part: 'reading', direction: 'to-client' },
-  NUMBERED,
-);
+export const answers = rows({ part: 'reading', direction: 'to-client' }, NUMBERED);
 
 export function listOf<const K extends FieldKind>(kind: K): { readonly listOf: K } {
   return { listOf: kind };

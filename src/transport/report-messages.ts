@@ -11,8 +11,15 @@ const PLACE = mapOf({ directory: 'int', name: 'bytes' });
 /** By what directories are sorted, the largest first: what came since counts as `newBytes`, less what went as `growth`. */
 export const SIZE_ORDERS = ['bytes', 'newBytes', 'growth'] as const;
 
-/** Sums over the files of a directory and of all below it. */
-const SUMS = { files: 'uint', bytes: 'uint', newBytes: 'uint', earlierBytes: 'uint' } as const;
+/** Sums over the files of a directory and of all below it. A file with several names counts at each. */
+const SUMS = {
+  files: 'uint',
+  bytes: 'uint',
+  /** Bytes of the files that are new or changed since an earlier set. */
+  newBytes: 'uint',
+  /** Bytes of the files that were below the directory in the earlier set. */
+  earlierBytes: 'uint',
+} as const;
 
 export const REPORT_MESSAGES = {
   /** Requests the roots of all sets from set `from` on. */
@@ -86,12 +93,15 @@ export const REPORT_MESSAGES = {
   /** Requests the state of the store: the catalog that is read, and the free space of its file system. */
   readStore: requests.list(164, KIB, 'storeIs', {}),
   storeIs: answers(165, 8 * KIB, {
+    /** Identifies the catalog. Numbers of directories and contents may differ in another catalog. */
     catalog: 'line',
+    /** True if another catalog has replaced this one since it was opened, because of a rebuild or new keys. */
     isReplaced: 'bool',
     space: mapOf({
       blockBytes: 'uint',
       blocks: 'uint',
       freeBlocks: 'uint',
+      /** Free blocks that users other than root may use. */
       availableBlocks: 'uint',
     }),
   }),
@@ -107,17 +117,19 @@ export const REPORT_MESSAGES = {
     limit: 'uint',
   }),
   sizesAre: answers(187, MIB, {
+    /** False if the reader may not see every entry; then there are no sizes. */
     isCounted: 'bool',
     /** Sums of the directory itself; missing if the set does not have it. */
     sums: maybe(mapOf(SUMS)),
     below: listOf(mapOf({ directory: 'uint', ...SUMS })),
+    /** Number of the directories that are left out. */
     more: 'uint',
   }),
   readFigures: requests.list(156, KIB, 'figuresAre', {}),
   figuresAre: answers(157, 64 * KIB, {
     /** Counts and bytes by name. */
     numbers: 'figures',
-    /** The directories with the most bytes of older versions. */
+    /** The directories with the most bytes in versions of files that are not the newest, largest first. */
     busiest: listOf(mapOf({ directory: 'uint', versions: 'uint', bytes: 'uint' })),
   }),
 };

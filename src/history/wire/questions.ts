@@ -48,11 +48,9 @@ import { NOTES, OWNERS, ROOTS, SEALS, SETS } from './wire-sets.js';
 
 const SUM_BYTES = 32;
 
-const OFFER: Coder<Body<'copyOffered'>, Body<'copyOffered'>, unknown> = asIs<'copyOffered'>(
-  ({ keysSum }) => {
-    if (keysSum.length !== 0 && keysSum.length !== SUM_BYTES) throw odd('checksums of keys');
-  },
-);
+const OFFER = asIs<'copyOffered'>(({ keysSum }) => {
+  if (keysSum.length !== 0 && keysSum.length !== SUM_BYTES) throw odd('checksums of keys');
+});
 
 const CATALOG_PIECE: Coder<Buffer, Body<'catalogIs'>, unknown> = {
   toWire: (attachment) => ({ attachment }),

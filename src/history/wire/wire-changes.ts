@@ -1,11 +1,5 @@
 /** Codecs of retention verdicts, and of requests to forget paths. */
-import {
-  type ForgetReport,
-  type ForgetRequest,
-  isForgetPath,
-  isForgetRequest,
-  MAX_FORGET_REQUESTS,
-} from '../../model/index.js';
+import { isForgetPath, isForgetRequest, MAX_FORGET_REQUESTS } from '../../model/index.js';
 import { isReason, type Verdict } from '../../retention/index.js';
 import type { Body } from '../../transport/index.js';
 import { asIs, type Coder, odd, refused } from './coder.js';
@@ -29,25 +23,14 @@ export const VERDICTS: Coder<Verdicts, Body<'setsPurged'>, unknown> = {
   }),
 };
 
-export const TO_FORGET: Coder<
-  Body<'forgetPaths'>,
-  Body<'forgetPaths'>,
-  unknown
-> = asIs<'forgetPaths'>(({ paths }) => {
+export const TO_FORGET = asIs<'forgetPaths'>(({ paths }) => {
   if (paths.length > MAX_FORGET_REQUESTS || !paths.every(isForgetPath)) {
     throw refused('a path to forget');
   }
 });
 
 /** Requests to forget paths; after a preview, `report` has the figures of the data that would be removed. */
-interface Forgets {
-  readonly requests: readonly ForgetRequest[];
-  readonly report?: ForgetReport | undefined;
-}
-
-export const FORGETS: Coder<Forgets, Body<'forgetsAre'>, unknown> = asIs<'forgetsAre'>(
-  ({ requests }) => {
-    const isRight = requests.length <= MAX_FORGET_REQUESTS && requests.every(isForgetRequest);
-    if (!isRight) throw odd('requests to forget');
-  },
-);
+export const FORGETS = asIs<'forgetsAre'>(({ requests }) => {
+  const isRight = requests.length <= MAX_FORGET_REQUESTS && requests.every(isForgetRequest);
+  if (!isRight) throw odd('requests to forget');
+});

@@ -8,11 +8,7 @@ import { asIs, type Coder, odd, refused } from './coder.js';
 /** Minimum number of bytes by which a digest is looked up. */
 const LEAST_PREFIX_BYTES = 8;
 
-export const DIGESTS: Coder<
-  Body<'readDigests'>,
-  Body<'readDigests'>,
-  unknown
-> = asIs<'readDigests'>(({ prefix, limit }) => {
+export const DIGESTS = asIs<'readDigests'>(({ prefix, limit }) => {
   if (prefix.length < LEAST_PREFIX_BYTES || limit > MAX_PAGE_ENTRIES) {
     throw refused('a prefix or a limit');
   }
@@ -26,11 +22,9 @@ export const FOUND: Coder<readonly FoundContent[], Body<'digestsAre'>, unknown> 
   },
 };
 
-export const OBJECT: Coder<Body<'readObject'>, Body<'readObject'>, unknown> = asIs<'readObject'>(
-  ({ object, bytes }) => {
-    if (!isObjectName(object) || bytes > MAX_READ_BYTES) throw refused('an object or a length');
-  },
-);
+export const OBJECT = asIs<'readObject'>(({ object, bytes }) => {
+  if (!isObjectName(object) || bytes > MAX_READ_BYTES) throw refused('an object or a length');
+});
 
 /** The bytes of an object, fewer than requested only at its end; undefined if there is no such object. */
 export const OBJECT_PART: Coder<Buffer | undefined, Body<'objectIs'>, Body<'readObject'>> = {
@@ -54,11 +48,9 @@ export const SIGNATURE: Coder<SignaturePiece, Body<'readerSignature'>, unknown> 
   fromWire: ({ attachment, ...piece }) => ({ ...piece, bytes: attachment }),
 };
 
-export const DELTA: Coder<Body<'readDelta'>, Body<'readDelta'>, unknown> = asIs<'readDelta'>(
-  ({ digest }) => {
-    if (digest.length !== DIGEST_BYTES) throw refused('a digest');
-  },
-);
+export const DELTA = asIs<'readDelta'>(({ digest }) => {
+  if (digest.length !== DIGEST_BYTES) throw refused('a digest');
+});
 
 /** The next part of a delta. If `isUseless`, too little of the content is in the reader's version. */
 type DeltaPart = Omit<Body<'deltaIs'>, 'attachment'> & { readonly chunk: Buffer };

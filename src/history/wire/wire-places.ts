@@ -54,11 +54,9 @@ class PieceLists {
   }
 }
 
-export const PLACES_REQUEST: Coder<Requested, Requested, unknown> = asIs<'readPlaces'>(
-  ({ contents }) => {
-    if (contents.length > MAX_LOCATED) throw refused('a number of contents');
-  },
-);
+export const PLACES_REQUEST = asIs<'readPlaces'>(({ contents }) => {
+  if (contents.length > MAX_LOCATED) throw refused('a number of contents');
+});
 
 /** The locations of the requested contents, in their order. */
 export const PLACES: Coder<readonly ContentLocation[], Fields, Requested> = {

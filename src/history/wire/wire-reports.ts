@@ -21,7 +21,6 @@ import {
   type SizesRequest,
   STORE_FIGURES,
   type StoreFigures,
-  type StoreState,
 } from '../reports.js';
 import {
   asIs,
@@ -125,11 +124,9 @@ export const SET_ROOTS: Coder<SetRoots, Body<'setRootsAre'>, Body<'readSetRoots'
   },
 };
 
-export const CHANGES_PAGE: Coder<ChangesPage, Body<'readChanges'>, unknown> = asIs<'readChanges'>(
-  ({ before, set, limit }) => {
-    if (before >= set || limit > MAX_PAGE_ENTRIES) throw refused('sets or a limit');
-  },
-);
+export const CHANGES_PAGE = asIs<'readChanges'>(({ before, set, limit }) => {
+  if (before >= set || limit > MAX_PAGE_ENTRIES) throw refused('sets or a limit');
+});
 
 export const CHANGES: Coder<ChangesFound, Body<'changesAre'>, Pick<ChangesPage, 'after'>> = {
   toWire: changesToWire,
@@ -165,11 +162,7 @@ export const NAMES: Coder<NamesFound, Body<'namesAre'>, NamesRequest> = {
   },
 };
 
-export const DIRECTORIES: Coder<
-  Body<'readDirectoryPaths'>,
-  Body<'readDirectoryPaths'>,
-  unknown
-> = asIs<'readDirectoryPaths'>(({ directories }) => {
+export const DIRECTORIES = asIs<'readDirectoryPaths'>(({ directories }) => {
   if (directories.length > MAX_DIRECTORY_PATHS) throw refused('a number of directories');
 });
 
@@ -206,11 +199,9 @@ export const CONFIGURATION: Coder<ClientConfig | undefined, Body<'configurationI
   },
 };
 
-export const SIZES_REQUEST: Coder<SizesRequest, Body<'readSizes'>, unknown> = asIs<'readSizes'>(
-  ({ before, set, limit }) => {
-    if (before > set || limit > MAX_PAGE_ENTRIES) throw refused('sets or a limit');
-  },
-);
+export const SIZES_REQUEST = asIs<'readSizes'>(({ before, set, limit }) => {
+  if (before > set || limit > MAX_PAGE_ENTRIES) throw refused('sets or a limit');
+});
 
 /** Returns sums as numbers that a message can have, whatever sizes a damaged catalog has. */
 function possible<Sums extends SizesBelow>(sums: Sums): Sums {
@@ -247,7 +238,7 @@ export const FIGURES: Coder<StoreFigures, Body<'figuresAre'>, unknown> = {
 /** Maximum block size of a file system that is accepted from a peer. */
 const MAX_BLOCK_BYTES = 1 << 30;
 
-export const STORE: Coder<StoreState, Body<'storeIs'>, unknown> = asIs<'storeIs'>(({ space }) => {
+export const STORE = asIs<'storeIs'>(({ space }) => {
   const { blockBytes, blocks, freeBlocks, availableBlocks } = space;
   const isPossible = blockBytes > 0 && blockBytes <= MAX_BLOCK_BYTES;
   if (!isPossible || Math.max(freeBlocks, availableBlocks) > blocks) throw odd('blocks');

@@ -120,7 +120,7 @@ async function rebuildOnce(
   await catchUp(system, present);
   // A former generation remains if an earlier run was killed before it removed it.
   const after = mediumOf(system, present);
-  if (await after.hasFormer()) await after.removeFormer(() => undefined);
+  if ((await after.hasFormer?.()) === true) await after.removeFormer?.(() => undefined);
   const report = { commits, lost, isMetadataLost, knowsMore, isNewGeneration: !isWhole };
   return { ...report, directory: present };
 }

@@ -120,7 +120,8 @@ export class Generations {
     const stage = this.stage();
     const { system, first, second } = this;
     if (first.bucket === undefined) return stage;
-    if (stage === 'none') return (await mediumOf(system, first).hasFormer()) ? 'switched' : 'none';
+    const hasFormer = stage === 'none' && (await mediumOf(system, first).hasFormer?.()) === true;
+    if (stage === 'none') return hasFormer ? 'switched' : 'none';
     const isNoted = async (): Promise<boolean> =>
       (await unfinishedRewrites(system, first)).includes(second.generation!);
     return stage === 'making' && !(await isNoted()) ? 'begun' : stage;
@@ -150,7 +151,7 @@ export class Generations {
     medium.requireExchange(second);
     if (keys !== undefined) await addKeys(system, second.path, { number: 1, bytes: keys });
     await this.writeSecondFormat(keys !== undefined);
-    if (await medium.noteSecond(second)) await writeCommit(system, this.first);
+    if ((await medium.noteSecond?.(second)) === true) await writeCommit(system, this.first);
     if (skipFile !== undefined) await this.copySmall(skipFile);
     await files.syncDirectory(second.path); // synced before the marker is written, which implies that these names exist
     await this.writeMarker(this.markerFor(keys, without));
@@ -262,7 +263,7 @@ export class Generations {
     if (first.bucket !== undefined) await carryRuns(system, first, first);
     const { generation } = readFormat(files, first.path) ?? {};
     const present = generation === undefined ? first : { ...first, generation };
-    await mediumOf(system, present).removeFormer(onRemoved);
+    await mediumOf(system, present).removeFormer?.(onRemoved);
     await this.removeDirectory(onRemoved);
     const marker = path.join(this.first.path, GENERATION_FILE);
     if (unlinkIfThere(this.files, marker)) await this.files.syncDirectory(this.first.path);
@@ -272,8 +273,8 @@ export class Generations {
   async removeSecond(onRemoved: () => void = () => undefined): Promise<void> {
     const { system, first, second } = this;
     const medium = mediumOf(system, first);
-    if (await medium.giveUp(second)) await writeCommit(system, first);
-    await medium.removeBuilt(second, onRemoved);
+    if ((await medium.giveUp?.(second)) === true) await writeCommit(system, first);
+    await medium.removeBuilt?.(second, onRemoved);
     await this.removeDirectory(onRemoved);
     this.second = medium.second();
   }

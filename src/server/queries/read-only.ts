@@ -20,7 +20,7 @@ import type { ObjectReader } from '../../store/index.js';
 import { type EncodedMessage, encodeMessage, type QuestionName } from '../../transport/index.js';
 import { withoutBucket } from '../shared-clients.js';
 
-/** What the questions read. */
+/** The history that is read, and the objects of its store. */
 interface Source {
   readonly history: History;
   readonly objects: ObjectReader;

@@ -12,7 +12,7 @@ import { catalogFileOf, catalogOf, type ClientDirectory } from '../client/client
 import { DirectoryMedium } from '../client/directory-medium.js';
 import { readFormat } from '../layout/format-file.js';
 import { newestKeys } from '../client/key-files.js';
-import type { SwitchState, WriterStart } from '../client/medium.js';
+import type { ClientMedium, SwitchState, WriterStart } from '../client/medium.js';
 import { WRITER_ID_BYTES } from '../packs/heads.js';
 import type { RecordWriter } from '../packs/record-writer.js';
 import type { BucketAccess } from '../client/bucket-access.js';
@@ -26,7 +26,7 @@ import { sharedStore } from './shared-stores.js';
 
 const GENERATION_BYTES = 8;
 
-export class BucketMedium extends DirectoryMedium {
+export class BucketMedium extends DirectoryMedium implements ClientMedium {
   /** Generations whose rewrites were discarded here. */
   private givenUp: readonly string[] = [];
 
@@ -69,7 +69,7 @@ export class BucketMedium extends DirectoryMedium {
     return { client, path: beside, catalogPath, bucket: access, generation };
   }
 
-  override async noteSecond(second: ClientDirectory): Promise<boolean> {
+  async noteSecond(second: ClientDirectory): Promise<boolean> {
     const { system, access } = this;
     await (await sharedStore(system, access)).admit();
     await (await this.generations()).note(second.generation!);
@@ -99,7 +99,7 @@ export class BucketMedium extends DirectoryMedium {
     await super.switchTo(second, { commit, keepsKeys });
   }
 
-  override async giveUp({ generation }: ClientDirectory): Promise<boolean> {
+  async giveUp({ generation }: ClientDirectory): Promise<boolean> {
     const { system, directory } = this;
     const all = await unfinishedRewrites(system, directory);
     const generations = await this.generations();
@@ -108,21 +108,18 @@ export class BucketMedium extends DirectoryMedium {
     return true;
   }
 
-  override async removeBuilt(
-    { generation }: ClientDirectory,
-    onRemoved: () => void,
-  ): Promise<void> {
+  async removeBuilt({ generation }: ClientDirectory, onRemoved: () => void): Promise<void> {
     const generations = await this.generations();
     for (const built of new Set([...this.givenUp, generation!])) {
       await generations.removeBuilt(built, onRemoved);
     }
   }
 
-  override async removeFormer(onRemoved: () => void): Promise<void> {
+  async removeFormer(onRemoved: () => void): Promise<void> {
     await (await this.generations()).removeFormer(onRemoved);
   }
 
-  override async hasFormer(): Promise<boolean> {
+  async hasFormer(): Promise<boolean> {
     return (await this.generations()).hasFormer();
   }
 

@@ -45,7 +45,7 @@ interface LogWriterOptions {
   admit(): Promise<void>;
 }
 
-/** What a pack has: contents, or the store's own records. */
+/** Kind of the records in a pack: contents, or the store's own ones. */
 type PackKind = 'contents' | 'own';
 
 /** The records of the next commit object. */

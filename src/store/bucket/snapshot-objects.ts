@@ -5,9 +5,8 @@
 import { createHash } from 'node:crypto';
 import { asTardisError, TardisError } from '../../errors/index.js';
 import type { Backend } from '../backends/backend.js';
-import { type CommitBody, readEvent } from '../packs/events.js';
+import { type CommitBody, readEvent, type SnapshotFacts } from '../packs/events.js';
 import { parseRecord, recordBytes, RecordKind } from '../packs/record.js';
-import type { SnapshotFacts } from '../packs/snapshot-facts.js';
 import { parseCommitObject } from './commit-object.js';
 import { LogBackend } from './log-backend.js';
 import { movedTo } from './moved-object.js';

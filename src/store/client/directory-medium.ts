@@ -79,28 +79,8 @@ export class DirectoryMedium implements ClientMedium {
     return { client: directory.client, path: beside, catalogPath };
   }
 
-  async noteSecond(_second: ClientDirectory): Promise<boolean> {
-    return false;
-  }
-
   async refreshKeys(): Promise<void> {
     return undefined; // records are in the directory, so nothing is to be fetched
-  }
-
-  async giveUp(_second: ClientDirectory): Promise<boolean> {
-    return false;
-  }
-
-  async removeBuilt(_second: ClientDirectory, _onRemoved: () => void): Promise<void> {
-    return undefined; // all of it is in its directory
-  }
-
-  async removeFormer(_onRemoved: () => void): Promise<void> {
-    return undefined;
-  }
-
-  async hasFormer(): Promise<boolean> {
-    return false;
   }
 
   requireExchange({ path: here }: ClientDirectory): void {

@@ -26,6 +26,7 @@ export interface SwitchState {
   readonly keepsKeys: boolean;
 }
 
+/** Methods that may be absent are for clients that other machines use too. */
 export interface ClientMedium {
   /** Opens the packs and large contents. The caller closes them. */
   records(): Backend;
@@ -63,7 +64,7 @@ export interface ClientMedium {
    * Writes a note of a second generation, so that no process deletes data that is being copied. Returns true if other
    * machines use the client. Then a commit must follow, since other machines see the note only after it.
    */
-  noteSecond(second: ClientDirectory): Promise<boolean>;
+  noteSecond?(second: ClientDirectory): Promise<boolean>;
   /** Fetches the keys, which another machine may have changed. Call with the claim held. */
   refreshKeys(): Promise<void>;
   /**
@@ -75,17 +76,17 @@ export interface ClientMedium {
    * Ensures that a second generation can never replace this one. Its objects may be removed (`removeBuilt`) after the
    * next commit. Returns true if such a commit is needed.
    */
-  giveUp(second: ClientDirectory): Promise<boolean>;
+  giveUp?(second: ClientDirectory): Promise<boolean>;
   /**
    * Removes the objects of an abandoned second generation that are not in its directory. `onRemoved` is called for each
    * of them.
    */
-  removeBuilt(second: ClientDirectory, onRemoved: () => void): Promise<void>;
+  removeBuilt?(second: ClientDirectory, onRemoved: () => void): Promise<void>;
   /**
    * Removes the objects of former generations that are not in their directories. Call it after a switch. `onRemoved` is
    * called for each object.
    */
-  removeFormer(onRemoved: () => void): Promise<void>;
+  removeFormer?(onRemoved: () => void): Promise<void>;
   /** True if former generations have objects that are not in their directories. */
-  hasFormer(): Promise<boolean>;
+  hasFormer?(): Promise<boolean>;
 }
