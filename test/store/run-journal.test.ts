@@ -83,7 +83,9 @@ function runsOf(count: number): RunRecord[] {
 /** Compares records by their lines, so that a difference is short. */
 function areRuns(t: ExecutionContext, found: readonly RunRecord[], wanted: readonly RunRecord[]) {
   const lines = (runs: readonly RunRecord[]): string[] =>
-    runs.map((run) => JSON.stringify(Object.entries(run).sort()));
+    runs.map((run) =>
+      JSON.stringify(Object.entries(run).sort(([one], [other]) => (one < other ? -1 : 1))),
+    );
   const [a, b] = [lines(found), lines(wanted)];
   const at = a.findIndex((line, n) => line !== b[n]);
   t.deepEqual([a.length, a[at]], [b.length, b[at]], `record ${at}`);
