@@ -20,7 +20,6 @@ const ALLOWED: Readonly<Record<string, readonly [calls: number, reason: string]>
   'src/import/dated-trees.ts': [2, 'names are matched; a state is opened on a safe way'],
   'src/import/python/contents.ts': [2, OWN],
   'src/import/python/staging.ts': [2, OWN],
-  'src/import/source-kind.ts': [4, 'the kind alone is found; a store is opened on a safe way'],
   'src/import/state-place.ts': [9, OWN],
   'src/mount/mounting.ts': [6, 'the mount is made on a safe way, and ended only if it is ours'],
   'src/pipeline/similar.ts': [1, OWN],
