@@ -221,7 +221,7 @@ test('a missing addon is an error of its own', async (t) => {
   const folder = scratch(t);
   fs.mkdirSync(path.join(folder, 'dist'));
   fs.writeFileSync(path.join(folder, 'package.json'), '{"type":"module"}');
-  for (const name of ['native.js', 'package-root.js', 'whole-addons.js']) {
+  for (const name of ['native.js', 'local-time.js', 'package-root.js', 'whole-addons.js']) {
     fs.copyFileSync(new URL(name, NATIVE_URL), path.join(folder, 'dist', name));
   }
   const copy = (await import(path.join(folder, 'dist/native.js'))) as {
