@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import test from 'ava';
+import Database from 'better-sqlite3';
 import { codeIn, exited } from '../helpers/codes.js';
 import { backupsRunHere, run, succeed } from '../helpers/commands.js';
 import {
@@ -28,6 +29,11 @@ for (const name of STORES) {
     const at = (part: string): string => path.join(home, part);
     execFileSync('tar', ['-xzf', path.join(DATA, `${name}.tar.gz`), '-C', home, '--no-same-owner']);
     fs.writeFileSync(at('password'), `${PASSWORD}\n`);
+    const database = new Database(at(`${CLIENT}/tardis.db`));
+    const schema = database.prepare("SELECT Value FROM Config WHERE Key = 'SchemaVersion'").pluck();
+    const hasLocks = Number(schema.get()) >= 20;
+    if (hasLocks) database.exec('UPDATE Backups SET Locked = 1 WHERE BackupSet = 3');
+    database.close();
     const client = ['-D', at('store'), '-C', 'me', '--password-file', at('password')];
     const words = [...client, at(CLIENT), '--source-password-file', at('password')];
     const before = fs.readdirSync(at(CLIENT), { recursive: true, encoding: 'utf8' }).sort();
@@ -36,7 +42,7 @@ for (const name of STORES) {
     t.is(await succeed('tardis-import', words), '');
     t.deepEqual(fs.readdirSync(at(CLIENT), { recursive: true, encoding: 'utf8' }).sort(), before);
     const { sets } = JSON.parse(await succeed('lstardis', [...client, '--json'])) as {
-      sets: { name: string; clientTimeMs: number; priority: number }[];
+      sets: { name: string; clientTimeMs: number; priority: number; isLocked: boolean }[];
     };
     t.deepEqual(
       sets.map((set) => new Date(set.clientTimeMs).toISOString().slice(0, 16)),
@@ -44,6 +50,10 @@ for (const name of STORES) {
     );
     t.deepEqual([sets[0]!.name, sets[3]!.name], ['Monthly-2024-01', 'Monthly-2024-04']);
     t.deepEqual([sets[0]!.priority, sets[3]!.priority], [40, 40]);
+    t.deepEqual(
+      sets.map(({ isLocked }) => isLocked),
+      [false, hasLocks, false, false],
+    );
     for (const index of sets.keys()) {
       const out = at(`out ${index}`);
       await succeed('regenerate', [...client, '-b', String(index + 1), '-o', out, '/home/anna']);

@@ -15,7 +15,8 @@ import {
   setNameFault,
 } from '../../model/index.js';
 import { openAdministered, withReports } from '../opening/history.js';
-import { keysOf, promptFor } from '../opening/keys.js';
+import { openAdmin } from '../opening/admin.js';
+import { keysOf, promptFor, unlockIfGiven } from '../opening/keys.js';
 import { clientPlace } from '../opening/local-store.js';
 import { givenPassword, requirePassword, withTyped } from '../opening/password.js';
 import { complain } from '../output/command-names.js';
@@ -150,6 +151,7 @@ class Import {
       const importing = () => importState({ ...settings, create }, state, roots, run);
       const status = await (verification?.whileWriting(importing) ?? importing());
       this.status = Math.max(this.status, status);
+      if (state.isLocked === true) await lockSet(settings, state);
       this.cameCount += 1;
       this.creates = false;
       noteNumbers({ sets: 1 });
@@ -212,6 +214,14 @@ async function importState(
     purge: false,
   };
   return backUp(given, localOnDemand(given, { dateMs }), { ...run, datedMs: dateMs });
+}
+
+/** Locks the set of a state. */
+async function lockSet(settings: Settings<'tardis'>, { name }: State): Promise<void> {
+  const place = { ...settings, throughServer: undefined };
+  using admin = await openAdmin(nodeSystem(), place, unlockIfGiven);
+  const set = (await admin.sets()).findLast(({ firstName }) => firstName === name)!;
+  await admin.mark([set.set], { isLocked: true });
 }
 
 /** Throws USAGE unless one source is given, with the path of dated directories. */

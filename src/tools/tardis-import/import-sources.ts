@@ -33,6 +33,8 @@ export interface State {
   readonly name: string;
   readonly priority?: number;
   readonly tags?: readonly string[];
+  /** True if its set cannot be deleted. */
+  readonly isLocked?: boolean;
   /** Place of the state, for the user. */
   readonly shown: string;
   /** Makes it appear in directories, until another one does. */
@@ -178,6 +180,7 @@ async function pythonSource(settings: Options, place: string): Promise<ImportSou
       dateMs: wholeSecond(set.begunMs),
       name: set.name,
       priority: set.priority,
+      isLocked: set.isLocked,
       tags: store.tagsOf(set),
       shown: `${place}, set ${set.number}`,
       show: async () => {
