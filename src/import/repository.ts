@@ -59,13 +59,13 @@ export abstract class Repository {
   ): Promise<boolean>;
 
   /**
-   * Returns the archives, oldest first, and the names of those without a date that can be read. Throws IMPORT_SOURCE_UNKNOWN
+   * Returns the archives, oldest first, and those without a date that can be read. Throws IMPORT_SOURCE_UNKNOWN
    * if there are none, IMPORT_PROGRAM_MISSING, LOGIN_FAILED for a wrong password, PASSWORD_NEEDED, and IMPORT_SOURCE_DAMAGED if
    * the program fails otherwise.
    */
   async archives(
     password: RepositoryPassword,
-  ): Promise<{ readonly dated: readonly Archive[]; readonly undated: readonly string[] }> {
+  ): Promise<{ readonly dated: readonly Archive[]; readonly undated: readonly Archive[] }> {
     const printed = await this.printedList(password);
     const shown = `"${displayText(this.repository)}"`;
     let archives: Archive[];
@@ -77,7 +77,7 @@ export abstract class Repository {
     }
     const isDated = ({ dateMs }: Archive): boolean => Number.isFinite(dateMs);
     const dated = archives.filter(isDated).sort((one, other) => one.dateMs - other.dateMs);
-    const undated = archives.filter((one) => !isDated(one)).map(({ name }) => name);
+    const undated = archives.filter((one) => !isDated(one));
     if (dated.length > 0) return { dated, undated };
     const what = `${shown} has no archives, so there is nothing to import`;
     throw new TardisError('IMPORT_SOURCE_UNKNOWN', what);

@@ -12,6 +12,7 @@ backupsRunHere();
 
 const PASSWORD = 'of the repository';
 const HOSTS = ['anna', 'bert', 'anna'];
+const UNDATED = { id: '9'.repeat(64), time: '', hostname: 'anna', paths: ['/tree'] };
 
 /** Lists snapshots for the right password, and restores a file that names the snapshot. `slow` waits, and `full` has no space. */
 const STUB = `#!/bin/sh
@@ -86,6 +87,19 @@ test('a password comes from the environment, a file or the terminal, once for al
   const stopped = await runOnTerminal('tardis-import', dry, ['\x03'], env.env);
   t.is(stopped.status, 130, stopped.shown);
   t.regex(stopped.shown, /INTERRUPTED/);
+});
+
+test('a snapshot without a date is named, by a dry run too', async (t) => {
+  const { at, env, words, withPassword } = stubLab(t);
+  const listed = JSON.parse(fs.readFileSync(at('bin/list'), 'utf8')) as object[];
+  fs.writeFileSync(
+    at('bin/list'),
+    JSON.stringify([...listed, UNDATED, { ...UNDATED, hostname: 'bert' }]),
+  );
+  const ours = [...words, ...withPassword, '--source-host', 'anna'];
+  const named = /1 of 3 states left out:\n.*99999999 anna: it has no date\n$/;
+  t.regex((await run('tardis-import', [...ours, '--dry-run'], env)).stderr, named);
+  t.regex(exited(t, 3, await run('tardis-import', ours, env)).stderr, named);
 });
 
 test('a full TMPDIR ends an import, which damages no source', async (t) => {

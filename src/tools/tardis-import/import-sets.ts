@@ -81,7 +81,7 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   const planned = planOf(source.states, sets, options.verifySets);
   if (settings.dryRun) {
     onlyShows();
-    printPlan(planned, settings.json);
+    printPlan(planned, source.leftOut ?? [], settings.json);
     return 0;
   }
   using verification = options.verifySets ? new Verification(settings, signal) : undefined;
@@ -178,13 +178,17 @@ class Import {
 
   private printSummary(total: number): void {
     const { leftOut, cameCount } = this;
-    const all = counted(total, 'state');
     if (this.means.settings.json) printJson({ imported: { states: total, cameCount, leftOut } });
-    else if (cameCount > 0) print(`${formatCount(cameCount)} of ${all} came.`);
-    if (leftOut.length === 0) return;
-    complain('tardis-import', `${formatCount(leftOut.length)} of ${all} left out:`);
-    for (const one of leftOut) complain('tardis-import', `  ${displayText(one)}`);
+    else if (cameCount > 0) print(`${formatCount(cameCount)} of ${counted(total, 'state')} came.`);
+    nameLeftOut(leftOut, total);
   }
+}
+
+function nameLeftOut(leftOut: readonly string[], total: number): void {
+  if (leftOut.length === 0) return;
+  const all = counted(total, 'state');
+  complain('tardis-import', `${formatCount(leftOut.length)} of ${all} left out:`);
+  for (const one of leftOut) complain('tardis-import', `  ${displayText(one)}`);
 }
 
 /** Excludes other imports of this user into the same client. Throws CLIENT_BUSY: both would see that a state is not there yet. */
@@ -320,7 +324,11 @@ function planOf(
   });
 }
 
-function printPlan(planned: readonly PlannedSet[], json: boolean): void {
+function printPlan(
+  planned: readonly PlannedSet[],
+  leftOut: readonly string[],
+  json: boolean,
+): void {
   if (json) {
     const states = planned.map(({ state: { dateMs, name, shown }, place }) => ({
       source: shown,
@@ -328,7 +336,7 @@ function printPlan(planned: readonly PlannedSet[], json: boolean): void {
       setName: name,
       isThere: place === 'there',
     }));
-    return printJson({ states });
+    return printJson({ states, leftOut });
   }
   const rows = planned.map(({ state: { dateMs, name, shown }, place }) => [
     formatTime(dateMs),
@@ -337,6 +345,7 @@ function printPlan(planned: readonly PlannedSet[], json: boolean): void {
     displayText(name),
   ]);
   print(formatTable([['DATE', 'STORE', 'SOURCE', 'SET'], ...rows], []));
+  nameLeftOut(leftOut, planned.length + leftOut.length);
 }
 
 /** Lines about one set that are printed; --json prints all. */

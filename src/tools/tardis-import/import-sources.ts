@@ -91,10 +91,10 @@ async function repositorySource(
   const programs = new Programs(signal);
   const repository = new (kind === 'restic' ? Restic : Borg)(place, programs);
   const { dated, undated } = await repository.archives(password);
-  const isAnew = options.verifySets;
+  const { verifySets: isAnew, sourceHost } = options;
   const shown = new StatePlace();
   return {
-    states: ofOneHost(dated, options.sourceHost).map((archive) => ({
+    states: ofOneHost(dated, sourceHost).map((archive) => ({
       dateMs: wholeSecond(archive.dateMs),
       name: archive.name,
       shown: `${kind}:${displayText(place)}, ${displayText(archive.id)}`,
@@ -104,7 +104,9 @@ async function repositorySource(
         return { roots: roots.length > 0 ? roots : rootsIn(shown.directory), lacks };
       },
     })),
-    leftOut: undated.map((name) => `${displayText(name)}: it has no date`),
+    leftOut: undated
+      .filter(({ host }) => host === (sourceHost ?? host))
+      .map(({ name }) => `${displayText(name)}: it has no date`),
     writtenBytes: () => programs.writtenBytes(),
     [Symbol.dispose]: () => shown[Symbol.dispose](),
   };
