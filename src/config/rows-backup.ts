@@ -245,7 +245,7 @@ export const IMPORT_ROWS = rowsFor(['tardis-import'], 'client', {
     help: 'compare every entry and content of every set with the source, also of those that are there already; exit status 3 if something differs',
   }),
   strict: row('bool', '--strict', {
-    help: 'end at the first state that is damaged; otherwise it is left out and named, and the exit status is 3',
+    help: 'end at the first state that is damaged or lacks something; otherwise it is left out, or what it lacks is named, and the exit status is 3',
   }),
   sourcePasswordFile: commonRow('path', '--source-password-file <path>', {
     help: 'file whose first line is the password of the source (default: that of RESTIC_PASSWORD_FILE, BORG_PASSCOMMAND and the like, otherwise a prompt)',

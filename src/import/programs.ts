@@ -9,12 +9,12 @@ import { environmentOfOthers, temporaryDirectory } from '../system/index.js';
 const MOST_MESSAGE_BYTES = 4096;
 /** Time from SIGTERM to SIGKILL, so that an interrupted import ends soon. Such a program only reads. */
 const KILL_AFTER_MS = 1000;
-/** Lines of these that an error shows, the last ones. */
+/** Lines of these that an error shows, the first ones: programs end with what follows from these. */
 const MOST_LINES = 3;
 /** Bytes of what a program may print as its result: the list of its states. */
 const MOST_PRINTED_BYTES = 64 << 20;
 /** Messages of a program that met a full file system or quota. */
-const IS_FULL = /no space left on device|disk quota exceeded/i;
+const IS_FULL = /no space left on device|disk quota exceeded|\[Errno (?:28|122)\]/i;
 const WRITTEN_BYTES = /^wchar: (\d+)$/m;
 
 export interface Program {
@@ -86,10 +86,12 @@ export class Programs {
         if (signal.aborted) reject(new TardisError('INTERRUPTED', 'interrupted'));
       });
       let messages = '';
+      let isFull = false;
       const printed: Buffer[] = [];
       let bytes = 0;
       child.stderr.setEncoding('utf8').on('data', (text: string) => {
-        messages = (messages + text).slice(-MOST_MESSAGE_BYTES);
+        messages = (messages + text).slice(0, MOST_MESSAGE_BYTES);
+        isFull ||= IS_FULL.test(text);
       });
       child.stdout.on('data', (chunk: Buffer) => {
         if (take !== undefined) return take(chunk);
@@ -101,22 +103,17 @@ export class Programs {
         reject(new TardisError('IMPORT_PROGRAM_MISSING', `cannot start ${command}`, {}, error));
       });
       child.once('close', (status, killed) => {
-        const isPartly = partly !== undefined && status === partly.status;
+        // A list has another code; all else writes below TMPDIR.
+        const ranFull = isFull && failure === 'IMPORT_SOURCE_DAMAGED';
+        const isPartly = partly !== undefined && status === partly.status && !ranFull;
         if (isPartly) partly.report(messages.trim());
-        if (status === 0 || isPartly) resolve(Buffer.concat(printed).toString('utf8'));
-        else {
-          const why = wordsIn(messages.trim()) || `${command} ended with ${status ?? killed}`;
-          const code = typeof failure === 'function' ? failure(status, why) : failure;
-          const lines = why.split('\n').slice(-MOST_LINES).join('\n');
-          const text = `cannot ${what}: ${displayText(lines)}`;
-          const isFull = code === 'IMPORT_SOURCE_DAMAGED' && IS_FULL.test(why);
-          const place = `${temporaryDirectory()} (TMPDIR)`;
-          reject(
-            isFull
-              ? new TardisError('TEMPORARY_FULL', `${place} is full: ${text}`)
-              : new TardisError(code, text),
-          );
-        }
+        if (status === 0 || isPartly) return resolve(Buffer.concat(printed).toString('utf8'));
+        const why = wordsIn(messages.trim()) || `${command} ended with ${status ?? killed}`;
+        const lines = why.split('\n').slice(0, MOST_LINES).join('\n');
+        const text = `cannot ${what}: ${displayText(lines)}`;
+        const full = `${temporaryDirectory()} (TMPDIR) is full: ${text}`;
+        const code = typeof failure === 'function' ? failure(status, why) : failure;
+        reject(ranFull ? new TardisError('TEMPORARY_FULL', full) : new TardisError(code, text));
       });
     });
   }

@@ -12,7 +12,7 @@ export interface Archive {
   readonly name: string;
   /** The machine that it was made on; '' if it is not known. */
   readonly host: string;
-  /** The absolute paths that it was made of, if the list of archives has them. */
+  /** The paths that it was made of, if the list of archives has them. */
   readonly paths?: readonly string[];
 }
 

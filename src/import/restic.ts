@@ -24,6 +24,8 @@ const [NO_REPOSITORY, WRONG_PASSWORD] = [10, 12];
 const SHOWN_ID_CHARS = 8;
 /** Character that restic prints in the place of each byte that is not UTF-8. */
 const STRAY = '\ufffd';
+/** Paths without `.`, `..` and empty names. */
+const ABSOLUTE = /^(?:\/(?!\.{1,2}(?:\/|$))[^/]+)+$/;
 /** Restores nothing that is there, and deletes what the snapshot lacks. */
 const ONLY_MISSING = ['--overwrite', 'never', '--delete'];
 
@@ -56,13 +58,15 @@ export class Restic extends Repository {
       dateMs: Date.parse(time),
       name: `${id.slice(0, SHOWN_ID_CHARS)} ${hostname}`.trim(),
       host: hostname,
-      paths: paths.filter((path) => path.startsWith('/')),
+      paths,
     }));
   }
 
-  /** A snapshot that was made of a relative path has no directories above it. */
+  /** A path that is relative, or has stray bytes, is not known: then all of the snapshot is what was saved. */
   async rootsOf({ paths = [] }: Archive, place: StatePlace): Promise<Buffer[]> {
-    return paths.map((path) => Buffer.from(path.slice(1))).filter((path) => place.has(path));
+    const roots = paths.map((path) => Buffer.from(path.slice(1)));
+    const areKnown = paths.every((path) => ABSOLUTE.test(path) && !path.includes(STRAY));
+    return areKnown && roots.every((root) => place.has(root)) ? roots : [];
   }
 
   protected async restoreAll(id: string, place: StatePlace): Promise<void> {

@@ -66,9 +66,10 @@ export class StatePlace implements Disposable {
     return true;
   }
 
-  /** True if there is something at a path below the directory. */
+  /** True if there is something at a path below the directory, and no link is on the way to it. */
   has(relative: Buffer): boolean {
-    return isThere(this.fullPath(relative));
+    const full = this.fullPath(relative);
+    return isThere(full) && hasNoLink(directoryOf(full));
   }
 
   /** Returns the names in a directory below it; none if there is no such directory. */

@@ -20,6 +20,7 @@ export {
   makeStore,
   markStore,
   requireStore,
+  storeFolder,
 } from './client/store-directory.js';
 export {
   catalogNotOpened,

@@ -11,7 +11,12 @@ import { until } from '../helpers/until.js';
 backupsRunHere();
 
 const PASSWORD = 'of the repository';
-const HOSTS = ['anna', 'bert', 'anna'];
+const ARCHIVES = ['anna', 'bert', 'anna'].map((hostname, index) => ({
+  id: `${index}`.repeat(64),
+  time: `2024-05-0${index + 1}T03:00:00Z`,
+  hostname,
+  paths: ['/tree'],
+}));
 const UNDATED = { id: '9'.repeat(64), time: '', hostname: 'anna', paths: ['/tree'] };
 
 /** Lists snapshots for the right password, and restores a file that names the snapshot. `slow` waits, and `full` has no space. */
@@ -23,7 +28,8 @@ case "$*" in
 *snapshots*) exec cat "$here/list" ;;
 *restore*)
   [ ! -e "$here/full" ] || { echo 'write tree/file: no space left on device' >&2; exit 1; }
-  mkdir -p tree && echo "$*" >tree/file
+  [ ! -e "$here/empty" ] || { rm "$here/empty"; exit 0; }
+  mkdir -p tree other && echo "$*" >tree/file && echo x >other/file
   while [ -e "$here/slow" ]; do sleep 0.1; done ;;
 *) exit 1 ;;
 esac
@@ -33,19 +39,16 @@ function stubLab(t: ExecutionContext) {
   const { at, place } = lab(t, []);
   fs.mkdirSync(at('bin'));
   fs.writeFileSync(at('bin/restic'), STUB, { mode: 0o755 });
-  const listed = HOSTS.map((hostname, index) => ({
-    id: `${index}`.repeat(64),
-    time: `2024-05-0${index + 1}T03:00:00Z`,
-    hostname,
-    paths: ['/tree'],
-  }));
-  fs.writeFileSync(at('bin/list'), JSON.stringify(listed));
+  const list = (archives: readonly object[]): void =>
+    fs.writeFileSync(at('bin/list'), JSON.stringify(archives));
+  list(ARCHIVES);
   fs.writeFileSync(at('password'), `${PASSWORD}\n`);
   const env = { PATH: `${at('bin')}:${process.env['PATH']}`, XDG_STATE_HOME: at('state') };
   const words = [...place, '--create', `restic:${at('repository')}`];
   return {
     at,
     place,
+    list,
     env: { env },
     words,
     withPassword: ['--source-password-file', at('password')],
@@ -90,12 +93,8 @@ test('a password comes from the environment, a file or the terminal, once for al
 });
 
 test('a snapshot without a date is named, by a dry run too', async (t) => {
-  const { at, env, words, withPassword } = stubLab(t);
-  const listed = JSON.parse(fs.readFileSync(at('bin/list'), 'utf8')) as object[];
-  fs.writeFileSync(
-    at('bin/list'),
-    JSON.stringify([...listed, UNDATED, { ...UNDATED, hostname: 'bert' }]),
-  );
+  const { list, env, words, withPassword } = stubLab(t);
+  list([...ARCHIVES, UNDATED, { ...UNDATED, hostname: 'bert' }]);
   const ours = [...words, ...withPassword, '--source-host', 'anna'];
   const named = /1 of 3 states left out:\n.*99999999 anna: it has no date\n$/;
   t.regex((await run('tardis-import', [...ours, '--dry-run'], env)).stderr, named);
@@ -113,19 +112,37 @@ test('a full TMPDIR ends an import, which damages no source', async (t) => {
 });
 
 test('of two imports at once into a client, one comes', async (t) => {
-  const { at, env, words, withPassword } = stubLab(t);
-  fs.writeFileSync(at('bin/slow'), '');
+  const { at, env, words, withPassword, list } = stubLab(t);
   const all = [...words, ...withPassword, '--source-host', 'anna'];
+  list([ARCHIVES[0]!]);
+  await succeed('tardis-import', all, env);
+  list(ARCHIVES);
+  fs.writeFileSync(at('bin/slow'), '');
   const first = new Running('tardis-import', all, env);
-  await until(
-    () =>
-      fs.existsSync(at('state/tardis/imports')) &&
-      fs.readdirSync(at('state/tardis/imports')).length > 0,
-  );
+  await until(() => fs.existsSync(at('store/.import-me.lock')));
   const { stderr } = exited(t, 11, await run('tardis-import', all, env));
   t.regex(stderr, /another import into the client "me" is running \[CLIENT_BUSY\]/);
   fs.rmSync(at('bin/slow'));
   t.is((await first.ended).status, 0);
-  t.deepEqual(fs.readdirSync(at('state/tardis/imports')), []);
+  t.false(fs.existsSync(at('store/.import-me.lock')));
   t.is(await succeed('tardis-import', all, env), '');
+});
+
+test('all of a snapshot comes if not each of its paths is known, an odd name too, and an empty one is named', async (t) => {
+  const { at, env, place, words, withPassword, list } = stubLab(t);
+  const [first, , third] = ARCHIVES;
+  list([
+    { ...first!, paths: ['tree', '/other'] },
+    { ...third!, hostname: 'an\tna', paths: ['/../../other', '/tree'] },
+    { ...third!, hostname: 'an\tna', id: '3'.repeat(64), time: '2024-05-04T03:00:00Z' },
+  ]);
+  const all = [...words, ...withPassword];
+  await succeed('tardis-import', [...all, '--source-host', 'anna'], env);
+  await succeed('lstardis', [...place, '/tree/file', '/other/file']);
+  fs.writeFileSync(at('bin/empty'), '');
+  const odd = [...all, '--source-host', 'an\tna'];
+  const { stderr, stdout } = exited(t, 3, await run('tardis-import', odd, env));
+  t.regex(stderr, /1 of 2 states left out:\n.*2222: it is empty\n$/);
+  t.regex(stdout, /\(33333333 an\\x09na \([0-9a-f]{8}\)\) is complete/);
+  await succeed('lstardis', [...place, '/tree/file']);
 });

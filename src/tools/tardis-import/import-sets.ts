@@ -2,9 +2,9 @@
  * Backs up each state that another program has kept, as a set of its date. A later run goes on where one was broken off, since
  * the sets of the store are read first.
  */
-import path from 'node:path';
+import { createHash } from 'node:crypto';
 import { resolveSettings, type Settings } from '../../config/index.js';
-import { asTardisError, refuse, usageError } from '../../errors/index.js';
+import { asTardisError, refuse, TardisError, usageError } from '../../errors/index.js';
 import type { BackupSet, History } from '../../history/index.js';
 import {
   deviceOf,
@@ -40,15 +40,8 @@ import {
   kindOf,
 } from '../shared/report-differences.js';
 import { noteNumbers, onlyShows } from '../shared/run-facts.js';
-import {
-  absolutePath,
-  byteText,
-  makeDirectories,
-  nodeSystem,
-  stateName,
-  statePath,
-} from '../../system/index.js';
-import { lockByFile } from '../../store/index.js';
+import { byteText, nodeSystem } from '../../system/index.js';
+import { lockByFile, openClientDirectory, storeFolder } from '../../store/index.js';
 import { localOnDemand } from '../tardis/local-server.js';
 import { backUp, type KeptJobs } from '../tardis/run.js';
 import {
@@ -76,9 +69,11 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   requireFitting(options);
   const settings = { ...(await withPassword(withUsual(options))), strict: options.strict };
   using source = await openSource(options, signal);
-  using _alone = settings.dryRun ? undefined : await onlyImport(settings);
+  using alone = settings.dryRun ? undefined : await onlyImport(settings);
   const sets = await setsThere(settings);
-  const planned = planOf(source.states, sets, options.verifySets);
+  if (!settings.dryRun && alone === undefined && sets.length > 0) throw busy(settings);
+  const states = source.states.map((state) => ({ ...state, name: setNameFor(state) }));
+  const planned = planOf(states, sets, options.verifySets);
   if (settings.dryRun) {
     onlyShows();
     printPlan(planned, source.leftOut ?? [], settings.json);
@@ -87,6 +82,16 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   using verification = options.verifySets ? new Verification(settings, signal) : undefined;
   const given = { settings, source, verification, signal };
   return await new Import(given, settings.create && sets.length === 0).run(planned);
+}
+
+/** Most bytes of the part of a name that is kept, if the name of a state cannot be that of a set. */
+const KEPT_NAME_BYTES = 100;
+
+/** Returns the name of the set of a state: its own, or one that shows it, with a digest in place of what does not fit. */
+function setNameFor({ name, shown }: State): string {
+  if (setNameFault(name) === undefined) return name;
+  const digest = createHash('sha256').update(`${shown} ${name}`).digest('hex').slice(0, 8);
+  return `${displayText(name).slice(0, KEPT_NAME_BYTES)} (${digest})`;
 }
 
 /** The objects that an import uses. */
@@ -99,6 +104,8 @@ interface ImportMeans {
 
 /** The states that come over, one after the other. */
 class Import {
+  /** The lock of a client that was created here. */
+  private lock: Disposable | undefined;
   private readonly keptJobs: KeptJobs = {};
   private readonly keptStretch: KeptStretch = {};
   private readonly leftOut: string[];
@@ -126,6 +133,7 @@ class Import {
       }
     } finally {
       await this.keptJobs.runner?.close();
+      this.lock?.[Symbol.dispose]();
     }
     this.printSummary(total);
     const isPartly = this.leftOut.length > 0 || verification?.hasFound === true;
@@ -144,7 +152,15 @@ class Import {
     if (found === undefined) return;
     const { roots, lacks } = found;
     for (const lack of lacks) complain('tardis-import', displayText(`${state.shown}: ${lack}`));
-    if (lacks.length > 0) this.status = Math.max(this.status, PARTLY);
+    if (lacks.length > 0) {
+      if (settings.strict)
+        throw new TardisError('IMPORT_SOURCE_DAMAGED', `${state.shown} lacks something`);
+      this.status = Math.max(this.status, PARTLY);
+    }
+    if (roots.length === 0) {
+      this.leftOut.push(`${state.shown}: it is empty`);
+      return;
+    }
     if (place === 'new') {
       const { keptJobs, keptStretch, creates: create } = this;
       const run = { signal, keptStretch, keptJobs, program: 'tardis-import' } as const;
@@ -153,6 +169,7 @@ class Import {
       this.status = Math.max(this.status, status);
       if (state.isLocked === true) await lockSet(settings, state);
       this.cameCount += 1;
+      if (create) this.lock = await onlyImport(settings);
       this.creates = false;
       noteNumbers({ sets: 1 });
     }
@@ -191,11 +208,25 @@ function nameLeftOut(leftOut: readonly string[], total: number): void {
   for (const one of leftOut) complain('tardis-import', `  ${displayText(one)}`);
 }
 
-/** Excludes other imports of this user into the same client. Throws CLIENT_BUSY: both would see that a state is not there yet. */
-function onlyImport({ database, client }: Settings<'tardis'>): Promise<Disposable> {
-  const file = statePath('imports', stateName(byteText(absolutePath(database)), client));
-  makeDirectories(path.dirname(file));
-  return lockByFile(nodeSystem(), file, `another import into the client "${client}" is running`);
+/**
+ * Excludes other imports into a client, since both would see that a state is not there yet. Returns undefined if there is no such
+ * client: of two imports that create it, one fails. Throws CLIENT_BUSY.
+ */
+async function onlyImport(settings: Settings<'tardis'>): Promise<Disposable | undefined> {
+  const { store, client } = clientPlace(settings);
+  try {
+    openClientDirectory(nodeSystem(), clientPlace(settings));
+  } catch (error) {
+    if (!isMissing(error)) throw error;
+    return undefined;
+  }
+  const file = `${storeFolder(store, `.import-${client}`)}.lock`;
+  return lockByFile(nodeSystem(), file, busy(settings).message);
+}
+
+function busy({ client }: Settings<'tardis'>): TardisError {
+  const what = `another import into the client "${client}" is running`;
+  return new TardisError('CLIENT_BUSY', what);
 }
 
 /** Backs up one state. Returns the exit status. */
@@ -310,10 +341,6 @@ function planOf(
   const newestMs = complete.reduce((most, { openedAtMs }) => Math.max(most, openedAtMs), 0);
   return states.map((state) => {
     const { name, dateMs, shown } = state;
-    const fault = setNameFault(name);
-    if (fault !== undefined) {
-      throw usageError(`the name of a set, "${displayText(name)}", ${fault}`);
-    }
     if (names.has(name)) return { state, place: 'there' };
     if (complete.length === 0 || dateMs > newestMs) return { state, place: 'new' };
     if (!mayBeLate && !isBegun) {

@@ -1,7 +1,7 @@
 /** The histories that `tardis-import` brings over: dated directories, stores of Tardis (Python), repositories of restic and borg. */
 import fs from 'node:fs';
 import type { Settings } from '../../config/index.js';
-import { usageError } from '../../errors/index.js';
+import { asTardisError, TardisError, usageError } from '../../errors/index.js';
 import {
   type Archive,
   Borg,
@@ -22,7 +22,7 @@ import {
   SLASH_BYTES,
 } from '../../model/index.js';
 import { absolutePath, byteText, nodeSystem, pathWithoutLinks } from '../../system/index.js';
-import { askPassword, givenPassword, requirePassword } from '../opening/password.js';
+import { askPassword, givenPassword } from '../opening/password.js';
 
 type Options = Settings<'tardis-import'>;
 
@@ -86,7 +86,7 @@ async function repositorySource(
   const { prompt, ...settings } = passwordOf(options, place);
   const password = {
     given: await givenPassword(settings, { prompt, isNew: false }),
-    prompt: () => askPassword({ prompt, isNew: false }, signal),
+    prompt: () => passwordTyped(prompt, signal),
   };
   const programs = new Programs(signal);
   const repository = new (kind === 'restic' ? Restic : Borg)(place, programs);
@@ -168,9 +168,9 @@ async function pythonSource(settings: Options, place: string): Promise<ImportSou
   const system = nodeSystem();
   const store = await OriginalStore.open(system, {
     directory: place,
-    password: () => {
+    password: async () => {
       const { prompt, ...given } = passwordOf(settings, place);
-      return requirePassword(given, { prompt, isNew: false });
+      return (await givenPassword(given, { prompt, isNew: false })) ?? passwordTyped(prompt);
     },
   });
   const shown = new StatePlace();
@@ -214,6 +214,17 @@ function rootsIn(top: Buffer): StateRoot[] {
 function rootAt(top: Buffer, path: Buffer): StateRoot {
   const directory = path.length === 0 ? top : joinPath(top, path);
   return { directory, keptAs: Buffer.concat([SLASH_BYTES, path]) };
+}
+
+/** Prompts for the password of what is imported. Throws PASSWORD_NEEDED, which names the option for it, and INTERRUPTED. */
+async function passwordTyped(prompt: string, signal?: AbortSignal): Promise<Buffer> {
+  try {
+    return await askPassword({ prompt, isNew: false }, signal);
+  } catch (error) {
+    if (asTardisError(error).code !== 'PASSWORD_NEEDED') throw error;
+    const what = `${prompt}: give --source-password-file, or run this on a terminal`;
+    throw new TardisError('PASSWORD_NEEDED', what, {}, error);
+  }
 }
 
 /** Returns the settings of the password of what is imported, and the prompt for it. */
