@@ -30,6 +30,8 @@ const DISK_MIB = 64;
 /** Space for the store at the start; the rest is fillers, one for each pass. */
 const FIRST_ROOM_BYTES = 20 * MIB;
 const FILES = 12;
+/** Bytes that fit neither into the reserve nor into what a killed backup leaves to be removed. */
+const MORE_BYTES = 4 * MIB;
 const RESTORES_A_PASS = 3;
 const UNMOUNTABLE = 77;
 const MAX_BACKUPS_A_PASS = 200;
@@ -160,7 +162,11 @@ async function pass(number: number): Promise<void> {
   const names = [...wanted.keys()];
   const some = Array.from({ length: RESTORES_A_PASS - 1 }, () => names[pick(names.length)]!);
   await checkHistory([names.at(-1)!, ...some]);
+  // The backup before may have stored all contents: a set of these completes in the reserve.
+  const more = path.join(source, 'more');
+  fs.writeFileSync(more, noise(`${seed} more ${number}`, MORE_BYTES));
   need((await backUp(number)) === 'full', 'a backup without a byte of room completed');
+  fs.rmSync(more);
   await checkHistory([names.at(-1)!]);
   need((await dumpHistory(place)).length > 0, 'nothing is listed');
   delete process.env['TMPDIR'];
