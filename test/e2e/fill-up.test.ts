@@ -129,7 +129,9 @@ testMounted?.(
     "$BIN/regenerate" -D disk/store -C me -o all tree >&2 && diff -r tree all/tree; echo "same $?"
     cat /dev/zero > disk/rest 2>/dev/null
     "$BIN/sonic" delete -D disk/store -C me --yes 1 >&2; echo "deleted $?"
-    "$BIN/sonic" check -D disk/store -C me >&2; echo "checked $?"`;
+    "$BIN/sonic" check -D disk/store -C me >&2; echo "checked $?"
+    rm -r disk/store/me/parity; cat /dev/zero > disk/more 2>/dev/null
+    "$BIN/sonic" check --repair -D disk/store -C me; echo "repaired $?"`;
     const command = ['sh', '-c', `cd "$HOME_DIR"; ${script}`];
     const { stdout, stderr } = exited(t, 0, await inNamespace(command, { BIN, HOME_DIR: home }));
     const reported = (name: string): number =>
@@ -140,6 +142,9 @@ testMounted?.(
     t.is(reported('free'), 0);
     for (const name of ['first', 'restored', 'room', 'same', 'deleted', 'checked'])
       t.is(reported(name), 0, `${name}: ${stdout}${stderr}`);
+    t.is(reported('repaired'), 3, `no parity can be made: ${stdout}`);
+    t.regex(stdout, /What the backups need is whole, but \d+ files? could not be repaired/);
+    t.notRegex(stdout, /No damage found|still damaged/);
     t.true(
       reported('sent') > 0 && reported('sent') < 180,
       `${reported('sent')} of 200 were sent again`,

@@ -91,7 +91,7 @@ export function parityLines(report: ParityReport): string[] {
   if (repair !== undefined) {
     const { healed, damaged, parityMade, parityRebuilt } = repair;
     lines.push(
-      `Repaired from parity: ${counted(healed, 'file')}; still damaged: ${counted(damaged, 'file')}.`,
+      `Repaired from parity: ${counted(healed, 'file')}; not repaired: ${counted(damaged, 'file')}.`,
     );
     const made = parityMade + parityRebuilt;
     if (made > 0) lines.push(`Parity made: for ${counted(made, 'file')}.`);

@@ -67,8 +67,8 @@ export async function check(options: Options): Promise<number> {
   const { result, parity } = await checked(task, repaired);
   const source = options.againstSource ? await checkSource(options, interrupted) : undefined;
   const elapsedMs = system.clock.monotonicMs() - startMs;
-  const isUnrepaired = (parity?.repair?.damaged ?? 0) > 0;
-  const isClean = !isDamaged(result) && !isSourceWrong(source) && !isUnrepaired;
+  const unrepaired = parity?.repair?.damaged ?? 0;
+  const isClean = !isDamaged(result) && !isSourceWrong(source) && unrepaired === 0;
   const { bytesRead, totalBytes, allReadSinceMs } = result;
   const readBytes = repaired?.isProven === true ? totalBytes : bytesRead;
   const read = { readBytes, totalBytes, ...(allReadSinceMs > 0 && { allReadSinceMs }) };
@@ -76,7 +76,7 @@ export async function check(options: Options): Promise<number> {
   if (options.json) printJson(options, result, elapsedMs, { isClean, source, parity });
   else {
     const read = repaired?.isProven === true ? ALL : task.request.read.data;
-    printText(options, result, elapsedMs, { data: read, shown: reporter });
+    printText(options, result, elapsedMs, { data: read, shown: reporter, unrepaired });
     if (parity !== undefined) parityLines(parity).forEach(print);
     if (source !== undefined) sourceLines(source).forEach(print);
   }

@@ -196,7 +196,7 @@ export function printText(
   options: ReportOptions,
   result: CheckOutcome,
   elapsedMs: number,
-  { data, shown }: { data: ReadData; shown: FindingPrinter },
+  { data, shown, unrepaired }: { data: ReadData; shown: FindingPrinter; unrepaired: number },
 ): void {
   const { client } = options;
   if (shown.versions > MAX_SHOWN) {
@@ -225,6 +225,9 @@ export function printText(
   }
   if (!isDamaged(result) && records === 0) {
     print('There is no backup: none was made yet, or all data of the client is gone.');
+  } else if (!isDamaged(result) && unrepaired > 0) {
+    const what = counted(unrepaired, 'file');
+    print(`What the backups need is whole, but ${what} could not be repaired.`);
   } else if (!isDamaged(result)) {
     print(
       data.kind === 'none' ? 'No damage found; stored contents were not read.' : 'No damage found.',
