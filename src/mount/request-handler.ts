@@ -9,7 +9,7 @@ import { Contents, type ContentsOptions } from './contents.js';
 import type { FileTree } from './files-ahead.js';
 import { type ReplyData, type Unique, uniqueOf } from './fuse-connection.js';
 import { greet, type GreetingOptions } from './greeting.js';
-import { type NodePlace, placeOf } from './node-ids.js';
+import { MAX_ENTRIES, type NodePlace, placeOf } from './node-ids.js';
 import { DOTS, packEntry } from './packing.js';
 import { PackedListings } from './packed-listings.js';
 import { PageCache } from './page-cache.js';
@@ -31,7 +31,7 @@ import { Trees } from './trees.js';
 import { displayName, readAttributes } from '../model/index.js';
 import type { HistoryEntry } from '../history/index.js';
 import type { PackedEntries, PackedPage, ShownEntry, Tree } from './tree.js';
-import type { DiskSpace } from '../system/index.js';
+import { BoundedCache, type DiskSpace } from '../system/index.js';
 import type { AttributeUse } from './attribute-use.js';
 
 /** Parts and settings of the file system of a mount. */
@@ -48,6 +48,8 @@ export interface RequestHandlerOptions extends GreetingOptions, ContentsOptions 
   readonly space: () => DiskSpace;
   /** Called after a request failed because of the store. */
   readonly onFailure?: () => void;
+  /** Opens the store again if another catalog has replaced the one that is read. Returns false if it cannot be read. */
+  readonly look?: () => Promise<boolean>;
 }
 
 /** Offset in a struct fuse_entry_out of its end, which is a struct fuse_attr_out. */
@@ -59,6 +61,16 @@ const MAX_BODY_BYTES = 4096;
 const SEEK_DATA = 3;
 /** Time for which a request continues after a signal to its process. */
 const INTERRUPT_MS = 2000;
+
+/** Maximum number of files of a tree whose paths are remembered. */
+const MAX_MOVED = 1024;
+
+/** A file that was read while its catalog was replaced. */
+interface MovedFile {
+  /** Path below the mount point. */
+  readonly path: Buffer;
+  readonly entry: HistoryEntry;
+}
 
 /** A reply in the buffer `body`, which all requests share. */
 interface Built {
@@ -76,6 +88,8 @@ export class RequestHandler {
   private readonly cache = new PageCache();
   /** Body of a reply that is sent at once. */
   private readonly body = Buffer.from(new ArrayBuffer(MAX_BODY_BYTES));
+  /** Paths of files that were read while their catalog was replaced, by their trees and nodes. */
+  private readonly moved = new WeakMap<Tree, BoundedCache<number, MovedFile>>();
   /** Number of requests that wait for a promise. */
   private pending = 0;
   private isIdleLater = false;
@@ -357,7 +371,7 @@ export class RequestHandler {
     const { bytes, bodyAt } = request;
     const position = bytes.readUInt32LE(bodyAt + 8) + bytes.readUInt32LE(bodyAt + 12) * 2 ** 32;
     const count = Math.min(bytes.readUInt32LE(bodyAt + 16), MAX_REPLY_BYTES);
-    const data = this.contents.read(this.fileTree(place), place, position, count);
+    const data = this.withFile(place, (tree, at) => this.contents.read(tree, at, position, count));
     return after(data, (found) => () => ({ bodyBytes: OUT_HEADER_BYTES, data: found }));
   }
 
@@ -365,7 +379,9 @@ export class RequestHandler {
     const { bytes, bodyAt } = request;
     const position = Number(bytes.readBigInt64LE(bodyAt + 8));
     const isData = bytes.readUInt32LE(bodyAt + 16) === SEEK_DATA;
-    const found = this.contents.seek(this.fileTree(place), place, position, isData);
+    const found = this.withFile(place, (tree, at) =>
+      this.contents.seek(tree, at, position, isData),
+    );
     return after(found, (at) => {
       if (at === undefined) throw new FuseError(Errno.ENXIO);
       return this.number(at);
@@ -376,6 +392,57 @@ export class RequestHandler {
     const tree = this.tree(place);
     if (place.entry < 0 || tree.pageOf === undefined) throw new FuseError(Errno.EISDIR);
     return tree as FileTree;
+  }
+
+  /**
+   * Calls a function with a file. If a rewrite has replaced the catalog of the file, opens the new one at once, and calls
+   * the function with the file of that path there. So a program that reads it goes on.
+   */
+  private withFile<T>(
+    place: NodePlace,
+    use: (tree: FileTree, place: NodePlace) => Soon<T>,
+  ): Soon<T> {
+    const known = this.moved.get(this.tree(place))?.get(keyOf(place));
+    const useMoved = async (file: MovedFile): Promise<T> => {
+      const at = await this.placeOfMoved(file);
+      return use(this.fileTree(at), at);
+    };
+    if (known !== undefined) return useMoved(known);
+    const soon = use(this.fileTree(place), place);
+    if (!(soon instanceof Promise)) return soon;
+    return soon.catch(async (error: unknown) => {
+      if (!(error instanceof TardisError) || error.code !== 'CLIENT_BUSY') throw error;
+      const file = await this.noteMoved(place);
+      if ((await this.options.look?.()) !== true) throw error;
+      return useMoved(file);
+    });
+  }
+
+  /** Remembers path and entry of a file while its catalog can still be read. */
+  private async noteMoved(place: NodePlace): Promise<MovedFile> {
+    const tree = this.tree(place);
+    const { entry } = await tree.entryAt(place.directory, place.entry);
+    const file = { path: await tree.pathOf(place.directory, place.entry), entry };
+    if (tree.isFixed !== true) return file; // its node may become that of another file
+    const files = this.moved.get(tree) ?? new BoundedCache<number, MovedFile>(MAX_MOVED);
+    this.moved.set(tree, files);
+    files.set(keyOf(place), file);
+    return file;
+  }
+
+  /** Returns the node of a file in the present catalog. Throws ESTALE if it has no such file, or another one. */
+  private async placeOfMoved({ path, entry }: MovedFile): Promise<NodePlace> {
+    let place = placeOf(ROOT_NODE, 0);
+    let shown: ShownEntry | undefined;
+    for (const name of path.toString('latin1').split('/').slice(1)) {
+      shown = await this.tree(place).lookup(place.directory, Buffer.from(name, 'latin1'));
+      if (shown === undefined) break;
+      place = placeOf(shown.nodeLow, shown.nodeHigh);
+    }
+    const isSame =
+      shown?.entry.sizeBytes === entry.sizeBytes && shown.entry.mtimeNs === entry.mtimeNs;
+    if (!isSame) throw new FuseError(Errno.ESTALE);
+    return place;
   }
 
   // --- references -----------------------------------------------------------------------------------
@@ -412,6 +479,11 @@ export class RequestHandler {
 /** Returns the error for a directory that contains itself, so that a walk would never end. */
 function circle(): TardisError {
   return new TardisError('CATALOG_DAMAGED', 'a directory in it leads back to one above it');
+}
+
+/** Key of a node in its tree. */
+function keyOf({ directory, entry }: NodePlace): number {
+  return directory * (MAX_ENTRIES + 1) + entry;
 }
 
 /** Returns the error number that a program gets for an error. */

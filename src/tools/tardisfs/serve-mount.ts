@@ -141,6 +141,7 @@ async function serve(serving: Serving): Promise<boolean> {
     attributeUse,
     space: () => spaceOf(system, lasting),
     onFailure: () => lasting.lookAfterFailure(),
+    look: () => lasting.look(),
   });
   lasting.onReplaced = () => files.restart();
   let isOver = false;
