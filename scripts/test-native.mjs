@@ -19,7 +19,7 @@ const SANITIZERS = '-fsanitize=address,undefined';
 
 /** The tests whose subject is the addon: hostile arguments, and comparisons of each call with its twin in JavaScript. */
 const FILES = [
-  'system/native-*',
+  'system/{log-index,native-*}',
   'workers/*',
   'crypto/opened-listing',
   'history/opened-pages',
