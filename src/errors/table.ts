@@ -265,7 +265,7 @@ export const ERROR_TABLE = Object.freeze({
     OUT_OF_MEMORY:
       'Free memory, or raise the limit of memory (ulimit -v, MemoryMax= of a unit), then run again.',
     IO_FAILED:
-      'Check the disk, its cable, the network or the program behind the mount, and the system log (dmesg); then run again. The disk or the file system failed, whatever is stored on it: rebuild nothing because of this error alone.',
+      'Check the disk, its cable, the network or the program behind the mount, and the system log (dmesg); then run again. The disk or the file system failed, whatever is stored on it. Only if single sectors of a file stay unreadable on a disk that works otherwise: `sonic check --repair` heals a pack, `sonic rebuild` makes tardis.db or format.json again.',
     STORE_AWAY:
       'Run again later: the server cannot use its store now. The log of the server has the reason.',
   }),

@@ -111,6 +111,11 @@ export function causeCode(thrown: unknown): string | undefined {
   return typeof cause === 'string' ? cause : systemCode(error);
 }
 
+/** True if the disk failed to read or write a file, as at a bad sector. It may be able to read others. */
+export function isBadSector(thrown: unknown): boolean {
+  return classOf(causeCode(thrown)) === 'medium';
+}
+
 /** True if an error means that a disk or a quota of the file system is full. */
 export function isDiskFull(thrown: unknown): boolean {
   const error = firstError(thrown);

@@ -9,7 +9,7 @@ import {
   type Inconsistency,
   pagesDamaged,
 } from '../../store/catalog/index.js';
-import { asTardisError } from '../../errors/index.js';
+import { asTardisError, isBadSector } from '../../errors/index.js';
 import { type Backend, type ClientDirectory, withClient } from '../../store/index.js';
 import type { CheckCounts, Finding } from './findings.js';
 import { isForLater } from './client-files.js';
@@ -30,6 +30,8 @@ export class CatalogCheck {
   private readonly fingerprint: string;
   /** True if pages were compared, and the catalog has no checksums for them. */
   private isUnproven = false;
+  /** True if the disk cannot read a part of the file. */
+  private isUnreadable = false;
 
   constructor(private readonly checked: Checked) {
     this.fingerprint = fingerprintOf(checked.system, checked.directory.catalogPath);
@@ -40,7 +42,12 @@ export class CatalogCheck {
     const { system, directory, mark } = this.checked;
     const { catalogPath } = directory;
     const mayRemember = mark && system.files.isWritable(directory.path);
-    const verdict = await comparePages(system, catalogPath, mayRemember);
+    const verdict = await comparePages(system, catalogPath, mayRemember).catch((error: unknown) => {
+      if (!isBadSector(error)) throw error;
+      this.isUnreadable = true;
+      this.report(`${catalogPath} cannot be read: ${asTardisError(error).message}`);
+      return { kind: 'changing' } as const;
+    });
     if (verdict.kind === 'damaged') this.report(pagesDamaged(catalogPath, verdict.pages).message);
     this.isUnproven = verdict.kind === 'unknown';
   }
@@ -49,6 +56,7 @@ export class CatalogCheck {
   open(): CatalogAudit | undefined {
     const { system, directory } = this.checked;
     let audit: CatalogAudit | undefined;
+    if (this.isUnreadable) return undefined;
     try {
       audit = CatalogAudit.open(system, directory.catalogPath);
       const faults = audit.integrity();
@@ -59,7 +67,7 @@ export class CatalogCheck {
       for (const fault of faults) this.report(fault);
     } catch (error) {
       const failure = asTardisError(error);
-      if (failure.code !== 'CATALOG_DAMAGED') {
+      if (failure.code !== 'CATALOG_DAMAGED' && !isBadSector(error)) {
         audit?.close();
         throw failure;
       }

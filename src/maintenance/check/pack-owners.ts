@@ -55,6 +55,14 @@ function namesById(system: System, store: string): ReadonlyMap<string, string> {
   return names;
 }
 
+/** Codes of the error of a format file that cannot be read. */
+const UNREADABLE: ReadonlySet<string> = new Set([
+  'FORMAT_DAMAGED',
+  'IO_FAILED',
+  'STORE_NOT_READABLE',
+  'STORE_UNSAFE',
+]);
+
 /**
  * Returns the id of a client. Returns undefined if its format file cannot be read; a check of that client reports this.
  */
@@ -62,10 +70,7 @@ function idOf({ files }: System, directory: string): string | undefined {
   try {
     return readFormat(files, directory)?.clientId;
   } catch (error) {
-    if (
-      ['FORMAT_DAMAGED', 'STORE_NOT_READABLE', 'STORE_UNSAFE'].includes(asTardisError(error).code)
-    )
-      return undefined;
+    if (UNREADABLE.has(asTardisError(error).code)) return undefined;
     throw error;
   }
 }

@@ -3,7 +3,13 @@
  * sync also syncs the directories that hold its name (directory fsync).
  */
 import path from 'node:path';
-import { ifPossible, systemCode, TardisError } from '../../errors/index.js';
+import {
+  asTardisError,
+  ifPossible,
+  isBadSector,
+  systemCode,
+  TardisError,
+} from '../../errors/index.js';
 import { BoundedCache, type Files, OpenFd } from '../../system/index.js';
 import type { MendableBackend, ObjectWriter } from './backend.js';
 import { readFormat } from '../layout/format-file.js';
@@ -80,7 +86,7 @@ export class DirectoryBackend implements MendableBackend {
       return readFormat(this.files, this.root)?.clientId || undefined;
     } catch (error) {
       // Opening the client reports a damaged format file.
-      if (error instanceof TardisError && error.code === 'FORMAT_DAMAGED') return undefined;
+      if (asTardisError(error).code === 'FORMAT_DAMAGED' || isBadSector(error)) return undefined;
       throw error;
     }
   }

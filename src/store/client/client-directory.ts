@@ -4,7 +4,7 @@
  * creation in src/store/open/create-client.ts.
  */
 import path from 'node:path';
-import { during, TardisError } from '../../errors/index.js';
+import { asTardisError, during, isBadSector, TardisError } from '../../errors/index.js';
 import type { PackNumber } from '../../model/index.js';
 import {
   failedStoreWrite,
@@ -136,7 +136,7 @@ function requirePacksFolder(files: Files, directory: string): void {
 }
 
 /**
- * Opens a client like `openClientDirectory`, but rewrites a missing or damaged format file. For a rebuild, which reads
+ * Opens a client like `openClientDirectory`, but rewrites a format file that is missing, damaged, or on a bad sector. For a rebuild, which reads
  * every record, and so notices records of a newer format. `knownPack` returns the number of a pack that certainly
  * belongs to the client.
  */
@@ -148,7 +148,7 @@ export async function repairClientDirectory(
   try {
     return openClientDirectory(system, options);
   } catch (error) {
-    if (!(error instanceof TardisError) || error.code !== 'FORMAT_DAMAGED') throw error;
+    if (asTardisError(error).code !== 'FORMAT_DAMAGED' && !isBadSector(error)) throw error;
     const directory = path.join(options.store, options.client);
     const formatPath = path.join(directory, FORMAT_FILE);
     try {

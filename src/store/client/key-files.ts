@@ -7,10 +7,9 @@ import path from 'node:path';
 import { crc32 } from 'node:zlib';
 import {
   asTardisError,
-  classOf,
   failedTo,
+  isBadSector,
   noSuchObject,
-  systemCode,
   TardisError,
 } from '../../errors/index.js';
 import {
@@ -135,7 +134,7 @@ function keysThere(files: Files, directory: string, reads = 1): StoredKeys | und
         const bytes = readStart(files, path.join(folder, keyFileName(number)), MAX_READ_BYTES);
         return bytes === undefined ? [] : [bytes];
       } catch (error) {
-        if (classOf(systemCode(error)) !== 'medium') throw error;
+        if (!isBadSector(error)) throw error;
         missing = error; // its copy may be readable
         return [];
       }
@@ -162,7 +161,7 @@ function readable(files: Files, file: string): Buffer | undefined {
   try {
     return readStart(files, file, MAX_READ_BYTES);
   } catch (error) {
-    if (classOf(systemCode(error)) !== 'medium') throw error;
+    if (!isBadSector(error)) throw error;
     return Buffer.alloc(0);
   }
 }

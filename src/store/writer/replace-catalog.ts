@@ -4,7 +4,7 @@
  * new catalog.
  */
 import path from 'node:path';
-import { classOf, ifPossible, systemCode } from '../../errors/index.js';
+import { ifPossible, isBadSector, systemCode } from '../../errors/index.js';
 import { type SqlDatabase, type System, textBytes } from '../../system/index.js';
 import { catalogVersion, newestVersion, PageSums, removeSideFiles } from '../catalog/index.js';
 import type { ClientDirectory } from '../index.js';
@@ -51,8 +51,7 @@ function foldsLog(system: System, catalogPath: string): boolean {
     database.pragma('wal_checkpoint(TRUNCATE)');
     return database.pragma('journal_mode = TRUNCATE', { simple: true }) === 'truncate';
   } catch (error) {
-    const code = systemCode(error);
-    if (code?.startsWith('SQLITE_') !== true && classOf(code) !== 'medium') throw error;
+    if (systemCode(error)?.startsWith('SQLITE_') !== true && !isBadSector(error)) throw error;
     return false; // the catalog is about to be replaced
   } finally {
     database?.close();

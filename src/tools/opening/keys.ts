@@ -13,7 +13,7 @@ import {
   unlockKeyRecord,
   wholeRecord,
 } from '../../crypto/index.js';
-import { asTardisError, TardisError, unlessBug } from '../../errors/index.js';
+import { asTardisError, isBadSector, TardisError, unlessBug } from '../../errors/index.js';
 import { holdsSeals, sealedWithoutKeys } from '../../store/catalog/index.js';
 import {
   bucketAt,
@@ -284,7 +284,7 @@ async function isProven(
     await proveOpened(system, settings, opened);
     return true;
   } catch (error) {
-    if (asTardisError(error).code !== 'CATALOG_DAMAGED') throw error;
+    if (asTardisError(error).code !== 'CATALOG_DAMAGED' && !isBadSector(error)) throw error;
     return false;
   }
 }

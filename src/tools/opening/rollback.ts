@@ -11,7 +11,7 @@ import {
   parseKeyRecord,
   SealMemory,
 } from '../../crypto/index.js';
-import { asTardisError, TardisError } from '../../errors/index.js';
+import { asTardisError, isBadSector, TardisError } from '../../errors/index.js';
 import { newestKeys, openClientDirectory } from '../../store/index.js';
 import type { System } from '../../system/index.js';
 import { identityAt, type IdentitySettings, trustOlder } from './known-state.js';
@@ -41,7 +41,7 @@ function olderThanKnown(system: System, settings: KnownPlace): TardisError | und
     const { code } = asTardisError(error);
     if (code === 'STORE_ROLLED_BACK') return asTardisError(error);
     if (code === 'MEMORY_DAMAGED' && settings.trustStore) return undefined;
-    if (code === 'CATALOG_DAMAGED' || isWithoutKeys(error)) return undefined;
+    if (code === 'CATALOG_DAMAGED' || isBadSector(error) || isWithoutKeys(error)) return undefined;
     throw error;
   }
 }

@@ -9,7 +9,7 @@
  */
 import {
   asTardisError,
-  classOf,
+  isBadSector,
   requireSystemCode,
   systemCode,
   TardisError,
@@ -170,7 +170,7 @@ function readableSums(files: Files, catalogPath: string): Buffer | undefined {
   try {
     return readStart(files, pageSumsPath(catalogPath), MAX_SUMS_BYTES);
   } catch (error) {
-    if (classOf(systemCode(error)) !== 'medium') throw error;
+    if (!isBadSector(error)) throw error;
     return undefined;
   }
 }
