@@ -5,7 +5,7 @@
  * (src/store/bucket/account-objects.ts), and this machine has a copy of it.
  */
 import path from 'node:path';
-import { asTardisError, TardisError, usageError } from '../../errors/index.js';
+import { asTardisError, isBadSector, TardisError, usageError } from '../../errors/index.js';
 import { type RightName, RIGHTS } from '../../model/index.js';
 import {
   failedStoreWrite,
@@ -125,13 +125,14 @@ export function isAccount(system: System, client: string, name: string): boolean
   return hasRights && hasKeys(system, directory);
 }
 
-/** Returns the rights of an account; none if its rights file is missing or malformed. */
+/** Returns the rights of an account; none if its rights file is missing, malformed, or on a bad sector. */
 export function rightsIfAny(system: System, client: string, name: string): RightName[] {
   try {
     return readRights(system, client, name);
   } catch (error) {
     const { code } = asTardisError(error);
-    if (code !== 'ACCOUNT_INVALID' && code !== 'NO_SUCH_ACCOUNT') throw error;
+    const isKnown = code === 'ACCOUNT_INVALID' || code === 'NO_SUCH_ACCOUNT' || isBadSector(error);
+    if (!isKnown) throw error;
     return [];
   }
 }
