@@ -37,6 +37,8 @@ export interface RetentionOptions {
   readonly trustsClock: boolean;
   /** Limits deletion to sets that began before this time and have at most this priority. */
   readonly only?: { readonly beforeMs: number; readonly priority: number } | undefined;
+  /** Limits deletion to these sets, which a preview has shown; undefined for no such limit. */
+  readonly previewed?: ReadonlySet<SetNumber> | undefined;
 }
 
 type KeepReason =
@@ -178,7 +180,7 @@ function keepAlways(
     ageMs,
     countedMs,
   }: RetentionSet & { readonly ageMs: number; readonly countedMs: number },
-  { leastAgeMs, only, keepsDoubtful }: RetentionOptions,
+  { leastAgeMs, only, previewed, keepsDoubtful }: RetentionOptions,
   hasAnyRule: boolean,
   keep: Keep,
 ): void {
@@ -187,6 +189,7 @@ function keepAlways(
   if (isDoubtful && keepsDoubtful) keep(set, 'damaged');
   if (ageMs < leastAgeMs) keep(set, 'young');
   if (!hasAnyRule) keep(set, 'no rule');
+  if (previewed?.has(set) === false) keep(set, 'not meant');
   if (only === undefined) return;
   if (Math.max(openedAtMs, countedMs) >= only.beforeMs || priority > only.priority)
     keep(set, 'not meant');

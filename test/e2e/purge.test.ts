@@ -45,6 +45,41 @@ async function restores(
   await readersAgree(t, source, place);
 }
 
+const PURGE = ['purge', '--keep-last', '2'];
+const FINISH = ['forget-path', '--finish', '--now'];
+/** Commands that wait at their prompt while others run to their end, and the sets that are left after both. */
+const AT_ONCE = [
+  { first: PURGE, second: [...PURGE, '--yes'], left: [5, 6] },
+  { first: PURGE, second: ['delete', '1', '5', '--yes'], left: [4, 6] },
+  { first: PURGE, second: ['lock', '2'], left: [2, 5, 6] },
+  { first: ['delete', '1-3'], second: ['delete', '2-4', '--yes'], left: [5, 6] },
+  { first: ['delete', '1-3'], second: undefined, left: [4, 5, 6, 7] },
+  { first: FINISH, second: [...FINISH, '--yes'], left: [1, 2, 3, 4, 5, 6] },
+] as const;
+
+test('two commands that delete at once end well, both', async (t) => {
+  const { at, place, store, source } = await withSets(t, 6);
+  for (const [index, { first, second, left }] of AT_ONCE.entries()) {
+    const label = `${first.join(' ')}, ${second?.join(' ')}`;
+    const copy = at(`copy ${index}`);
+    fs.cpSync(store, copy, { recursive: true });
+    const here = ['-D', copy, ...place.slice(2)];
+    if (first === FINISH) {
+      await succeed('sonic', ['forget-path', ...here, '--yes', `${source}/changes`]);
+    }
+    const [command, ...words] = second ?? [];
+    const other = async (): Promise<string> => {
+      if (command === undefined) await succeed('tardis', [...here, '--local', source]);
+      else await succeed('sonic', [command, ...here, ...words]);
+      return 'y\r';
+    };
+    const both = await runOnTerminal('sonic', [first[0], ...here, ...first.slice(1)], [other]);
+    t.is(both.status, 0, `${label}: ${both.shown}`);
+    t.deepEqual(await setsOf(here), left, label);
+    t.regex(await succeed('sonic', ['check', '--read-data', ...here]), /No damage found/, label);
+  }
+});
+
 test('sets are deleted by number, name and range, after confirmation', async (t) => {
   const lab = await withSets(t, 8);
   const { place, numbers } = lab;

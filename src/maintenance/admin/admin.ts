@@ -103,10 +103,10 @@ export interface Admin extends Disposable {
    */
   previewPurge(request: PurgeRequest): Promise<Verdicts>;
   /**
-   * Deletes the sets `gone`, which a preview listed. Through a server, deletes the sets that the server's rules name
-   * now, and returns the verdicts; otherwise returns undefined.
+   * Deletes those of the sets `previewed` that the rules of the request still name: others may have been deleted since
+   * the preview. Through a server, deletes the sets that the server's rules name now. Returns the verdicts.
    */
-  purge(gone: readonly SetNumber[]): Promise<Verdicts | undefined>;
+  purge(request: PurgeRequest, previewed: readonly SetNumber[]): Promise<Verdicts>;
   /**
    * Returns the retention rules of the client; `words` supply the priorities and all rules that are not stored with the
    * client. Returns undefined if there are no rules, or if a server applies them.

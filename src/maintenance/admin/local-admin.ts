@@ -1,7 +1,7 @@
 /** Changes of a client in a store on this machine, and the seals of an encrypting client's changes. */
 import path from 'node:path';
 import { Opened } from '../../errors/index.js';
-import type { BackupSet, History } from '../../history/index.js';
+import type { BackupSet, History, Verdicts } from '../../history/index.js';
 import type { Keyring } from '../../crypto/index.js';
 import type { ForgetRequest, SetChange } from '../../model/index.js';
 import { Catalog, settingsOf } from '../../store/catalog/index.js';
@@ -20,7 +20,13 @@ import {
   withdrawForget,
 } from '../../store/writer/index.js';
 import type { System } from '../../system/index.js';
-import { collectGarbage, type GcReport, previewPurgeOf } from '../gc/index.js';
+import {
+  collectGarbage,
+  type GcReport,
+  previewPurgeOf,
+  purgeByRules,
+  type PurgeRequest,
+} from '../gc/index.js';
 import type { Admin, FreeRequest, WorkHooks } from './admin.js';
 
 export interface LocalAdminOptions {
@@ -48,10 +54,11 @@ export function localAdmin(system: System, client: LocalAdminOptions): Admin {
     deleteSets: (gone) => deleteSets(system, directory, { limits, sets: gone, leastAgeMs: 0 }),
     previewDelete: async (gone) => previewDelete(system, directory, gone, 0),
     previewPurge: async (request) => previewPurgeOf(system, directory, () => request),
-    purge: async (gone) => {
-      await deleteSets(system, directory, { limits, sets: gone, leastAgeMs: 0 });
-      return undefined;
-    },
+    purge: (request, previewed) =>
+      purgeByRules(system, directory, limits, () => ({
+        ...request,
+        previewed: new Set(previewed),
+      })),
     keptRules: (words) =>
       Catalog.reading(system, directory.catalogPath, (catalog) => ownRulesFor(catalog, words)),
     mark: (marked, change) => markSets(system, directory, limits, { sets: marked, change }),
@@ -126,14 +133,19 @@ export function sealedAdmin(admin: Admin, keyring: Keyring): Admin {
   const paths = (all: readonly Buffer[]): readonly Buffer[] => all.map((path) => names.path(path));
   const opened = (requests: readonly ForgetRequest[]): readonly ForgetRequest[] =>
     requests.map((request) => ({ ...request, path: names.openPath(request.path) }));
+  const sealed = ({ rules, ...request }: PurgeRequest): PurgeRequest => ({
+    ...request,
+    rules: { ...rules, keepTags: rules.keepTags.map(text) },
+  });
+  const withTags = (answer: Verdicts): Verdicts => ({
+    ...answer,
+    unusedTags: answer.unusedTags.map((tag) => names.openText(tag)),
+  });
   return {
     ...admin,
     keyring,
-    previewPurge: async ({ rules, ...request }) => {
-      const sealed = { ...rules, keepTags: rules.keepTags.map(text) };
-      const answer = await admin.previewPurge({ ...request, rules: sealed });
-      return { ...answer, unusedTags: answer.unusedTags.map((tag) => names.openText(tag)) };
-    },
+    previewPurge: async (request) => withTags(await admin.previewPurge(sealed(request))),
+    purge: async (request, previewed) => withTags(await admin.purge(sealed(request), previewed)),
     mark: (sets, change) => admin.mark(sets, sealedChange(change, text)),
     forgets: async () => opened(await admin.forgets()),
     previewForget: (all) => admin.previewForget(paths(all)),

@@ -1,5 +1,6 @@
 /** Garbage collection for the commands that delete sets. */
 import type { SettingsNamed } from '../../config/index.js';
+import { asTardisError } from '../../errors/index.js';
 import type { Admin, WorkHooks } from '../../maintenance/admin/index.js';
 import type { GcReport, GcStep } from '../../maintenance/gc/index.js';
 import type { System } from '../../system/index.js';
@@ -44,6 +45,9 @@ export async function clearUpAfter(
       );
     }
     if (freed !== undefined) noteNumbers({ freedBytes: freed.freedBytes });
+  } catch (error) {
+    // Another process rewrites the client, which leaves out the data of deleted sets, or uses it.
+    if (asTardisError(error).code !== 'CLIENT_BUSY') throw error;
   } finally {
     report(freed);
   }

@@ -1,7 +1,8 @@
 /** Implements `sonic delete` and `sonic orphans`: deletes sets, and frees the space that only they used. */
 import type { BackupSet } from '../../history/index.js';
 import type { Settings } from '../../config/index.js';
-import { usageError } from '../../errors/index.js';
+import { asTardisError, usageError } from '../../errors/index.js';
+import type { Admin } from '../../maintenance/admin/index.js';
 import type { GcReport } from '../../maintenance/gc/index.js';
 import type { SetNumber } from '../../model/index.js';
 import { CLEARED_LATER, clearUpAfter, freeUnneeded, gcSummary } from '../shared/clear-up.js';
@@ -13,6 +14,7 @@ import { requireYesToDelete } from './confirm.js';
 import { warnIfOlder } from '../opening/rollback.js';
 import { interruptSignal } from '../shared/signals.js';
 import { print, printJson } from '../output/output.js';
+import { printWarning } from '../output/progress-line.js';
 import { withReports } from '../opening/history.js';
 import { chosenSets } from './set-choice.js';
 import { counted, formatBytes } from '../output/units.js';
@@ -36,11 +38,27 @@ export async function deleteSets(options: DeleteOptions): Promise<void> {
   await there.previewDelete(numbers); // reports errors before the user is prompted
   if (!mayGo(options, sets)) return onlyShows();
   const signal = interruptSignal('sonic delete', CLEARED_LATER); // until here a signal ends the process at once
-  await there.deleteSets(numbers);
-  noteNumbers({ sets: numbers.length });
+  const done = await deletedOf(there, numbers);
+  noteNumbers({ sets: done.length });
   await clearUpAfter({ system, there, options, signal }, (freed) =>
-    printDeleted(options, numbers, freed),
+    printDeleted(options, done, freed),
   );
+}
+
+/** Deletes sets, but not those that another command has deleted meanwhile. Returns the deleted ones. */
+async function deletedOf(there: Admin, sets: readonly SetNumber[]): Promise<readonly SetNumber[]> {
+  try {
+    await there.deleteSets(sets);
+    return sets;
+  } catch (error) {
+    const listed = new Set((await there.sets()).map(({ set }) => set));
+    const left = sets.filter((set) => listed.has(set));
+    if (asTardisError(error).code !== 'NO_SUCH_SET' || left.length === sets.length) throw error;
+    printWarning(
+      `${counted(sets.length - left.length, 'set')} deleted by another command meanwhile`,
+    );
+    return left.length === 0 ? [] : await deletedOf(there, left);
+  }
 }
 
 /** Collects the garbage of the whole client, even if nothing indicates that there is any. */

@@ -5,7 +5,7 @@
  */
 import type { Settings } from '../../config/index.js';
 import { parseKeyRecord } from '../../crypto/index.js';
-import { TardisError, usageError } from '../../errors/index.js';
+import { asTardisError, TardisError, usageError } from '../../errors/index.js';
 import {
   dueForgets,
   forgetRequestsOf,
@@ -21,7 +21,7 @@ import {
 } from '../../model/index.js';
 import { finishSwitched, forgetHere } from '../../maintenance/rewrite/index.js';
 import { spanOf } from '../../retention/index.js';
-import { newestKeys, openClientDirectory } from '../../store/index.js';
+import { type ClientDirectory, newestKeys, openClientDirectory } from '../../store/index.js';
 import { absolutePath, type System } from '../../system/index.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import { openAdmin } from '../opening/admin.js';
@@ -188,11 +188,15 @@ async function undo(options: Options, there: Admin): Promise<void> {
 
 // --- executing -----------------------------------------------------------------------------------
 
-async function finish(options: Options, system: System): Promise<number> {
-  const { client, json, forgetNow } = options;
-  const directory = openClientDirectory(system, clientPlace(options));
+function dueOf({ forgetNow }: Options, system: System, directory: ClientDirectory) {
   const all = forgetRequestsOf(system, directory);
-  const due = forgetNow ? all : dueForgets(all, system.clock.nowMs());
+  return forgetNow ? all : dueForgets(all, system.clock.nowMs());
+}
+
+async function finish(options: Options, system: System): Promise<number> {
+  const { client, json } = options;
+  const directory = openClientDirectory(system, clientPlace(options));
+  const due = dueOf(options, system, directory);
   if (due.length === 0) {
     const isTrial = options.previewForget || options.rehearse;
     // No request is left if an earlier run has carried them out, but that run may not have removed all old data.
@@ -212,6 +216,24 @@ async function finish(options: Options, system: System): Promise<number> {
     else described(report, 'would').forEach(print);
     return 0;
   }
+  try {
+    return await carryOut(options, system, directory, due);
+  } catch (error) {
+    if (asTardisError(error).code !== 'CLIENT_BUSY') throw error;
+    const still = dueOf(options, system, openClientDirectory(system, clientPlace(options)));
+    // Another command has carried some of them out, or withdrawn them, while this one waited for its turn.
+    if (still.length < due.length) return await finish(options, system);
+    throw error;
+  }
+}
+
+async function carryOut(
+  options: Options,
+  system: System,
+  directory: ClientDirectory,
+  due: readonly ForgetRequest[],
+): Promise<number> {
+  const { client, json } = options;
   const keys = newestKeys(system, directory.path);
   if (keys !== undefined && parseKeyRecord(keys.bytes).isEncrypting) {
     return rewriteWithout({ ...options, yes: options.deleteYes }, due);

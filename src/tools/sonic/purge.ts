@@ -65,7 +65,7 @@ export async function purge(options: PurgeOptions): Promise<void> {
   const texts = sets.filter(({ set }) => gone.includes(set)).map(setText);
   if (!options.deleteYes) requireYesToDelete(options.client, texts);
   const signal = interruptSignal('sonic purge', CLEARED_LATER);
-  const done = await purged(there, gone);
+  const done = goneIn(await there.purge(request, gone));
   noteNumbers({ sets: done.length });
   await clearUpAfter({ system, there, options, signal }, (freed) =>
     printPurged(options, done, freed),
@@ -107,11 +107,6 @@ function shownTags(tags: readonly string[]): string {
   const different = [...new Set(tags)].sort();
   const shown = different.slice(0, MOST_TAGS_SHOWN).map((tag) => displayLine(tag));
   return [...shown, ...(different.length > shown.length ? ['…'] : [])].join(', ');
-}
-
-async function purged(there: Admin, gone: readonly SetNumber[]): Promise<readonly SetNumber[]> {
-  const answer = await there.purge(gone);
-  return answer === undefined ? gone : goneIn(answer);
 }
 
 function goneIn({ verdicts }: Verdicts): SetNumber[] {
