@@ -38,6 +38,8 @@ const MOST_REMEMBERED = 256;
 /** Inode of the empty directory that stands for a subvolume in a snapshot. */
 const EMPTY_INODE = 2;
 const KIND = 'btrfs';
+/** Advice for a subvolume with an active swap file, of which no program can make a snapshot (ETXTBSY). */
+const SWAP_ADVICE = 'put its active swap file into a subvolume of its own';
 /** Types of file systems below a root that nobody would snapshot: what the kernel shows of itself, and memory. */
 const WITHOUT_DATA =
   /^(?:autofs|binfmt_misc|bpf|cgroup2?|configfs|debugfs|devpts|devtmpfs|efivarfs|fusectl|hugetlbfs|mqueue|nsfs|proc|pstore|ramfs|rpc_pipefs|securityfs|selinuxfs|sysfs|tmpfs|tracefs)$/;
@@ -118,7 +120,7 @@ export class Snapshots {
     return this.shown.flatMap((each) =>
       'why' in each
         ? [
-            `${displayName(each.path)}: no snapshot (${each.why}); it is read live (HookBefore can make one)`,
+            `${displayName(each.path)}: no snapshot (${each.why}); it is read live (${each.why === 'ETXTBSY' ? SWAP_ADVICE : 'HookBefore can make one'})`,
           ]
         : [],
     );

@@ -214,8 +214,8 @@ export class RemotePeer {
         return;
       } catch (error) {
         this.entry.refused(asTardisError(error));
-        const { triesFirst = true } = this.place.patience ?? NO_PATIENCE;
-        if (!triesFirst || !Backoff.mayPassAtFirst(error)) throw error;
+        const { triesFirst = true, waitsForName } = this.place.patience ?? NO_PATIENCE;
+        if (!triesFirst || !Backoff.mayPassAtFirst(error, waitsForName)) throw error;
         await wait(error);
       }
     }

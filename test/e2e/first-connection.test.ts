@@ -155,16 +155,19 @@ test('a login that must wait after wrong passwords is tried again when it may su
   t.regex(stderr, /too many failed logins: wait \d+ s, trying again in/);
 });
 
-test('Reconnect bounds the first connection too', async (t) => {
+test('Reconnect bounds the first connection too, also to a name that is not known yet', async (t) => {
   const { source } = lab(t);
   const there = ['--server', '127.0.0.1', '--port', String(await freePort()), '--insecure-tcp'];
   const args = [...there, '-C', 'me', '--reconnect', '1.5', source];
   const port = String(await freePort());
   const web = ['--server', `https://127.0.0.1:${port}`, '-C', 'me', '--reconnect', '1.5', source];
+  const unknown = ['--server', 'nobody.invalid', '-C', 'me', '--reconnect', '1.5'];
   for (const [tool, words] of [
     ['tardis', args],
     ['lstardis', args],
     ['lstardis', web],
+    ['lstardis', unknown],
+    ['tardis', [...unknown, source]],
   ] as const) {
     const outcome = exited(t, 1, await run(tool, words));
     t.is(codeIn(outcome), 'SERVER_UNREACHABLE', outcome.stderr);

@@ -96,6 +96,9 @@ test('sets are deleted by number, name and range, after confirmation', async (t)
   t.is(yes.status, 0, yes.shown);
   await succeed('sonic', ['delete', ...place, 'set-4', '6-7', '--yes']);
   t.deepEqual(await numbers(), [1, 3, 5, 8]);
+  t.regex(await succeed('sonic', ['stats', ...place]), /freed by .* where it is 25 % of a pack/);
+  const kept = await succeed('sonic', ['orphans', ...place, '--dry-run', '--waste', '30']);
+  t.regex(kept, /in packs of which they are at least 30 % would be deleted/);
   for (const [args, code] of [
     [['8'], 'SET_IS_NEWEST'],
     [['1', '8'], 'SET_IS_NEWEST'],

@@ -65,7 +65,7 @@ export async function openHistory(
   { warn, comparesAll = false, keepsCatalog = false, triesFirst = true }: Opening,
 ): Promise<History> {
   const host = usesServer(settings) ? settings.server : undefined;
-  const more = { ...waiting(settings.reconnectSeconds, warn, triesFirst), keepsCatalog };
+  const more = { ...waiting(settings, warn, triesFirst), keepsCatalog };
   const most = comparesAll ? Infinity : COMPARED_AT_ONCE_BYTES;
   return openAt(system, settings, { host, more, most });
 }
@@ -98,8 +98,7 @@ export async function openAdministered(
   settings: AdministeringSettings,
   warn: (line: string) => void,
 ): Promise<History> {
-  const { throughServer, reconnectSeconds } = settings;
-  return openAt(system, settings, { host: throughServer, more: waiting(reconnectSeconds, warn) });
+  return openAt(system, settings, { host: settings.throughServer, more: waiting(settings, warn) });
 }
 
 /**
@@ -170,9 +169,14 @@ export function warnOlder(what: string): void {
   donePartly();
 }
 
-function waiting(forSeconds: number, warn: (line: string) => void, triesFirst = true): Waiting {
+function waiting(
+  { reconnectSeconds, sources }: Sourced & SettingsNamed<'reconnectSeconds'>,
+  warn: (line: string) => void,
+  triesFirst = true,
+): Waiting {
+  const waitsForName = sources.get('reconnectSeconds')?.source !== 'built-in';
   return {
-    patience: { forMs: forSeconds * 1000, triesFirst },
+    patience: { forMs: reconnectSeconds * 1000, triesFirst, waitsForName },
     onRetry: (retry) => warn(retryText(retry)),
   };
 }

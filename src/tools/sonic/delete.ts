@@ -84,12 +84,14 @@ export async function orphans(options: OrphanOptions): Promise<void> {
  * collection.
  */
 async function orphansRehearsed(options: OrphanOptions): Promise<void> {
-  const { client, json } = options;
+  const { client, json, wastePercent } = options;
   await withReports({ ...options, unlock: unlockIfGiven }, async (history) => {
     const { deadBytes } = (await history.reports.figures()).numbers;
     if (json) printJson({ client, isPreview: true, deadBytes });
     else
-      print(`"${client}": about ${formatBytes(deadBytes)} of unneeded contents would be deleted.`);
+      print(
+        `"${client}": about ${formatBytes(deadBytes)} of contents are not needed; those in packs of which they are at least ${wastePercent} % would be deleted.`,
+      );
   });
 }
 

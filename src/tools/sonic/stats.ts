@@ -5,7 +5,7 @@ import {
   setsCovering,
   type StoreFigures,
 } from '../../history/index.js';
-import type { Settings } from '../../config/index.js';
+import { defaultOf, type Settings } from '../../config/index.js';
 import { type DirectoryId, displayName, jsonName } from '../../model/index.js';
 import { withReports } from '../opening/history.js';
 import { unlockForNames } from '../opening/keys.js';
@@ -111,7 +111,10 @@ function rowsOf(numbers: StoreFigures['numbers']): string[][] {
     ['objects', many(numbers.objects, objectBytes, 'file')],
     ['  contents', many(numbers.records, recordBytes, 'record')],
     ['  listings, other', formatBytes(otherBytes)],
-    ['not needed', `${formatBytes(deadBytes)} (freed by sonic orphans or the server)`],
+    [
+      'not needed',
+      `${formatBytes(deadBytes)} (freed by sonic orphans or the server where it is ${defaultOf('wastePercent')} % of a pack, or --waste)`,
+    ],
     ['only older sets', `${formatBytes(olderBytes)} (deleting all but the newest would free it)`],
     ['catalog', formatBytes(numbers.catalogBytes)],
     ['sets', formatCount(numbers.sets)],
