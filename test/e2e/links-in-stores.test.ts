@@ -103,6 +103,17 @@ for (const [links, isRefused] of CASES) {
   });
 }
 
+test('a check names a link in the place of the parity, which a backup then does not make', async (t) => {
+  const here = await prepared(t);
+  const before = look(here.outside);
+  fs.rmSync(path.join(here.client, 'parity'), { recursive: true, force: true });
+  fs.symlinkSync(here.outside, path.join(here.client, 'parity'));
+  await succeed(...(backup(here) as ['tardis', string[]]));
+  const { stderr } = exited(t, 1, await run(...(sonic('check')(here) as ['sonic', string[]])));
+  t.regex(stderr, /parity is a symbolic link \[STORE_UNSAFE\]/);
+  t.deepEqual(differences(before, look(here.outside)), []);
+});
+
 test('a client is not made where a link leads', async (t) => {
   const here = await prepared(t);
   const before = look(here.outside);

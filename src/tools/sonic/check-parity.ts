@@ -1,6 +1,6 @@
 /** The part of `sonic check` for parity: repairs, and reports which data parity protects. */
 import { configInvalid, type SettingsNamed } from '../../config/index.js';
-import { systemCode, TardisError } from '../../errors/index.js';
+import { asTardisError, systemCode, TardisError } from '../../errors/index.js';
 import { displayText } from '../../model/index.js';
 import type { Admin } from '../../maintenance/admin/index.js';
 import type { RepairFinding, RepairOutcome } from '../../maintenance/check/index.js';
@@ -53,12 +53,16 @@ export async function lookAtParity(
   });
 }
 
-/** Returns the parity report; undefined if the directories cannot be listed, since the check itself reports that. */
+/**
+ * Returns the parity report; undefined if the directories cannot be listed, since the check itself reports that. Throws STORE_UNSAFE
+ * for a link in the place of the parity, of which nothing else speaks.
+ */
 async function parityIfReadable(there: Admin): Promise<ParityReport | undefined> {
   try {
     return await there.parity();
   } catch (error) {
-    if (systemCode(error) === undefined && !(error instanceof TardisError)) throw error;
+    const isKnown = systemCode(error) !== undefined || error instanceof TardisError;
+    if (!isKnown || asTardisError(error).code === 'STORE_UNSAFE') throw error;
     return undefined;
   }
 }
