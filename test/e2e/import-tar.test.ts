@@ -141,7 +141,7 @@ test('an import that ends while another program writes leaves nothing, and what 
   const others = await begun();
   const [kept] = left();
   t.deepEqual([left().length, kept !== secret], [1, true], 'that of the killed one is gone');
-  await succeed('tardis-import', words, { env: { TMPDIR } });
+  await succeed('tardis-import', [...words, '-C', 'other'], { env: { TMPDIR } });
   t.deepEqual(left(), [kept], 'that of a running one stays');
   await others.running.endedBy('SIGTERM');
 });

@@ -41,7 +41,14 @@ import {
 } from '../shared/report-differences.js';
 import { noteNumbers, onlyShows } from '../shared/run-facts.js';
 import { byteText, nodeSystem } from '../../system/index.js';
-import { lockByFile, openClientDirectory, storeFolder } from '../../store/index.js';
+import {
+  bucketAt,
+  isStore,
+  lockByFile,
+  makeStore,
+  markStore,
+  storeFolder,
+} from '../../store/index.js';
 import { localOnDemand } from '../tardis/local-server.js';
 import { backUp, type KeptJobs } from '../tardis/run.js';
 import {
@@ -69,19 +76,23 @@ export async function importSets(options: Options, signal: AbortSignal): Promise
   requireFitting(options);
   const settings = { ...(await withPassword(withUsual(options))), strict: options.strict };
   using source = await openSource(options, signal);
-  using alone = settings.dryRun ? undefined : await onlyImport(settings);
-  const sets = await setsThere(settings);
-  if (!settings.dryRun && alone === undefined && sets.length > 0) throw busy(settings);
   const states = source.states.map((state) => ({ ...state, name: setNameFor(state) }));
-  const planned = planOf(states, sets, options.verifySets);
+  const plan = async (): Promise<readonly [boolean, PlannedSet[]]> => {
+    const sets = await setsThere(settings);
+    return [sets.length > 0, planOf(states, sets, options.verifySets)];
+  };
+  let [hasSets, planned] = await plan();
   if (settings.dryRun) {
     onlyShows();
     printPlan(planned, source.leftOut ?? [], settings.json);
     return 0;
   }
+  const isReader = planned.every(({ place }) => place !== 'new'); // the store may be read-only
+  using alone = isReader ? undefined : await onlyImport(settings);
+  if (alone !== undefined) [hasSets, planned] = await plan();
   using verification = options.verifySets ? new Verification(settings, signal) : undefined;
   const given = { settings, source, verification, signal };
-  return await new Import(given, settings.create && sets.length === 0).run(planned);
+  return await new Import(given, settings.create && !hasSets).run(planned);
 }
 
 /** Most bytes of the part of a name that is kept, if the name of a state cannot be that of a set. */
@@ -104,8 +115,6 @@ interface ImportMeans {
 
 /** The states that come over, one after the other. */
 class Import {
-  /** The lock of a client that was created here. */
-  private lock: Disposable | undefined;
   private readonly keptJobs: KeptJobs = {};
   private readonly keptStretch: KeptStretch = {};
   private readonly leftOut: string[];
@@ -133,7 +142,6 @@ class Import {
       }
     } finally {
       await this.keptJobs.runner?.close();
-      this.lock?.[Symbol.dispose]();
     }
     this.printSummary(total);
     const isPartly = this.leftOut.length > 0 || verification?.hasFound === true;
@@ -169,7 +177,6 @@ class Import {
       this.status = Math.max(this.status, status);
       if (state.isLocked === true) await lockSet(settings, state);
       this.cameCount += 1;
-      if (create) this.lock = await onlyImport(settings);
       this.creates = false;
       noteNumbers({ sets: 1 });
     }
@@ -195,8 +202,10 @@ class Import {
 
   private printSummary(total: number): void {
     const { leftOut, cameCount } = this;
-    if (this.means.settings.json) printJson({ imported: { states: total, cameCount, leftOut } });
-    else if (cameCount > 0) print(`${formatCount(cameCount)} of ${counted(total, 'state')} came.`);
+    const { json } = this.means.settings;
+    if (json && leftOut.length > 0) printJson({ imported: { states: total, cameCount, leftOut } });
+    if (!json && cameCount > 0)
+      print(`${formatCount(cameCount)} of ${counted(total, 'state')} came.`);
     nameLeftOut(leftOut, total);
   }
 }
@@ -209,24 +218,19 @@ function nameLeftOut(leftOut: readonly string[], total: number): void {
 }
 
 /**
- * Excludes other imports into a client, since both would see that a state is not there yet. Returns undefined if there is no such
- * client: of two imports that create it, one fails. Throws CLIENT_BUSY.
+ * Excludes other imports into a client, since both would see that a state is not there yet. Makes a new store for that. Throws
+ * CLIENT_BUSY.
  */
-async function onlyImport(settings: Settings<'tardis'>): Promise<Disposable | undefined> {
+async function onlyImport(settings: Settings<'tardis'>): Promise<Disposable> {
   const { store, client } = clientPlace(settings);
-  try {
-    openClientDirectory(nodeSystem(), clientPlace(settings));
-  } catch (error) {
-    if (!isMissing(error)) throw error;
-    return undefined;
+  const system = nodeSystem();
+  const { files } = system;
+  if (bucketAt(store) === undefined && !isStore(files, store)) {
+    await makeStore(files, store);
+    await markStore(files, store);
   }
   const file = `${storeFolder(store, `.import-${client}`)}.lock`;
-  return lockByFile(nodeSystem(), file, busy(settings).message);
-}
-
-function busy({ client }: Settings<'tardis'>): TardisError {
-  const what = `another import into the client "${client}" is running`;
-  return new TardisError('CLIENT_BUSY', what);
+  return lockByFile(system, file, `another import into the client "${client}" is running`);
 }
 
 /** Backs up one state. Returns the exit status. */
