@@ -9,6 +9,8 @@ const MINUTE_MS = 60_000;
 const DAY_MS = 86_400_000;
 /** Moments that are compared. Offsets before 1973 may have seconds, which Node.js rounds; the steps meet each day of a year once. */
 const [FIRST_MS, LAST_MS, STEP_MS] = [Date.UTC(1973), Date.UTC(2038), 23 * DAY_MS];
+/** Step if the zone is that of the system, which Node.js finds too: each thread compares, and each offset costs 5 µs. */
+const LONG_STEP_MS = 391 * DAY_MS;
 const FIELDS = [
   'FullYear',
   'Month',
@@ -26,7 +28,9 @@ let isUsed = false;
 export function useSystemZone(zone: Zone): void {
   if (isUsed) return;
   isUsed = true;
-  for (let ms = FIRST_MS; ms < LAST_MS; ms += STEP_MS) {
+  const isGiven = process.env['TZ'] !== undefined || process.env['TZDIR'] !== undefined;
+  const stepMs = isGiven ? STEP_MS : LONG_STEP_MS;
+  for (let ms = FIRST_MS; ms < LAST_MS; ms += stepMs) {
     if (offsetMs(zone, ms) === -new Date(ms).getTimezoneOffset() * MINUTE_MS) continue;
     replaceLocalTime(zone);
     return;
