@@ -146,7 +146,8 @@ function stoppable(system: System, stop: Int32Array): System {
     requireGoingOn(stop);
     return files.read(...place);
   };
-  return { ...system, files: { ...files, read } };
+  // All other calls stay those of `files`, whatever kind of object it is.
+  return { ...system, files: Object.setPrototypeOf({ read }, files) as Files };
 }
 
 /** Throws INTERRUPTED once the restore is stopped. */

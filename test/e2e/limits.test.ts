@@ -131,10 +131,14 @@ function hasLock(tmp: string, name: string): boolean {
   return fs.existsSync(path.join(tmp, name, '.tardis-lock'));
 }
 
+/** True if each thread is stopped: another one than the first may still be about to make a copy. */
 function isStopped({ pid }: Running): boolean {
-  try {
-    const stat = fs.readFileSync(`/proc/${pid}/stat`, 'latin1');
+  const isThreadStopped = (thread: string): boolean => {
+    const stat = fs.readFileSync(`/proc/${pid}/task/${thread}/stat`, 'latin1');
     return stat.charAt(stat.lastIndexOf(')') + 2) === 'T';
+  };
+  try {
+    return fs.readdirSync(`/proc/${pid}/task`).every(isThreadStopped);
   } catch {
     return false; // it has ended
   }
