@@ -24,17 +24,23 @@ const FIELDS = [
 type Zone = Pick<NativeCalls, 'localOffset'>;
 let isUsed = false;
 
-/** Replaces the local times of Date in this thread, if those of the C library are others. */
+/**
+ * Replaces the local times of Date in this thread, if those of the C library are others. A zone that the system has no file of is
+ * UTC there; Node.js has its own.
+ */
 export function useSystemZone(zone: Zone): void {
   if (isUsed) return;
   isUsed = true;
-  const isGiven = process.env['TZ'] !== undefined || process.env['TZDIR'] !== undefined;
-  const stepMs = isGiven ? STEP_MS : LONG_STEP_MS;
+  const { TZ, TZDIR } = process.env;
+  const stepMs = TZ === undefined && TZDIR === undefined ? LONG_STEP_MS : STEP_MS;
+  let [differs, isUtc] = [false, true];
   for (let ms = FIRST_MS; ms < LAST_MS; ms += stepMs) {
-    if (offsetMs(zone, ms) === -new Date(ms).getTimezoneOffset() * MINUTE_MS) continue;
-    replaceLocalTime(zone);
-    return;
+    const offset = offsetMs(zone, ms);
+    differs ||= offset !== -new Date(ms).getTimezoneOffset() * MINUTE_MS;
+    isUtc &&= offset === 0;
   }
+  const isWithoutFile = isUtc && TZ !== undefined && TZ !== '' && TZDIR === undefined;
+  if (differs && !isWithoutFile) replaceLocalTime(zone);
 }
 
 function offsetMs(zone: Zone, ms: number): number {

@@ -26,7 +26,7 @@ const TIMEOUT_MS = 120_000;
 const MAX_TRIES = 4;
 /** Bytes that may still be read and written, with those of the code for the end. */
 const MOST_BYTES = 40 * MIB;
-/** The same where a part of the file is read, or also written and made durable, as a whole. */
+/** The same where a part is read as a whole, as for its parity, or also written and made durable. */
 const MOST_OF_READ_PART_BYTES = 100 * MIB;
 const MOST_OF_PART_BYTES = 240 * MIB;
 
@@ -119,9 +119,10 @@ function worksIn({ source, place, at }: Lab): Readonly<Record<string, Work>> {
   const states = ['--create', '--kept-as', '/x', '--sets', at('states/*')];
   const importing = ['-D', at('imported'), '-C', 'me', ...states];
   const restore = [...place, source, '--overwrite', '-o'];
+  const readsPart = { mostBytes: MOST_OF_READ_PART_BYTES };
   const perPart = { mostBytes: MOST_OF_PART_BYTES };
   return {
-    backup: { tool: 'tardis', args: local, names: nextRun },
+    backup: { tool: 'tardis', args: local, names: nextRun, ...readsPart },
     restore: into('out', 'regenerate', restore, again),
     'restore over it': {
       tool: 'regenerate',
@@ -134,16 +135,24 @@ function worksIn({ source, place, at }: Lab): Readonly<Record<string, Work>> {
     stdout: { tool: 'regenerate', args: [...place, '--stdout', large], names: incomplete },
     export: into('sets', 'sonic', ['export', ...place, '--to'], again),
     'export of archives': into('tars', 'sonic', ['export', ...place, '--tar', '--to'], again),
-    check: {
-      ...sonic(['check', ...place, '--read-data'], soFar),
-      mostBytes: MOST_OF_READ_PART_BYTES,
-    },
+    check: { ...sonic(['check', ...place, '--read-data'], soFar), ...readsPart },
     'check of the source': sonic(['check', ...place, '--against-source'], soFar),
     diff: { tool: 'tardiff', args: [...place, '--compare-contents', large], names: soFar },
     copy: { ...into('copy', 'sonic', ['copy', ...place, '--create', '--to'], again), ...perPart },
-    import: { tool: 'tardis-import', args: importing, names: nextRun },
-    'import compared': { tool: 'tardis-import', args: [...importing, '--verify'], names: nextRun },
-    'backup of changes': { tool: 'tardis', args: local, names: nextRun, prepare: change },
+    import: { tool: 'tardis-import', args: importing, names: nextRun, ...readsPart },
+    'import compared': {
+      tool: 'tardis-import',
+      args: [...importing, '--verify'],
+      names: nextRun,
+      ...readsPart,
+    },
+    'backup of changes': {
+      tool: 'tardis',
+      args: local,
+      names: nextRun,
+      prepare: change,
+      ...readsPart,
+    },
     encrypt: {
       ...sonic(['encrypt', ...place, '--password=of a test', '--yes'], again),
       ...perPart,

@@ -13,18 +13,19 @@ poolsStayAway();
 const MIB = 1 << 20;
 const FIRST = '--password=gravel-Otter9-lamp';
 const NEXT = '--newpassword=kelp-Sundry7-mulch';
+const NOBODY = 65_534;
 
 /** Mounts vfat if this machine can, otherwise NTFS, which ignores modes without a mapping of users. */
 async function withoutPermissions(mounts: Mounts): Promise<string> {
   try {
-    return mounts.mountImage('vfat', 48 * MIB, ['mkfs.vfat'], 'vfat');
+    return mounts.mountImage('vfat', 48 * MIB, ['mkfs.vfat'], 'vfat', 'umask=0000');
   } catch (error) {
     if (!(error instanceof LeftOut)) throw error;
   }
   const image = written(mounts.home, 'ntfs.image', '');
   fs.truncateSync(image, 32 * MIB);
   mounts.run('mkfs.ntfs', '-q', '-F', '-f', image);
-  return mounts.serve('ntfs', 'lowntfs-3g', ['-o', 'no_detach', image]);
+  return mounts.serve('ntfs', 'lowntfs-3g', ['-o', 'no_detach,allow_other', image]);
 }
 
 test('keys, sheets and memory that a file system shows to everybody are reported once, with their paths', (t) =>
@@ -52,9 +53,17 @@ test('keys, sheets and memory that a file system shows to everybody are reported
       ofKeys[0]!,
       /does not keep permissions \(mode 0[0-7]{3}, not 0600\); with it they can test/,
     );
-    const ofMemory = made.filter((text) => text.includes(` of a client in ${target}/state/`));
-    t.true(ofMemory.length > 0, made.join('\n'));
-    t.is(new Set(made).size, made.length);
+    t.false(fs.existsSync(mounts.view(path.join(target, 'state'))), 'root keeps its own memory');
+    const nobodys = mounts.directory('store of nobody');
+    fs.chownSync(nobodys, NOBODY, NOBODY);
+    fs.chmodSync(mounts.home, 0o711);
+    const line = ['-D', nobodys, '-C', 'me', '--local', source];
+    const byNobody = { ...there, uid: NOBODY };
+    const ofNobody = await warned('tardis', ['--create', ...line], byNobody);
+    const ofMemory = ofNobody.filter((text) => text.includes(` of a client in ${target}/state/`));
+    t.true(ofMemory.length > 0, ofNobody.join('\n'));
+    t.is(new Set(ofNobody).size, ofNobody.length);
+    t.deepEqual(await warned('tardis', line, byNobody), [], 'again');
     t.deepEqual(await warned('tardis', [...own, '--local', FIRST, source], there), [], 'again');
     t.is((await warned('sonic', ['chpass', ...own, FIRST, NEXT], there)).length, 1);
     const sheet = path.join(target, 'sheet.pdf');
@@ -64,8 +73,8 @@ test('keys, sheets and memory that a file system shows to everybody are reported
     const cert = path.join(target, 'c.pem');
     const key = path.join(target, 'k.pem');
     const server = ['--ssl', '--certfile', cert, '--keyfile', key, '--make-certificate'];
-    const store = ['-D', path.join(mounts.home, 'store'), '--port', '0'];
-    const running = new Running('tardisd', [...store, ...server], there);
+    const store = ['-D', nobodys, '--port', '0'];
+    const running = new Running('tardisd', [...store, ...server], byNobody);
     await running.until('the server is ready', () => running.stdout.includes('Ready: '));
     const { stderr } = await running.endedBy('SIGTERM');
     t.regex(stderr, new RegExp(`can read .*the private key ${key}: .*; with it they can pose as`));

@@ -59,9 +59,10 @@ const POLL_MS = 10;
 /** The folder bin of the checkout; this file is compiled to dist/test/helpers. */
 export const BIN = fileURLToPath(new URL('../../../bin', import.meta.url));
 
-/** Returns the words of nsenter for a program that sees the mounts of a process below that process's root. */
-export function among(mountsOf: number): string[] {
-  return ['-m', '-r', '-w', '-t', String(mountsOf)];
+/** Returns the words of nsenter for a program, of this user, that sees the mounts of a process below that process's root. */
+export function among(mountsOf: number, uid?: number): string[] {
+  const user = uid === undefined ? [] : ['-S', String(uid), '-G', String(uid)];
+  return ['-m', '-r', '-w', '-t', String(mountsOf), ...user];
 }
 
 /** A running command. */
@@ -80,7 +81,9 @@ export class Running {
     this.tool = tool;
     this.args = args;
     this.line = `${tool} ${args.join(' ')}`;
-    const inside = options.mountsOf === undefined ? [] : ['nsenter', ...among(options.mountsOf)];
+    const { mountsOf, uid } = options;
+    const inside = mountsOf === undefined ? [] : ['nsenter', ...among(mountsOf, uid)];
+    const user = mountsOf === undefined ? { uid, gid: uid } : {};
     const confined =
       options.processors === undefined ? [] : ['taskset', '-c', `0-${options.processors - 1}`];
     const command = [path.join(BIN, tool), ...inlineWords(tool, args), ...args];
@@ -90,8 +93,7 @@ export class Running {
       stdio: [options.input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'],
       env: { ...cleanEnvironment(), ...options.env },
       cwd: options.cwd,
-      uid: options.uid,
-      gid: options.uid,
+      ...user,
     });
     this.child.stdin?.on('error', () => undefined).end(options.input); // it may end before it reads
     this.child.stdout!.setEncoding('utf8').on('data', (printed: string) => {

@@ -283,7 +283,13 @@ test.serial('offers and pieces that cannot be are refused', async (t) => {
   t.is(await codes(forgetting), 'NO_SUCH_REQUEST');
   t.is(opened, 8, 'a server that forgets each snapshot is left at last');
   t.deepEqual((await copied(lab, place)).sets, SETS);
-  t.is(await codes(offering({ clientId: 'f'.repeat(32) })), 'COPY_DIFFERS');
+  const before = await lookAt(place, undefined);
+  const asAnother = { clientId: 'f'.repeat(32) };
+  const other = lying(lab.place, scratchInMemory(t), LIES['another history than the copy']![1]);
+  const otherHistory: CopyOptions = { wrap: (feed) => offering(asAnother).wrap!(other.wrap(feed)) };
+  t.is(await codes(otherHistory), 'COPY_DIFFERS', 'another store, and another history');
+  t.deepEqual((await copied(lab, place, offering(asAnother))).sets, [], 'the same history');
+  t.deepEqual(await lookAt(place, undefined), before);
 });
 
 test.serial(

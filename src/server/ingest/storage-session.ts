@@ -172,7 +172,8 @@ export class StorageSession implements StorageHandle {
       if (this.ingest === undefined) await this.store.checkpoint();
       else await this.ingest.checkpoint();
       await writeImageIfRoom(this.store);
-      await this.store.parity.protectAll();
+      // The parity of a set that was broken off is made by garbage collection: it reads whole parts, and its user waits for this end.
+      if (this.ingest?.isClosed !== false) await this.store.parity.protectAll();
       await this.copyToBucket();
       this.room.settle();
       this.store.close();

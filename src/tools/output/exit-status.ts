@@ -1,5 +1,4 @@
 /** Determines the exit status of a command. */
-import os from 'node:os';
 
 /** Exit status if the work is done but something is missing or damaged. */
 export const PARTLY = 3;
@@ -7,9 +6,9 @@ export const PARTLY = 3;
 /** Exit status of a comparison that failed or lacks something: 1 means a difference, as in diff(1). */
 export const COMPARISON_FAILED = 2;
 
-/** Exit status of a command that SIGINT has interrupted. The other signals add their numbers to the same base, as in a shell. */
+/** Exit status of a command that SIGINT, or the end of its terminal, has interrupted. */
 const INTERRUPTED = 130;
-const SIGNAL_BASE = 128;
+const TERMINATED = 143;
 
 /** Exit status of a failure that has no status of its own. It is not 1 for commands whose status 1 is an answer. */
 let failureStatus = 1;
@@ -34,7 +33,7 @@ export function endStatus(status: number): number {
 
 /** Declares that a signal has interrupted the command. Returns the exit status for that. */
 export function interruptedBy(signal: NodeJS.Signals): number {
-  interruptedStatus = SIGNAL_BASE + os.constants.signals[signal];
+  interruptedStatus = signal === 'SIGTERM' ? TERMINATED : INTERRUPTED;
   return interruptedStatus;
 }
 

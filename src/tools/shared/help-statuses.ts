@@ -11,8 +11,7 @@ const USUAL: Statuses = {
   10: 'no such store or client',
   11: 'busy',
   12: 'wrong or missing password or key',
-  129: 'interrupted (SIGHUP)',
-  130: 'interrupted (SIGINT)',
+  130: 'interrupted (SIGINT or SIGHUP)',
   143: 'interrupted (SIGTERM)',
 };
 
