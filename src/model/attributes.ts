@@ -127,8 +127,9 @@ export function aclsAmong(packed: Buffer | undefined): Buffer {
 }
 
 const OF_SYSTEM = 'system.';
-const ACL_ACCESS = 'system.posix_acl_access';
-const ACL_NAMES = new Set([ACL_ACCESS, 'system.posix_acl_default']);
+const ACL_PREFIX = 'system.posix_acl_';
+const ACL_ACCESS = `${ACL_PREFIX}access`;
+const ACL_NAMES = new Set([ACL_ACCESS, `${ACL_PREFIX}default`]);
 const ACL_HEAD_BYTES = 4;
 const ACL_ENTRY_BYTES = 8;
 /**
@@ -170,6 +171,34 @@ export function aclEntries(acl: Buffer): AclEntry[] {
     entries.push({ tag, permissions, id: acl.readUInt32LE(at + 4) });
   }
   return entries;
+}
+
+/** Names of the tags in the text of an ACL. */
+const TAG_NAMES: Readonly<Record<number, string>> = {
+  [AclTag.owner]: 'user',
+  [AclTag.user]: 'user',
+  [AclTag.owningGroup]: 'group',
+  [AclTag.group]: 'group',
+  [AclTag.mask]: 'mask',
+  [AclTag.other]: 'other',
+};
+
+/** Returns an ACL as text with numbers, such as `user::rw-,user:1000:r--,group::r--,mask::r--,other::---` (acl(5)). */
+function aclText(acl: Buffer): string {
+  const texts = aclEntries(acl).map(({ tag, permissions, id }) => {
+    const who = tag === ACL_USER || tag === ACL_GROUP ? String(id) : '';
+    const may = [...'rwx'].map((letter, at) => ((permissions & (4 >> at)) === 0 ? '-' : letter));
+    return `${TAG_NAMES[tag] ?? 'other'}:${who}:${may.join('')}`;
+  });
+  return texts.join(',');
+}
+
+/** Returns the ACLs among packed attributes, as text, by their kind: `access` and `default`. */
+export function aclTexts(packed: Buffer | undefined): (readonly [kind: string, text: string])[] {
+  return all(packed).flatMap(({ name, value }) => {
+    const text = name.toString('latin1');
+    return ACL_NAMES.has(text) ? [[text.slice(ACL_PREFIX.length), aclText(value)] as const] : [];
+  });
 }
 
 interface AclOwner {

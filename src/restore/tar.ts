@@ -1,6 +1,7 @@
 /** Writes the entries of a set as a tar archive. */
 import type { ContentPiece } from '../history/index.js';
 import {
+  aclTexts,
   type Entry,
   EntryType,
   type EntryTypeNumber,
@@ -160,14 +161,22 @@ class TarFormat implements ArchiveFormat {
   }
 }
 
-/** Returns attributes as pax records. Attributes whose names contain `=` are omitted, since pax cannot express them. */
+/**
+ * Returns attributes as pax records. Attributes whose names contain `=` are omitted, since pax cannot express them. ACLs come as
+ * attributes and as text: with its option --acls, GNU tar replaces those of attributes by those of the text.
+ */
 function extendedOf(
   attributes: Buffer | undefined,
   withFlags: boolean,
 ): [key: string, value: Buffer][] {
-  const extended: [key: string, value: Buffer][] = readAttributes(attributes)
+  const acls = aclTexts(attributes).map(([kind, text]): [string, Buffer] => [
+    `SCHILY.acl.${kind}`,
+    Buffer.from(text),
+  ]);
+  const extended = readAttributes(attributes)
     .filter(({ name }) => !name.includes(EQUALS))
-    .map(({ name, value }) => [`SCHILY.xattr.${name.toString('latin1')}`, value]);
+    .map(({ name, value }): [string, Buffer] => [`SCHILY.xattr.${name.toString('latin1')}`, value])
+    .concat(acls);
   const flags = withFlags ? flagsForTar(inodeFlags(attributes)) : '';
   return flags === '' ? extended : [['SCHILY.fflags', Buffer.from(flags)], ...extended];
 }
