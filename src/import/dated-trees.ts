@@ -92,7 +92,8 @@ function requireOrder(states: readonly DatedState[], nowMs: number): void {
     if (state.dateMs > nowMs) throw wrong(`the date of ${shown} is in the future`);
     const before = states[index - 1];
     if (before?.dateMs === state.dateMs) {
-      throw wrong(`${displayName(before.place)} and ${shown} have the same date`);
+      const why = 'have the same date; set TZ=UTC if the names are in UTC';
+      throw wrong(`${displayName(before.place)} and ${shown} ${why}`);
     }
   }
 }

@@ -211,6 +211,9 @@ test('a state that no set can have in its place is refused, and so is a wrong pa
   t.regex(await late(), /2023-01-01.*: it is older than sets that are there/);
   fs.mkdirSync(at('other', '2022-01-01', 'me'), { recursive: true });
   t.regex(await tried('../other/%Y-%m-%d/me'), /2022-01-01.* is not newer than the newest set/);
+  for (const name of ['a', 'b'])
+    fs.mkdirSync(at('both', `${name}-2022-01-01`), { recursive: true });
+  t.regex(await tried('../both/*-%Y-%m-%d'), /a-2022.* and .*b-2022.* the same date; set TZ=UTC/);
   fs.mkdirSync(at('kept', '9999-01-01', 'me'), { recursive: true });
   t.regex(await tried('%Y-%m-%d/me'), /9999-01-01.* is in the future/);
 });
