@@ -1,4 +1,5 @@
-// Lets one store live on under random load: npm run soak -- [--hours N] [--rounds N] [--in DIRECTORY] [--seed N]. The next run
+// Lets one store live on under random load: npm run soak -- [--hours N] [--rounds N] [--in DIRECTORY] [--seed N]; or many short
+// lives of the world of the tests: npm run soak -- --lives N [--seed FIRST]. The next run of a store
 // continues the store. Root gets a file system of its own for the store, which is filled up now and then.
 import { execFileSync, spawnSync } from 'node:child_process';
 import fs from 'node:fs';
@@ -7,7 +8,9 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { LongLife } from '../dist/test/helpers/long-life.js';
 import { chooser } from '../dist/test/helpers/random-tree.js';
+import { makeScratch, removeScratch } from '../dist/test/helpers/scratch.js';
 import { isRoot } from '../dist/test/helpers/tree.js';
+import { lived } from '../dist/test/world/life.js';
 
 const DISK_SIZE = '256M';
 const HOUR_MS = 3_600_000;
@@ -16,7 +19,9 @@ const PROVED_EACH = 25;
 const HAS_DISK = 'SOAK_HAS_DISK';
 
 const text = { type: 'string' };
-const { values } = parseArgs({ options: { hours: text, rounds: text, in: text, seed: text } });
+const { values } = parseArgs({
+  options: { hours: text, rounds: text, in: text, seed: text, lives: text },
+});
 const home = path.resolve(values.in ?? path.join(os.homedir(), '.cache/tardis-soak'));
 const endMs = performance.now() + Number(values.hours ?? 1) * HOUR_MS;
 const most = Number(values.rounds ?? Infinity);
@@ -67,5 +72,20 @@ async function soak() {
   console.log('every set holds what was backed up, and a full check finds nothing');
 }
 
-if (isRoot && process.env[HAS_DISK] === undefined) process.exitCode = onOwnDisk();
+async function liveMany(lives) {
+  const folder = makeScratch();
+  let broken = 0;
+  for (let number = seed; number < seed + lives; number += 1) {
+    const failure = await lived(path.join(folder, String(number)), String(number));
+    if (failure === undefined) continue;
+    broken += 1;
+    console.log(`life ${number}: ${failure}`);
+  }
+  removeScratch(folder);
+  console.log(`${lives} lives from ${seed}, of which ${broken} broke a promise`);
+  return broken === 0 ? 0 : 1;
+}
+
+if (values.lives !== undefined) process.exitCode = await liveMany(Number(values.lives));
+else if (isRoot && process.env[HAS_DISK] === undefined) process.exitCode = onOwnDisk();
 else await soak();

@@ -186,9 +186,11 @@ const TAG_NAMES: Readonly<Record<number, string>> = {
 /** Returns an ACL as text with numbers, such as `user::rw-,user:1000:r--,group::r--,mask::r--,other::---` (acl(5)). */
 function aclText(acl: Buffer): string {
   const texts = aclEntries(acl).map(({ tag, permissions, id }) => {
-    const who = tag === ACL_USER || tag === ACL_GROUP ? String(id) : '';
-    const may = [...'rwx'].map((letter, at) => ((permissions & (4 >> at)) === 0 ? '-' : letter));
-    return `${TAG_NAMES[tag] ?? 'other'}:${who}:${may.join('')}`;
+    const named = tag === ACL_USER || tag === ACL_GROUP ? String(id) : '';
+    const may = ['r', 'w', 'x'].map((letter, at) =>
+      (permissions & (4 >> at)) === 0 ? '-' : letter,
+    );
+    return `${TAG_NAMES[tag] ?? 'other'}:${named}:${may.join('')}`;
   });
   return texts.join(',');
 }

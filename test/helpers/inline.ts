@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import {
   type Certificate,
+  type InnerListener,
   type MessageName,
   NO_PATIENCE,
   type Patience,
@@ -120,6 +121,8 @@ export interface InlineServer {
   /** Wraps the storage that the server uses. */
   readonly wrapHost?: (host: StorageHost) => StorageHost;
   readonly port?: number;
+  /** A place in this process that the server listens at, in place of a port. */
+  readonly inner?: InnerListener;
   /** Listens with TLS. */
   readonly certificate?: Certificate;
   readonly creditBytes?: number;
@@ -177,7 +180,7 @@ export function startInline(
     system,
     (options.wrapHost ?? ((host: StorageHost) => host))(new InlineStorageHost(system)),
     {
-      address: { kind: 'tcp', host: '127.0.0.1', port: options.port ?? 0 },
+      address: options.inner ?? { kind: 'tcp', host: '127.0.0.1', port: options.port ?? 0 },
       certificate: options.certificate,
       shared: options.shared,
       baseDir: store,
@@ -204,7 +207,7 @@ export function startInline(
 /** Makes one backup to a running server. Throws the error that the client receives. */
 export async function backupTo(
   system: System,
-  reach: () => Promise<Address>,
+  reach: () => Promise<Address | InnerListener>,
   client: string,
   directories: readonly string[],
   options: InlineBackup = {},

@@ -1,4 +1,4 @@
-/** Every reader of a random life, beside the sets as the life has them. */
+/** Every reader of the store of a world, beside the sets as its model has them. */
 import { spawnSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
@@ -23,12 +23,14 @@ import { compareTrees, Contents, isDifference, SetSide } from '../../src/restore
 import { nodeSystem } from '../../src/system/index.js';
 import { DELETED_ROUTE, searchPage } from '../../src/web/api/index.js';
 import { davNodeAt } from '../../src/web/dav/index.js';
-import { jsonLines, type Outcome, run } from './commands.js';
-import { bytesOfEntry } from './history-lab.js';
-import type { Choose } from './random-tree.js';
-import { type Life, type ModelSet, scan } from './random-life.js';
-import { PASSWORD } from './rewrites.js';
-import { makeWebLab, type WebLab } from './web-lab.js';
+import { jsonLines, type Outcome, run } from '../helpers/commands.js';
+import type { Choose } from '../helpers/random-tree.js';
+import { PASSWORD } from '../helpers/rewrites.js';
+import { makeWebLab, type WebLab } from '../helpers/web-lab.js';
+import type { ModelSet } from './model.js';
+import { wordsFor } from './readers.js';
+import { scan } from './tree.js';
+import type { World } from './world.js';
 
 /** Unpacks a zip archive into the current directory. */
 const UNZIP = `
@@ -50,14 +52,14 @@ function untimed(what: string, at: string): string {
   return what.startsWith('file ') && path.dirname(at) !== '/' ? what.replace(/ \d+$/, '') : what;
 }
 
-/** Compares the readers of one opened history with the life. */
-export class LifeReaders {
+/** Compares the readers of one opened history with the model. */
+export class AllReaders {
   /** Differences, one line each. */
   readonly wrong: string[] = [];
   private readonly contents = new Map<string, Promise<string>>();
 
   constructor(
-    private readonly life: Life,
+    private readonly world: World,
     private readonly history: History,
     private readonly choose: Choose,
   ) {}
@@ -68,7 +70,7 @@ export class LifeReaders {
   }
 
   private get sets(): ModelSet[] {
-    return [...this.life.sets.values()];
+    return [...this.world.sets.values()];
   }
 
   private one<T>(of: readonly T[]): T {
@@ -77,19 +79,19 @@ export class LifeReaders {
 
   /** Reads all sets, and every path in each. */
   async ask(): Promise<void> {
-    const { history, life } = this;
+    const { history, world } = this;
     const listed = await history.sets();
     this.is(
       'sets',
       listed.map(({ set }) => set),
       this.sets.map(({ set }) => set),
     );
-    for (const at of life.known) await this.versions(at);
+    for (const at of world.known) await this.versions(at);
     for (const set of this.sets) {
-      const shown = life.shown(set);
-      for (const at of life.known) {
+      const shown = world.shown(set);
+      for (const at of world.known) {
         const found = await history.find(Buffer.from(at), set.set);
-        const right = life.shownIn(set, at);
+        const right = world.shownIn(set, at);
         this.is(
           `find ${at} in ${set.set}`,
           found && (await this.what(found, at)),
@@ -102,24 +104,9 @@ export class LifeReaders {
     await this.differ(this.one(this.sets), this.one(this.sets));
   }
 
-  /** The content of an entry, in the words of the life. */
-  private async what(entry: HistoryEntry, at: string): Promise<string> {
-    if (entry.damage !== undefined) return entry.damage.message;
-    if (entry.type === EntryType.directory) return 'dir';
-    if (entry.type === EntryType.symlink) return `link ${entry.linkTarget!.toString()}`;
-    const key = entry.digest?.toString('hex') ?? `${entry.contentId}`;
-    const content = this.contents.get(key) ?? this.read(entry);
-    this.contents.set(key, content);
-    return this.timed(`file ${await content}`, at, entry.mtimeNs);
-  }
-
-  private async read(entry: HistoryEntry): Promise<string> {
-    return (await bytesOfEntry(this.history, entry))?.toString() ?? 'lost';
-  }
-
-  /** A dump has the time of its backup, which the life does not know. */
-  private timed(what: string, at: string, timeNs: bigint | string): string {
-    return path.dirname(at) === '/' ? what : `${what} ${timeNs}`;
+  /** Returns an entry in the words of the model; each content is read once. */
+  private what(entry: HistoryEntry, at: string): Promise<string> {
+    return wordsFor(this.history, entry, at, this.contents);
   }
 
   /** Expands spans of sets: what each set shows that has a root at the path or above it. */
@@ -128,7 +115,7 @@ export class LifeReaders {
     at: string,
   ) {
     return this.sets.flatMap((set) => {
-      if (this.life.shownIn(set, at) === 'unknown') return [];
+      if (this.world.shownIn(set, at) === 'unknown') return [];
       const those = spans.filter((span) => isAsOf(span, set.set)).map(({ what }) => what);
       return [`${set.set}: ${those.join(' and ') || 'gone'}`];
     });
@@ -136,7 +123,7 @@ export class LifeReaders {
 
   private right(at: string, isAlike = false): string[] {
     return this.sets.flatMap((set) => {
-      const what = this.life.shownIn(set, at) ?? 'gone';
+      const what = this.world.shownIn(set, at) ?? 'gone';
       return what === 'unknown' ? [] : [`${set.set}: ${isAlike ? untimed(what, at) : what}`];
     });
   }
@@ -147,9 +134,9 @@ export class LifeReaders {
     const spans = [];
     for (const version of await history.versions(Buffer.from(at))) {
       const { firstSet, lastSet } = version;
-      const ends = [firstSet, lastSet ?? newest.set].map((set) => this.life.sets.get(set));
+      const ends = [firstSet, lastSet ?? newest.set].map((set) => this.world.sets.get(set));
       const isShown = ends.every(
-        (set) => set !== undefined && this.life.shownIn(set, at) !== 'unknown',
+        (set) => set !== undefined && this.world.shownIn(set, at) !== 'unknown',
       );
       if (!isShown)
         this.wrong.push(
@@ -159,7 +146,7 @@ export class LifeReaders {
       spans.push({ firstSet, lastSet, what: await this.what(entry, at) });
     }
     this.is(`versions of ${at}`, this.expanded(spans, at), this.right(at));
-    const isNow = this.life.shownIn(newest, at);
+    const isNow = this.world.shownIn(newest, at);
     const isOpen = isNow !== undefined && isNow !== 'unknown';
     this.is(
       `the last version of ${at} is open`,
@@ -189,7 +176,7 @@ export class LifeReaders {
         for (const entry of page) {
           const below = [...names, entry.name];
           const at = pathBelow(SLASH_BYTES, below).toString();
-          if (this.life.shownIn(set, at) !== 'unknown') found.set(at, await this.what(entry, at));
+          if (this.world.shownIn(set, at) !== 'unknown') found.set(at, await this.what(entry, at));
           if (entry.type === EntryType.directory) await visit(below);
         }
       }
@@ -213,7 +200,7 @@ export class LifeReaders {
       ahead: new DirectoriesAhead(),
     });
     await tree.entryAt(0, -1);
-    for (const at of this.life.known) {
+    for (const at of this.world.known) {
       let directory = 0;
       let entry: HistoryEntry | undefined;
       for (const name of splitPath(Buffer.from(at))) {
@@ -230,7 +217,7 @@ export class LifeReaders {
 
   /** Compares two sets, with everything that only one of them shows. */
   private async differ(before: ModelSet, after: ModelSet): Promise<void> {
-    const { history, life } = this;
+    const { history, world } = this;
     const system = nodeSystem();
     const side = (set: ModelSet, other: ModelSet) =>
       new SetSide({ history, set: set.set, other: other.set });
@@ -254,9 +241,9 @@ export class LifeReaders {
       found.set(at.toString(), sides.map((seen) => (seen ? 'y' : 'n')).join(''));
     }
     const right = new Map<string, string>();
-    for (const at of life.known) {
+    for (const at of world.known) {
       const [was, is] = [before, after].map((set) => {
-        const what = life.shownIn(set, at);
+        const what = world.shownIn(set, at);
         return what === 'unknown' ? undefined : what && untimed(what, at);
       });
       const isOther =
@@ -268,8 +255,8 @@ export class LifeReaders {
 
   /** Runs the commands of a user on one path, and on one or two sets. */
   async command(): Promise<void> {
-    const paths = [...this.life.known].filter((at) => {
-      const all = this.sets.map((set) => this.life.shownIn(set, at));
+    const paths = [...this.world.known].filter((at) => {
+      const all = this.sets.map((set) => this.world.shownIn(set, at));
       return all.some((what) => what !== undefined && !/^(unknown|dir)/.test(what));
     });
     if (paths.length > 0) for (const kind of KINDS) await this.listed(this.one(paths), kind);
@@ -295,14 +282,14 @@ export class LifeReaders {
     const found = rows.map(({ name, directory }) =>
       directory ? `${directory.name}/${name}` : root,
     );
-    const right = [...this.life.shown(set).keys()].filter((at) => at.startsWith(`${root}/`));
-    if (this.life.shown(set).get(root) !== 'dir') right.push(root);
+    const right = [...this.world.shown(set).keys()].filter((at) => at.startsWith(`${root}/`));
+    if (this.world.shown(set).get(root) !== 'dir') right.push(root);
     this.is(`list -R -b ${set.set} ${root}`, found.sort(), right.sort());
   }
 
   /** Searches all sets as the page does, and reads the names that directories have no more. */
   private async web(): Promise<void> {
-    const { life, history } = this;
+    const { world, history } = this;
     const sets = await history.sets();
     const found: string[] = [];
     for (
@@ -315,14 +302,14 @@ export class LifeReaders {
       for (const { path: at, set } of page.found) {
         found.push(at);
         const newest = this.sets.findLast(
-          (one) => !['unknown', undefined].includes(life.shownIn(one, at)),
+          (one) => !['unknown', undefined].includes(world.shownIn(one, at)),
         );
         this.is(`search: set of ${at}`, set, newest?.set);
       }
       after = page.next;
     }
-    const ever = [...life.known].filter((at) =>
-      this.sets.some((set) => !['unknown', undefined].includes(life.shownIn(set, at))),
+    const ever = [...world.known].filter((at) =>
+      this.sets.some((set) => !['unknown', undefined].includes(world.shownIn(set, at))),
     );
     this.is('search', found.sort(), ever.sort());
     const kept = Object.create(history, { close: { value: () => undefined } }) as History;
@@ -335,7 +322,7 @@ export class LifeReaders {
   }
 
   private async deleted({ app }: WebLab, set: ModelSet): Promise<void> {
-    const shown = this.life.shown(set);
+    const shown = this.world.shown(set);
     for (const [at] of [...shown].filter(([, what]) => what === 'dir')) {
       const url = `/api/v1/clients/me/sets/${set.set}/deleted?path=${encodeURIComponent(at)}`;
       const found: string[] = [];
@@ -352,11 +339,11 @@ export class LifeReaders {
         if (page.next === undefined) break;
         after = `&after=${page.next}`;
       }
-      const right = [...this.life.known]
+      const right = [...this.world.known]
         .filter((one) => path.dirname(one) === at)
         .flatMap((one) => {
           const isThere = (of: ModelSet): boolean =>
-            !['unknown', undefined].includes(this.life.shownIn(of, one));
+            !['unknown', undefined].includes(this.world.shownIn(of, one));
           const last = this.sets.findLast((of) => of.set < set.set && isThere(of));
           return last === undefined || isThere(set) ? [] : [`${path.basename(one)} ${last.set}`];
         });
@@ -368,10 +355,10 @@ export class LifeReaders {
     tool: 'lstardis' | 'regenerate' | 'tardiff',
     ...args: string[]
   ): Promise<Outcome> {
-    const { store, client } = this.life.place;
-    const file = path.join(this.life.home, 'password');
+    const { store, client } = this.world.place;
+    const file = path.join(this.world.home, 'password');
     fs.writeFileSync(file, PASSWORD, { mode: 0o600 });
-    const keys = this.life.isEncrypting ? ['-F', file] : [];
+    const keys = this.world.isEncrypting ? ['-F', file] : [];
     const done = await run(tool, ['-D', store, '-C', client, ...keys, ...args]);
     // A protected root is named, and no seal of the set covers what it keeps.
     const isUnread = done.status === 3 && UNREAD.test(done.stderr);
@@ -428,7 +415,7 @@ export class LifeReaders {
       jsonLines<{ name: string; firstSet: number; lastSet?: number; goneSince?: number }>(stdout),
       ({ name }) => name,
     );
-    for (const at of new Set([...rows.keys(), ...this.life.known])) {
+    for (const at of new Set([...rows.keys(), ...this.world.known])) {
       const those = rows.get(at) ?? [];
       const found = this.expanded(
         those.map(({ firstSet, lastSet }) => ({ firstSet, lastSet, what: 'there' })),
@@ -446,11 +433,11 @@ export class LifeReaders {
   }
 
   private async restored(set: ModelSet): Promise<void> {
-    const paths = [...this.life.shown(set).keys()];
+    const paths = [...this.world.shown(set).keys()];
     for (const at of [undefined, this.one(paths)]) {
       const words = ['-b', String(set.set), ...(at === undefined ? ['--all'] : ['-H', at])];
       for (const unpack of [undefined, ['tar', '-xf'], ['python3', '-c', UNZIP]]) {
-        const out = path.join(this.life.home, 'out');
+        const out = path.join(this.world.home, 'out');
         fs.rmSync(out, { recursive: true, force: true });
         await this.written(words, out, unpack);
         const found = new Map<string, string>();
@@ -475,7 +462,7 @@ export class LifeReaders {
       return;
     }
     const [command = '', ...flags] = unpack;
-    const archive = path.join(this.life.home, 'archive');
+    const archive = path.join(this.world.home, 'archive');
     await this.tool('regenerate', ...words, command === 'tar' ? '--tar' : '--zip', archive);
     fs.mkdirSync(out);
     const { status, stderr } = spawnSync(command, [...flags, archive], { cwd: out });
@@ -485,7 +472,7 @@ export class LifeReaders {
 
   /** Restores all roots of the tree to where they were, and nothing is there. */
   private async restoredInPlace(set: ModelSet): Promise<void> {
-    const { tree } = this.life;
+    const tree = this.world.tree.top;
     const isIn = (own: string): boolean => own.startsWith(`${tree}/`);
     const roots = set.roots.map(({ path: root }) => root).filter(isIn);
     if (roots.length === 0) return;
@@ -510,9 +497,9 @@ export class LifeReaders {
       readonly hasTimes: boolean;
     },
   ): void {
-    const shown = [...this.life.shown(set)].filter(([at]) => isIn(at));
+    const shown = [...this.world.shown(set)].filter(([at]) => isIn(at));
     const made = [...found].filter(
-      ([at]) => at !== '' && isIn(at) && this.life.shownIn(set, at) !== 'unknown',
+      ([at]) => at !== '' && isIn(at) && this.world.shownIn(set, at) !== 'unknown',
     );
     const undated = (one: string, at: string): string =>
       path.dirname(at) === '/' ? one.replace(/ \d+$/, '') : one; // the life does not know when a dump was made
@@ -524,14 +511,14 @@ export class LifeReaders {
   }
 }
 
-/** Returns what differs between the readers of a life and the life; at most the first lines. */
+/** Returns what differs between the readers of a world and its model; at most the first lines. */
 export async function disagreements(
-  life: Life,
+  world: World,
   history: History,
   choose: Choose,
   hasCommands: boolean,
 ): Promise<string[]> {
-  const readers = new LifeReaders(life, history, choose);
+  const readers = new AllReaders(world, history, choose);
   try {
     await readers.ask();
     if (hasCommands) await readers.command();
