@@ -88,7 +88,7 @@ type Segment = readonly [from: number, to: number];
  * Returns the ranges of a script that ran. V8 reports the ranges of functions and of blocks in them; the innermost
  * range counts. A function that did not run is reported if the function around it ran.
  */
-function segments(script: Profiler.ScriptCoverage): Segment[] {
+export function segments(script: Profiler.ScriptCoverage): Segment[] {
   const ranges = script.functions.flatMap((one) => one.ranges);
   ranges.sort((a, b) => a.startOffset - b.startOffset || b.endOffset - a.endOffset);
   const ran: Segment[] = [];
