@@ -131,7 +131,7 @@ export async function backUpFrom(
   });
 }
 
-function inBucket(directory: ClientDirectory) {
+export function inBucket(directory: ClientDirectory) {
   return (host: StorageHost): StorageHost => ({
     open: (_directory, ...rest) => host.open(directory, ...rest),
     measure: (_directory, withEntries) => host.measure(directory, withEntries),

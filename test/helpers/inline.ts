@@ -25,7 +25,7 @@ import {
 } from '../../src/restore/index.js';
 import type { ExcludeOptions } from '../../src/excludes/index.js';
 import { NO_EXCLUDES } from '../support/no-excludes.js';
-import type { PlainConfig } from '../../src/model/index.js';
+import type { PlainConfig, RunRecord } from '../../src/model/index.js';
 import type { PipelineSettings } from '../../src/pipeline/index.js';
 import { rebuildCatalog } from '../../src/maintenance/rebuild/index.js';
 import {
@@ -107,6 +107,8 @@ export interface InlineBackup {
   readonly identity?: KnownClient;
   /** The settings that the client reports. */
   readonly config?: PlainConfig;
+  /** The record of the run, for the journal. */
+  readonly run?: RunRecord;
   /** Wraps the jobs that the pipeline uses. */
   readonly wrapJobs?: (jobs: JobRunner) => JobRunner;
   /** Takes the jobs at the end, if the backup succeeds. */
@@ -223,6 +225,7 @@ export async function backupTo(
     setName: options.setName ?? '',
     ...(options.streams && { streams: options.streams }),
     config: options.config,
+    ...(options.run && { report: { run: options.run, earlier: [], configured: undefined } }),
     directories: directories.map((directory) => Buffer.from(directory)),
     excludes: options.excludes ?? NO_EXCLUDES,
     settings: { ...SMALL_SETTINGS, ...options.settings },

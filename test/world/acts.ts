@@ -3,7 +3,7 @@ import type { Choose } from '../helpers/random-tree.js';
 import { type Change, CHANGES, NAMES, PLACES } from './tree.js';
 
 /** Kinds of trouble: the process dies, the disk is full or broken, the power is cut, the link is cut or falls silent. */
-export const TROUBLES = ['kill', 'full', 'broken', 'power', 'cut', 'silent'] as const;
+export const TROUBLES = ['kill', 'full', 'broken', 'power', 'cut', 'silent', 'request'] as const;
 
 export interface Trouble {
   readonly what: (typeof TROUBLES)[number];
@@ -66,24 +66,33 @@ const SHARES: readonly (readonly [Act['act'], number])[] = [
   ['clock', 1],
 ];
 
+/** Kinds of trouble of work at a directory, and at a bucket; links are for backups only. */
+const OF_DISK = ['kill', 'full', 'broken', 'power'] as const;
+const OF_BUCKET = ['kill', 'full', 'broken', 'request', 'request', 'request'] as const;
+const OF_LINK = ['cut', 'silent'] as const;
+
 /** Returns the acts of a life. */
-export function actsOf(choose: Choose, count: number): Act[] {
+export function actsOf(choose: Choose, count: number, isBucket: boolean): Act[] {
   const total = SHARES.reduce((sum, [, share]) => sum + share, 0);
   const acts: Act[] = [{ act: 'backup', roots: ['D'], number: 0 }];
   while (acts.length < count - 1) {
     let turn = choose(total);
     const [kind] = SHARES.find(([, share]) => (turn -= share) < 0)!;
-    acts.push(actOf(kind, choose, acts.length));
+    acts.push(actOf(kind, choose, acts.length, isBucket));
   }
   return [...acts, { act: 'backup', roots: ['D', 'E'], number: count }];
 }
 
-function actOf(kind: Act['act'], choose: Choose, number: number): Act {
+function actOf(kind: Act['act'], choose: Choose, number: number, isBucket: boolean): Act {
   const act = wordsOf(kind, choose, number);
   if (!STRUCK.has(kind) || choose(TROUBLE_EVERY) > 0) return act;
-  const isLinked = kind === 'backup';
-  const what = TROUBLES[choose(isLinked ? TROUBLES.length : TROUBLES.indexOf('cut'))]!;
-  const most = what === 'cut' || what === 'silent' ? MOST_MESSAGES : MOST_OPERATIONS;
+  const troubles: readonly Trouble['what'][] = [
+    ...(isBucket ? OF_BUCKET : OF_DISK),
+    ...(kind === 'backup' ? OF_LINK : []),
+  ];
+  const what = troubles[choose(troubles.length)]!;
+  const isFew = what === 'cut' || what === 'silent' || what === 'request';
+  const most = isFew ? MOST_MESSAGES : MOST_OPERATIONS;
   const at = what === 'power' ? choose(1001) : 1 + choose(1 + choose(most));
   return { ...act, trouble: { what, at } };
 }

@@ -41,11 +41,18 @@ export interface Ended {
 }
 
 export class Disk {
+  private plan: Plan | undefined;
+
   /** `memory` is a directory of the same machine, whose state is never newer than that of the store. */
   constructor(
     private readonly store: string,
     private readonly memory: string,
   ) {}
+
+  /** True while a process works on that was killed: nothing that it does has an effect. */
+  get isDead(): boolean {
+    return this.plan?.isKilled === true;
+  }
 
   /** Does work on a system that trouble hits, and leaves the store as the trouble left it. */
   async during(
@@ -65,7 +72,9 @@ export class Disk {
     const plan = new Plan(trouble!.at, mode, () => {
       if (mode.kind === 'kill') for (const place of places) copyStore(place, deadOf(place));
     });
+    this.plan = plan;
     const error = await errorOf(() => work(faultySystem(ledger.system, plan)));
+    this.plan = undefined;
     const left = ledger.open;
     ledger.closeAll();
     const wasHit = plan.hit !== undefined;

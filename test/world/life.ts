@@ -9,7 +9,7 @@ import { inlineSystem, withDaemon } from '../helpers/inline.js';
 import { type Act, actsOf } from './acts.js';
 import { disagreements } from './all-readers.js';
 import { lookBriefly } from './readers.js';
-import { BrokenPromise, World } from './world.js';
+import { BrokenPromise, World, type WorldKind } from './world.js';
 
 const ACTS = 30;
 /** Tries to leave acts out of a life that failed. */
@@ -22,10 +22,12 @@ const READ_EVERY = 3;
 const COMMANDS_EVERY = 4;
 const SERVER_EVERY = 2;
 
+const KINDS: readonly WorldKind[] = ['encrypting', 'bucket', 'plain', 'plain'];
+
 interface Words {
   /** Chooses the readers at the end. */
   readonly number: number;
-  readonly isEncrypting: boolean;
+  readonly kind: WorldKind;
   readonly acts: readonly Act[];
 }
 
@@ -33,16 +35,14 @@ interface Words {
 function wordsOf(text: string): Words {
   if (text.startsWith('{')) return JSON.parse(text) as Words;
   const choose = chooser(Number(text));
-  return { number: Number(text), isEncrypting: choose(4) === 0, acts: actsOf(choose, ACTS) };
+  const kind = KINDS[choose(KINDS.length)]!;
+  return { number: Number(text), kind, acts: actsOf(choose, ACTS, kind === 'bucket') };
 }
 
 /** Lives once in a new folder. Returns the error of a life that broke a promise. */
-async function failureOf(
-  home: string,
-  { isEncrypting, acts, number }: Words,
-): Promise<string | undefined> {
+async function failureOf(home: string, { kind, acts, number }: Words): Promise<string | undefined> {
   fs.mkdirSync(home, { recursive: true });
-  const world = new World(home, isEncrypting);
+  const world = await World.make(home, kind);
   try {
     await world.live(acts, lookBriefly);
     if (number % READ_EVERY === 0 && world.sets.size > 0) await readAll(world, number / READ_EVERY);

@@ -20,7 +20,9 @@ export async function lookBriefly(world: World): Promise<readonly string[]> {
     for (const set of some) found.push(...(await wrongIn(world, history, set)));
     return found;
   });
-  return wrong.length > 0 || !world.isDoubted ? wrong : world.sound();
+  if (wrong.length > 0) return wrong;
+  const runs = await world.wrongRuns();
+  return runs.length > 0 || !world.isDoubted ? runs : world.sound();
 }
 
 async function wrongIn(world: World, history: History, set: ModelSet): Promise<string[]> {

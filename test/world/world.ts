@@ -8,7 +8,7 @@ import { asTardisError } from '../../src/errors/index.js';
 import { Access, type History, openHistoryIn, unsealedHistory } from '../../src/history/index.js';
 import { NO_RULES } from '../../src/retention/index.js';
 import type { Daemon } from '../../src/server/index.js';
-import { openClientDirectory } from '../../src/store/index.js';
+import { newRun, openClientDirectory, readRuns } from '../../src/store/index.js';
 import { deleteSets } from '../../src/store/writer/index.js';
 import { previewPurgeOf, purgeByRules, type PurgeRequest } from '../../src/maintenance/gc/index.js';
 import { rebuildCatalog } from '../../src/maintenance/rebuild/index.js';
@@ -30,7 +30,7 @@ import { PASSWORD, rewriteInline } from '../helpers/rewrites.js';
 import { flipAt } from '../helpers/rot.js';
 import type { Act } from './acts.js';
 import { KilledError } from '../support/faults.js';
-import { Disk } from './disk.js';
+import { BucketGround, DirectoryGround, type Ground } from './ground.js';
 import { Model, type ModelRoot, type ModelSet, without } from './model.js';
 import { scan, Tree } from './tree.js';
 import { VirtualTime } from './time.js';
@@ -39,7 +39,9 @@ import { WorldListener } from './wire.js';
 /** First moment of a world: 2026-03-01, 10:00 UTC. */
 const START_MS = Date.UTC(2026, 2, 1, 10);
 /** How long a client of the world waits for a server, in virtual time. */
-const PATIENCE_MS = 600_000;
+const PATIENCE_MS = 120_000;
+/** Number of runs that are read of the journal. */
+const MOST_RUNS = 512;
 /** One of so many acts without trouble is followed by a check of all data. */
 const CHECK_EVERY = 5;
 /** Time after which a silent peer counts as dead. */
@@ -57,46 +59,59 @@ interface Unsure {
   readonly gone?: readonly number[];
 }
 
+export type WorldKind = 'plain' | 'encrypting' | 'bucket';
+
 /** Returns what a reader of the world sees otherwise than the model. */
 export type Look = (world: World) => Promise<readonly string[]>;
 
 export class World extends Model {
   readonly tree: Tree;
-  readonly place: Place;
+  readonly isEncrypting: boolean;
   readonly time = new VirtualTime(START_MS);
   /** The acts so far and what became of them, one line each. */
   readonly log: string[] = [];
   /** True if all data is to be checked after the last act: after each trouble, and now and then. */
   isDoubted = true;
-  private readonly disk: Disk;
   private readonly listener = new WorldListener();
   private readonly latest = new Map<string, ModelRoot['entries']>();
   /** Sets of backups that were broken off, by their names, and sets whose deletion was: the store may have them, or not. */
   private readonly begun = new Map<string, Omit<ModelSet, 'set'>>();
   private readonly leaving = new Set<number>();
+  /** Ids of the runs that the server has reported to be in the journal. */
+  private readonly runs: string[] = [];
   private backups = 0;
 
-  constructor(
+  private constructor(
     readonly home: string,
-    readonly isEncrypting: boolean,
+    kind: WorldKind,
+    private readonly ground: Ground,
   ) {
     super();
-    this.place = { store: path.join(home, 'store'), client: 'me' };
+    this.isEncrypting = kind === 'encrypting';
     this.tree = new Tree(path.join(home, 'tree'));
-    fs.mkdirSync(this.place.store);
+  }
+
+  static async make(home: string, kind: WorldKind): Promise<World> {
     const memory = path.join(home, 'state');
     process.env['XDG_STATE_HOME'] = memory;
-    this.disk = new Disk(this.place.store, memory);
+    const make = kind === 'bucket' ? BucketGround.make : DirectoryGround.make;
+    return new World(home, kind, await make(home, memory));
+  }
+
+  get place(): Place {
+    return this.ground.place;
   }
 
   /** Lives through acts. Throws BrokenPromise, with the act that broke it. */
   async live(acts: readonly Act[], look: Look): Promise<void> {
     await this.time.during(async () => {
       for (const act of acts) {
+        await this.ground.enter(this.system(), this.log.length);
         const became = await this.do(act, look);
         this.log.push(`${JSON.stringify(act)} ▸ ${became}`);
         this.isDoubted = act.trouble !== undefined || this.log.length % CHECK_EVERY === 0;
         this.time.pass(PASSING_MS);
+        await this.ground.enter(this.system(), this.log.length);
         const wrong = isQuiet(act) || !this.exists ? [] : await look(this);
         if (wrong.length > 0) throw new BrokenPromise(wrong.join('\n'));
       }
@@ -123,6 +138,16 @@ export class World extends Model {
     } finally {
       history.close();
     }
+  }
+
+  /** Returns the runs that the journal should have and lacks, or has twice. */
+  async wrongRuns(place = this.place): Promise<readonly string[]> {
+    const system = this.system();
+    const found = await readRuns(system, openClientDirectory(system, place), MOST_RUNS);
+    return this.runs.flatMap((id) => {
+      const times = found.filter((run) => run.id === id).length;
+      return times === 1 ? [] : [`the journal has run ${id} ${times} times`];
+    });
   }
 
   /** Requires that a check of all data finds nothing. */
@@ -170,7 +195,9 @@ export class World extends Model {
     if (trouble?.what === 'cut' || trouble?.what === 'silent') {
       this.listener.cuts.push({ how: trouble.what, afterMessages: trouble.at });
     }
-    const ended = await this.disk.during(trouble, this.system(), work);
+    this.ground.strike(trouble);
+    const ended = await this.ground.disk.during(trouble, this.system(), work);
+    this.ground.strike(undefined);
     this.listener.cuts.length = 0;
     const { error, wasHit } = ended;
     if (error === undefined && !ended.isCut) return 'done';
@@ -207,13 +234,14 @@ export class World extends Model {
     const name = `backup ${this.backups}`;
     const roots = this.tree.rootsOf(act.roots);
     const failures: Failure[] = [];
-    let done: number | undefined;
+    let [done, hasRun]: [number | undefined, boolean] = [undefined, false];
+    const run = newRun(this.system(), { kind: 'backup', way: 'hand', by: 'root' });
     const streams = act.dump === undefined ? [] : [streamOf(act.dump, `dumped ${act.number}`)];
     const create = !fs.existsSync(path.join(this.place.store, 'me'));
     const work = async (system: System): Promise<void> => {
       const daemon = await this.serve(system);
       try {
-        const { set } = await backupTo(
+        const { set, isRecorded } = await backupTo(
           act.trouble?.what === 'kill' ? system : this.system(), // what a source does not give is no matter of this world
 
           async () => this.listener,
@@ -223,6 +251,7 @@ export class World extends Model {
             create,
             streams,
             setName: name,
+            run,
             onFailures: (some) => failures.push(...some),
             timeoutMs: SILENCE_MS,
             patience: { forMs: PATIENCE_MS, firstWaitMs: 1000 },
@@ -230,6 +259,7 @@ export class World extends Model {
           },
         );
         done = set;
+        hasRun = isRecorded;
       } finally {
         await daemon.stop();
       }
@@ -240,12 +270,19 @@ export class World extends Model {
       roots: [...this.rootsNow(roots, failures), ...dumpRoots(act)],
     });
     const became = await this.struck(act, work, () => ({ added: shown() }), refusals);
-    if (became === 'done') this.add({ ...shown(), set: done! });
-    return became === 'done' ? `set ${done}` : became;
+    if (act.trouble !== undefined) this.begun.set(name, shown()); // a set may be whole though its answer was lost
+    if (became !== 'done') return became;
+    this.add({ ...shown(), set: done! });
+    if (hasRun) this.runs.push(run.id);
+    return `set ${done}`;
   }
 
   private async serve(system: System): Promise<Daemon> {
-    return startInline(system, this.place.store, { inner: this.listener, timeoutMs: SILENCE_MS });
+    return startInline(system, this.place.store, {
+      inner: this.listener,
+      timeoutMs: SILENCE_MS,
+      wrapHost: (host) => this.ground.wrapHost(host),
+    });
   }
 
   /** Returns the roots as a set has them: one that is protected keeps its entries. */
@@ -276,19 +313,31 @@ export class World extends Model {
       case 'forget':
         return this.forgetPath(act, act.nth);
       case 'lose the catalog':
-        fs.rmSync(openClientDirectory(this.system(), this.place).catalogPath);
-        return this.rebuild(act);
+        return this.loseCatalog(act);
       default:
         return this.rebuild(act);
     }
   }
 
+  /** Does work once more that trouble has ended, as a user begins the same command again. */
+  private async again(work: (system: System) => Promise<unknown>): Promise<void> {
+    await this.ground.enter(this.system(), this.log.length);
+    await work(this.system());
+  }
+
+  private async loseCatalog(act: Act): Promise<string> {
+    const { catalogPath, bucket } = openClientDirectory(this.system(), this.place);
+    fs.rmSync(catalogPath, { force: true });
+    return bucket === undefined ? this.rebuild(act) : 'done'; // another machine has the bucket alone, too
+  }
+
   /** Rebuilds the catalog; what trouble has ended is begun again. */
   private async rebuild(act: Act): Promise<string> {
+    if (openClientDirectory(this.system(), this.place).bucket !== undefined) return 'no packs here';
     const work = (system: System) =>
       rebuildCatalog(system, openClientDirectory(system, this.place)).then(() => undefined);
     const became = await this.struck({ ...act }, work, undefined);
-    if (became !== 'done') await work(this.system());
+    if (became !== 'done') await this.again(work);
     return became;
   }
 
@@ -310,7 +359,7 @@ export class World extends Model {
       });
     const refusals = this.leaving.has(set) ? ['NO_SUCH_SET'] : [];
     const became = await this.struck(act, work, () => ({ gone: [set] }), refusals);
-    if (became === 'done' || became === 'NO_SUCH_SET') this.sets.delete(set);
+    if (became === 'done') this.sets.delete(set);
     return `set ${set}: ${became}`;
   }
 
@@ -338,7 +387,7 @@ export class World extends Model {
     if (!this.isEncrypting) return 'nothing is encrypted';
     const work = (system: System) => rewriteInline(system, this.place).then(() => undefined);
     const became = await this.struck(act, work);
-    if (became !== 'done') await work(this.system());
+    if (became !== 'done') await this.again(work);
     return became;
   }
 
@@ -351,7 +400,7 @@ export class World extends Model {
     await requestInline(this.place, [requestFor(this.backups + 1, at, upToSet)]);
     const work = (system: System): Promise<void> => forgetInline(system, this.place);
     const became = await this.struck(act, work);
-    if (became !== 'done') await work(this.system());
+    if (became !== 'done') await this.again(work);
     this.forget(at, upToSet);
     for (const [key, entries] of this.latest) this.latest.set(key, without(entries, at));
     return `${at}: ${became}`;
@@ -369,7 +418,7 @@ export class World extends Model {
     fs.rmSync(second.store, { recursive: true, force: true });
     const work = (system: System) => copyHere(this.place, second, { system });
     const became = await this.struck(act, work);
-    if (became !== 'done') await work(this.system());
+    if (became !== 'done') await this.again(work);
     const wrong = await this.sound(second);
     const sets = await this.reading((history) => history.sets(), second);
     const numbers = sets.filter(({ state }) => state === 'complete').map(({ set }) => set);
@@ -426,6 +475,7 @@ export class World extends Model {
   /** Flips a bit, which a check must name unless it harms nothing, and flips it back. */
   private async flip({ file, at }: Act & { act: 'flip' }, look: Look): Promise<string> {
     const files = dataFiles(this.place);
+    if (files.length === 0) return 'no files are here';
     const name = files[file % files.length]!;
     const full = path.join(this.place.store, 'me', name);
     const position = at % fs.statSync(full).size;

@@ -224,6 +224,8 @@ function filesOf({ files }: System, folder: string): RunObjects {
     readWhole: async (name) => readStart(files, fileOf(name), MAX_OBJECT_BYTES),
     putNew: async (name, body) => {
       makeUnlessThere(files, folder, () => files.makeDirectory(folder));
+      // The name of the folder is durable before its first object is there.
+      if (files.list(folder).length === 0) await files.syncDirectory(path.dirname(folder));
       await replaceFile(files, fileOf(name), body as Uint8Array);
       return 'created';
     },
