@@ -32,6 +32,7 @@ import type { Act } from './acts.js';
 import { KilledError } from '../support/faults.js';
 import { BucketGround, DirectoryGround, type Ground } from './ground.js';
 import { Model, type ModelRoot, type ModelSet, without } from './model.js';
+import { wrongIn } from './readers.js';
 import { scan, Tree } from './tree.js';
 import { VirtualTime } from './time.js';
 import { WorldListener } from './wire.js';
@@ -80,6 +81,8 @@ export class World extends Model {
   /** Ids of the runs that the server has reported to be in the journal. */
   private readonly runs: string[] = [];
   private backups = 0;
+  /** Number of rewrites of the client. */
+  private rewrites = 0;
 
   private constructor(
     readonly home: string,
@@ -385,6 +388,7 @@ export class World extends Model {
   /** Changes the keys; what trouble has ended goes on. */
   private async rekey(act: Act): Promise<string> {
     if (!this.isEncrypting) return 'nothing is encrypted';
+    this.rewrites += 1;
     const work = (system: System) => rewriteInline(system, this.place).then(() => undefined);
     const became = await this.struck(act, work);
     if (became !== 'done') await this.again(work);
@@ -398,6 +402,7 @@ export class World extends Model {
     const at = all[nth % all.length]!;
     const upToSet = this.newest!.set;
     await requestInline(this.place, [requestFor(this.backups + 1, at, upToSet)]);
+    this.rewrites += 1;
     const work = (system: System): Promise<void> => forgetInline(system, this.place);
     const became = await this.struck(act, work);
     if (became !== 'done') await this.again(work);
@@ -412,20 +417,27 @@ export class World extends Model {
     return roots.some((root) => root.path === at || root.path.startsWith(`${at}/`));
   }
 
-  /** Copies the client to a second store, which must then show the same. */
+  /** Brings a second store up to date, which must then show the same. A rewritten client begins another copy. */
   private async copy(act: Act): Promise<string> {
-    const second = { store: path.join(this.home, 'second'), client: 'me' };
-    fs.rmSync(second.store, { recursive: true, force: true });
-    const work = (system: System) => copyHere(this.place, second, { system });
+    const second = { store: path.join(this.home, `copy ${this.rewrites}`), client: 'me' };
+    const work = (system: System) => copyHere(this.place, second, { system, deletes: true });
     const became = await this.struck(act, work);
     if (became !== 'done') await this.again(work);
-    const wrong = await this.sound(second);
+    const wrong = [...(await this.sound(second))];
     const sets = await this.reading((history) => history.sets(), second);
     const numbers = sets.filter(({ state }) => state === 'complete').map(({ set }) => set);
-    if (wrong.length > 0 || String(numbers) !== String([...this.sets.keys()])) {
-      throw new BrokenPromise(`the copy has sets ${numbers.join()}; ${wrong.join()}`);
+    if (String(numbers) !== String([...this.sets.keys()])) wrong.push(`sets ${numbers.join()}`);
+    for (const set of this.some()) {
+      wrong.push(...(await this.reading((history) => wrongIn(this, history, set), second)));
     }
+    if (wrong.length > 0) throw new BrokenPromise(`the copy: ${wrong.join('\n')}`);
     return became;
+  }
+
+  /** Returns the newest set, and another one. */
+  some(): ModelSet[] {
+    const all = [...this.sets.values()];
+    return [...new Set([all.at(-1)!, all[this.log.length % all.length]!])];
   }
 
   /** Restores a path of a set, and compares it. */
