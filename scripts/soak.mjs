@@ -8,6 +8,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { LongLife } from '../dist/test/helpers/long-life.js';
 import { chooser } from '../dist/test/helpers/random-tree.js';
+import { backupsRunHere } from '../dist/test/helpers/commands.js';
 import { makeScratch, removeScratch } from '../dist/test/helpers/scratch.js';
 import { isRoot } from '../dist/test/helpers/tree.js';
 import { lived } from '../dist/test/world/life.js';
@@ -73,6 +74,7 @@ async function soak() {
 }
 
 async function liveMany(lives) {
+  backupsRunHere(); // only this thread knows the bucket of a world
   const folder = makeScratch();
   let broken = 0;
   for (let number = seed; number < seed + lives; number += 1) {

@@ -86,31 +86,35 @@ export class BucketMachine {
   }
 
   /** Opens the client, as every command does at its start. */
-  async open(): Promise<ClientDirectory> {
-    await fetchClient(inlineSystem(), this.access, CLIENT);
-    await catchUp(inlineSystem(), this.present());
-    return this.present();
+  async open(client: string = CLIENT): Promise<ClientDirectory> {
+    await fetchClient(inlineSystem(), this.access, client);
+    await catchUp(inlineSystem(), this.present(client));
+    return this.present(client);
   }
 
-  present(): ClientDirectory {
-    return openClientDirectory(inlineSystem(), { store: this.access.cache, client: CLIENT });
+  present(client: string = CLIENT): ClientDirectory {
+    return openClientDirectory(inlineSystem(), { store: this.access.cache, client });
   }
 }
 
-/** Faults of requests: of one, or of all from that one on; `applied` ones take effect before they fail. */
+/** Faults of requests: of one, or of those from that one on; `applied` ones take effect before they fail. */
 export const REQUEST_FAULTS = ['once', 'once, applied', 'end', 'end, applied'] as const;
 
-/** Returns a function that lets requests fail with a fault at the request `number`, and the count of all requests. */
+/**
+ * Returns a function that lets requests fail with a fault at the request `number`, at most so many of them, and the count of all
+ * requests.
+ */
 export function failingAt(
   fault: (typeof REQUEST_FAULTS)[number],
   number: number,
+  most = Infinity,
 ): { readonly before: BeforeRequest; count(): number } {
   let count = 0;
   const isEnd = fault.startsWith('end');
   return {
     before: (_kind, _name, apply) => {
       count += 1;
-      if (!(isEnd ? count >= number : count === number)) return;
+      if (!(isEnd ? count >= number && count < number + most : count === number)) return;
       if (fault.endsWith('applied') && count === number) apply();
       throw new TardisError('SERVER_UNREACHABLE', 'a fault of this test');
     },

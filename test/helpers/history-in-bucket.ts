@@ -1,33 +1,22 @@
 /** Opens a copy of a history that lies in a bucket, as a machine does that has only the bucket. */
 import path from 'node:path';
 import type { History } from '../../src/history/index.js';
-import {
-  type BucketAccess,
-  fetchClient,
-  openClientDirectory,
-  useBucket,
-} from '../../src/store/index.js';
-import { catchUp } from '../../src/store/writer/index.js';
-import {
-  type BeforeRequest,
-  MemoryObjectStore,
-  type Objects,
-} from '../support/memory-object-store.js';
-import { accessTo } from './bucket-machines.js';
+import type { BucketAccess } from '../../src/store/index.js';
+import type { BeforeRequest, Objects } from '../support/memory-object-store.js';
+import { BucketMachine } from './bucket-machines.js';
 import { copyHere } from './copied-history.js';
 import { type HistoryLab, openHere } from './history-lab.js';
-import { inlineSystem } from './inline.js';
 
 let machines = 0;
 
 /** Returns a machine that reaches the objects. */
 export function machine(home: string, objects: Objects, before?: BeforeRequest): BucketAccess {
+  return newMachine(home, objects, before).access;
+}
+
+function newMachine(home: string, objects: Objects, before?: BeforeRequest): BucketMachine {
   machines += 1;
-  const cache = path.join(home, `machine-${machines}`);
-  const access = accessTo(new MemoryObjectStore(objects, before), cache);
-  useBucket(access);
-  inlineSystem().files.makeDirectory(cache);
-  return access;
+  return new BucketMachine(path.join(home, `machine-${machines}`), objects, before);
 }
 
 /** Copies the client of a lab to a bucket, and opens it on another machine. */
@@ -52,9 +41,7 @@ export async function readInBucket(
   client: string,
   objects: Objects,
 ): Promise<History> {
-  const system = inlineSystem();
-  const reader = machine(lab.home, objects);
-  await fetchClient(system, reader, client);
-  await catchUp(system, openClientDirectory(system, { store: reader.cache, client }));
-  return openHere({ ...lab, place: { store: reader.cache, client } }, client);
+  const reader = newMachine(lab.home, objects);
+  await reader.open(client);
+  return openHere({ ...lab, place: { store: reader.access.cache, client } }, client);
 }

@@ -2,11 +2,14 @@
 import type { Choose } from '../helpers/random-tree.js';
 import { type Change, CHANGES, NAMES, PLACES } from './tree.js';
 
-/** Kinds of trouble: the process dies, the disk is full or broken, the power is cut, the link is cut or falls silent. */
-export const TROUBLES = ['kill', 'full', 'broken', 'power', 'cut', 'silent', 'request'] as const;
+/** Kinds of trouble of work at a directory, and at a bucket: the process dies, the disk is full or broken, the power is cut, a request fails. */
+const OF_DISK = ['kill', 'full', 'broken', 'power'] as const;
+const OF_BUCKET = ['kill', 'full', 'broken', 'request', 'request', 'request'] as const;
+/** Kinds of trouble of a link, which only a backup has: it is cut, or falls silent. */
+const OF_LINK = ['cut', 'silent'] as const;
 
 export interface Trouble {
-  readonly what: (typeof TROUBLES)[number];
+  readonly what: (typeof OF_DISK | typeof OF_BUCKET | typeof OF_LINK)[number];
   /** Number of the operation or message that it hits; the part of all changes for a power cut, by a thousand. */
   readonly at: number;
 }
@@ -65,11 +68,6 @@ const SHARES: readonly (readonly [Act['act'], number])[] = [
   ['flip', 1],
   ['clock', 1],
 ];
-
-/** Kinds of trouble of work at a directory, and at a bucket; links are for backups only. */
-const OF_DISK = ['kill', 'full', 'broken', 'power'] as const;
-const OF_BUCKET = ['kill', 'full', 'broken', 'request', 'request', 'request'] as const;
-const OF_LINK = ['cut', 'silent'] as const;
 
 /** Returns the acts of a life. */
 export function actsOf(choose: Choose, count: number, isBucket: boolean): Act[] {
@@ -131,10 +129,4 @@ function wordsOf(kind: Act['act'], choose: Choose, number: number): Act {
     default:
       return { act: kind };
   }
-}
-
-/** Returns an act in a few words. */
-export function wordsFor({ trouble, ...act }: Act): string {
-  const text = JSON.stringify(act);
-  return trouble === undefined ? text : `${text} [${trouble.what} at ${trouble.at}]`;
 }

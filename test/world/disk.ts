@@ -3,7 +3,6 @@
  * full or broken, or the power is cut, after which any part of what was not synced is there.
  */
 import fs from 'node:fs';
-import { asTardisError } from '../../src/errors/index.js';
 import type { System } from '../../src/system/index.js';
 import { DiskTrace } from '../support/disk-trace.js';
 import { faultySystem, type FaultMode } from '../support/faults.js';
@@ -123,11 +122,12 @@ function putBack(from: string, to: string): void {
   if (fs.existsSync(from)) fs.renameSync(from, to);
 }
 
+/** Returns the error of work; undefined if it succeeds. */
 async function errorOf(work: () => Promise<unknown>): Promise<unknown> {
   try {
     await work();
     return undefined;
   } catch (error) {
-    return error ?? asTardisError(error);
+    return error;
   }
 }

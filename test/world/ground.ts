@@ -2,26 +2,13 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import type { StorageHost } from '../../src/server/index.js';
-import {
-  type BucketAccess,
-  createClientDirectory,
-  fetchClient,
-  openClientDirectory,
-  useBucket,
-} from '../../src/store/index.js';
-import { catchUp } from '../../src/store/writer/index.js';
-import type { System } from '../../src/system/index.js';
-import { accessTo, inBucket, REQUEST_FAULTS } from '../helpers/bucket-machines.js';
+import { createClientDirectory } from '../../src/store/index.js';
+import { BucketMachine, failingAt, inBucket, REQUEST_FAULTS } from '../helpers/bucket-machines.js';
 import { inlineSystem, type Place } from '../helpers/inline.js';
 import { KilledError } from '../support/faults.js';
-import {
-  type BeforeRequest,
-  MemoryObjectStore,
-  type Objects,
-} from '../support/memory-object-store.js';
+import type { BeforeRequest, Objects } from '../support/memory-object-store.js';
 import type { Trouble } from './acts.js';
 import { Disk } from './disk.js';
-import { TardisError } from '../../src/errors/index.js';
 
 const CLIENT = 'me';
 const MACHINES = 2;
@@ -32,7 +19,7 @@ export interface Ground {
   readonly place: Place;
   readonly disk: Disk;
   /** Goes to the machine of a turn, which learns what others have written. */
-  enter(system: System, turn: number): Promise<void>;
+  enter(turn: number): Promise<void>;
   /** Wraps the storage of a server at this place. */
   wrapHost(host: StorageHost): StorageHost;
   /** Lets requests of the next work fail, if the trouble is one of requests. */
@@ -68,26 +55,26 @@ export class DirectoryGround implements Ground {
 
 /** A machine that reaches the bucket. */
 interface Machine {
-  readonly access: BucketAccess;
+  readonly client: BucketMachine;
   readonly disk: Disk;
 }
 
 export class BucketGround implements Ground {
-  private readonly objects: Objects = new Map();
   private readonly machines: readonly Machine[];
-  private trouble: Trouble | undefined;
-  private requests = 0;
+  /** Lets requests fail; undefined while there is no trouble. */
+  private failing: BeforeRequest | undefined;
   private at: Machine;
 
   constructor(home: string, memory: string) {
+    const objects: Objects = new Map();
     this.machines = Array.from({ length: MACHINES }, (_, number) => {
       const cache = path.join(home, `cache ${number}`);
-      fs.mkdirSync(cache);
       const disk = new Disk(cache, memory);
-      const before: BeforeRequest = (_kind, _name, apply) => this.before(disk, apply);
-      const access = accessTo(new MemoryObjectStore(this.objects, before), cache);
-      useBucket(access);
-      return { access, disk };
+      const before: BeforeRequest = (...request) => {
+        if (disk.isDead) throw new KilledError();
+        return this.failing?.(...request);
+      };
+      return { client: new BucketMachine(cache, objects, before), disk };
     });
     this.at = this.machines[0]!;
   }
@@ -100,41 +87,29 @@ export class BucketGround implements Ground {
   }
 
   get place(): Place {
-    return { store: this.at.access.cache, client: CLIENT };
+    return { store: this.at.client.access.cache, client: CLIENT };
   }
 
   get disk(): Disk {
     return this.at.disk;
   }
 
-  async enter(system: System, turn: number): Promise<void> {
+  async enter(turn: number): Promise<void> {
     this.strike(undefined);
     this.at = this.machines[turn % MACHINES]!;
-    await fetchClient(system, this.at.access, CLIENT);
-    await catchUp(system, openClientDirectory(system, this.place));
+    await this.at.client.open();
   }
 
   wrapHost(host: StorageHost): StorageHost {
-    return inBucket(openClientDirectory(inlineSystem(), this.place))(host);
+    return inBucket(this.at.client.present())(host);
   }
 
   strike(trouble: Trouble | undefined): void {
-    this.trouble = trouble?.what === 'request' ? trouble : undefined;
-    this.requests = 0;
-  }
-
-  /** Lets one request fail, or some from that one on; before or after it had its effect. */
-  private before(disk: Disk, apply: () => void): void {
-    if (disk.isDead) throw new KilledError();
-    const { trouble } = this;
-    if (trouble === undefined) return;
-    this.requests += 1;
+    if (trouble?.what !== 'request') {
+      this.failing = undefined;
+      return;
+    }
     const fault = REQUEST_FAULTS[trouble.at % REQUEST_FAULTS.length]!;
-    const isHit = fault.startsWith('end')
-      ? this.requests >= trouble.at && this.requests < trouble.at + MOST_FAILURES
-      : this.requests === trouble.at;
-    if (!isHit) return;
-    if (fault.endsWith('applied') && this.requests === trouble.at) apply();
-    throw new TardisError('SERVER_UNREACHABLE', 'a request of this world fails');
+    this.failing = failingAt(fault, trouble.at, MOST_FAILURES).before;
   }
 }

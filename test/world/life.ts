@@ -118,6 +118,6 @@ export async function lived(home: string, text: string): Promise<string | undefi
   const failure = await failureOf(home, words);
   if (failure === undefined) return undefined;
   const failed = new Failed(home, words, failure);
-  if (process.env['TEST_SHRINK'] !== '0') await failed.shorten();
+  await failed.shorten();
   return failed.text;
 }

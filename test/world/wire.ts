@@ -52,7 +52,6 @@ class Wire {
         send();
       }, WAY_MS);
     };
-    const copied = (parts: readonly Uint8Array[]): Buffer => Buffer.concat(parts);
     return {
       get isOpen() {
         return inner.isOpen;
@@ -62,7 +61,7 @@ class Wire {
       },
       listen: (events) => inner.listen(events),
       send: (...parts) => {
-        const message = copied(parts);
+        const message = Buffer.concat(parts);
         later(() => inner.send(message), message.length);
       },
       sendLast: (message) => {

@@ -15,7 +15,7 @@ import { rebuildCatalog } from '../../src/maintenance/rebuild/index.js';
 import { type System } from '../../src/system/index.js';
 import type { Failure } from '../../src/workers/index.js';
 import { copyHere } from '../helpers/copied-history.js';
-import { checkInline, dataFiles, keyringOfPlace } from '../helpers/damage.js';
+import { type Checked, checkInline, dataFiles, keyringOfPlace } from '../helpers/damage.js';
 import { forgetInline, requestFor, requestInline } from '../helpers/forgets.js';
 import { collectInline } from '../helpers/garbage.js';
 import {
@@ -109,12 +109,12 @@ export class World extends Model {
   async live(acts: readonly Act[], look: Look): Promise<void> {
     await this.time.during(async () => {
       for (const act of acts) {
-        await this.ground.enter(this.system(), this.log.length);
+        await this.ground.enter(this.log.length);
         const became = await this.do(act, look);
         this.log.push(`${JSON.stringify(act)} ▸ ${became}`);
         this.isDoubted = act.trouble !== undefined || this.log.length % CHECK_EVERY === 0;
         this.time.pass(PASSING_MS);
-        await this.ground.enter(this.system(), this.log.length);
+        await this.ground.enter(this.log.length);
         const wrong = isQuiet(act) || !this.exists ? [] : await look(this);
         if (wrong.length > 0) throw new BrokenPromise(wrong.join('\n'));
       }
@@ -127,20 +127,20 @@ export class World extends Model {
 
   /** Opens the history for reading, with the keys. */
   async reading<T>(work: (history: History) => Promise<T>, place = this.place): Promise<T> {
-    const system = this.system();
-    const local = openHistoryIn(
-      system,
-      openClientDirectory(system, place),
-      new Access(undefined),
-      0,
-    );
-    const keyring = await keyringOfPlace(place);
-    const history = keyring === undefined ? local : unsealedHistory(local, keyring, system.native);
+    const history = await this.open(place);
     try {
       return await work(history);
     } finally {
       history.close();
     }
+  }
+
+  private async open(place: Place): Promise<History> {
+    const system = this.system();
+    const directory = openClientDirectory(system, place);
+    const local = openHistoryIn(system, directory, new Access(undefined), 0);
+    const keyring = await keyringOfPlace(place);
+    return keyring === undefined ? local : unsealedHistory(local, keyring, system.native);
   }
 
   /** Returns the runs that the journal should have and lacks, or has twice. */
@@ -155,14 +155,17 @@ export class World extends Model {
 
   /** Requires that a check of all data finds nothing. */
   async sound(place = this.place): Promise<readonly string[]> {
-    const keyring = await keyringOfPlace(place);
-    const how = { keyring, isEncrypted: this.isEncrypting };
-    const { findings } = await checkInline(place, how, this.system());
+    const { findings } = await this.checked(place, this.system());
     const isLeft = (one: (typeof findings)[number]): boolean =>
       one.finding === 'record' && one.role === 'unneeded'; // of a backup that was broken off
     return findings
       .filter((one) => !isLeft(one))
       .map((finding) => `check: ${JSON.stringify(finding)}`);
+  }
+
+  private async checked(place: Place, system: System): Promise<Checked> {
+    const keyring = await keyringOfPlace(place);
+    return checkInline(place, { keyring, isEncrypted: this.isEncrypting }, system);
   }
 
   private system(): System {
@@ -246,7 +249,6 @@ export class World extends Model {
       try {
         const { set, isRecorded } = await backupTo(
           act.trouble?.what === 'kill' ? system : this.system(), // what a source does not give is no matter of this world
-
           async () => this.listener,
           'me',
           act.roots.map((root) => this.tree.at(root)),
@@ -308,7 +310,7 @@ export class World extends Model {
       case 'collect':
         return this.struck(act, (system) => collectInline(this.place, {}, system));
       case 'check':
-        return this.check(act);
+        return this.struck(act, (system) => this.checked(this.place, system));
       case 'rekey':
         return this.rekey(act);
       case 'copy':
@@ -324,7 +326,7 @@ export class World extends Model {
 
   /** Does work once more that trouble has ended, as a user begins the same command again. */
   private async again(work: (system: System) => Promise<unknown>): Promise<void> {
-    await this.ground.enter(this.system(), this.log.length);
+    await this.ground.enter(this.log.length);
     await work(this.system());
   }
 
@@ -338,16 +340,10 @@ export class World extends Model {
   private async rebuild(act: Act): Promise<string> {
     if (openClientDirectory(this.system(), this.place).bucket !== undefined) return 'no packs here';
     const work = (system: System) =>
-      rebuildCatalog(system, openClientDirectory(system, this.place)).then(() => undefined);
-    const became = await this.struck({ ...act }, work, undefined);
+      rebuildCatalog(system, openClientDirectory(system, this.place));
+    const became = await this.struck(act, work);
     if (became !== 'done') await this.again(work);
     return became;
-  }
-
-  private async check(act: Act): Promise<string> {
-    const keyring = await keyringOfPlace(this.place);
-    const how = { keyring, isEncrypted: this.isEncrypting };
-    return this.struck(act, (system) => checkInline(this.place, how, system));
   }
 
   private async delete(act: Act, nth: number): Promise<string> {
@@ -378,8 +374,7 @@ export class World extends Model {
     const { gone } = previewPurgeOf(this.system(), directory, request);
     const newest = this.newest!.set;
     if (gone.includes(newest)) throw new BrokenPromise('a purge would delete the newest set');
-    const work = (system: System) =>
-      purgeByRules(system, directory, SMALL_STORE.store, request).then(() => undefined);
+    const work = (system: System) => purgeByRules(system, directory, SMALL_STORE.store, request);
     const became = await this.struck(act, work, () => ({ gone }));
     if (became === 'done') for (const set of gone) this.sets.delete(set);
     return `${gone.length} sets: ${became}`;
@@ -389,7 +384,7 @@ export class World extends Model {
   private async rekey(act: Act): Promise<string> {
     if (!this.isEncrypting) return 'nothing is encrypted';
     this.rewrites += 1;
-    const work = (system: System) => rewriteInline(system, this.place).then(() => undefined);
+    const work = (system: System) => rewriteInline(system, this.place);
     const became = await this.struck(act, work);
     if (became !== 'done') await this.again(work);
     return became;
@@ -450,22 +445,11 @@ export class World extends Model {
     if (at === undefined) return 'the set is empty';
     const output = path.join(this.home, 'out');
     fs.rmSync(output, { recursive: true, force: true });
-    const open = async (): Promise<History> => {
-      const system = this.system();
-      const local = openHistoryIn(
-        system,
-        openClientDirectory(system, this.place),
-        new Access(undefined),
-        0,
-      );
-      const keyring = await keyringOfPlace(this.place);
-      return keyring === undefined ? local : unsealedHistory(local, keyring, system.native);
-    };
     const failures = await restoreInline(this.system(), this.place, {
       paths: [at],
       output,
       set: String(set.set),
-      open,
+      open: () => this.open(this.place),
     });
     const other = failures.filter(({ error }) => error.code !== 'UNREAD_AT_BACKUP');
     if (other.length > 0) throw new BrokenPromise(`restore of ${at}: ${JSON.stringify(failures)}`);
